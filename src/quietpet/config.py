@@ -1,0 +1,254 @@
+"""The sections of a study's configuration: types, units, limits and defaults.
+
+Unknown keys are refused everywhere, and so are values outside their physical range. The defaults are
+those of the published protocol where it states one; ``config.yaml`` shows and explains them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+SubjectId = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
+Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class Section(BaseModel):
+    """A frozen part of the configuration that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TissueValues(Section):
+    """One value per BrainWeb tissue class."""
+
+    air: float = 0.0
+    csf: NonNegative
+    grey_matter: NonNegative
+    white_matter: NonNegative
+    fat: NonNegative
+    muscle: NonNegative
+    skin: NonNegative
+    skull: NonNegative
+    vessels: NonNegative
+    around_fat: NonNegative
+    dura: NonNegative
+    marrow: NonNegative
+
+
+FB_SEM_ACTIVITY = TissueValues(
+    csf=8, grey_matter=96, white_matter=32, fat=8, muscle=8, skin=16,
+    skull=8, vessels=8, around_fat=8, dura=8, marrow=8,
+)  # fmt: skip
+FB_SEM_MU_PER_CM = TissueValues(
+    csf=0.0975, grey_matter=0.0975, white_matter=0.0975, fat=0.0975, muscle=0.0975, skin=0.0975,
+    skull=0.13, vessels=0.0975, around_fat=0.0975, dura=0.13, marrow=0.13,
+)  # fmt: skip
+FB_SEM_T1 = TissueValues(
+    csf=48, grey_matter=106, white_matter=154, fat=0, muscle=0, skin=92,
+    skull=48, vessels=0, around_fat=0, dura=48, marrow=48,
+)  # fmt: skip
+
+
+class LesionSettings(Section):
+    """Spherical lesions centred on white matter, drawn independently in PET and in T1."""
+
+    count: int = Field(15, ge=0, description="lesions per phantom and modality")
+    hot_fraction: float = Field(0.6, ge=0, le=1, description="fraction of lesions that are hot")
+    radius_offset_mm: Positive = Field(2.0, description="radius = offset + scale * 2**U(0,1) [mm]")
+    radius_scale_mm: NonNegative = Field(3.0, description="see radius_offset_mm")
+    pet_hot: Positive = Field(1.5, description="hot PET lesion / grey-matter activity")
+    pet_cold: NonNegative = Field(0.5, description="cold PET lesion / white-matter activity")
+    t1_hot: Positive = Field(1.5, description="hot T1 lesion / white-matter T1 signal")
+    t1_cold: NonNegative = Field(0.8, description="cold T1 lesion / grey-matter T1 signal")
+
+
+class TemplateSettings(Section):
+    """The offline phantom: anatomical variation and shells around the ICBM152 template."""
+
+    warp_fwhm_mm: Positive = Field(40.0, description="smoothness of the random displacement field [mm]")
+    warp_rms_mm: NonNegative = Field(3.0, le=6.0, description="root-mean-square displacement [mm]")
+    scale_sd: NonNegative = Field(0.04, le=0.1, description="standard deviation of the axis scales")
+    csf_mm: Positive = Field(2.0, description="subarachnoid space outside the brain mask [mm]")
+    skull_mm: Positive = Field(6.0, description="skull thickness [mm]")
+    scalp_mm: Positive = Field(5.0, description="scalp thickness [mm]")
+
+
+class PhantomSettings(Section):
+    """Digital head phantoms."""
+
+    source: Literal["auto", "brainweb", "template"] = Field(
+        "auto", description="auto: BrainWeb if every subject is cached or can be fetched, else the template"
+    )
+    cache_dir: str | None = Field(
+        None, description="folder with subject_XX.bin.gz; the variable QUIETPET_BRAINWEB overrides it"
+    )
+    activity: TissueValues = Field(FB_SEM_ACTIVITY, description="relative activity per tissue")
+    mu_per_cm: TissueValues = Field(FB_SEM_MU_PER_CM, description="511-keV attenuation [1/cm]")
+    t1: TissueValues = Field(FB_SEM_T1, description="T1-weighted signal per tissue [arbitrary]")
+    lesions: LesionSettings = LesionSettings()
+    template: TemplateSettings = TemplateSettings()
+
+
+class SliceSettings(Section):
+    """Which transaxial slices enter the data set, and how they are augmented."""
+
+    indices: tuple[int, ...] = Field(
+        tuple(range(65, 85, 2)), min_length=1, description="slice indices on the scanner's 127-slice grid"
+    )
+    rotations: int = Field(5, ge=1, description="in-plane rotations per slice; the first is 0")
+    max_angle_deg: float = Field(15.0, ge=0, le=180, description="rotations are uniform in +-this [deg]")
+
+    @field_validator("indices")
+    @classmethod
+    def _distinct_and_inside(cls, indices: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(indices)) != len(indices):
+            raise ValueError(f"slice indices must differ from each other, got {indices}")
+        if min(indices) < 0 or max(indices) > 126:
+            raise ValueError(f"slice indices must lie in 0..126, got {indices}")
+        return indices
+
+
+class SplitSettings(Section):
+    """Which subject trains, validates and tests; a subject may serve only once."""
+
+    train: tuple[SubjectId, ...] = Field(min_length=1)
+    validation: tuple[SubjectId, ...] = Field(min_length=1)
+    test: tuple[SubjectId, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> SplitSettings:
+        seen: dict[str, str] = {}
+        for split in ("train", "validation", "test"):
+            for subject in getattr(self, split):
+                if subject in seen:
+                    raise ValueError(
+                        f"subject {subject!r} is in {seen[subject]!r} and again in {split!r}; "
+                        "a subject in two places leaks its anatomy: remove it from one"
+                    )
+                seen[subject] = split
+        return self
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return (*self.train, *self.validation, *self.test)
+
+
+class ScannerSettings(Section):
+    """The simulated scanner and its system model."""
+
+    model: Literal["siemens_mmr"] = "siemens_mmr"
+    projector: Literal["embedded"] = Field("embedded", description="engine of the system model")
+    rays: int = Field(10, ge=1, le=64, description="parallel rays averaged over the width of a bin")
+    image_pixels: int = Field(
+        128, ge=32, le=344, multiple_of=2, description="side of the reconstructed square; it must hold the head"
+    )
+    gaps: bool = Field(True, description="leave the bins of the block gaps empty, in data and model")
+    efficiency_spread: NonNegative = Field(
+        0.0, description="bin efficiencies exp(-spread * U(0,1)), known to the model; 0: all equal"
+    )
+
+
+class DoseSettings(Section):
+    """One dose level: its counts and the protocol that reconstructs it."""
+
+    counts: tuple[Positive, Positive] = Field(
+        description="expected prompts: one number, or the range [low, high] of a uniform draw"
+    )
+    counts_per: Literal["volume", "slice"] = Field(
+        "volume", description="volume: per 127-slice volume, shared equally by its slices"
+    )
+    psf_fwhm_mm: NonNegative = Field(description="image-space resolution of data and model, FWHM [mm]")
+    iterations: int = Field(ge=1, description="OSEM iterations (passes over all views)")
+    subsets: int = Field(ge=1, le=252, description="OSEM subsets; need not divide the number of views")
+
+    @field_validator("counts", mode="before")
+    @classmethod
+    def _range(cls, counts: object) -> object:
+        return (counts, counts) if isinstance(counts, int | float) else counts
+
+    @field_validator("counts")
+    @classmethod
+    def _ordered(cls, counts: tuple[float, float]) -> tuple[float, float]:
+        if counts[0] > counts[1]:
+            raise ValueError(f"a range of counts is [low, high], got {list(counts)}")
+        return counts
+
+
+class LowDoseSettings(DoseSettings):
+    """A low-dose level; every one of them gives a data set, networks and table rows."""
+
+    published: bool = Field(
+        False, description="this is the level of the published Tables 1 and 5: print their values beside"
+    )
+
+
+class DatasetSettings(Section):
+    """How slices are packed."""
+
+    pixels: int = Field(192, ge=64, le=344, multiple_of=2, description="side of the packed square crop")
+
+
+class TrainingSettings(Section):
+    """Optimisation shared by all methods, so that they are compared on the same budget."""
+
+    iterations: int = Field(50_000, ge=1, description="optimiser steps")
+    batch_size: int = Field(4, ge=1)
+    learning_rate: Positive = Field(1e-4, description="peak learning rate of AdamW")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="learning rate over the iterations; cosine falls to zero"
+    )
+    patch_pixels: int | None = Field(
+        None, ge=16, multiple_of=16, description="side of the random training patches; none: whole crops"
+    )
+    flip: bool = Field(False, description="mirror half of the training slices left-right")
+    gradient_clip: Positive | None = Field(None, description="largest gradient norm")
+    validate_every: int = Field(1000, ge=1, description="iterations between validations and checkpoints")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+
+
+class InferenceSettings(Section):
+    """How trained networks are applied."""
+
+    pixels: int = Field(
+        192, ge=32, multiple_of=16, description="side of the central square that is restored; outside is 0"
+    )
+    batch_size: int = Field(8, ge=1, description="slices restored together; never changes a result")
+
+
+class EvaluationSettings(Section):
+    """Metric conventions and statistics."""
+
+    paper_window_pixels: int = Field(
+        132, ge=16, description="side of the central window of the variant 'paper' (fits the published row)"
+    )
+    bootstrap_resamples: int = Field(2000, ge=100, description="resamples of subjects for the intervals")
+    confidence: float = Field(0.95, gt=0, lt=1, description="level of the confidence intervals")
+
+
+class MethodSettings(Section, ABC):
+    """Settings of one restoration method.
+
+    Each ``methods/<kind>/settings.py`` defines a subclass called ``Settings`` with a field
+    ``kind: Literal["<kind>"] = "<kind>"``.
+    """
+
+    kind: str
+
+    @property
+    def samples(self) -> int:
+        """Samples per slice; of a stochastic method the first sample and the mean are both scored."""
+        return 1
+
+    @property
+    def learning(self) -> str:
+        """Value of the table column 'learning': what the method was trained on ("-": nothing)."""
+        return "external"
+
+    @abstractmethod
+    def describe(self) -> str:
+        """A few words on what was trained, for the ``protocol`` column of the tables."""

@@ -1,0 +1,59 @@
+"""The two records that flow from the packed data set to the networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class DosePair:
+    """One transaxial slice: low- and standard-dose PET and T1, in their original units, (y, x).
+
+    ``truth`` is the simulated activity (None in vivo), ``head`` the region for quantitative metrics,
+    the lesion arrays hold lesion numbers (0: none). ``scale`` divides the PET images for a network;
+    it is taken from the low-dose image alone, so it is known when there is no standard dose.
+    """
+
+    key: str
+    subject: str
+    slice_mm: float
+    angle_deg: float
+    low: np.ndarray
+    standard: np.ndarray
+    t1: np.ndarray
+    head: np.ndarray
+    pet_lesions: np.ndarray
+    t1_lesions: np.ndarray
+    truth: np.ndarray | None
+    scale: float
+    t1_scale: float
+    affine_ras_mm: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Scaled images for a network, each of shape (slice, 1, y, x), float32.
+
+    Multiply a restored image by ``scale`` (slice,) to return to the units of the data.
+    """
+
+    low: torch.Tensor
+    standard: torch.Tensor
+    t1: torch.Tensor
+    scale: torch.Tensor
+    keys: tuple[str, ...]
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch(
+            low=self.low.to(device, non_blocking=True),
+            standard=self.standard.to(device, non_blocking=True),
+            t1=self.t1.to(device, non_blocking=True),
+            scale=self.scale.to(device, non_blocking=True),
+            keys=self.keys,
+        )

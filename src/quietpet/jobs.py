@@ -1,0 +1,257 @@
+"""What each job must know: the part of a study that one stage sees, passed to it as JSON.
+
+A stage's result depends on these values, its input files and its code, and on nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from quietpet.config import (
+    DoseSettings,
+    EvaluationSettings,
+    InferenceSettings,
+    LesionSettings,
+    ScannerSettings,
+    Section,
+    SliceSettings,
+    TemplateSettings,
+    TissueValues,
+    TrainingSettings,
+)
+from quietpet.methods.registry import AnyMethodSettings
+from quietpet.study import Study
+
+CACHE_VARIABLE = "QUIETPET_BRAINWEB"
+DEFAULT_CACHE = "resources/brainweb"
+
+
+class FetchJob(Section):
+    """Decide where the phantoms come from, and have their label volumes ready."""
+
+    source: str
+    subjects: tuple[str, ...]
+    cache_dir: str
+
+    @classmethod
+    def of(cls, study: Study) -> FetchJob:
+        return cls(
+            source=study.phantoms.source,
+            subjects=study.splits.subjects,
+            cache_dir=os.environ.get(CACHE_VARIABLE) or study.phantoms.cache_dir or DEFAULT_CACHE,
+        )
+
+
+class PhantomJob(Section):
+    """Turn one subject's labels into activity, attenuation, T1 and lesions on the scanner grid."""
+
+    study_seed: int
+    subject: str
+    image_pixels: int
+    activity: TissueValues
+    mu_per_cm: TissueValues
+    t1: TissueValues
+    lesions: LesionSettings
+    template: TemplateSettings
+
+    @classmethod
+    def of(cls, study: Study, *, subject: str) -> PhantomJob:
+        phantoms = study.phantoms
+        return cls(
+            study_seed=study.study_seed,
+            subject=subject,
+            image_pixels=study.scanner.image_pixels,
+            activity=phantoms.activity,
+            mu_per_cm=phantoms.mu_per_cm,
+            t1=phantoms.t1,
+            lesions=phantoms.lesions,
+            template=phantoms.template,
+        )
+
+
+class SlicesJob(Section):
+    """Cut and rotate the transaxial slices of one phantom."""
+
+    study_seed: int
+    subject: str
+    slices: SliceSettings
+
+    @classmethod
+    def of(cls, study: Study, *, subject: str) -> SlicesJob:
+        return cls(study_seed=study.study_seed, subject=subject, slices=study.slices)
+
+
+class SimulateJob(Section):
+    """Measure one subject's slices at one dose."""
+
+    study_seed: int
+    subject: str
+    dose: str
+    protocol: DoseSettings
+    scanner: ScannerSettings
+
+    @classmethod
+    def of(cls, study: Study, *, subject: str, dose: str) -> SimulateJob:
+        return cls(
+            study_seed=study.study_seed,
+            subject=subject,
+            dose=dose,
+            protocol=_dose_protocol(study, dose),
+            scanner=study.scanner,
+        )
+
+
+class ReconstructJob(Section):
+    """Reconstruct one subject's sinograms of one dose."""
+
+    protocol: DoseSettings
+    scanner: ScannerSettings
+
+    @classmethod
+    def of(cls, study: Study, *, dose: str) -> ReconstructJob:
+        return cls(protocol=_dose_protocol(study, dose), scanner=study.scanner)
+
+
+class PackJob(Section):
+    """Join the standard- and low-dose images of a split's subjects into one data set."""
+
+    dataset: str
+    setting: str
+    split: str
+    subjects: tuple[str, ...]
+    pixels: int
+
+    @classmethod
+    def of(cls, study: Study, *, dataset: str, setting: str, split: str) -> PackJob:
+        return cls(
+            dataset=dataset,
+            setting=setting,
+            split=split,
+            subjects=getattr(study.splits, split),
+            pixels=study.datasets.pixels,
+        )
+
+
+class FitJob(Section):
+    """Train one replicate of one method on one data set."""
+
+    study_seed: int
+    dataset: str
+    setting: str
+    method: str
+    replicate: str
+    model: AnyMethodSettings
+    training: TrainingSettings
+
+    @classmethod
+    def of(
+        cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str
+    ) -> FitJob:
+        return cls(
+            study_seed=study.study_seed,
+            dataset=dataset,
+            setting=setting,
+            method=method,
+            replicate=replicate,
+            model=study.methods[method],
+            training=study.training,
+        )
+
+
+class RestoreJob(Section):
+    """Restore the test slices with one trained replicate."""
+
+    study_seed: int
+    dataset: str
+    setting: str
+    method: str
+    replicate: str
+    model: AnyMethodSettings
+    inference: InferenceSettings
+
+    @classmethod
+    def of(
+        cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str
+    ) -> RestoreJob:
+        return cls(
+            study_seed=study.study_seed,
+            dataset=dataset,
+            setting=setting,
+            method=method,
+            replicate=replicate,
+            model=study.methods[method],
+            inference=study.inference,
+        )
+
+
+class ScoreJob(Section):
+    """Compare restored test slices with the standard dose."""
+
+    dataset: str
+    setting: str
+    method: str
+    replicate: str
+    evaluation: EvaluationSettings
+
+    @classmethod
+    def of(
+        cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str
+    ) -> ScoreJob:
+        return cls(
+            dataset=dataset,
+            setting=setting,
+            method=method,
+            replicate=replicate,
+            evaluation=study.evaluation,
+        )
+
+
+class TablesJob(Section):
+    """Aggregate all scores into the tables."""
+
+    study_seed: int
+    protocol: str
+    methods: dict[str, str]
+    learning: dict[str, str]
+    published_settings: tuple[str, ...]
+    evaluation: EvaluationSettings
+
+    @classmethod
+    def of(cls, study: Study) -> TablesJob:
+        return cls(
+            study_seed=study.study_seed,
+            protocol=study.protocol,
+            methods={name: settings.describe() for name, settings in study.methods.items()},
+            learning={name: settings.learning for name, settings in study.methods.items()},
+            published_settings=tuple(
+                name for name, level in study.doses.low.items() if level.published
+            ),
+            evaluation=study.evaluation,
+        )
+
+
+JOBS: dict[str, type[Section]] = {
+    "fetch": FetchJob,
+    "phantom": PhantomJob,
+    "slices": SlicesJob,
+    "simulate": SimulateJob,
+    "reconstruct": ReconstructJob,
+    "pack": PackJob,
+    "fit": FitJob,
+    "restore": RestoreJob,
+    "score": ScoreJob,
+    "tables": TablesJob,
+}
+"""Job settings of every stage, by the stage's name."""
+
+
+def settings_for(study: Study, stage: str, **names: str) -> str:
+    """JSON settings of one job: ``stage`` for the wildcard values ``names``."""
+    job: Any = JOBS[stage]
+    return job.of(study, **names).model_dump_json()
+
+
+def _dose_protocol(study: Study, dose: str) -> DoseSettings:
+    level = study.doses.level(dose)
+    return DoseSettings.model_validate(level.model_dump(include=set(DoseSettings.model_fields)))

@@ -1,0 +1,34 @@
+"""What every restoration method is: the contract between methods, the training loop and the stages."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import nn
+
+from quietpet.data.pairs import Batch
+
+
+class Restorer(nn.Module, ABC):
+    """A method that turns low-dose slices into restored ones.
+
+    All images are scaled as in :class:`Batch`. One loop (``training/loop.py``) trains whatever has
+    parameter groups; a method without any is a filter and is only tuned.
+    """
+
+    @abstractmethod
+    def groups(self) -> Mapping[str, list[nn.Parameter]]:
+        """Parameters by optimiser, stepped in this order; empty for filters."""
+
+    @abstractmethod
+    def loss(self, batch: Batch, group: str, generator: torch.Generator) -> torch.Tensor:
+        """Scalar loss that ``group`` minimises on ``batch``; all randomness from ``generator``."""
+
+    @abstractmethod
+    def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
+        """Restored images (slice, 1, y, x); slice ``i`` draws from ``generators[i]`` only."""
+
+    def tune(self, validation: Sequence[Batch]) -> None:
+        """Choose numbers that are not trained by gradient on the validation slices; none by default."""

@@ -1,0 +1,52 @@
+"""Which methods exist: every folder of this package with a ``settings.py`` is one.
+
+Adding a method means adding a folder; nothing is listed by hand. Reading settings never imports torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import operator
+import pkgutil
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+import quietpet.methods
+from quietpet.config import MethodSettings
+
+if TYPE_CHECKING:
+    from quietpet.methods.base import Restorer
+
+
+def method_kinds() -> tuple[str, ...]:
+    """Names of the method folders, sorted."""
+    found = []
+    for package in pkgutil.iter_modules(quietpet.methods.__path__):
+        if package.ispkg and _has_settings(package.name):
+            found.append(package.name)
+    return tuple(sorted(found))
+
+
+def build(settings: MethodSettings) -> Restorer:
+    """The untrained method that ``settings`` describes; its initial weights use torch's generator."""
+    module = importlib.import_module(f"quietpet.methods.{settings.kind}.model")
+    return module.build(settings)
+
+
+def _has_settings(kind: str) -> bool:
+    return importlib.util.find_spec(f"quietpet.methods.{kind}.settings") is not None
+
+
+def _settings_class(kind: str) -> type[MethodSettings]:
+    return importlib.import_module(f"quietpet.methods.{kind}.settings").Settings
+
+
+def _union() -> Any:
+    return functools.reduce(operator.or_, (_settings_class(kind) for kind in method_kinds()))
+
+
+AnyMethodSettings = Annotated[_union(), Field(discriminator="kind")]
+"""Type of the settings of any method, told apart by their ``kind``."""

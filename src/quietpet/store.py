@@ -1,0 +1,172 @@
+"""Files: written whole or not at all, and refused when they are not whole.
+
+Every output is written beside its target under a temporary name and renamed at the end. HDF5 files
+carry a ``complete`` attribute that goes in last; readers refuse files without it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from quietpet.errors import InputError
+
+_COMPLETE = "complete"
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target``; rename it on success, remove it on any failure."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        _flush_to_disk(partial)
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_hdf5(
+    target: Path,
+    *,
+    kind: str,
+    arrays: Mapping[str, np.ndarray],
+    attributes: Mapping[str, Any],
+) -> None:
+    """Write ``arrays`` (one slice per chunk, losslessly compressed) and JSON ``attributes``.
+
+    ``kind`` names the file's schema ("phantom", "slices", ...); :func:`open_hdf5` asks for it back.
+    """
+    with atomic_path(target) as partial:
+        with h5py.File(partial, "w") as file:
+            for name, array in arrays.items():
+                file.create_dataset(name, data=_storable(array), **_compression(array))
+            for name, value in attributes.items():
+                file.attrs[name] = json.dumps(value)
+            file.attrs["kind"] = kind
+            file.attrs[_COMPLETE] = True
+
+
+@contextmanager
+def open_hdf5(path: Path, *, kind: str) -> Iterator[h5py.File]:
+    """Open a file written by :func:`write_hdf5`, or say in one sentence why it cannot be used."""
+    try:
+        file = h5py.File(path, "r")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run the step that makes it first.") from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: not a readable HDF5 file ({error}). Delete it and run the step again."
+        ) from None
+    with file:
+        if not file.attrs.get(_COMPLETE, False):
+            raise InputError(
+                f"{path}: was never completed (no {_COMPLETE!r} mark). Delete it and run the step again."
+            )
+        if file.attrs["kind"] != kind:
+            raise InputError(f"{path}: holds {file.attrs['kind']!r}, but {kind!r} is needed here.")
+        try:
+            yield file
+        except OSError as error:
+            raise InputError(
+                f"{path}: damaged ({error}). Delete it and run the step again."
+            ) from None
+
+
+def read_attribute(file: h5py.File, name: str) -> Any:
+    """One JSON attribute of an open file."""
+    if name not in file.attrs:
+        raise InputError(f"{file.filename}: lacks the attribute {name!r}; made by another version?")
+    return json.loads(file.attrs[name])
+
+
+def read_array(file: h5py.File, name: str) -> np.ndarray:
+    """One whole array of an open file; floating-point data must be finite."""
+    if name not in file:
+        raise InputError(f"{file.filename}: lacks the array {name!r}; made by another version?")
+    array = file[name][()]
+    require_finite(array, f"{file.filename}:{name}")
+    return array
+
+
+def read_strings(file: h5py.File, name: str) -> list[str]:
+    """One array of strings of an open file."""
+    return [text.decode() for text in file[name][()]]
+
+
+def require_finite(array: np.ndarray, what: str) -> None:
+    """Refuse NaN and infinity, naming the first offending element."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        bad = np.argwhere(~np.isfinite(array))
+        first = tuple(int(index) for index in bad[0])
+        raise InputError(
+            f"{what}: {len(bad)} of {array.size} values are not finite, the first at {first}. "
+            "Delete the file and run the step that makes it again."
+        )
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with atomic_path(target) as partial:
+        partial.write_text(text)
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write a JSON file atomically, readable by eye."""
+    write_text(target, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file, or say why it cannot be read."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run the step that makes it first.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as JSON ({error}).") from None
+
+
+def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write rows as CSV atomically; a row with an unknown or missing column is an error."""
+    with atomic_path(target) as partial, partial.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, extrasaction="raise", restval=None)
+        writer.writeheader()
+        for row in rows:
+            if missing := set(columns) - set(row):
+                raise KeyError(f"{target}: a row lacks the columns {sorted(missing)}")
+            writer.writerow(row)
+
+
+def _storable(array: np.ndarray) -> np.ndarray:
+    return array.astype(h5py.string_dtype()) if array.dtype.kind == "U" else array
+
+
+def _compression(array: np.ndarray) -> dict[str, Any]:
+    if array.ndim < 3:
+        return {}
+    # The byte shuffle makes smooth floats compress well; lzf costs far less time than gzip.
+    return {"chunks": (1, *array.shape[1:]), "compression": "lzf", "shuffle": True}
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,139 @@
+"""A whole study: every section of ``config.yaml`` together, checked against each other.
+
+Kept free of torch, so that Snakemake validates a study in well under a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, model_validator
+
+from quietpet.config import (
+    DatasetSettings,
+    DoseSettings,
+    EvaluationSettings,
+    InferenceSettings,
+    Label,
+    LowDoseSettings,
+    PhantomSettings,
+    ScannerSettings,
+    Section,
+    SliceSettings,
+    SplitSettings,
+    TrainingSettings,
+)
+from quietpet.errors import InputError
+from quietpet.methods.registry import AnyMethodSettings, method_kinds
+
+SPLITS = ("train", "validation", "test")
+
+
+class DoseLevels(Section):
+    """The standard dose, and the low-dose levels that are to be restored to it."""
+
+    standard: DoseSettings
+    low: dict[Label, LowDoseSettings] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names(self) -> DoseLevels:
+        if "standard" in self.low:
+            raise ValueError("a low-dose level cannot be called 'standard'")
+        published = [name for name, level in self.low.items() if level.published]
+        if len(published) > 1:
+            raise ValueError(f"at most one level is the published one, got {published}")
+        return self
+
+    def level(self, name: str) -> DoseSettings:
+        return self.standard if name == "standard" else self.low[name]
+
+
+class Study(Section):
+    """Everything that decides the numbers in ``results/tables.csv``."""
+
+    protocol: Label = Field(description="name of this study in the table column 'protocol'")
+    study_seed: int = Field(0, ge=0, description="changes every random draw of the study")
+    phantoms: PhantomSettings = PhantomSettings()
+    slices: SliceSettings = SliceSettings()
+    splits: SplitSettings
+    scanner: ScannerSettings = ScannerSettings()
+    doses: DoseLevels
+    datasets: DatasetSettings = DatasetSettings()
+    training: TrainingSettings = TrainingSettings()
+    replicates: int = Field(1, ge=1, description="trainings of each network from different seeds")
+    inference: InferenceSettings = InferenceSettings()
+    methods: dict[Label, AnyMethodSettings] = Field(min_length=1)
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_defaults_to_name(cls, raw: Any) -> Any:
+        methods = raw.get("methods") if isinstance(raw, dict) else None
+        if not isinstance(methods, dict):
+            return raw
+        filled = {
+            name: {"kind": name, **(entry or {})} if isinstance(entry, dict | None) else entry
+            for name, entry in methods.items()
+        }
+        return {**raw, "methods": filled}
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Study:
+        for name, pixels in (
+            ("training.patch_pixels", self.training.patch_pixels or 0),
+            ("inference.pixels", self.inference.pixels),
+            ("evaluation.paper_window_pixels", self.evaluation.paper_window_pixels),
+        ):
+            if pixels > self.datasets.pixels:
+                raise ValueError(
+                    f"{name} = {pixels} is larger than datasets.pixels = {self.datasets.pixels}, "
+                    "the image it is cut from"
+                )
+        return self
+
+
+def load_study(raw: Mapping[str, Any], *, origin: str) -> Study:
+    """Check a parsed configuration; ``origin`` names the file in the error message."""
+    try:
+        return Study.model_validate(dict(raw))
+    except ValidationError as error:
+        raise InputError(f"{origin}: {_explain(error)}") from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = "unknown key; remove it or correct its spelling"
+        elif problem["type"] == "union_tag_invalid":
+            message = f"unknown method; known kinds are {', '.join(method_kinds())}"
+        elif problem["type"] not in ("missing", "value_error"):
+            message = f"{message}, got {problem['input']!r}"
+        lines.append(f"{key}: {message}")
+    return "\n  ".join(lines)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of the configuration, for editors; kept in step by a test."""
+    schema = Study.model_json_schema()
+    # In the file, a method's kind defaults to its key.
+    for definition in schema["$defs"].values():
+        if "kind" in definition.get("properties", {}) and "kind" in definition.get("required", []):
+            definition["required"].remove("kind")
+    return schema
+
+
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """Parse a YAML configuration file."""
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such configuration file.") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({error}).") from None

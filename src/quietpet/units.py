@@ -1,0 +1,15 @@
+"""Unit conversions, so that no factor of 10 or 2.355 stands unexplained in a formula."""
+
+from __future__ import annotations
+
+import math
+
+MM_PER_CM = 10.0
+
+FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+"""Full width at half maximum of a Gaussian of unit standard deviation."""
+
+
+def sigma_from_fwhm(fwhm: float) -> float:
+    """Standard deviation of a Gaussian from its full width at half maximum, in the same unit."""
+    return fwhm / FWHM_PER_SIGMA
