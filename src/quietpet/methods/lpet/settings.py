@@ -1,0 +1,20 @@
+"""Settings of the identity method."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from quietpet.config import MethodSettings
+
+
+class Settings(MethodSettings):
+    """The low-dose image itself: the row every other method has to beat."""
+
+    kind: Literal["lpet"] = "lpet"
+
+    @property
+    def learning(self) -> str:
+        return "-"
+
+    def describe(self) -> str:
+        return "no processing"
