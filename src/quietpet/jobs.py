@@ -145,9 +145,7 @@ class FitJob(Section):
     training: TrainingSettings
 
     @classmethod
-    def of(
-        cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str
-    ) -> FitJob:
+    def of(cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str) -> FitJob:
         return cls(
             study_seed=study.study_seed,
             dataset=dataset,
@@ -171,9 +169,7 @@ class RestoreJob(Section):
     inference: InferenceSettings
 
     @classmethod
-    def of(
-        cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str
-    ) -> RestoreJob:
+    def of(cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str) -> RestoreJob:
         return cls(
             study_seed=study.study_seed,
             dataset=dataset,
@@ -195,9 +191,7 @@ class ScoreJob(Section):
     evaluation: EvaluationSettings
 
     @classmethod
-    def of(
-        cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str
-    ) -> ScoreJob:
+    def of(cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str) -> ScoreJob:
         return cls(
             dataset=dataset,
             setting=setting,
@@ -224,9 +218,7 @@ class TablesJob(Section):
             protocol=study.protocol,
             methods={name: settings.describe() for name, settings in study.methods.items()},
             learning={name: settings.learning for name, settings in study.methods.items()},
-            published_settings=tuple(
-                name for name, level in study.doses.low.items() if level.published
-            ),
+            published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
             evaluation=study.evaluation,
         )
 

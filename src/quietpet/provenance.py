@@ -10,6 +10,7 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+import json
 import platform
 import time
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,8 @@ _PACKAGE_FOLDER = Path(__file__).parent
 
 # Modules that cannot change a result: settings reach a step by value, as its parameters.
 _WITHOUT_EFFECT = frozenset(
-    f"{PACKAGE}.{name}" for name in ("cli", "config", "errors", "jobs", "progress", "provenance", "study")
+    f"{PACKAGE}.{name}"
+    for name in ("cli", "config", "errors", "jobs", "progress", "provenance", "study")
 )
 
 _REPORTED_PACKAGES = ("quietpet", "torch", "numpy", "scipy", "h5py", "monai", "brainweb", "nilearn")
@@ -68,8 +70,6 @@ def file_digest(path: Path) -> str:
 
 def settings_digest(settings: Mapping[str, Any]) -> str:
     """Short name of a set of settings, whatever the order of its keys."""
-    import json
-
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -50,14 +50,13 @@ def write_hdf5(
 
     ``kind`` names the file's schema ("phantom", "slices", ...); :func:`open_hdf5` asks for it back.
     """
-    with atomic_path(target) as partial:
-        with h5py.File(partial, "w") as file:
-            for name, array in arrays.items():
-                file.create_dataset(name, data=_storable(array), **_compression(array))
-            for name, value in attributes.items():
-                file.attrs[name] = json.dumps(value)
-            file.attrs["kind"] = kind
-            file.attrs[_COMPLETE] = True
+    with atomic_path(target) as partial, h5py.File(partial, "w") as file:
+        for name, array in arrays.items():
+            file.create_dataset(name, data=_storable(array), **_compression(array))
+        for name, value in attributes.items():
+            file.attrs[name] = json.dumps(value)
+        file.attrs["kind"] = kind
+        file.attrs[_COMPLETE] = True
 
 
 @contextmanager
@@ -81,9 +80,7 @@ def open_hdf5(path: Path, *, kind: str) -> Iterator[h5py.File]:
         try:
             yield file
         except OSError as error:
-            raise InputError(
-                f"{path}: damaged ({error}). Delete it and run the step again."
-            ) from None
+            raise InputError(f"{path}: damaged ({error}). Delete it and run the step again.") from None
 
 
 def read_attribute(file: h5py.File, name: str) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from quietpet.config import (
@@ -129,8 +130,6 @@ def json_schema() -> dict[str, Any]:
 
 def read_yaml(path: Path) -> Mapping[str, Any]:
     """Parse a YAML configuration file."""
-    import yaml
-
     try:
         return yaml.safe_load(path.read_text())
     except FileNotFoundError:

@@ -32,12 +32,12 @@ class ImageGrid:
 
     @property
     def axis_mm(self) -> np.ndarray:
-        """Distance of the columns (or rows) from the scanner axis, in mm, shape (n_pixels,)."""
+        """Distance of the columns (or rows) from the scanner axis in mm, (n_pixels,)."""
         return (np.arange(self.n_pixels) - self.centre_index) * self.pixel_mm
 
     @property
     def slice_positions_mm(self) -> np.ndarray:
-        """Distance of the slices from the middle of the axial field of view, in mm, shape (n_slices,)."""
+        """Distance of the slices from the middle of the axial field of view in mm, (n_slices,)."""
         return (np.arange(self.n_slices) - (self.n_slices - 1) / 2) * self.slice_mm
 
     @property

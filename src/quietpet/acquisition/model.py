@@ -1,0 +1,48 @@
+"""The acquisition model y = multiplicative * P(blur x) + background (SIRF: S G P x + b)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from quietpet.acquisition.psf import GaussianPSF
+from quietpet.projection.protocol import Projector
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcquisitionModel:
+    """Expected prompts of images in activity units.
+
+    ``multiplicative`` (slice, view, bin) holds everything that scales a bin: attenuation, detection
+    efficiency, gaps (0) and counts per unit activity. ``background`` (same shape, or None) is the
+    expected number of randoms and scattered prompts.
+    """
+
+    projector: Projector
+    psf: GaussianPSF
+    multiplicative: torch.Tensor
+    background: torch.Tensor | None = None
+
+    def expected(self, activity: torch.Tensor) -> torch.Tensor:
+        """Expected prompts (slice, view, bin) of activity images (slice, y, x)."""
+        prompts = self.multiplicative * self.projector.forward(self.psf(activity))
+        return prompts if self.background is None else prompts + self.background
+
+    def adjoint(self, sinogram: torch.Tensor) -> torch.Tensor:
+        """Adjoint of the linear part of :meth:`expected`: images (slice, y, x)."""
+        return self.psf(self.projector.adjoint(self.multiplicative * sinogram))
+
+    def subset(self, index: int, of: int) -> AcquisitionModel:
+        """The model of the views index, index + of, ..."""
+        return AcquisitionModel(
+            projector=self.projector.subset(index, of),
+            psf=self.psf,
+            multiplicative=subset_views(self.multiplicative, index, of),
+            background=None if self.background is None else subset_views(self.background, index, of),
+        )
+
+
+def subset_views(sinogram: torch.Tensor, index: int, of: int) -> torch.Tensor:
+    """The views index, index + of, ... of a sinogram (..., view, bin)."""
+    return sinogram[..., index::of, :]

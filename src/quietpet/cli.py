@@ -1,0 +1,79 @@
+"""The command line: one verb per pipeline stage, the same arguments for each.
+
+``quietpet <stage> --settings '<json>' --in name=path ... --out name=path ...`` is what the Snakemake
+rules run, and what one pastes to debug a job. Results depend on settings, inputs and code alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from quietpet import __version__
+from quietpet.errors import InputError
+from quietpet.jobs import JOBS
+from quietpet.stages.files import Files
+from quietpet.study import json_schema, load_study, read_yaml
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0: done, 1: unusable input, 2: wrong usage)."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        options.command(options)
+    except InputError as error:
+        print(f"quietpet: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="quietpet", description=__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"quietpet {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="command")
+    for stage, job in JOBS.items():
+        verb = verbs.add_parser(stage, help=(job.__doc__ or "").splitlines()[0])
+        verb.add_argument("--settings", required=True, help="JSON settings of this job")
+        verb.add_argument("--in", dest="inputs", nargs="*", default=[], metavar="NAME=PATH")
+        verb.add_argument("--out", dest="outputs", nargs="+", required=True, metavar="NAME=PATH")
+        verb.add_argument("--threads", type=int, default=1, help="CPU threads this job may use")
+        verb.set_defaults(command=_run_stage, stage=stage)
+    verb = verbs.add_parser("validate", help="Check a configuration file and print it in full.")
+    verb.add_argument("configfile", type=Path)
+    verb.set_defaults(command=_validate)
+    verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
+    verb.set_defaults(command=lambda _: print(json.dumps(json_schema(), indent=2)))
+    return parser
+
+
+def _run_stage(options: argparse.Namespace) -> None:
+    # Read by OpenMP and MKL when torch is first imported, which the stage module does.
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = str(options.threads)
+    try:
+        job = JOBS[options.stage].model_validate_json(options.settings)
+    except ValidationError as error:
+        raise InputError(f"--settings of {options.stage}: {error}") from None
+    inputs, outputs = Files.parse(options.inputs), Files.parse(options.outputs)
+    for path in inputs.all():
+        if not path.exists():
+            raise InputError(f"{path}: no such file; run the step that makes it first.")
+    importlib.import_module(f"quietpet.stages.{options.stage}").run(job, inputs, outputs)
+
+
+def _validate(options: argparse.Namespace) -> None:
+    study = load_study(read_yaml(options.configfile), origin=str(options.configfile))
+    print(study.model_dump_json(indent=2))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

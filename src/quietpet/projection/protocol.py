@@ -1,0 +1,38 @@
+"""What a projector is. Everything above (acquisition model, OSEM, networks) knows only this."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+
+
+class Projector(Protocol):
+    """A linear map from images (..., y, x) to sinograms (..., view, bin), and its exact adjoint.
+
+    Values are line integrals in units of the pixel size. Leading axes are slices, projected together.
+    """
+
+    @property
+    def image_shape(self) -> tuple[int, int]:
+        """(y, x)."""
+
+    @property
+    def sinogram_shape(self) -> tuple[int, int]:
+        """(view, bin)."""
+
+    @property
+    def views(self) -> range:
+        """Indices, among all views of the scanner, of the views this projector covers."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Project images (..., y, x) to sinograms (..., view, bin)."""
+
+    def adjoint(self, sinogram: torch.Tensor) -> torch.Tensor:
+        """Back-project sinograms (..., view, bin) to images (..., y, x)."""
+
+    def subset(self, index: int, of: int) -> Projector:
+        """The projector of the views index, index + of, index + 2 of, ...
+
+        ``of`` need not divide the number of views: the first subsets are then one view larger.
+        """

@@ -1,0 +1,80 @@
+"""A sparse linear map in torch: batched, differentiable, with its exact adjoint."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from scipy import sparse
+
+
+class SparseMap:
+    """The linear map of a sparse matrix, applied to the last two axes of a batch of arrays.
+
+    A batch is laid out with the slice index fastest in memory, so that one pass over the matrix serves
+    all slices. Tensors are handed around in the usual axis order as views of that layout; element-wise
+    operations keep it, and nothing is copied between products.
+    """
+
+    def __init__(
+        self,
+        matrix: sparse.csr_array,
+        *,
+        source_shape: tuple[int, int],
+        target_shape: tuple[int, int],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.matrix = matrix
+        self.source_shape = source_shape
+        self.target_shape = target_shape
+        self.device = torch.device(device)
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """Map (..., *source_shape) to (..., *target_shape), float32 on the map's device."""
+        return _Product.apply(values, self)
+
+    @functools.cached_property
+    def adjoint(self) -> SparseMap:
+        """The transposed map; its own adjoint is this map."""
+        transposed = SparseMap(
+            sparse.csr_array(self.matrix.T),
+            source_shape=self.target_shape,
+            target_shape=self.source_shape,
+            device=self.device,
+        )
+        transposed.adjoint = self
+        return transposed
+
+    def multiply(self, values: torch.Tensor) -> torch.Tensor:
+        """The bare product, outside autograd."""
+        if tuple(values.shape[-2:]) != self.source_shape:
+            raise ValueError(f"expected (..., *{self.source_shape}), got {tuple(values.shape)}")
+        columns = values.reshape(-1, self.matrix.shape[1]).T.to(self.device, torch.float32)
+        product = self._csr @ columns
+        return product.T.reshape(*values.shape[:-2], *self.target_shape)
+
+    @functools.cached_property
+    def _csr(self) -> torch.Tensor:
+        self.matrix.sort_indices()
+        return torch.sparse_csr_tensor(
+            # 32-bit indices halve the memory traffic of the products.
+            torch.from_numpy(self.matrix.indptr.astype("int32")),
+            torch.from_numpy(self.matrix.indices.astype("int32")),
+            torch.from_numpy(self.matrix.data),
+            size=self.matrix.shape,
+            device=self.device,
+            check_invariants=False,
+        )
+
+
+class _Product(torch.autograd.Function):
+    """A x, whose gradient is A^T g."""
+
+    @staticmethod
+    def forward(ctx, values, sparse_map):
+        ctx.sparse_map = sparse_map
+        return sparse_map.multiply(values)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return _Product.apply(gradient, ctx.sparse_map.adjoint), None

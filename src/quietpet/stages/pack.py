@@ -1,0 +1,86 @@
+"""Stage ``pack``: standard- and low-dose images, T1 and masks of a split, in one HDF5 file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from quietpet.data.crop import central_crop
+from quietpet.data.scaling import activity_weighted_mean
+from quietpet.errors import InputError
+from quietpet.geometry.grid import mmr_grid
+from quietpet.jobs import PackJob
+from quietpet.provenance import Stopwatch, provenance
+from quietpet.stages.files import Files
+from quietpet.stages.lineage import common_lineage, lineage_of
+from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
+
+_MAPS = {
+    "t1": "t1",
+    "truth": "activity",
+    "head": "head",
+    "labels": "labels",
+    "pet_lesions": "pet_lesions",
+    "t1_lesions": "t1_lesions",
+}
+"""Packed name -> name in the slices file."""
+
+
+def run(job: PackJob, inputs: Files, outputs: Files) -> None:
+    """Read ``slices``, ``standard`` and ``low`` of all subjects in one order; write ``dataset``."""
+    watch = Stopwatch()
+    sources = zip(inputs.many("slices"), inputs.many("standard"), inputs.many("low"), strict=True)
+    parts, lineages = [], []
+    for slices, standard_path, low_path in sources:
+        maps = _read_slices(slices)
+        standard, standard_lineage = _read_images(standard_path, maps["key"])
+        low, low_lineage = _read_images(low_path, maps["key"])
+        parts.append({**maps, "standard": standard, "low": low})
+        lineages += [(standard_path, standard_lineage), (low_path, low_lineage)]
+    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    packed = {
+        name: central_crop(array, job.pixels) if array.ndim == 3 else array
+        for name, array in joined.items()
+    }
+    packed["scale"] = np.array([activity_weighted_mean(image) for image in packed["low"]])
+    packed["t1_scale"] = np.array([activity_weighted_mean(image) for image in packed["t1"]])
+    write_hdf5(
+        outputs.one("dataset"),
+        kind="dataset",
+        arrays=packed,
+        attributes={
+            "axes": "(slice, y, x)",
+            "dataset": job.dataset,
+            "setting": job.setting,
+            "split": job.split,
+            "affine_ras_mm": mmr_grid(job.pixels).affine_ras_mm.tolist(),
+            "pixel_mm": mmr_grid(job.pixels).pixel_mm,
+            "units": {"low": "activity", "standard": "activity", "truth": "activity", "t1": "arbitrary"},
+            "lineage": common_lineage(lineages),
+            "provenance": provenance(
+                "pack", settings=job.model_dump(), inputs=inputs.all(), watch=watch
+            ),
+        },
+    )
+
+
+def _read_slices(path: Path) -> dict[str, Any]:
+    with open_hdf5(path, kind="slices") as file:
+        maps: dict[str, Any] = {name: read_array(file, source) for name, source in _MAPS.items()}
+        maps["key"] = np.array(read_strings(file, "key"))
+        maps["slice_mm"] = read_array(file, "slice_mm")
+        maps["angle_deg"] = read_array(file, "angle_deg")
+        maps["subject"] = np.full(len(maps["key"]), read_attribute(file, "subject"))
+    return maps
+
+
+def _read_images(path: Path, keys: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
+    with open_hdf5(path, kind="images") as file:
+        found = read_strings(file, "key")
+        if found != keys.tolist():
+            raise InputError(
+                f"{path}: its slices differ from those of the phantom; reconstruct it again."
+            )
+        return read_array(file, "image"), lineage_of(file)

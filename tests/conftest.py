@@ -1,0 +1,43 @@
+"""Fixtures used across the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Reference data that lie beside the repository on some machines; never needed by the product."""
+    folder = REPOSITORY.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no folder ../shared with reference data")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stir(shared):
+    """STIR's results for one BrainWeb slice, by file and array name."""
+    folder = shared / "reference" / "stir"
+    return {
+        name: np.load(folder / f"{name}.npz") for name in ("inputs", "projections", "osem_noiseless")
+    }
+
+
+@pytest.fixture(scope="session")
+def head_projector():
+    """The projector of the default study: head-sized disc, 10 rays per bin."""
+    from quietpet.geometry.grid import mmr_grid
+    from quietpet.geometry.scanner import siemens_mmr
+    from quietpet.projection.embedded import embedded_projector
+
+    return embedded_projector(siemens_mmr(), mmr_grid(128), rays=10)

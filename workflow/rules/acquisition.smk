@@ -1,0 +1,75 @@
+# Slices -> sinograms -> images -> packed data sets.
+
+
+rule simulate:
+    input:
+        slices="results/slices/{subject}.h5",
+    output:
+        sinograms="results/sinograms/{subject}/{dose}.h5",
+    params:
+        settings=settings("simulate"),
+        code=code("simulate"),
+    log:
+        "logs/simulate/{subject}-{dose}.log",
+    benchmark:
+        "logs/simulate/{subject}-{dose}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    shell:
+        "quietpet simulate --threads {threads} --settings {params.settings:q}"
+        " --in slices={input.slices} --out sinograms={output.sinograms} 2> {log}"
+
+
+rule reconstruct:
+    input:
+        sinograms="results/sinograms/{subject}/{dose}.h5",
+    output:
+        images="results/images/{subject}/{dose}.h5",
+    params:
+        settings=settings("reconstruct"),
+        code=code("reconstruct"),
+    log:
+        "logs/reconstruct/{subject}-{dose}.log",
+    benchmark:
+        "logs/reconstruct/{subject}-{dose}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "quietpet reconstruct --threads {threads} --settings {params.settings:q}"
+        " --in sinograms={input.sinograms} --out images={output.images} 2> {log}"
+
+
+def of_split(pattern):
+    """Input function: ``pattern`` for every subject of the split, at the wildcard's dose."""
+    return lambda wildcards: expand(
+        pattern, subject=getattr(STUDY.splits, wildcards.split), setting=wildcards.setting
+    )
+
+
+rule pack:
+    input:
+        slices=of_split("results/slices/{subject}.h5"),
+        standard=of_split("results/images/{subject}/standard.h5"),
+        low=of_split("results/images/{subject}/{setting}.h5"),
+    output:
+        dataset="results/datasets/{dataset}/{setting}/{split}.h5",
+    params:
+        settings=settings("pack"),
+        code=code("pack"),
+        slices=lambda wildcards, input: [f"slices={path}" for path in input.slices],
+        standard=lambda wildcards, input: [f"standard={path}" for path in input.standard],
+        low=lambda wildcards, input: [f"low={path}" for path in input.low],
+    log:
+        "logs/pack/{dataset}-{setting}-{split}.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=20,
+    shell:
+        "quietpet pack --threads {threads} --settings {params.settings:q}"
+        " --in {params.slices} {params.standard} {params.low}"
+        " --out dataset={output.dataset} 2> {log}"

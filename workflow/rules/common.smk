@@ -1,0 +1,56 @@
+# The validated study, and the helpers that turn it into rule parameters.
+
+import os
+import sys
+from pathlib import Path
+
+from quietpet.errors import InputError
+from quietpet.jobs import settings_for
+from quietpet.provenance import fingerprint
+from quietpet.study import SPLITS, load_study
+
+SOURCES = str(Path(workflow.basedir) / "workflow" / "sources.tsv")
+
+
+def checked_study():
+    """The study of the configuration; a mistake ends Snakemake with one sentence per wrong key."""
+    try:
+        return load_study(config, origin=" + ".join(map(str, workflow.configfiles)))
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+STUDY = checked_study()
+
+
+wildcard_constraints:
+    subject="[A-Za-z0-9]+",
+    dose="|".join(["standard", *STUDY.doses.low]),
+    dataset="phantom",
+    setting="|".join(STUDY.doses.low),
+    split="|".join(SPLITS),
+    method="|".join(STUDY.methods),
+    replicate=r"r\d+",
+
+
+def settings(stage):
+    """Params function: the JSON settings of the job that these wildcards name."""
+    return lambda wildcards: settings_for(STUDY, stage, **dict(wildcards))
+
+
+def code(stage):
+    """Fingerprint of the code that a stage reaches: an edit there, and only there, re-runs the rule."""
+    return fingerprint(f"stages.{stage}")
+
+
+def method_code(stage):
+    """Params function: the same, with the code of the wildcard's method."""
+    return lambda wildcards: fingerprint(
+        f"stages.{stage}", f"methods.{STUDY.methods[wildcards.method].kind}.model"
+    )
+
+
+def replicates(method):
+    """Replicates of a method: several trainings of a network, a single one of what is not trained."""
+    trained = STUDY.methods[method].trained
+    return [f"r{number}" for number in range(STUDY.replicates if trained else 1)]

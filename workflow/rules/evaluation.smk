@@ -1,0 +1,53 @@
+# Restored slices -> scores -> the tables.
+
+
+rule score:
+    input:
+        restored="results/restored/{dataset}/{setting}/{method}/{replicate}.h5",
+        test="results/datasets/{dataset}/{setting}/test.h5",
+    output:
+        scores="results/scores/{dataset}/{setting}/{method}/{replicate}.csv",
+    params:
+        settings=settings("score"),
+        code=code("score"),
+    log:
+        "logs/score/{dataset}-{setting}-{method}-{replicate}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    shell:
+        "quietpet score --threads {threads} --settings {params.settings:q}"
+        " --in restored={input.restored} test={input.test}"
+        " --out scores={output.scores} 2> {log}"
+
+
+ALL_SCORES = [
+    f"results/scores/phantom/{setting}/{method}/{replicate}.csv"
+    for setting in STUDY.doses.low
+    for method in STUDY.methods
+    for replicate in replicates(method)
+]
+
+
+rule tables:
+    input:
+        scores=ALL_SCORES,
+    output:
+        tables="results/tables.csv",
+        readable="results/tables.md",
+        figure="results/tables.png",
+    params:
+        settings=settings("tables"),
+        code=code("tables"),
+        scores=[f"scores={path}" for path in ALL_SCORES],
+    log:
+        "logs/tables.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "quietpet tables --threads {threads} --settings {params.settings:q}"
+        " --in {params.scores}"
+        " --out tables={output.tables} readable={output.readable} figure={output.figure} 2> {log}"
