@@ -1,0 +1,65 @@
+"""PSNR and NMSE of every method, in both variants, beside the published values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from quietpet.evaluation.comparison import VARIANTS
+from quietpet.evaluation.tables import TableRow
+
+PANELS = (("psnr_db", "PSNR [dB]"), ("nmse", "NMSE"))
+COLOURS = ("tab:blue", "tab:orange")
+ROW_HEIGHT_INCH = 0.32
+PANEL_MARGIN_INCH = 1.0
+
+
+def draw(rows: Sequence[TableRow]) -> Figure:
+    """One row of panels per table and setting; the estimate ``single`` only."""
+    single = [row for row in rows if row.estimate == "single"]
+    groups = [
+        (name, list(members))
+        for name, members in groupby(single, key=lambda row: (row.table, row.dataset, row.setting))
+    ]
+    heights = [
+        PANEL_MARGIN_INCH + ROW_HEIGHT_INCH * len({row.method for row in members})
+        for _, members in groups
+    ]
+    figure = Figure(figsize=(9.0, sum(heights)), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(groups), len(PANELS), squeeze=False, height_ratios=heights)
+    for panels, ((table, dataset, setting), members) in zip(axes, groups, strict=True):
+        panels[0].set_title(f"Table {table}: {dataset}, {setting}", loc="left", fontsize=9)
+        for axis, (metric, label) in zip(panels, PANELS, strict=True):
+            _panel(axis, [row for row in members if row.metric == metric], label=label)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+    return figure
+
+
+def _panel(axis: Axes, rows: Sequence[TableRow], *, label: str) -> None:
+    """Methods from top to bottom; bars are the intervals over subjects, crosses the published means."""
+    methods = list(dict.fromkeys(row.method for row in rows))
+    for variant, colour, offset in zip(VARIANTS, COLOURS, (-0.12, 0.12), strict=True):
+        for row in (row for row in rows if row.variant == variant.name):
+            height = methods.index(row.method) + offset
+            axis.plot(row.mean, height, "o", color=colour, markersize=4, label=_once(axis, variant.name))
+            if row.ci_low is not None:
+                axis.hlines(height, row.ci_low, row.ci_high, color=colour, linewidth=1.5)
+            if row.paper_mean is not None:
+                name = _once(axis, "published")
+                axis.plot(row.paper_mean, height, "kx", markersize=6, label=name)
+    axis.set_yticks(range(len(methods)), methods, fontsize=8)
+    axis.set_ylim(len(methods) - 0.5, -0.5)
+    axis.set_xlabel(label, fontsize=8)
+    axis.tick_params(axis="x", labelsize=8)
+    axis.grid(axis="x", alpha=0.3)
+
+
+def _once(axis: Axes, label: str) -> str:
+    """``label`` the first time, a label that the legend ignores afterwards."""
+    return f"_{label}" if label in axis.get_legend_handles_labels()[1] else label

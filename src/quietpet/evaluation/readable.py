@@ -1,0 +1,177 @@
+"""The tables as a page to read: what was compared, on what, and how far the numbers carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS, Variant
+from quietpet.evaluation.metrics import METRICS, Metric
+from quietpet.evaluation.tables import LAYOUTS, TablePlan, TableRow
+
+PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
+
+TEMPLATE_WARNING = (
+    "> **WARNING - phantoms: ICBM152 template, not BrainWeb; not comparable with the published values.**"
+)
+
+DEVIATIONS = (
+    "Published counts are read as totals per 127-slice volume: read per slice they would put the "
+    "low-dose images 9 to 12 dB above the published ones.",
+    "The published text states neither scaling, window nor data range. `paper` is our reading: scaling "
+    "and window were chosen, with counts and resolution, to bring the unprocessed low dose to its "
+    "published row; agreement of that row is therefore no confirmation.",
+    "Published PSNR and NMSE seem not to share one window: 10^(-PSNR/10)/NMSE is 0.044 for lpet and "
+    "0.020 for mfdiff in Table 1, where one window would give nearly one number. NMSE does not "
+    "depend on an empty margin: compare it first.",
+)
+
+
+def render(rows: Sequence[TableRow], *, plan: TablePlan) -> str:
+    """The tables as Markdown."""
+    blocks = [
+        "# Results",
+        *_warnings(rows),
+        _legend(rows, plan),
+        *(block for table, members in _by_table(rows) for block in _table(table, members)),
+        _claim(rows),
+        _known_deviations(rows, plan),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _warnings(rows: Iterable[TableRow]) -> list[str]:
+    return [TEMPLATE_WARNING] if any(row.data_source == "template" for row in rows) else []
+
+
+def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
+    percent = f"{100 * plan.evaluation.confidence:g} %"
+    widths = {PAPER: f" ({plan.evaluation.paper_window_pixels} pixels)", QUANTITATIVE: ""}
+    one_subject = [] if any(row.n_subjects > 1 for row in rows) else [
+        "**One test subject: no interval can be given, and no difference between methods tested.**"
+    ]  # fmt: skip
+    lines = [
+        "Each cell: mean ± standard deviation over test slices [interval of the mean].",
+        f"Interval: {percent}, percentile bootstrap over whole test subjects "
+        f"({plan.evaluation.bootstrap_resamples} resamples); it is empty with one subject and too "
+        "narrow with a handful.",
+        *one_subject,
+        *(f"`{variant.name}`: {variant.description}{widths[variant]}." for variant in VARIANTS),
+        "Published values stand beside the variant `paper` only, beside every estimate of a method; "
+        "`single` is one sample per slice, `mean_of_K` the mean of K samples.",
+        "Seeds: trainings from different seeds; slices are averaged over them first, and ± beside the "
+        "number is the standard deviation of the mean PSNR over them.",
+        "Setting `-` (Table 1) and `ablation` (Table 5) are the published tables' names of the "
+        "published dose level; other settings carry their own name.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(table: str, rows: Sequence[TableRow]) -> Iterator[str]:
+    title = next(layout.title for layout in LAYOUTS if layout.table == table)
+    yield f"## Table {table}: {title}"
+    for setting, of_setting in groupby(rows, key=lambda row: row.setting):
+        members = list(of_setting)
+        first = members[0]
+        yield (
+            f"### {first.dataset}, setting `{setting}`\n\n"
+            f"{first.n_subjects} test subject(s), {first.n_slices} slices; data source: "
+            f"{first.data_source}, projector: {first.projector}, registration: {first.registration}."
+        )
+        for variant in VARIANTS:
+            if of_variant := [row for row in members if row.variant == variant.name]:
+                yield _grid(variant, of_variant)
+
+
+def _grid(variant: Variant, rows: Sequence[TableRow]) -> str:
+    """Methods (and estimates) down, metrics across."""
+    found = {row.metric for row in rows}
+    metrics = [metric for metric in METRICS if metric.variant == variant and metric.name in found]
+    header = ["method", "learning", "estimate", *(metric.label for metric in metrics), "seeds"]
+    if variant == PAPER:
+        header.append("published: PSNR, SSIM, NMSE")
+    lines = [f"Variant `{variant.name}`\n", _line(header), _line(["---"] * len(header))]
+    for _, members in groupby(rows, key=lambda row: (row.method, row.estimate)):
+        lines.append(_line(_grid_cells(variant, metrics, {row.metric: row for row in members})))
+    return "\n".join(lines)
+
+
+def _grid_cells(
+    variant: Variant, metrics: Sequence[Metric], by_metric: dict[str, TableRow]
+) -> list[str]:
+    first = next(iter(by_metric.values()))
+    psnr = by_metric["psnr_db"]
+    spread = "" if psnr.seed_std is None else f" (± {psnr.seed_std:.2f} dB)"
+    cells = [first.method, first.learning, first.estimate]
+    cells += [_ours(by_metric[metric.name]) if metric.name in by_metric else "" for metric in metrics]
+    cells.append(f"{first.n_replicates}{spread}")
+    if variant == PAPER:
+        published = (_published(by_metric[name]) for name in PUBLISHED_METRICS)
+        cells.append(", ".join(text for text in published if text))
+    return cells
+
+
+def _ours(row: TableRow) -> str:
+    digits = _digits(row.metric)
+    text = f"{row.mean:.{digits}f}"
+    if row.std is not None:
+        text += f" ± {row.std:.{digits}f}"
+    if row.ci_low is not None:
+        text += f" [{row.ci_low:.{digits}f}, {row.ci_high:.{digits}f}]"
+    return text
+
+
+def _published(row: TableRow) -> str:
+    if row.paper_mean is None:
+        return ""
+    digits = _digits(row.metric)
+    return f"{row.paper_mean:.{digits}f} ± {row.paper_std:.{digits}f}"
+
+
+def _digits(metric: str) -> int:
+    return 3 if metric in ("ssim", "nmse") else 2
+
+
+def _claim(rows: Sequence[TableRow]) -> str:
+    """The claim and its limits, as RELAINCE asks for them."""
+    subjects = sorted({row.n_subjects for row in rows})
+    settings = sorted({f"{row.dataset}/{row.setting}" for row in rows})
+    sources = sorted({row.data_source for row in rows})
+    counts = " or ".join(str(count) for count in subjects)
+    simulated = " (simulated phantoms)" if {row.dataset for row in rows} == {"phantom"} else ""
+    return "\n".join(
+        [
+            "## Claim, after RELAINCE (J Nucl Med 2022;63:1288)",
+            "",
+            f"- Compared: fidelity of restored transaxial slices to the standard dose, "
+            f"{', '.join(settings)}.",
+            f"- Data: source {', '.join(sources)}{simulated}; {counts} test subject(s), none of whom "
+            "trained or validated a network. Slices and rotations of a subject are not independent.",
+            "- Technical evaluation only: no reader and no detection task was tested; a better PSNR, "
+            "SSIM or NMSE does not show a better diagnosis.",
+            "- The reference is itself a noisy reconstruction. Nothing here extends to other scanners, "
+            "tracers, doses or patients than those listed.",
+        ]
+    )
+
+
+def _known_deviations(rows: Sequence[TableRow], plan: TablePlan) -> str:
+    scored = {row.method for row in rows}
+    lines = [*DEVIATIONS]
+    if any(row.projector == "embedded" for row in rows):
+        lines.append("Embedded projector: two-dimensional, no scatter, no randoms.")
+    lines += [
+        f"{name} ({plan.protocol}): {text}." for name, text in plan.methods.items() if name in scored
+    ]
+    if absent := [name for name in plan.methods if name not in scored]:
+        lines.append(f"Configured, but not scored: {', '.join(absent)}.")
+    return "\n".join(["## Known deviations and protocol", "", *(f"- {line}" for line in lines)])
+
+
+def _by_table(rows: Iterable[TableRow]) -> Iterator[tuple[str, list[TableRow]]]:
+    for table, members in groupby(rows, key=lambda row: row.table):
+        yield table, list(members)
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,216 @@
+"""From score rows to table rows: checks, statistics, and the published value beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import pandas as pd
+
+from quietpet.config import EvaluationSettings
+from quietpet.errors import InputError
+from quietpet.evaluation.comparison import PAPER
+from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.published import PublishedKey, published_methods, published_values
+from quietpet.evaluation.scoring import LINEAGE
+from quietpet.evaluation.statistics import Summary, summarise
+from quietpet.seeds import numpy_rng
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableLayout:
+    """What one table shows: a data set, and for an ablation only the methods published there.
+
+    ``published_setting`` is the published table's own word for the study's published dose level; None
+    where the settings carry the published names already. An ablation shows that level alone.
+    """
+
+    table: str
+    title: str
+    dataset: str
+    published_setting: str | None = None
+    ablation: bool = False
+
+
+LAYOUTS = (
+    TableLayout(table="1", title="phantoms, all methods", dataset="phantom", published_setting="-"),
+    TableLayout(table="2", title="in vivo, OOD data 1", dataset="ood1"),
+    TableLayout(table="3", title="in vivo, OOD data 2", dataset="ood2"),
+    TableLayout(table="4", title="in vivo, OOD data 3", dataset="ood3"),
+    TableLayout(
+        table="5",
+        title="phantoms, ablation",
+        dataset="phantom",
+        published_setting="ablation",
+        ablation=True,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablePlan:
+    """What the tables need to know of the study; ``methods`` maps names to descriptions."""
+
+    study_seed: int
+    protocol: str
+    methods: Mapping[str, str]
+    learning: Mapping[str, str]
+    published_settings: tuple[str, ...]
+    evaluation: EvaluationSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """One row of ``tables.csv``: the fields are its columns, None is an empty cell."""
+
+    table: str
+    dataset: str
+    setting: str
+    method: str
+    learning: str
+    metric: str
+    variant: str
+    estimate: str
+    mean: float
+    std: float | None
+    ci_low: float | None
+    ci_high: float | None
+    seed_std: float | None
+    n_subjects: int
+    n_slices: int
+    n_replicates: int
+    paper_mean: float | None
+    paper_std: float | None
+    protocol: str
+    data_source: str
+    projector: str
+    registration: str
+
+    def cells(self) -> dict[str, str]:
+        """The row as text, numbers to six significant digits."""
+        return {column: _cell(getattr(self, column)) for column in TABLE_COLUMNS}
+
+
+TABLE_COLUMNS = tuple(field.name for field in fields(TableRow))
+
+
+def assemble(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[TableRow, ...]:
+    """Rows of every table that ``scores`` (columns of a score file) has data for, in table order.
+
+    Raises InputError for unknown methods or data sets, slices scored twice, methods scored on different
+    slices, and tables that would mix data sources, projectors or registrations.
+    """
+    _check_names(scores, plan)
+    _check_slices(scores)
+    rows: list[TableRow] = []
+    for layout in LAYOUTS:
+        shown = scores[_shown(scores, layout, plan)]
+        _check_lineage(shown, layout)
+        rows.extend(sorted(_rows(shown, layout, plan), key=lambda row: _order(row, plan)))
+    return tuple(rows)
+
+
+def _shown(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Series:
+    shown = scores["dataset"] == layout.dataset
+    if layout.ablation:
+        shown &= scores["setting"].isin(plan.published_settings)
+        shown &= scores["method"].isin(published_methods(layout.table))
+    return shown
+
+
+def _rows(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> Iterator[TableRow]:
+    defined = scores.dropna(subset=["value"])
+    groups = ["setting", "method", "metric", "variant", "estimate", *LINEAGE]
+    for names, values in defined.groupby(groups):
+        group = dict(zip(groups, names, strict=True))
+        summary = summarise(
+            values,
+            # One seed per data set and setting: methods are compared on the same resamples.
+            rng=numpy_rng(plan.study_seed, "bootstrap", layout.dataset, group["setting"]),
+            resamples=plan.evaluation.bootstrap_resamples,
+            confidence=plan.evaluation.confidence,
+        )
+        yield _row(group, summary, layout, plan)
+
+
+def _row(group: Mapping[str, str], summary: Summary, layout: TableLayout, plan: TablePlan) -> TableRow:
+    setting = group["setting"]
+    if layout.published_setting is not None and setting in plan.published_settings:
+        setting = layout.published_setting
+    method, metric = group["method"], group["metric"]
+    key = PublishedKey(layout.table, layout.dataset, setting, method, metric)
+    published = published_values().get(key) if group["variant"] == PAPER.name else None
+    return TableRow(
+        table=layout.table,
+        dataset=layout.dataset,
+        learning=plan.learning[method],
+        protocol=f"{plan.protocol}: {plan.methods[method]}",
+        paper_mean=published.mean if published else None,
+        paper_std=published.std if published else None,
+        **{**group, "setting": setting},
+        **vars(summary),
+    )
+
+
+def _order(row: TableRow, plan: TablePlan) -> tuple[Any, ...]:
+    """The published level first, methods as published, then as configured, metrics as registered."""
+    methods = list(dict.fromkeys((*published_methods(row.table), *plan.methods)))
+    metrics = [(metric.variant.name, metric.name) for metric in METRICS]
+    return (
+        row.setting not in {layout.published_setting for layout in LAYOUTS},
+        row.setting,
+        methods.index(row.method),
+        row.estimate != "single",
+        row.estimate,
+        metrics.index((row.variant, row.metric)),
+    )
+
+
+def _check_names(scores: pd.DataFrame, plan: TablePlan) -> None:
+    datasets = {layout.dataset for layout in LAYOUTS}
+    metrics = {f"{metric.name}/{metric.variant.name}" for metric in METRICS}
+    found = scores["metric"] + "/" + scores["variant"]
+    for what, names, known in (
+        ("method", scores["method"], plan.methods),
+        ("data set", scores["dataset"], datasets),
+        ("metric", found, metrics),
+    ):
+        if unknown := sorted(set(names) - set(known)):
+            raise InputError(
+                f"scores of the unknown {what} {unknown[0]!r}; known: {', '.join(sorted(known))}. "
+                "Delete the stale score files."
+            )
+
+
+def _check_slices(scores: pd.DataFrame) -> None:
+    """Every slice once per (method, replicate, ...), and the same slices for all methods."""
+    run = ["dataset", "setting", "method", "replicate", "estimate", "metric", "variant"]
+    repeated = scores.duplicated([*run, "subject", "key"])
+    if repeated.any():
+        raise InputError(
+            f"a slice was scored twice: {dict(scores.loc[repeated, [*run, 'key']].iloc[0])}."
+        )
+    for (dataset, setting), block in scores.groupby(["dataset", "setting"]):
+        slices = block.groupby(["method", "replicate", "estimate"])["key"].agg(frozenset)
+        differing = slices[slices != slices.iloc[0]]
+        if len(differing):
+            raise InputError(
+                f"{dataset}/{setting}: {differing.index[0]} was scored on other slices than "
+                f"{slices.index[0]}; they cannot be compared. Delete the older scores and run again."
+            )
+
+
+def _check_lineage(scores: pd.DataFrame, layout: TableLayout) -> None:
+    for column in LINEAGE:
+        if len(found := sorted(scores[column].unique())) > 1:
+            raise InputError(
+                f"Table {layout.table} would mix the {column} values {', '.join(found)}; "
+                "delete the older scores and run again."
+            )
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,63 @@
+"""Aggregate all scores into the tables, a page to read and a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from quietpet.errors import InputError
+from quietpet.evaluation.figure import draw
+from quietpet.evaluation.readable import render
+from quietpet.evaluation.scoring import SCORE_COLUMNS
+from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, assemble
+from quietpet.jobs import TablesJob
+from quietpet.provenance import Stopwatch, provenance
+from quietpet.stages.files import Files
+from quietpet.store import atomic_path, write_csv, write_json, write_text
+
+_NUMBERS = {"slice_mm": float, "angle_deg": float, "value": float}
+
+
+def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
+    """Read ``scores``; write ``tables``, ``readable``, ``figure`` and, if asked for, ``provenance``."""
+    watch = Stopwatch()
+    plan = TablePlan(
+        study_seed=job.study_seed,
+        protocol=job.protocol,
+        methods=job.methods,
+        learning=job.learning,
+        published_settings=job.published_settings,
+        evaluation=job.evaluation,
+    )
+    rows = assemble(_read_scores(inputs.many("scores")), plan=plan)
+    write_csv(outputs.one("tables"), TABLE_COLUMNS, (row.cells() for row in rows))
+    write_text(outputs.one("readable"), render(rows, plan=plan))
+    with atomic_path(outputs.one("figure")) as partial:
+        draw(rows).savefig(partial, format="png", dpi=150)
+    if sidecar := outputs.get("provenance"):
+        write_json(
+            sidecar,
+            provenance("tables", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
+        )
+
+
+def _read_scores(paths: Iterable[Path]) -> pd.DataFrame:
+    return pd.concat([_read_score_file(path) for path in paths], ignore_index=True)
+
+
+def _read_score_file(path: Path) -> pd.DataFrame:
+    # Names such as subject "04" stay text; "-" and "" are values except where a number is empty.
+    types = {column: _NUMBERS.get(column, str) for column in SCORE_COLUMNS}
+    try:
+        scores = pd.read_csv(path, dtype=types, keep_default_na=False, na_values={"value": [""]})
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run the step that makes it first.") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not a readable score file ({error}).") from None
+    if tuple(scores.columns) != SCORE_COLUMNS:
+        raise InputError(f"{path}: its columns are not those of a score file: {list(scores.columns)}.")
+    if scores.empty:
+        raise InputError(f"{path}: holds no scores. Delete it and run the step again.")
+    return scores

@@ -1,0 +1,177 @@
+"""Table rows from small score tables: joins, order, refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import pandas as pd
+import pytest
+
+from quietpet.config import EvaluationSettings
+from quietpet.errors import InputError
+from quietpet.evaluation.figure import draw
+from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.published import PublishedKey, published_values
+from quietpet.evaluation.readable import TEMPLATE_WARNING, render
+from quietpet.evaluation.scoring import SCORE_COLUMNS
+from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, TableRow, assemble
+
+METHODS = ("gaussian", "mfdiff", "lpet", "unet")
+
+PLAN = TablePlan(
+    study_seed=0,
+    protocol="small",
+    methods={name: f"{name} as configured" for name in METHODS},
+    learning={name: "-" if name == "lpet" else "external" for name in METHODS},
+    published_settings=("drf100",),
+    evaluation=EvaluationSettings(bootstrap_resamples=200),
+)
+
+
+def scores(
+    *,
+    methods: tuple[str, ...] = METHODS,
+    settings: tuple[str, ...] = ("drf100", "drf20"),
+    subjects: tuple[str, ...] = ("04", "05"),
+    dataset: str = "phantom",
+    replicates: int = 1,
+    estimates: tuple[str, ...] = ("single",),
+    source: str = "brainweb",
+) -> pd.DataFrame:
+    """Three slices per subject; the value grows with method, replicate, subject and slice."""
+    rows = []
+    levels = product(settings, enumerate(methods), range(replicates), estimates)
+    for setting, (rank, method), replicate, estimate in levels:
+        for (offset, subject), index, metric in product(enumerate(subjects), range(3), METRICS):
+            value = rank + 10 * replicate + 0.1 * offset + 0.01 * index
+            place = (subject, f"{subject}_{index}", float(index), 0.0)
+            lineage = (source, "embedded", "-")
+            names = (dataset, setting, method, str(replicate), estimate)
+            rows.append((*names, *place, metric.name, metric.variant.name, value, *lineage))
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+
+
+def pick(rows: tuple[TableRow, ...], **wanted: str) -> list[TableRow]:
+    return [row for row in rows if all(getattr(row, name) == text for name, text in wanted.items())]
+
+
+def test_columns_are_the_documented_ones_in_order() -> None:
+    expected = (
+        "table,dataset,setting,method,learning,metric,variant,estimate,mean,std,ci_low,ci_high,seed_std,"
+        "n_subjects,n_slices,n_replicates,paper_mean,paper_std,protocol,data_source,projector,registration"
+    )
+    assert ",".join(TABLE_COLUMNS) == expected
+
+
+def test_table_1_holds_every_method_and_setting_table_5_the_published_ablation() -> None:
+    rows = assemble(scores(), plan=PLAN)
+    found = dict.fromkeys((row.table, row.setting, row.method) for row in rows)
+    assert list(found) == [
+        *product("1", ["-", "drf20"], ["lpet", "mfdiff", "gaussian", "unet"]),
+        *product("5", ["ablation"], ["unet", "mfdiff"]),
+    ]
+    assert len(rows) == len(found) * len(METRICS)
+
+
+def test_published_values_stand_beside_the_paper_variant_of_the_published_level() -> None:
+    rows = assemble(scores(estimates=("single", "mean_of_4")), plan=PLAN)
+    for row in rows:
+        key = PublishedKey(row.table, row.dataset, row.setting, row.method, row.metric)
+        expected = published_values().get(key) if row.variant == "paper" else None
+        assert (row.paper_mean, row.paper_std) == (expected or (None, None))
+    joined = [row for row in rows if row.paper_mean is not None]
+    assert {(row.table, row.method) for row in joined} == {
+        ("1", "lpet"), ("1", "mfdiff"), ("5", "unet"), ("5", "mfdiff"),
+    }  # fmt: skip
+    assert {row.estimate for row in joined} == {"single", "mean_of_4"}
+
+
+def test_in_vivo_settings_join_under_their_own_names() -> None:
+    rows = assemble(scores(dataset="ood1", settings=("2min",)), plan=PLAN)
+    assert {row.table for row in rows} == {"2"}
+    (row,) = pick(rows, method="mfdiff", metric="psnr_db", variant="paper")
+    assert (row.setting, row.paper_mean) == ("2min", 36.97)
+
+
+def test_statistics_reach_the_row() -> None:
+    rows = assemble(scores(replicates=2), plan=PLAN)
+    (row,) = pick(rows, table="1", setting="drf20", method="lpet", metric="ssim", variant="paper")
+    assert row.mean == pytest.approx(2 + 5 + 0.05 + 0.01)
+    assert row.seed_std == pytest.approx(10 / 2**0.5)
+    assert row.ci_low < row.mean < row.ci_high
+    assert (row.n_subjects, row.n_slices, row.n_replicates) == (2, 6, 2)
+    assert row.protocol == "small: lpet as configured"
+    assert row.learning == "-"
+
+
+def test_methods_share_their_bootstrap_resamples() -> None:
+    rows = assemble(scores(), plan=PLAN)
+    widths = {round(row.ci_high - row.ci_low, 9) for row in pick(rows, table="1", setting="drf20")}
+    assert len(widths) == 1
+
+
+def test_adding_a_method_or_shuffling_files_changes_no_row() -> None:
+    few = assemble(scores(methods=("gaussian", "mfdiff")), plan=PLAN)
+    shuffled = assemble(scores().sample(frac=1.0, random_state=1), plan=PLAN)
+    assert [row for row in shuffled if row.method in ("gaussian", "mfdiff")] == list(few)
+
+
+def test_one_subject_has_an_empty_interval() -> None:
+    rows = assemble(scores(subjects=("04",)), plan=PLAN)
+    assert {(row.cells()["ci_low"], row.cells()["ci_high"]) for row in rows} == {("", "")}
+    assert "**One test subject" in render(rows, plan=PLAN)
+
+
+def test_slices_without_a_lesion_are_left_out_of_its_metric() -> None:
+    table = scores()
+    contrast = table["metric"] == "pet_only_contrast_percent"
+    table.loc[contrast & table["key"].str.endswith("_0"), "value"] = None
+    table.loc[contrast & (table["setting"] == "drf20"), "value"] = None
+    found = pick(assemble(table, plan=PLAN), metric="pet_only_contrast_percent", method="lpet")
+    assert [(row.setting, row.n_slices) for row in found] == [("-", 4)]
+
+
+def test_cells_are_text_with_six_digits() -> None:
+    row = assemble(scores(), plan=PLAN)[0]
+    cells = replace(row, mean=1.23456789, std=None, n_slices=50).cells()
+    assert (cells["mean"], cells["std"], cells["n_slices"]) == ("1.23457", "", "50")
+    assert tuple(cells) == TABLE_COLUMNS
+
+
+def test_unusable_scores_are_refused() -> None:
+    good = scores()
+    mixed = pd.concat([scores(methods=("lpet",)), scores(methods=("unet",), source="template")])
+    fewer = good.drop(good[(good["method"] == "unet") & (good["key"] == "04_0")].index)
+    for table, message in (
+        (scores(methods=("lpet", "stranger")), "unknown method 'stranger'"),
+        (scores(dataset="elsewhere"), "unknown data set 'elsewhere'"),
+        (good.assign(metric="lpips"), "unknown metric 'lpips/"),
+        (mixed, "would mix the data_source values brainweb, template"),
+        (pd.concat([good, good.iloc[:1]]), "scored twice"),
+        (fewer, "scored on other slices"),
+    ):
+        with pytest.raises(InputError, match=message):
+            assemble(table, plan=PLAN)
+
+
+def test_page_names_the_template_loudly_and_only_then() -> None:
+    template = assemble(scores(source="template"), plan=PLAN)
+    assert TEMPLATE_WARNING in render(template, plan=PLAN)
+    assert TEMPLATE_WARNING not in render(assemble(scores(), plan=PLAN), plan=PLAN)
+
+
+def test_page_is_well_formed_markdown() -> None:
+    table = scores(replicates=2, methods=METHODS[:3], estimates=("single", "mean_of_4"))
+    page = render(assemble(table, plan=PLAN), plan=PLAN)
+    assert page.count("## Table 1") == page.count("## Table 5") == 1
+    assert "21.13 ± 2.71, 0.839 ± 0.041, 0.176 ± 0.055" in page
+    assert "Configured, but not scored: unet." in page
+    for block in page.split("\n\n"):
+        widths = {line.count("|") for line in block.splitlines() if line.startswith("|")}
+        assert len(widths) <= 1
+
+
+def test_figure_has_a_row_of_panels_per_table_and_setting() -> None:
+    figure = draw(assemble(scores(estimates=("single", "mean_of_4")), plan=PLAN))
+    assert len(figure.axes) == 2 * 3

@@ -1,0 +1,171 @@
+"""The stages ``score`` and ``tables`` on small files in the real schema."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from quietpet.config import EvaluationSettings
+from quietpet.errors import InputError
+from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.scoring import SCORE_COLUMNS
+from quietpet.evaluation.tables import TABLE_COLUMNS
+from quietpet.jobs import ScoreJob, TablesJob
+from quietpet.stages import score, tables
+from quietpet.stages.files import Files
+from quietpet.store import read_json, write_hdf5
+
+PIXELS = 32
+KEYS = np.array(["04_s65_r0", "04_s67_r0", "05_s65_r0"])
+LINEAGE = {"data_source": "brainweb", "projector": "embedded"}
+EVALUATION = EvaluationSettings(paper_window_pixels=24, bootstrap_resamples=100)
+
+
+def images(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(1.0, 2.0, (3, PIXELS, PIXELS)).astype(np.float32)
+
+
+def write_test_set(path: Path, **changed: np.ndarray) -> Path:
+    none = np.zeros((3, PIXELS, PIXELS), dtype=np.uint8)
+    arrays = {
+        "low": images(1), "standard": images(2), "t1": images(3), "head": none + 1,
+        "pet_lesions": none, "t1_lesions": none, "key": KEYS, "subject": np.array(["04", "04", "05"]),
+        "slice_mm": np.array([0.0, 4.0, 0.0]), "angle_deg": np.zeros(3),
+    }  # fmt: skip
+    attributes = {"dataset": "phantom", "setting": "low", "split": "test", "lineage": LINEAGE}
+    write_hdf5(path, kind="dataset", arrays={**arrays, **changed}, attributes=attributes)
+    return path
+
+
+def write_restored(path: Path, *, arrays: dict[str, np.ndarray] | None = None, **changed: Any) -> Path:
+    attributes = {"dataset": "phantom", "setting": "low", "method": "lpet", "replicate": "0"}
+    attributes |= {"samples": 1, "lineage": LINEAGE, **changed}
+    held = {"single": images(1), "key": KEYS, **(arrays or {})}
+    write_hdf5(path, kind="restored", arrays=held, attributes=attributes)
+    return path
+
+
+def run_score(folder: Path, restored: Path, test: Path, *, method: str = "lpet") -> list[dict[str, str]]:
+    job = ScoreJob(dataset="phantom", setting="low", method=method, replicate="0", evaluation=EVALUATION)
+    target = folder / f"{method}.csv"
+    score.run(job, Files({"restored": [restored], "test": [test]}), Files({"scores": [target]}))
+    with target.open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        assert tuple(reader.fieldnames) == SCORE_COLUMNS
+        return list(reader)
+
+
+def test_every_slice_metric_and_estimate_gets_a_row(tmp_path: Path) -> None:
+    test = write_test_set(tmp_path / "test.h5")
+    restored = write_restored(tmp_path / "r.h5", arrays={"mean": images(5), "std": images(6)}, samples=4)
+    rows = run_score(tmp_path, restored, test)
+    assert len(rows) == 2 * 3 * len(METRICS)
+    assert list(dict.fromkeys(row["estimate"] for row in rows)) == ["single", "mean_of_4"]
+    assert {row["subject"] for row in rows} == {"04", "05"}
+    assert {(row["data_source"], row["projector"], row["registration"]) for row in rows} == {
+        ("brainweb", "embedded", "-")
+    }
+    lesions = [row["value"] for row in rows if "contrast" in row["metric"]]
+    assert set(lesions) == {""}
+
+
+def test_scored_values_are_those_of_the_slice(tmp_path: Path) -> None:
+    test = write_test_set(tmp_path / "test.h5")
+    rows = run_score(tmp_path, write_restored(tmp_path / "r.h5"), test)
+    (row,) = [
+        row
+        for row in rows
+        if (row["key"], row["metric"], row["variant"]) == (KEYS[1], "nmse", "quantitative")
+    ]
+    x, y = images(1)[1].astype(float), images(2)[1].astype(float)
+    assert float(row["value"]) == pytest.approx(((x - y) ** 2).sum() / (y**2).sum())
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nonfinite_pixels_name_file_array_and_slice(tmp_path: Path, value: float) -> None:
+    test = write_test_set(tmp_path / "test.h5")
+    broken = images(1)
+    broken[1, 5, 5] = value
+    restored = write_restored(tmp_path / "restored.h5", arrays={"single": broken})
+    with pytest.raises(InputError, match=r"restored\.h5:single: 1 of 3 slices .* '04_s67_r0'"):
+        run_score(tmp_path, restored, test)
+    assert not (tmp_path / "lpet.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "attributes", "message"),
+    [
+        ({"key": KEYS[[1, 0, 2]]}, {}, "not those of the test set, in its order .first at row 0"),
+        ({"key": KEYS[:2]}, {}, "2 rows, not 3"),
+        ({"single": np.ones((3, 16, 16), np.float32)}, {}, "has the shape"),
+        ({"single": np.ones((2, PIXELS, PIXELS), np.float32)}, {}, "2 slices for 3 keys"),
+        ({}, {"method": "unet"}, "holds method 'unet', this job scores 'lpet'"),
+        ({}, {"lineage": {**LINEAGE, "data_source": "template"}}, "was made with"),
+    ],
+)
+def test_files_that_do_not_belong_together_are_refused(
+    tmp_path: Path, arrays: dict[str, np.ndarray], attributes: dict[str, Any], message: str
+) -> None:
+    test = write_test_set(tmp_path / "test.h5")
+    restored = write_restored(tmp_path / "restored.h5", arrays=arrays, **attributes)
+    with pytest.raises(InputError, match=message):
+        run_score(tmp_path, restored, test)
+
+
+def tables_job() -> TablesJob:
+    return TablesJob(
+        study_seed=0,
+        protocol="tiny",
+        methods={"lpet": "no processing", "gaussian": "filtered"},
+        learning={"lpet": "-", "gaussian": "external"},
+        published_settings=("low",),
+        evaluation=EVALUATION,
+    )
+
+
+def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
+    test = write_test_set(tmp_path / "test.h5")
+    for method, seed in (("lpet", 1), ("gaussian", 7)):
+        restored = write_restored(
+            tmp_path / f"{method}.h5", arrays={"single": images(seed)}, method=method
+        )
+        run_score(tmp_path, restored, test, method=method)
+    names = {
+        "tables": "tables.csv",
+        "readable": "tables.md",
+        "figure": "tables.png",
+        "provenance": "p.json",
+    }
+    outputs = {name: [tmp_path / "results" / file] for name, file in names.items()}
+    scores = [tmp_path / "gaussian.csv", tmp_path / "lpet.csv"]
+    tables.run(tables_job(), Files({"scores": scores}), Files(outputs))
+    with outputs["tables"][0].open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        assert tuple(reader.fieldnames) == TABLE_COLUMNS
+        rows = list(reader)
+    assert [row["method"] for row in rows] == ["lpet"] * 7 + ["gaussian"] * 7
+    assert (rows[0]["setting"], rows[0]["paper_mean"], rows[0]["n_subjects"]) == ("-", "21.13", "2")
+    assert "## Claim" in outputs["readable"][0].read_text()
+    assert outputs["figure"][0].read_bytes().startswith(b"\x89PNG")
+    origin = read_json(outputs["provenance"][0])
+    assert origin["stage"] == "tables"
+    assert list(origin["inputs"]) == [str(path) for path in scores]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("method,value\nlpet,1\n", "columns"),
+        (",".join(SCORE_COLUMNS) + "\n", "no scores"),
+        ("", "readable"),
+    ],
+)
+def test_unreadable_score_files_are_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "stale.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=rf"stale\.csv: .*{message}"):
+        tables.run(tables_job(), Files({"scores": [path]}), Files({}))
