@@ -57,7 +57,7 @@ FB_SEM_T1 = TissueValues(
 class LesionSettings(Section):
     """Spherical lesions centred on white matter, drawn independently in PET and in T1."""
 
-    count: int = Field(15, ge=0, description="lesions per phantom and modality")
+    count: int = Field(15, ge=0, le=63, description="lesions per phantom and modality")
     hot_fraction: float = Field(0.6, ge=0, le=1, description="fraction of lesions that are hot")
     radius_offset_mm: Positive = Field(2.0, description="radius = offset + scale * 2**U(0,1) [mm]")
     radius_scale_mm: NonNegative = Field(3.0, description="see radius_offset_mm")
@@ -70,7 +70,9 @@ class LesionSettings(Section):
 class TemplateSettings(Section):
     """The offline phantom: anatomical variation and shells around the ICBM152 template."""
 
-    warp_fwhm_mm: Positive = Field(40.0, description="smoothness of the random displacement field [mm]")
+    warp_fwhm_mm: float = Field(
+        40.0, ge=10, description="smoothness of the random displacement field [mm]"
+    )
     warp_rms_mm: NonNegative = Field(3.0, le=6.0, description="root-mean-square displacement [mm]")
     scale_sd: NonNegative = Field(0.04, le=0.1, description="standard deviation of the axis scales")
     csf_mm: Positive = Field(2.0, description="subarachnoid space outside the brain mask [mm]")
@@ -82,7 +84,8 @@ class PhantomSettings(Section):
     """Digital head phantoms."""
 
     source: Literal["auto", "brainweb", "template"] = Field(
-        "auto", description="auto: BrainWeb if every subject is cached or can be fetched, else the template"
+        "auto",
+        description="auto: BrainWeb if every subject is cached or can be fetched, else the template",
     )
     cache_dir: str | None = Field(
         None, description="folder with subject_XX.bin.gz; the variable QUIETPET_BRAINWEB overrides it"
@@ -98,7 +101,9 @@ class SliceSettings(Section):
     """Which transaxial slices enter the data set, and how they are augmented."""
 
     indices: tuple[int, ...] = Field(
-        tuple(range(65, 85, 2)), min_length=1, description="slice indices on the scanner's 127-slice grid"
+        tuple(range(65, 85, 2)),
+        min_length=1,
+        description="slice indices on the scanner's 127-slice grid",
     )
     rotations: int = Field(5, ge=1, description="in-plane rotations per slice; the first is 0")
     max_angle_deg: float = Field(15.0, ge=0, le=180, description="rotations are uniform in +-this [deg]")
@@ -145,7 +150,11 @@ class ScannerSettings(Section):
     projector: Literal["embedded"] = Field("embedded", description="engine of the system model")
     rays: int = Field(10, ge=1, le=64, description="parallel rays averaged over the width of a bin")
     image_pixels: int = Field(
-        128, ge=32, le=344, multiple_of=2, description="side of the reconstructed square; it must hold the head"
+        128,
+        ge=32,
+        le=344,
+        multiple_of=2,
+        description="side of the reconstructed square; it must hold the head",
     )
     gaps: bool = Field(True, description="leave the bins of the block gaps empty, in data and model")
     efficiency_spread: NonNegative = Field(
@@ -157,7 +166,8 @@ class DoseSettings(Section):
     """One dose level: its counts and the protocol that reconstructs it."""
 
     counts: tuple[Positive, Positive] = Field(
-        description="expected prompts: one number, or the range [low, high] of a uniform draw"
+        description="expected photon pairs that reach the sinogram, those in the block gaps included "
+        "(the FB-SEM convention): one number, or the range [low, high] of a uniform draw"
     )
     counts_per: Literal["volume", "slice"] = Field(
         "volume", description="volume: per 127-slice volume, shared equally by its slices"
@@ -215,7 +225,10 @@ class InferenceSettings(Section):
     """How trained networks are applied."""
 
     pixels: int = Field(
-        192, ge=32, multiple_of=16, description="side of the central square that is restored; outside is 0"
+        192,
+        ge=32,
+        multiple_of=16,
+        description="side of the central square that is restored; outside is 0",
     )
     batch_size: int = Field(8, ge=1, description="slices restored together; never changes a result")
 
@@ -224,7 +237,9 @@ class EvaluationSettings(Section):
     """Metric conventions and statistics."""
 
     paper_window_pixels: int = Field(
-        132, ge=16, description="side of the central window of the variant 'paper' (fits the published row)"
+        132,
+        ge=16,
+        description="side of the central window of the variant 'paper' (fits the published row)",
     )
     bootstrap_resamples: int = Field(2000, ge=100, description="resamples of subjects for the intervals")
     confidence: float = Field(0.95, gt=0, lt=1, description="level of the confidence intervals")

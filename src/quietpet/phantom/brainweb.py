@@ -1,0 +1,137 @@
+"""The 20 normal BrainWeb subjects: which there are, whether a file is whole, fetching, reading.
+
+Sources: Cocosco et al., NeuroImage 5 (1997); Aubert-Broche et al., NeuroImage 32 (2006) 138. The volumes
+are read with the ``brainweb`` package; its download has neither time-out nor status check nor checksum,
+so files are fetched with ``pooch`` and compared with the pinned SHA-256 of the unpacked volume.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import time
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pooch
+
+from quietpet.errors import InputError
+from quietpet.phantom.tissues import CLASS_BITS, LabelVolume, Tissue
+from quietpet.store import atomic_path
+
+SUBJECTS = ("04", "05", "06", "18", "20", "38", *(str(number) for number in range(41, 55)))
+VOXEL_MM = 0.5
+
+_CONNECT_S, _READ_S = 5.0, 30.0
+_ATTEMPTS, _PAUSE_S = 2, 2.0
+_BLOCK_BYTES = 1 << 20
+
+
+class DownloadError(Exception):
+    """A volume could not be fetched whole; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a volume comes from, and what it is once unpacked."""
+
+    url: str
+    sha256: str
+    bytes: int
+
+
+def file_name(subject: str) -> str:
+    """Name of a subject's file in a cache folder, as the ``brainweb`` package uses it."""
+    return f"subject_{subject}.bin.gz"
+
+
+def read_sources(table: Path) -> dict[str, Source]:
+    """The BrainWeb rows of the table of external files, by subject.
+
+    Raises:
+        InputError: the table is missing, lacks a column, or lacks a subject.
+    """
+    try:
+        with table.open(newline="") as stream:
+            rows = {row["id"]: row for row in csv.DictReader(stream, delimiter="\t")}
+        return {
+            subject: Source(url=row["url"], sha256=row["sha256"], bytes=int(row["bytes"]))
+            for subject in SUBJECTS
+            for row in [rows[f"brainweb_{subject}"]]
+        }
+    except FileNotFoundError:
+        raise InputError(f"{table}: no such table of external files.") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{table}: not a whole table of external files ({error!r}).") from None
+
+
+def fault_in(packed: Path, source: Source) -> str | None:
+    """What is wrong with a gzipped volume, or None if it unpacks to exactly the pinned bytes."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with gzip.open(packed) as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+                size += len(block)
+                if size > source.bytes:
+                    return f"unpacks to more than {source.bytes} bytes"
+    except (OSError, EOFError, zlib.error) as error:
+        return f"not a whole gzip file ({error})"
+    if size != source.bytes:
+        return f"unpacks to {size} bytes instead of {source.bytes}"
+    if digest.hexdigest() != source.sha256:
+        return f"its unpacked SHA-256 is {digest.hexdigest()} instead of {source.sha256}"
+    return None
+
+
+def require_whole(packed: Path, source: Source) -> None:
+    """Raise InputError unless ``packed`` is the pinned volume."""
+    if fault := fault_in(packed, source):
+        raise InputError(f"{packed}: {fault}. Delete it to have it fetched again, or replace it.")
+
+
+def download(source: Source, target: Path) -> None:
+    """Fetch one volume; ``target`` appears only when it is whole and has the pinned checksum.
+
+    Raises:
+        DownloadError: no answer in time, an error status, a wrong file, or a folder that is read-only.
+    """
+    fetch = pooch.HTTPDownloader(timeout=(_CONNECT_S, _READ_S), chunk_size=_BLOCK_BYTES)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with atomic_path(target) as partial:
+                fetch(source.url, str(partial), None)
+                if fault := fault_in(partial, source):
+                    raise DownloadError(f"{source.url}: {fault}")
+            return
+        except (OSError, DownloadError) as error:  # every error of requests is an OSError
+            if attempt == _ATTEMPTS:
+                raise DownloadError(f"{target.name} could not be fetched: {error}") from error
+            time.sleep(_PAUSE_S)
+
+
+def read_volume(packed: Path) -> LabelVolume:
+    """Tissue codes of one subject, with y flipped to run from anterior to posterior.
+
+    Raises:
+        InputError: the file is damaged, has another size, or holds labels that are no BrainWeb class.
+    """
+    with warnings.catch_warnings():
+        # brainweb 1.7 imports from a SciPy namespace that is on its way out.
+        warnings.filterwarnings("ignore", message=".*scipy.ndimage.filters", category=DeprecationWarning)
+        import brainweb  # noqa: PLC0415 (only here may it warn)
+
+    try:
+        raw = brainweb.load_file(str(packed))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(
+            f"{packed}: not a readable BrainWeb volume ({error}). Fetch it again."
+        ) from None
+    codes = (raw & CLASS_BITS).astype(np.uint8)
+    if raw.max() >= 256 or codes.max() > max(Tissue):
+        raise InputError(f"{packed}: label {raw.max()} is no BrainWeb class. Fetch the file again.")
+    return LabelVolume(codes=np.ascontiguousarray(codes[:, ::-1]), voxel_mm=VOXEL_MM)

@@ -1,0 +1,115 @@
+"""From label volumes to the scanner's image grid, by point sampling.
+
+Trilinear interpolation without anti-aliasing, as in the FB-SEM simulations that the published study
+builds on. A BrainWeb volume (181 mm high) fills slices 19 to 107 of the 127.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from quietpet.errors import InputError
+from quietpet.geometry.grid import ImageGrid
+from quietpet.phantom.tissues import LabelVolume, Tissue
+
+
+@dataclass(frozen=True, kw_only=True)
+class _AxisSampling:
+    """Where the grid's positions lie along one axis of a volume, in voxels.
+
+    ``lower`` (n,) is the neighbour below each position (it may lie outside the volume), ``weight`` (n,)
+    that of the neighbour above.
+    """
+
+    lower: np.ndarray
+    weight: np.ndarray
+    size: int
+
+    @classmethod
+    def at(cls, positions_mm: np.ndarray, *, voxel_mm: float, size: int) -> _AxisSampling:
+        index = positions_mm / voxel_mm + (size - 1) / 2
+        lower = np.floor(index).astype(np.intp)
+        return cls(lower=lower, weight=(index - lower).astype(np.float32), size=size)
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """Indices of the lower and upper neighbours, shape (n, 2)."""
+        return np.stack([self.lower, self.lower + 1], axis=1)
+
+    @property
+    def nearest(self) -> np.ndarray:
+        return self.lower + (self.weight >= 0.5)
+
+
+def sample_linear(volume: LabelVolume, *, table: np.ndarray, grid: ImageGrid) -> np.ndarray:
+    """Trilinear samples of the map ``table[codes]``, float32, shape ``grid.shape``.
+
+    ``table``: value of every code, shape (256,). Outside the volume is air.
+    """
+    z, y, x = _samplings(volume, grid)
+    rows, columns = y.pairs.ravel(), x.pairs.ravel()
+    image = np.empty(grid.shape, np.float32)
+    for k, pair in enumerate(z.pairs):
+        corners = table[_gather(volume.codes, pair, rows, columns)]
+        plane = _mix(corners[0], corners[1], z.weight[k])
+        plane = plane.reshape(grid.n_pixels, 2, 2 * grid.n_pixels)
+        plane = _mix(plane[:, 0], plane[:, 1], y.weight[:, None])
+        plane = plane.reshape(grid.n_pixels, grid.n_pixels, 2)
+        image[k] = _mix(plane[..., 0], plane[..., 1], x.weight)
+    return image
+
+
+def sample_nearest(volume: LabelVolume, *, grid: ImageGrid) -> np.ndarray:
+    """Codes of the nearest voxels, uint8, shape ``grid.shape``; outside the volume is air."""
+    z, y, x = _samplings(volume, grid)
+    return _gather(volume.codes, z.nearest, y.nearest, x.nearest)
+
+
+def require_inside_image(volume: LabelVolume, *, grid: ImageGrid) -> None:
+    """Refuse a head of which the square image would cut something off."""
+    footprint = (volume.codes != Tissue.AIR).any(axis=0)
+    for axis, name in ((1, "anterior-posterior"), (0, "left-right")):
+        occupied = np.flatnonzero(footprint.any(axis=axis))
+        if not occupied.size:
+            raise InputError("the label volume holds nothing but air.")
+        reach_mm = np.abs(occupied - (footprint.shape[1 - axis] - 1) / 2).max() * volume.voxel_mm
+        limit_mm = float(grid.axis_mm[-1])
+        if reach_mm > limit_mm:
+            raise InputError(
+                f"the head reaches {reach_mm:.1f} mm from the scanner axis ({name}), but an image of "
+                f"{grid.n_pixels} pixels only {limit_mm:.1f} mm; raise scanner.image_pixels."
+            )
+
+
+def grid_index(volume: LabelVolume, voxel: tuple[int, int, int], *, grid: ImageGrid) -> list[float]:
+    """Position (z, y, x) of a voxel of ``volume`` on ``grid``, in fractional pixels."""
+    steps_mm = (grid.slice_mm, grid.pixel_mm, grid.pixel_mm)
+    origins = ((grid.n_slices - 1) / 2, grid.centre_index, grid.centre_index)
+    return [
+        (index - (size - 1) / 2) * volume.voxel_mm / step_mm + origin
+        for index, size, step_mm, origin in zip(
+            voxel, volume.codes.shape, steps_mm, origins, strict=True
+        )
+    ]
+
+
+def _samplings(volume: LabelVolume, grid: ImageGrid) -> tuple[_AxisSampling, ...]:
+    positions = (grid.slice_positions_mm, grid.axis_mm, grid.axis_mm)
+    return tuple(
+        _AxisSampling.at(positions_mm, voxel_mm=volume.voxel_mm, size=size)
+        for positions_mm, size in zip(positions, volume.codes.shape, strict=True)
+    )
+
+
+def _gather(codes: np.ndarray, *indices: np.ndarray) -> np.ndarray:
+    """``codes`` at the product of three index lists; air where an index lies outside."""
+    clipped = [np.clip(index, 0, n - 1) for index, n in zip(indices, codes.shape, strict=True)]
+    z, y, x = (index == clip for index, clip in zip(indices, clipped, strict=True))
+    inside = z[:, None, None] & y[:, None] & x
+    return np.where(inside, codes[np.ix_(*clipped)], np.uint8(Tissue.AIR))
+
+
+def _mix(lower: np.ndarray, upper: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    return lower + weight * (upper - lower)

@@ -1,0 +1,34 @@
+"""``fetch``: decide where the phantoms come from, and have the label volumes whole on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quietpet.jobs import FetchJob
+from quietpet.phantom.brainweb import read_sources
+from quietpet.phantom.sourcing import decide
+from quietpet.provenance import Stopwatch, provenance
+from quietpet.stages.files import Files
+from quietpet.store import write_json
+
+
+def run(job: FetchJob, inputs: Files, outputs: Files) -> None:
+    """``sources`` (table of external files) -> ``decision`` (JSON: source, volumes, reason)."""
+    watch = Stopwatch()
+    decision = decide(
+        job.source,
+        subjects=job.subjects,
+        folder=Path(job.cache_dir).expanduser(),
+        sources=read_sources(inputs.one("sources")),
+    )
+    write_json(
+        outputs.one("decision"),
+        {
+            "source": decision.source,
+            "volumes": {subject: str(path) for subject, path in decision.volumes.items()},
+            "reason": decision.reason,
+            "provenance": provenance(
+                "fetch", settings=job.model_dump(), inputs=inputs.all(), watch=watch
+            ),
+        },
+    )

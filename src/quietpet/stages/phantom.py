@@ -1,0 +1,68 @@
+"""``phantom``: one subject's activity, attenuation, T1 and lesions on the scanner's image grid."""
+
+from __future__ import annotations
+
+from quietpet.geometry.grid import mmr_grid
+from quietpet.jobs import PhantomJob
+from quietpet.phantom.brainweb import read_volume
+from quietpet.phantom.lesions import draw_lesions
+from quietpet.phantom.maps import activity_map, attenuation_map, describe_lesions, t1_map
+from quietpet.phantom.resample import sample_nearest
+from quietpet.phantom.template import load_template, template_volume
+from quietpet.phantom.tissues import LabelVolume
+from quietpet.provenance import Stopwatch, provenance
+from quietpet.seeds import numpy_rng
+from quietpet.stages.files import Files
+from quietpet.store import write_hdf5
+
+UNITS = {"activity": "relative", "mu_per_cm": "1/cm", "t1": "arbitrary"}
+
+
+def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
+    """``labels`` (a BrainWeb volume; without it the template is used) -> ``phantom``."""
+    watch = Stopwatch()
+    grid = mmr_grid(job.image_pixels)
+    volume = _label_volume(job, inputs)
+    lesions = {
+        modality: draw_lesions(
+            volume,
+            settings=job.lesions,
+            rng=numpy_rng(job.study_seed, "lesions", modality, job.subject),
+        )
+        for modality in ("pet", "t1")
+    }
+    mu_per_cm = attenuation_map(volume, values=job.mu_per_cm, grid=grid)
+    activity = activity_map(volume, lesions["pet"], values=job.activity, settings=job.lesions, grid=grid)
+    t1 = t1_map(volume, lesions["t1"], values=job.t1, settings=job.lesions, grid=grid)
+    write_hdf5(
+        outputs.one("phantom"),
+        kind="phantom",
+        arrays={
+            "activity": activity.values,
+            "mu_per_cm": mu_per_cm,
+            "t1": t1.values,
+            "labels": sample_nearest(volume, grid=grid),
+            "pet_lesions": activity.numbers,
+            "t1_lesions": t1.numbers,
+        },
+        attributes={
+            "subject": job.subject,
+            "affine_ras_mm": grid.affine_ras_mm.tolist(),
+            "units": UNITS,
+            "lesions": {
+                modality: describe_lesions(volume, drawn, grid=grid)
+                for modality, drawn in lesions.items()
+            },
+            "lineage": {"data_source": "brainweb" if inputs.get("labels") else "template"},
+            "provenance": provenance(
+                "phantom", settings=job.model_dump(), inputs=inputs.all(), watch=watch
+            ),
+        },
+    )
+
+
+def _label_volume(job: PhantomJob, inputs: Files) -> LabelVolume:
+    if path := inputs.get("labels"):
+        return read_volume(path)
+    rng = numpy_rng(job.study_seed, "template", job.subject)
+    return template_volume(load_template(), settings=job.template, rng=rng)

@@ -1,0 +1,65 @@
+"""``slices``: the transaxial slices of one phantom, each in its rotations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quietpet.geometry.grid import mmr_grid
+from quietpet.jobs import SlicesJob
+from quietpet.phantom.slices import (
+    cut_linear,
+    cut_nearest,
+    draw_angles_deg,
+    require_inside_disc,
+    slice_rows,
+)
+from quietpet.provenance import Stopwatch, provenance
+from quietpet.seeds import numpy_rng
+from quietpet.stages.files import Files
+from quietpet.stages.lineage import lineage_of
+from quietpet.store import open_hdf5, read_array, read_attribute, write_hdf5
+
+LINEAR = ("activity", "mu_per_cm", "t1")
+NEAREST = ("labels", "pet_lesions", "t1_lesions")
+
+
+def run(job: SlicesJob, inputs: Files, outputs: Files) -> None:
+    """``phantom`` -> ``slices``: one row per slice and rotation."""
+    watch = Stopwatch()
+    with open_hdf5(inputs.one("phantom"), kind="phantom") as file:
+        maps = {name: read_array(file, name) for name in (*LINEAR, *NEAREST)}
+        inherited = {
+            "affine_ras_mm": read_attribute(file, "affine_ras_mm"),
+            "units": read_attribute(file, "units"),
+            "lineage": lineage_of(file),
+        }
+    head = (maps["mu_per_cm"] > 0).astype(np.uint8)
+    require_inside_disc(head, subject=job.subject, indices=job.slices.indices)
+    angles_deg = draw_angles_deg(
+        rotations=job.slices.rotations,
+        max_angle_deg=job.slices.max_angle_deg,
+        rng=numpy_rng(job.study_seed, "rotations", job.subject),
+    )
+    rows = slice_rows(job.slices.indices, angles_deg)
+    index = np.array([row.slice_index for row in rows])
+    write_hdf5(
+        outputs.one("slices"),
+        kind="slices",
+        arrays={
+            **{name: cut_linear(maps[name], rows) for name in LINEAR},
+            **{name: cut_nearest(maps[name], rows) for name in NEAREST},
+            "head": cut_nearest(head, rows),
+            "slice_index": index,
+            "slice_mm": mmr_grid(head.shape[-1]).slice_positions_mm[index],
+            "angle_deg": np.array([row.angle_deg for row in rows]),
+            "rotation": np.array([row.rotation for row in rows]),
+            "key": np.array([row.key(job.subject) for row in rows]),
+        },
+        attributes={
+            "subject": job.subject,
+            **inherited,
+            "provenance": provenance(
+                "slices", settings=job.model_dump(), inputs=inputs.all(), watch=watch
+            ),
+        },
+    )
