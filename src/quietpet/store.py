@@ -139,7 +139,7 @@ def read_json(path: Path) -> Any:
 def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV atomically; a row with an unknown or missing column is an error."""
     with atomic_path(target) as partial, partial.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, extrasaction="raise", restval=None)
+        writer = csv.DictWriter(stream, columns, extrasaction="raise", lineterminator="\n")
         writer.writeheader()
         for row in rows:
             if missing := set(columns) - set(row):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 
 import torch
 from scipy import sparse
@@ -56,15 +57,17 @@ class SparseMap:
     @functools.cached_property
     def _csr(self) -> torch.Tensor:
         self.matrix.sort_indices()
-        return torch.sparse_csr_tensor(
-            # 32-bit indices halve the memory traffic of the products.
-            torch.from_numpy(self.matrix.indptr.astype("int32")),
-            torch.from_numpy(self.matrix.indices.astype("int32")),
-            torch.from_numpy(self.matrix.data),
-            size=self.matrix.shape,
-            device=self.device,
-            check_invariants=False,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
+            return torch.sparse_csr_tensor(
+                # 32-bit indices halve the memory traffic of the products.
+                torch.from_numpy(self.matrix.indptr.astype("int32")),
+                torch.from_numpy(self.matrix.indices.astype("int32")),
+                torch.from_numpy(self.matrix.data),
+                size=self.matrix.shape,
+                device=self.device,
+                check_invariants=False,
+            )
 
 
 class _Product(torch.autograd.Function):

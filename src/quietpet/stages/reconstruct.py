@@ -11,9 +11,10 @@ from quietpet.jobs import ReconstructJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.recon.osem import osem
+from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import lineage_of
-from quietpet.stages.system import compute_device, image_grid, projector
+from quietpet.stages.system import image_grid, projector
 from quietpet.store import (
     open_hdf5,
     read_array,

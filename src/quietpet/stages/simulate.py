@@ -13,9 +13,10 @@ from quietpet.errors import InputError
 from quietpet.jobs import SimulateJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
+from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import lineage_of
-from quietpet.stages.system import compute_device, image_grid, projector, scanner_geometry
+from quietpet.stages.system import image_grid, projector, scanner_geometry
 from quietpet.store import open_hdf5, read_array, read_strings, write_hdf5
 
 
@@ -49,15 +50,17 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
             image_shape=system.image_shape,
             device=device,
         ),
-        multiplicative=attenuation * torch.from_numpy(normalisation).to(device),
+        multiplicative=attenuation,
     )
-    mean = model.expected(activity).cpu().numpy()
+    arriving = model.expected(activity).cpu().numpy()
     counts = np.array([_counts(job, key, slices_per_volume=grid.n_slices) for key in keys])
-    calibration = counts_per_activity(mean, counts)
+    calibration = counts_per_activity(arriving, counts)
     prompts = np.stack(
         [
-            poisson_prompts(factor * sinogram, numpy_rng(job.study_seed, "prompts", job.dose, key))
-            for key, factor, sinogram in zip(keys, calibration, mean, strict=True)
+            poisson_prompts(
+                factor * normalisation * sinogram, numpy_rng(job.study_seed, "prompts", job.dose, key)
+            )
+            for key, factor, sinogram in zip(keys, calibration, arriving, strict=True)
         ]
     )
     write_hdf5(

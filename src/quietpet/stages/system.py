@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
 from quietpet.config import ScannerSettings
-from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid, mmr_grid
 from quietpet.geometry.scanner import SCANNERS, ScannerGeometry
 from quietpet.projection.embedded import embedded_projector
 from quietpet.projection.protocol import Projector
-
-DEVICE_VARIABLE = "QUIETPET_DEVICE"
-
-
-def compute_device() -> torch.device:
-    """The device named by QUIETPET_DEVICE, else a GPU when there is one, else the CPU."""
-    name = os.environ.get(DEVICE_VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(f"{DEVICE_VARIABLE}={name}: this torch sees no GPU; unset it or choose 'cpu'.")
-    return torch.device(name)
 
 
 def scanner_geometry(settings: ScannerSettings) -> ScannerGeometry:

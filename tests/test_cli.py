@@ -1,0 +1,63 @@
+"""The command line: one clear sentence for a user's mistake, no traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from quietpet.cli import main
+
+
+def test_unreadable_settings(capsys, tmp_path):
+    assert (
+        main(["slices", "--settings", "{}", "--in", f"phantom={tmp_path}/x", "--out", "slices=y"]) == 1
+    )
+    message = capsys.readouterr().err
+    assert "quietpet: error: --settings of slices" in message
+    assert "study_seed" in message
+
+
+def test_missing_input_file_is_named(capsys, tmp_path):
+    settings = '{"study_seed": 0, "subject": "04", "slices": {}}'
+    arguments = [
+        "slices",
+        "--settings",
+        settings,
+        "--in",
+        f"phantom={tmp_path}/no.h5",
+        "--out",
+        "slices=y",
+    ]
+    assert main(arguments) == 1
+    assert "no.h5: no such file" in capsys.readouterr().err
+
+
+def test_unnamed_file_is_refused(capsys):
+    settings = '{"study_seed": 0, "subject": "04", "slices": {}}'
+    assert main(["slices", "--settings", settings, "--in", "phantom.h5", "--out", "slices=y"]) == 1
+    assert "name=path" in capsys.readouterr().err
+
+
+def test_validate_prints_the_whole_study(repository, capsys):
+    assert main(["validate", str(repository / "config.yaml")]) == 0
+    assert '"white_matter": 32' in capsys.readouterr().out
+
+
+def test_validate_refuses_a_wrong_file(tmp_path, capsys):
+    path = tmp_path / "wrong.yaml"
+    path.write_text("protocol: [")
+    assert main(["validate", str(path)]) == 1
+    assert "wrong.yaml: not valid YAML" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["phantom", "fit", "tables"])
+def test_every_verb_explains_itself(verb):
+    done = subprocess.run(
+        [sys.executable, "-m", "quietpet.cli", verb, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--settings" in done.stdout

@@ -1,0 +1,146 @@
+"""Mistakes in a configuration are found before any job, and said in one sentence each."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from quietpet.errors import InputError
+from quietpet.jobs import JOBS, settings_for
+from quietpet.study import json_schema, load_study, read_yaml
+
+CONFIGURATIONS = ("config.yaml", "workflow/configs/paper.yaml", "workflow/configs/tiny.yaml")
+
+
+@pytest.fixture
+def raw(repository):
+    return read_yaml(repository / "config.yaml")
+
+
+def changed(raw, key, value):
+    """A copy of the configuration with the dotted ``key`` set to ``value``."""
+    copy = yaml.safe_load(yaml.safe_dump(raw))
+    *sections, last = key.split(".")
+    place = copy
+    for section in sections:
+        place = place[section]
+    place[last] = value
+    return copy
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_shipped_configurations_are_valid(repository, name):
+    load_study(read_yaml(repository / name), origin=name)
+
+
+def test_paper_configuration_is_the_published_protocol(repository):
+    """Sections 3.3, 4.1.3 and 4.2 of the MFdiff paper."""
+    study = load_study(read_yaml(repository / "workflow/configs/paper.yaml"), origin="paper.yaml")
+    assert [len(study.splits.train), len(study.splits.validation), len(study.splits.test)] == [16, 3, 1]
+    slices_total = len(study.splits.subjects) * len(study.slices.indices) * study.slices.rotations
+    assert slices_total == 1000
+    assert study.doses.standard.counts == (1e10, 1e10)
+    assert (study.doses.standard.iterations, study.doses.standard.subsets) == (15, 10)
+    (low,) = study.doses.low.values()
+    assert low.counts == (9e7, 12e7)
+    assert (low.psf_fwhm_mm, low.iterations, low.subsets) == (4.0, 10, 14)
+    assert (study.training.iterations, study.training.batch_size) == (50_000, 4)
+    assert (study.training.learning_rate, study.datasets.pixels) == (1e-4, 192)
+    mfdiff = study.methods["mfdiff"]
+    assert (mfdiff.prediction, mfdiff.timesteps) == ("epsilon", 1000)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("dose", {}, r"dose: unknown key"),
+        ("scanner.ray", 5, r"scanner\.ray: unknown key"),
+        ("scanner.rays", 0, r"scanner\.rays: .*greater than or equal to 1, got 0"),
+        ("splits.test", ["04"], r"splits: subject '04' is in 'train' and again in 'test'"),
+        ("slices.indices", [65, 65], r"slices\.indices: slice indices must differ"),
+        ("slices.indices", [127], r"slices\.indices: slice indices must lie in 0\.\.126"),
+        ("doses.low.low.counts", [2e8, 1e8], r"a range of counts is \[low, high\]"),
+        ("doses.low.low.counts", [-1, 1e8], r"greater than 0, got -1"),
+        ("doses.low.low.counts", float("nan"), r"counts"),
+        (
+            "doses.low.standard",
+            {"counts": 1e8, "psf_fwhm_mm": 4, "iterations": 1, "subsets": 1},
+            "'standard'",
+        ),
+        ("methods.nosuch", {}, r"methods\.nosuch: unknown method; known kinds are .*mfdiff"),
+        ("methods.unet.inputs", ["flair"], r"methods\.unet\..*inputs"),
+        ("inference.pixels", 256, r"inference\.pixels = 256 is larger than datasets\.pixels"),
+        ("phantoms.source", "brain", r"phantoms\.source: .*'auto', 'brainweb' or 'template'"),
+    ],
+)
+def test_mistakes_are_named(raw, key, value, message):
+    with pytest.raises(InputError, match=message) as caught:
+        load_study(changed(raw, key, value), origin="config.yaml")
+    assert str(caught.value).startswith("config.yaml: ")
+
+
+def test_one_number_is_a_fixed_count_level(raw):
+    study = load_study(changed(raw, "doses.low.low.counts", 1e8), origin="config.yaml")
+    assert study.doses.low["low"].counts == (1e8, 1e8)
+
+
+def test_every_job_gets_settings_it_can_read_back(raw):
+    study = load_study(raw, origin="config.yaml")
+    trained = {"dataset": "phantom", "setting": "low", "method": "mfdiff", "replicate": "r0"}
+    names = {
+        "fetch": {},
+        "phantom": {"subject": "04"},
+        "slices": {"subject": "04"},
+        "simulate": {"subject": "04", "dose": "low"},
+        "reconstruct": {"dose": "standard"},
+        "pack": {"dataset": "phantom", "setting": "low", "split": "test"},
+        "fit": trained,
+        "restore": trained,
+        "score": trained,
+        "tables": {},
+    }
+    assert names.keys() == JOBS.keys()
+    for stage, values in names.items():
+        text = settings_for(study, stage, **values)
+        assert JOBS[stage].model_validate_json(text).model_dump_json() == text
+
+
+def test_a_new_level_leaves_other_jobs_settings_alone(raw):
+    """Adding a count level, a method or a subject re-runs nothing that does not depend on it."""
+    level = {"counts": 2.5e9, "psf_fwhm_mm": 2.5, "iterations": 10, "subsets": 14}
+    before = load_study(raw, origin="")
+    after = load_study(
+        changed(changed(raw, "doses.low.quarter", level), "methods.extra", {"kind": "lpet"}), origin=""
+    )
+    for stage, names in {
+        "phantom": {"subject": "04"},
+        "simulate": {"subject": "04", "dose": "low"},
+        "fit": {"dataset": "phantom", "setting": "low", "method": "unet", "replicate": "r0"},
+    }.items():
+        assert settings_for(before, stage, **names) == settings_for(after, stage, **names)
+
+
+def test_schema_file_is_in_step(repository):
+    """Regenerate with `quietpet schema > workflow/schemas/config.schema.json`."""
+    written = json.loads((repository / "workflow/schemas/config.schema.json").read_text())
+    assert written == json_schema()
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_schema_accepts_the_shipped_configurations(repository, name):
+    import jsonschema
+
+    jsonschema.validate(read_yaml(repository / name), json_schema())
+
+
+def test_validation_does_not_load_torch():
+    """Snakemake validates at every start; torch would cost it more than a second."""
+    script = (
+        "import sys; import quietpet.study, quietpet.jobs, quietpet.provenance; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
