@@ -148,7 +148,9 @@ class ScannerSettings(Section):
 
     model: Literal["siemens_mmr"] = "siemens_mmr"
     projector: Literal["embedded"] = Field("embedded", description="engine of the system model")
-    rays: int = Field(10, ge=1, le=64, description="parallel rays averaged over the width of a bin")
+    rays: int = Field(
+        1, ge=1, le=64, description="parallel rays averaged over the width of a bin; 1: Siddon's matrix"
+    )
     image_pixels: int = Field(
         128,
         ge=32,
@@ -258,6 +260,11 @@ class MethodSettings(Section, ABC):
     def samples(self) -> int:
         """Samples per slice; of a stochastic method the first sample and the mean are both scored."""
         return 1
+
+    @property
+    def trained(self) -> bool:
+        """Whether a training seed changes the result, so that replicates make sense."""
+        return True
 
     @property
     def learning(self) -> str:

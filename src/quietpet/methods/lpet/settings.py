@@ -13,6 +13,10 @@ class Settings(MethodSettings):
     kind: Literal["lpet"] = "lpet"
 
     @property
+    def trained(self) -> bool:
+        return False
+
+    @property
     def learning(self) -> str:
         return "-"
 
