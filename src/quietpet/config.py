@@ -178,7 +178,9 @@ class DoseSettings(Section):
     iterations: int = Field(ge=1, description="OSEM iterations (passes over all views)")
     subsets: int = Field(ge=1, le=252, description="OSEM subsets; need not divide the number of views")
 
-    @field_validator("counts", mode="before")
+    @field_validator(
+        "counts", mode="before", json_schema_input_type=Positive | tuple[Positive, Positive]
+    )
     @classmethod
     def _range(cls, counts: object) -> object:
         return (counts, counts) if isinstance(counts, int | float) else counts

@@ -121,7 +121,7 @@ def _explain(error: ValidationError) -> str:
 def json_schema() -> dict[str, Any]:
     """JSON schema of the configuration, for editors; kept in step by a test."""
     schema = Study.model_json_schema()
-    # In the file a method's kind defaults to its key, which JSON schema cannot express: any kind may match.
+    # In the file a method's kind defaults to its key, which a schema cannot express: any may match.
     for entry in schema["properties"]["methods"]["patternProperties"].values():
         del entry["discriminator"]
         entry["anyOf"] = entry.pop("oneOf")
