@@ -10,7 +10,11 @@ from snakemake.utils import min_version
 min_version("9.10")
 
 
-configfile: "config.yaml"
+# A study is one complete file: --configfile replaces config.yaml and is never merged with it.
+if not workflow.overwrite_configfiles:
+
+    configfile: f"{workflow.basedir}/config.yaml"
+
 
 
 include: "workflow/rules/common.smk"

@@ -96,7 +96,7 @@ def test_every_job_gets_settings_it_can_read_back(raw):
         "phantom": {"subject": "04"},
         "slices": {"subject": "04"},
         "simulate": {"subject": "04", "dose": "low"},
-        "reconstruct": {"dose": "standard"},
+        "reconstruct": {"subject": "04", "dose": "standard"},
         "pack": {"dataset": "phantom", "setting": "low", "split": "test"},
         "fit": trained,
         "restore": trained,

@@ -160,7 +160,7 @@ class ScannerSettings(Section):
     )
     gaps: bool = Field(True, description="leave the bins of the block gaps empty, in data and model")
     efficiency_spread: NonNegative = Field(
-        0.0, description="bin efficiencies exp(-spread * U(0,1)), known to the model; 0: all equal"
+        1.0, description="bin efficiencies exp(-spread * U(0,1)), known to the model; 0: all equal"
     )
 
 
@@ -168,8 +168,8 @@ class DoseSettings(Section):
     """One dose level: its counts and the protocol that reconstructs it."""
 
     counts: tuple[Positive, Positive] = Field(
-        description="expected photon pairs that reach the sinogram, those in the block gaps included "
-        "(the FB-SEM convention): one number, or the range [low, high] of a uniform draw"
+        description="expected prompts, those lost in the gaps between blocks included (the FB-SEM "
+        "convention): one number, or the range [low, high] of a uniform draw"
     )
     counts_per: Literal["volume", "slice"] = Field(
         "volume", description="volume: per 127-slice volume, shared equally by its slices"

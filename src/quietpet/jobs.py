@@ -105,12 +105,16 @@ class SimulateJob(Section):
 class ReconstructJob(Section):
     """Reconstruct one subject's sinograms of one dose."""
 
+    subject: str
+    dose: str
     protocol: DoseSettings
     scanner: ScannerSettings
 
     @classmethod
-    def of(cls, study: Study, *, dose: str) -> ReconstructJob:
-        return cls(protocol=_dose_protocol(study, dose), scanner=study.scanner)
+    def of(cls, study: Study, *, subject: str, dose: str) -> ReconstructJob:
+        return cls(
+            subject=subject, dose=dose, protocol=_dose_protocol(study, dose), scanner=study.scanner
+        )
 
 
 class PackJob(Section):

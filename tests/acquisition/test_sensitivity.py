@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from quietpet.acquisition.sensitivity import attenuation_factors, normalisation_factors
+from quietpet.acquisition.sensitivity import attenuation_factors, bin_efficiencies, without_gaps
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 
@@ -20,20 +20,20 @@ def test_attenuation_of_a_water_cylinder(head_projector):
     assert factors.max() == 1.0
 
 
-def test_gaps_are_empty_and_efficiencies_in_range():
+def test_efficiencies_fill_their_range():
+    """exp(-U(0,1)) has mean 1 - 1/e and lies in [1/e, 1]."""
+    efficiencies = bin_efficiencies(siemens_mmr(), spread=1.0, rng=np.random.default_rng(0))
+    assert efficiencies.min() >= np.exp(-1.0) - 1e-6
+    assert efficiencies.max() <= 1.0
+    np.testing.assert_allclose(efficiencies.mean(), 1 - np.exp(-1.0), rtol=0.01)
+
+
+def test_without_spread_all_bins_are_equal():
+    efficiencies = bin_efficiencies(siemens_mmr(), spread=0.0, rng=np.random.default_rng(0))
+    assert (efficiencies == 1).all()
+
+
+def test_gaps_are_empty_and_nothing_else_is():
     scanner = siemens_mmr()
-    factors = normalisation_factors(
-        scanner, gaps=True, efficiency_spread=1.0, rng=np.random.default_rng(0)
-    )
-    assert (factors[scanner.gap_mask] == 0).all()
-    live = factors[~scanner.gap_mask]
-    assert live.min() >= np.exp(-1.0)
-    assert live.max() <= 1.0
-    np.testing.assert_allclose(live.mean(), 1 - np.exp(-1.0), rtol=0.01)
-
-
-def test_without_gaps_and_spread_all_bins_are_equal():
-    factors = normalisation_factors(
-        siemens_mmr(), gaps=False, efficiency_spread=0.0, rng=np.random.default_rng(0)
-    )
-    assert (factors == 1).all()
+    normalisation = without_gaps(scanner, np.ones(scanner.sinogram_shape, dtype=np.float32))
+    np.testing.assert_array_equal(normalisation == 0, scanner.gap_mask)

@@ -8,7 +8,7 @@ import torch
 
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
-from quietpet.acquisition.sensitivity import attenuation_factors, normalisation_factors
+from quietpet.acquisition.sensitivity import attenuation_factors, bin_efficiencies, without_gaps
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.recon.osem import osem
@@ -27,9 +27,9 @@ def cylinder():
 
 @pytest.fixture(scope="module")
 def model(head_projector, cylinder):
-    normalisation = normalisation_factors(
-        siemens_mmr(), gaps=True, efficiency_spread=0.5, rng=np.random.default_rng(0)
-    )
+    scanner = siemens_mmr()
+    efficiencies = bin_efficiencies(scanner, spread=0.5, rng=np.random.default_rng(0))
+    normalisation = without_gaps(scanner, efficiencies)
     attenuation = attenuation_factors(cylinder[1], head_projector, pixel_mm=GRID.pixel_mm)
     return AcquisitionModel(
         projector=head_projector,

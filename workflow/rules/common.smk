@@ -1,7 +1,5 @@
 # The validated study, and the helpers that turn it into rule parameters.
 
-import os
-import sys
 from pathlib import Path
 
 from quietpet.errors import InputError
@@ -35,7 +33,7 @@ wildcard_constraints:
 
 def settings(stage):
     """Params function: the JSON settings of the job that these wildcards name."""
-    return lambda wildcards: settings_for(STUDY, stage, **dict(wildcards))
+    return lambda wildcards: settings_for(STUDY, stage, **dict(wildcards.items()))
 
 
 def code(stage):

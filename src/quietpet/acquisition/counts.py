@@ -8,7 +8,7 @@ from quietpet.config import DoseSettings
 
 
 def slice_counts(protocol: DoseSettings, *, slices_per_volume: int, rng: np.random.Generator) -> float:
-    """Expected photon pairs reaching one slice's sinogram, uniform in the protocol's range.
+    """Expected prompts of one slice, those lost in gaps included, uniform in the protocol's range.
 
     With ``counts_per: volume`` the range holds for the whole axial field of view and a slice gets an
     equal share. (The published 9e7-12e7 are the volume counts of the FB-SEM simulation; taken per slice,
@@ -21,9 +21,8 @@ def slice_counts(protocol: DoseSettings, *, slices_per_volume: int, rng: np.rand
 def counts_per_activity(prompts_per_activity: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Factor (slice,) that makes mean sinograms (slice, view, bin) sum to ``counts`` (slice,).
 
-    The sinograms are those before gaps and efficiencies: the published counts include the pairs that
-    fall into the block gaps (21 % of the bins) and are never recorded.
-
+    The sinograms are those before gaps: the published counts include the 21 % that fall into the gaps
+    between blocks and are never recorded.
     Raises ValueError for a slice without activity, which no factor can give counts.
     """
     totals = prompts_per_activity.sum(axis=(1, 2), dtype=np.float64)

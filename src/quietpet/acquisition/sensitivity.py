@@ -21,13 +21,14 @@ def attenuation_factors(
     return torch.exp(-pixel_cm * projector.forward(mu_per_cm))
 
 
-def normalisation_factors(
-    scanner: ScannerGeometry, *, gaps: bool, efficiency_spread: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Relative efficiency of each bin, (view, bin), float32: 0 in block gaps.
+def bin_efficiencies(scanner: ScannerGeometry, *, spread: float, rng: np.random.Generator) -> np.ndarray:
+    """Relative detection efficiency exp(-spread * U(0, 1)) of each bin, (view, bin), float32.
 
-    Efficiencies are exp(-efficiency_spread * U(0, 1)), the model of the FB-SEM simulation.
+    The model of the FB-SEM simulation, with spread 1.
     """
-    uniform = rng.uniform(size=scanner.sinogram_shape)
-    efficiency = np.exp(-efficiency_spread * uniform)
-    return np.where(scanner.gap_mask & gaps, 0.0, efficiency).astype(np.float32)
+    return np.exp(-spread * rng.uniform(size=scanner.sinogram_shape)).astype(np.float32)
+
+
+def without_gaps(scanner: ScannerGeometry, efficiencies: np.ndarray) -> np.ndarray:
+    """The efficiencies (view, bin) with 0 in the bins that end in a gap between blocks."""
+    return np.where(scanner.gap_mask, np.float32(0), efficiencies)

@@ -18,7 +18,6 @@ from quietpet.stages.system import image_grid, projector
 from quietpet.store import (
     open_hdf5,
     read_array,
-    read_attribute,
     read_strings,
     require_finite,
     write_hdf5,
@@ -36,7 +35,6 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
         prompts = read_array(file, "prompts").astype(np.float32)
         multiplicative = read_array(file, "attenuation") * read_array(file, "normalisation")
         multiplicative *= read_array(file, "counts_per_activity")[:, None, None].astype(np.float32)
-        dose, subject = read_attribute(file, "dose"), read_attribute(file, "subject")
         lineage = lineage_of(file)
 
     system, pixel_mm = projector(job.scanner, device), image_grid(job.scanner).pixel_mm
@@ -48,7 +46,7 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
     )
     images = []
     starts = range(0, len(keys), SLICES_PER_BATCH)
-    for start in track(starts, label=f"OSEM {subject} {dose}", total=len(starts), unit="batch"):
+    for start in track(starts, label=f"OSEM {job.subject} {job.dose}", total=len(starts), unit="batch"):
         batch = slice(start, start + SLICES_PER_BATCH)
         model = AcquisitionModel(
             projector=system, psf=psf, multiplicative=torch.from_numpy(multiplicative[batch]).to(device)
@@ -68,8 +66,8 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
         arrays={"key": np.array(keys), "image": reconstructed},
         attributes={
             "axes": "(slice, y, x)",
-            "dose": dose,
-            "subject": subject,
+            "dose": job.dose,
+            "subject": job.subject,
             "lineage": lineage,
             "provenance": provenance(
                 "reconstruct",

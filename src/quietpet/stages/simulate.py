@@ -8,7 +8,7 @@ import torch
 from quietpet.acquisition.counts import counts_per_activity, poisson_prompts, slice_counts
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
-from quietpet.acquisition.sensitivity import attenuation_factors, normalisation_factors
+from quietpet.acquisition.sensitivity import attenuation_factors, bin_efficiencies, without_gaps
 from quietpet.errors import InputError
 from quietpet.jobs import SimulateJob
 from quietpet.provenance import Stopwatch, provenance
@@ -36,12 +36,13 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
             f"asks for {system.image_shape}; make the slices again."
         )
     attenuation = attenuation_factors(mu_per_cm, system, pixel_mm=grid.pixel_mm)
-    normalisation = normalisation_factors(
-        scanner_geometry(job.scanner),
-        gaps=job.scanner.gaps,
-        efficiency_spread=job.scanner.efficiency_spread,
-        rng=numpy_rng(job.study_seed, "normalisation", job.subject),
+    scanner = scanner_geometry(job.scanner)
+    efficiencies = bin_efficiencies(
+        scanner,
+        spread=job.scanner.efficiency_spread,
+        rng=numpy_rng(job.study_seed, "efficiencies", job.subject),
     )
+    normalisation = without_gaps(scanner, efficiencies) if job.scanner.gaps else efficiencies
     model = AcquisitionModel(
         projector=system,
         psf=GaussianPSF(
@@ -54,7 +55,7 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     )
     arriving = model.expected(activity).cpu().numpy()
     counts = np.array([_counts(job, key, slices_per_volume=grid.n_slices) for key in keys])
-    calibration = counts_per_activity(arriving, counts)
+    calibration = counts_per_activity(arriving * efficiencies, counts)
     prompts = np.stack(
         [
             poisson_prompts(

@@ -1,0 +1,215 @@
+"""The whole DAG on a CPU: complete, idempotent, resumable, and re-run exactly where an edit reaches."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.workflow
+
+LEVEL = {"counts": 2.5e9, "psf_fwhm_mm": 2.5, "iterations": 4, "subsets": 14}
+
+
+def snakemake_command(repository, *arguments):
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile")]
+    return [*snakemake, "--cores", "2", *map(str, arguments)]
+
+
+def environment(repository, **changes):
+    """The rules call `quietpet`, which lies beside the interpreter that runs the tests."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    kept = {name: value for name, value in os.environ.items() if name != "QUIETPET_BRAINWEB"}
+    return {**kept, "PATH": path, **changes}
+
+
+def snakemake(repository, *arguments, check=True, **changes):
+    done = subprocess.run(
+        snakemake_command(repository, *arguments),
+        env=environment(repository, **changes),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    assert not check or done.returncode == 0, output
+    return output
+
+
+def planned_jobs(output):
+    """Jobs per rule in the table that a dry run prints last."""
+    table = output.rsplit("Job stats:", 1)[-1].split("total")[0]
+    return Counter(
+        {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+    )
+
+
+@pytest.fixture(scope="module")
+def configuration(repository):
+    return yaml.safe_load((repository / "workflow/configs/tiny.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def finished(repository, tmp_path_factory):
+    """A tiny study that was killed without warning half way, and then run to its end."""
+    folder = tmp_path_factory.mktemp("study")
+    arguments = (
+        "--directory", folder, "--configfile", repository / "workflow/configs/tiny.yaml",
+        "--show-failed-logs", "results/tables.csv",
+    )  # fmt: skip
+    first = subprocess.Popen(
+        snakemake_command(repository, *arguments),
+        env=environment(repository),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while not list(folder.glob("results/images/*/*.h5")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert not (folder / "results/tables.csv").exists()
+
+    unlock = (
+        "--directory",
+        folder,
+        "--configfile",
+        repository / "workflow/configs/tiny.yaml",
+        "--unlock",
+    )
+    snakemake(repository, *unlock)
+    snakemake(repository, "--rerun-incomplete", *arguments)
+    return folder
+
+
+def dry_run(repository, folder, configuration, tmp_path, **changes):
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(configuration))
+    arguments = ("--directory", folder, "--configfile", path, "--dry-run", "results/tables.csv")
+    return snakemake(repository, *arguments, **changes)
+
+
+def test_the_tables_are_complete(finished):
+    with (finished / "results/tables.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert {row["data_source"] for row in rows} == {"template"}
+    assert {row["projector"] for row in rows} == {"embedded"}
+    methods = {(row["table"], row["method"]) for row in rows}
+    assert methods == {
+        *(("1", name) for name in ("lpet", "gaussian", "unet", "munet_concat", "mfdiff")),
+        *(("5", name) for name in ("unet", "munet_concat", "mfdiff")),
+    }
+    for row in rows:
+        if row["metric"] in ("psnr_db", "ssim", "nmse"):
+            assert float(row["mean"]) == pytest.approx(float(row["mean"]))
+            assert row["n_subjects"] == "1"
+            assert row["ci_low"] == row["ci_high"] == ""
+    published = {(row["table"], row["method"]): row["paper_mean"] for row in rows
+                 if row["metric"] == "psnr_db" and row["variant"] == "paper"}  # fmt: skip
+    assert published["1", "lpet"] == "21.13"
+    assert published["5", "unet"] == "26.39"
+    assert "residual" in next(row["protocol"] for row in rows if row["method"] == "mfdiff")
+
+
+def test_nothing_half_written_is_left(finished):
+    leftovers = [path for path in finished.glob("results/**/.*") if path.is_file()]
+    leftovers += list(finished.glob("results/**/checkpoint*"))
+    assert leftovers == []
+
+
+def test_a_second_run_has_nothing_to_do(repository, finished, configuration, tmp_path):
+    assert "Nothing to be done" in dry_run(repository, finished, configuration, tmp_path)
+
+
+def test_a_new_count_level_runs_only_itself(repository, finished, configuration, tmp_path):
+    doses = configuration["doses"]
+    changed = {**configuration, "doses": {**doses, "low": {**doses["low"], "quarter": LEVEL}}}
+    jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
+    assert jobs == {
+        "simulate": 3, "reconstruct": 3, "pack": 3, "fit": 5, "restore": 5, "score": 5, "tables": 1,
+    }  # fmt: skip
+
+
+def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, configuration, tmp_path):
+    changed = {**configuration, "splits": {**configuration["splits"], "test": ["06", "18"]}}
+    jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
+    assert jobs == {
+        "fetch": 1, "phantom": 1, "slices": 1, "simulate": 2, "reconstruct": 2,
+        "pack": 1, "restore": 5, "score": 5, "tables": 1,
+    }  # fmt: skip
+
+
+def test_a_changed_protocol_reruns_its_dose_only(repository, finished, configuration, tmp_path):
+    low = {**configuration["doses"]["low"]["low"], "iterations": 5}
+    changed = {**configuration, "doses": {**configuration["doses"], "low": {"low": low}}}
+    jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
+    assert (jobs["simulate"], jobs["reconstruct"], jobs["phantom"]) == (3, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("module", "rerun"),
+    [
+        ("evaluation/metrics.py", {"score": 5, "tables": 1}),
+        ("methods/unet/model.py", {"fit": 2, "restore": 2, "score": 2, "tables": 1}),
+        ("cli.py", {}),
+    ],
+)
+def test_an_edit_reruns_what_it_reaches(repository, finished, configuration, tmp_path, module, rerun):
+    package = tmp_path / "src/quietpet"
+    shutil.copytree(repository / "src/quietpet", package)
+    edited = package / module
+    edited.write_text(f"{edited.read_text()}\n\nEDITED = True\n")
+    output = dry_run(repository, finished, configuration, tmp_path, PYTHONPATH=str(package.parent))
+    assert planned_jobs(output) == rerun
+
+
+@pytest.mark.parametrize("profile", ["local", "slurm"])
+def test_profiles_plan_the_whole_study(repository, tmp_path, profile):
+    output = snakemake(
+        repository,
+        *("--workflow-profile", repository / "workflow/profiles" / profile),
+        *("--directory", tmp_path, "--dry-run", "results/tables.csv"),
+    )
+    assert planned_jobs(output)["tables"] == 1
+    if profile == "slurm":
+        assert re.search(r"rule fit:.*?resources:[^\n]*gpu=1", output, re.DOTALL)
+
+
+def test_a_wrong_configuration_ends_at_once(repository, configuration, tmp_path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump({**configuration, "dosis": {}}))
+    arguments = ("--directory", tmp_path, "--configfile", path, "--dry-run", "results/tables.csv")
+    output = snakemake(repository, *arguments, check=False)
+    assert "dosis: unknown key; remove it or correct its spelling" in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_truncated_input_is_named_and_nothing_is_written(repository, finished, tmp_path):
+    """Half a phantom: the job fails with one sentence in its log, and makes no slices."""
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    phantom = study / "results/phantoms/06.h5"
+    content = phantom.read_bytes()
+    phantom.write_bytes(content[: len(content) // 2])
+    output = snakemake(
+        repository,
+        *("--directory", study, "--configfile", repository / "workflow/configs/tiny.yaml"),
+        *("--show-failed-logs", "results/tables.csv"),
+        check=False,
+    )
+    assert re.search(
+        r"quietpet: error: results/phantoms/06\.h5: .*Delete it and run the step again", output
+    )
+    assert "Traceback" not in output
+    assert not (study / "results/slices/06.h5").exists()
