@@ -40,7 +40,8 @@ class DosePair:
 class Batch:
     """Scaled images for a network, each of shape (slice, 1, y, x), float32.
 
-    Multiply a restored image by ``scale`` (slice,) to return to the units of the data.
+    Multiply a restored image by ``scale`` (slice,) to return to the units of the data. ``pixel_mm`` is
+    the side of a pixel, the same for all slices.
     """
 
     low: torch.Tensor
@@ -48,6 +49,7 @@ class Batch:
     t1: torch.Tensor
     scale: torch.Tensor
     keys: tuple[str, ...]
+    pixel_mm: float
 
     def to(self, device: torch.device | str) -> Batch:
         return Batch(
@@ -56,4 +58,5 @@ class Batch:
             t1=self.t1.to(device, non_blocking=True),
             scale=self.scale.to(device, non_blocking=True),
             keys=self.keys,
+            pixel_mm=self.pixel_mm,
         )

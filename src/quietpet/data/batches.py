@@ -1,0 +1,170 @@
+"""Batches for networks: which slices a training step sees, and which square of each.
+
+What step ``n`` sees is a pure function of the names that seed it and of ``n``. Resuming at any step is
+therefore exact, and the number of worker processes never matters.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from quietpet.data.dataset import PairDataset
+from quietpet.data.pairs import Batch, DosePair
+from quietpet.errors import InputError
+from quietpet.seeds import Name, numpy_rng
+
+Window = tuple[slice, slice]
+"""Rows and columns of a square."""
+
+
+class StepBatches(Dataset[Batch]):
+    """The training batch of every step: item ``step`` (counted from 1) is a :class:`Batch`.
+
+    Each epoch visits the slices in an order seeded by ``(study_seed, *names, "epoch", epoch)``; the
+    square and the mirroring of each slice are seeded by step and position in the batch.
+    ``patch_pixels`` None takes whole slices; otherwise each square is centred, as far as the image
+    allows, on a random pixel of the head.
+    """
+
+    def __init__(
+        self,
+        pairs: PairDataset,
+        *,
+        study_seed: int,
+        names: Sequence[Name],
+        batch_size: int,
+        patch_pixels: int | None,
+        flip: bool,
+    ) -> None:
+        _require_fits(pairs, patch_pixels)
+        self.pairs = pairs
+        self._seed = (study_seed, *names)
+        self._batch_size = batch_size
+        self._patch_pixels = patch_pixels
+        self._flip = flip
+
+    def __getitem__(self, step: int) -> Batch:
+        rows = self.rows(step)
+        squares = [self._draw(row, step=step, position=position) for position, row in enumerate(rows)]
+        return stack(squares, pixel_mm=self.pairs.pixel_mm)
+
+    def rows(self, step: int) -> list[int]:
+        """Rows of the data set in the batch of ``step``; batches run on across epochs."""
+        first = (step - 1) * self._batch_size
+        return [self._row(first + position) for position in range(self._batch_size)]
+
+    def _row(self, drawn_before: int) -> int:
+        epoch, position = divmod(drawn_before, len(self.pairs))
+        return int(_permutation(self._seed, epoch, len(self.pairs))[position])
+
+    def _draw(self, row: int, *, step: int, position: int) -> Square:
+        pair = self.pairs[row]
+        rng = numpy_rng(*self._seed, "patch", step, position)
+        window = (
+            random_window(pair.head, self._patch_pixels, rng)
+            if self._patch_pixels
+            else central_window(self.pairs.pixels, self.pairs.pixels)
+        )
+        return cut(pair, window, mirrored=self._flip and rng.random() < 0.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Square:
+    """A square of one pair, its images (y, x) float32 divided by the scales of the pair."""
+
+    key: str
+    scale: float
+    low: np.ndarray
+    standard: np.ndarray
+    t1: np.ndarray
+
+
+def cut(pair: DosePair, window: Window, *, mirrored: bool = False) -> Square:
+    """The square ``window`` of ``pair``; ``mirrored`` swaps left and right."""
+
+    def scaled(image: np.ndarray, scale: float) -> np.ndarray:
+        square = image[window][:, ::-1] if mirrored else image[window]
+        return (square / scale).astype(np.float32)
+
+    return Square(
+        key=pair.key,
+        scale=pair.scale,
+        low=scaled(pair.low, pair.scale),
+        standard=scaled(pair.standard, pair.scale),
+        t1=scaled(pair.t1, pair.t1_scale),
+    )
+
+
+def stack(squares: Sequence[Square], *, pixel_mm: float) -> Batch:
+    """One batch, on the CPU."""
+
+    def tensor(name: str) -> torch.Tensor:
+        return torch.from_numpy(np.stack([getattr(square, name) for square in squares])[:, None])
+
+    return Batch(
+        low=tensor("low"),
+        standard=tensor("standard"),
+        t1=tensor("t1"),
+        scale=torch.tensor([square.scale for square in squares], dtype=torch.float32),
+        keys=tuple(square.key for square in squares),
+        pixel_mm=pixel_mm,
+    )
+
+
+def central_batches(pairs: PairDataset, *, pixels: int, batch_size: int) -> Iterator[Batch]:
+    """All slices in the order of the file, as batches of their central squares."""
+    _require_fits(pairs, pixels)
+    window = central_window(pairs.pixels, pixels)
+    for first in range(0, len(pairs), batch_size):
+        rows = range(first, min(first + batch_size, len(pairs)))
+        yield stack([cut(pairs[row], window) for row in rows], pixel_mm=pairs.pixel_mm)
+
+
+def head_square(pairs: PairDataset) -> int:
+    """Side of the smallest central square that holds every head, a multiple of 32 if the image allows.
+
+    Networks that halve their images up to five times accept such squares.
+    """
+    anywhere = np.logical_or.reduce([pairs[row].head for row in range(len(pairs))])
+    offsets = np.argwhere(anywhere) - pairs.pixels // 2
+    half = max(-offsets.min(), offsets.max() + 1) if offsets.size else 1
+    return min(-(-2 * int(half) // 32) * 32, pairs.pixels // 16 * 16)
+
+
+def central_window(image_pixels: int, pixels: int) -> Window:
+    """The central square of side ``pixels``; pixel ``n // 2`` of the image stays the centre."""
+    first = image_pixels // 2 - pixels // 2
+    return slice(first, first + pixels), slice(first, first + pixels)
+
+
+def random_window(head: np.ndarray, pixels: int, rng: np.random.Generator) -> Window:
+    """A square of side ``pixels`` inside the image, centred on a random pixel of ``head`` if it fits.
+
+    ``head`` is a mask (y, x); where it is empty, any pixel may be the centre.
+    """
+    candidates = np.flatnonzero(head) if head.any() else np.arange(head.size)
+    centre = np.unravel_index(rng.choice(candidates), head.shape)
+    first_y, first_x = (
+        int(np.clip(middle - pixels // 2, 0, side - pixels))
+        for middle, side in zip(centre, head.shape, strict=True)
+    )
+    return slice(first_y, first_y + pixels), slice(first_x, first_x + pixels)
+
+
+@functools.lru_cache(maxsize=8)
+def _permutation(seed: tuple[Name, ...], epoch: int, count: int) -> np.ndarray:
+    return numpy_rng(*seed, "epoch", epoch).permutation(count)
+
+
+def _require_fits(pairs: PairDataset, pixels: int | None) -> None:
+    if pixels and pixels > pairs.pixels:
+        raise InputError(
+            f"{pairs.path}: its images have {pairs.pixels} x {pairs.pixels} pixels, too few for squares "
+            f"of {pixels}. Lower training.patch_pixels or inference.pixels, or pack larger images."
+        )

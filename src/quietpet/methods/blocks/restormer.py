@@ -1,0 +1,30 @@
+"""The Restormer block (Zamir et al. 2022), with normalisation over channels."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks.blocks.cablock import CABlock, FeedForward
+from torch import nn
+
+from quietpet.methods.blocks.normalisation import ChannelLayerNorm
+
+
+class RestormerBlock(nn.Module):
+    """G' = MHA(LN(F)) + F,  G = MLP(LN(G')) + G'  (MFdiff, Eq. 3).
+
+    MHA attends between channels (each head a covariance of channel maps over the whole image), whose
+    cost is linear in the number of pixels; attention between pixels would need 192**4 products per head.
+    MLP is the gated convolutional feed-forward layer of Restormer.
+    """
+
+    def __init__(self, *, channels: int, heads: int, expansion: float) -> None:
+        super().__init__()
+        self.norm_attention = ChannelLayerNorm(channels)
+        self.attention = CABlock(spatial_dims=2, dim=channels, num_heads=heads, bias=False)
+        self.norm_mlp = ChannelLayerNorm(channels)
+        self.mlp = FeedForward(spatial_dims=2, dim=channels, ffn_expansion_factor=expansion, bias=False)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Features (slice, channel, y, x) in and out."""
+        attended = self.attention(self.norm_attention(features)) + features
+        return self.mlp(self.norm_mlp(attended)) + attended

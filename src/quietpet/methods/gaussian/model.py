@@ -1,0 +1,69 @@
+"""Gaussian post-filter: the low-dose image, smoothed by the width that is best on validation slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+from scipy.optimize import minimize_scalar
+from torch import nn
+
+from quietpet.data.pairs import Batch
+from quietpet.methods.base import Restorer
+from quietpet.methods.gaussian.settings import Settings
+from quietpet.units import sigma_from_fwhm
+
+_WIDTH_TOLERANCE_MM = 0.01
+
+
+class GaussianFilter(Restorer):
+    """Convolution with a Gaussian of ``fwhm_mm``, a number tuned once and saved with the method."""
+
+    fwhm_mm: torch.Tensor
+
+    def __init__(self, *, max_fwhm_mm: float) -> None:
+        super().__init__()
+        self._max_fwhm_mm = max_fwhm_mm
+        self.register_buffer("fwhm_mm", torch.zeros(()))
+
+    def groups(self) -> Mapping[str, list[nn.Parameter]]:
+        return {}
+
+    def loss(self, batch: Batch, group: str, generator: torch.Generator) -> torch.Tensor:
+        raise TypeError("the Gaussian filter is not trained")
+
+    def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
+        return smooth(batch, fwhm_mm=float(self.fwhm_mm))
+
+    def tune(self, validation: Sequence[Batch]) -> None:
+        """Choose the width of least mean squared error, in scaled units, over all validation pixels."""
+        found = minimize_scalar(
+            lambda fwhm_mm: mean_squared_error(validation, fwhm_mm=fwhm_mm),
+            bounds=(0.0, self._max_fwhm_mm),
+            method="bounded",
+            options={"xatol": _WIDTH_TOLERANCE_MM},
+        )
+        self.fwhm_mm.fill_(float(found.x))
+
+
+def smooth(batch: Batch, *, fwhm_mm: float) -> torch.Tensor:
+    """The low-dose images (slice, 1, y, x), each smoothed in its plane; mirrored at the border."""
+    sigma_pixels = sigma_from_fwhm(fwhm_mm) / batch.pixel_mm
+    smoothed = gaussian_filter(batch.low.cpu().numpy(), sigma=(0, 0, sigma_pixels, sigma_pixels))
+    return torch.from_numpy(smoothed).to(batch.low.device)
+
+
+def mean_squared_error(batches: Sequence[Batch], *, fwhm_mm: float) -> float:
+    """Mean squared difference between smoothed low dose and standard dose, each slice weighing alike."""
+    per_slice = [
+        (smooth(batch, fwhm_mm=fwhm_mm) - batch.standard).square().mean(dim=(1, 2, 3))
+        for batch in batches
+    ]
+    return float(np.mean(torch.cat(per_slice).double().cpu().numpy()))
+
+
+def build(settings: Settings) -> GaussianFilter:
+    """The Gaussian filter, of width zero until it is tuned."""
+    return GaussianFilter(max_fwhm_mm=settings.max_fwhm_mm)

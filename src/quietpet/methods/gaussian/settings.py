@@ -1,0 +1,21 @@
+"""Settings of the Gaussian post-filter."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from quietpet.config import MethodSettings, Positive
+
+
+class Settings(MethodSettings):
+    """A Gaussian filter whose width is chosen on the validation slices: the classical baseline."""
+
+    kind: Literal["gaussian"] = "gaussian"
+    max_fwhm_mm: Positive = Field(
+        20.0, le=100.0, description="upper end of the search for the width, FWHM [mm]"
+    )
+
+    def describe(self) -> str:
+        return "Gaussian filter, width of least validation MSE"

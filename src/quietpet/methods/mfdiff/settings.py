@@ -1,0 +1,126 @@
+"""Settings of the multi-modality fusion diffusion model (MFdiff).
+
+The paper states 192 x 192 images, T = 1000, linear noise of Ho et al. (2020), epsilon prediction,
+ancestral sampling, three coupling layers and two decoder blocks. It states no width and no depth: the
+defaults below are those of the works it builds on, each with its reason.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from quietpet.config import MethodSettings, Positive, Section
+
+Width = Annotated[int, Field(ge=1)]
+_PREDICTED = {
+    "epsilon": "epsilon-prediction",
+    "x0": "x0-prediction",
+    "residual": "residual x0-prediction",
+}
+
+
+class FusionSettings(Section):
+    """Sizes of the multi-modality feature fusion module (section 3.1)."""
+
+    channels: int = Field(
+        64,
+        ge=2,
+        multiple_of=2,
+        description="C, channels of every feature map; CDDFuse, the same design, has 64",
+    )
+    heads: int = Field(8, ge=1, description="attention heads; 8 in CDDFuse")
+    encoder_blocks: int = Field(
+        4, ge=1, description="Restormer blocks per modality encoder; 4 in CDDFuse"
+    )
+    coupling_layers: int = Field(
+        3, ge=1, description="affine coupling layers of a detail branch; stated"
+    )
+    decoder_blocks: int = Field(2, ge=1, description="Restormer blocks of the decoder; stated")
+    expansion: Positive = Field(
+        2.0,
+        description="hidden / outer channels of feed-forward and inverted residual layers; 2 in CDDFuse",
+    )
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> FusionSettings:
+        if self.channels % self.heads:
+            raise ValueError(f"heads = {self.heads} must divide channels = {self.channels}")
+        return self
+
+
+class DenoiserSettings(Section):
+    """Sizes of the denoising attention U-Net (section 3.2)."""
+
+    channels: tuple[Width, ...] = Field(
+        (128, 128, 256, 256, 512, 512),
+        min_length=2,
+        description="per resolution, halved from one to the next; the 256-pixel network of Ho et al.",
+    )
+    attention: tuple[bool, ...] = Field(
+        (False, False, False, True, True, False),
+        description="attention per resolution; Ho et al. attend at 16 pixels, 192 offers 24 and 12",
+    )
+    res_blocks: int = Field(2, ge=1, description="residual blocks per resolution; 2 in Ho et al.")
+    norm_groups: int = Field(32, ge=1, description="groups of the group normalisation; 32 in Ho et al.")
+    head_channels: int = Field(
+        64, ge=1, description="channels per attention head; usual since ADM (2021)"
+    )
+
+    @model_validator(mode="after")
+    def _sizes_agree(self) -> DenoiserSettings:
+        if len(self.attention) != len(self.channels):
+            raise ValueError(
+                f"attention has {len(self.attention)} entries, channels {len(self.channels)}"
+            )
+        for width in self.channels:
+            if width % self.norm_groups:
+                raise ValueError(f"norm_groups = {self.norm_groups} must divide channels = {width}")
+            if width in self._attended() and width % self.head_channels:
+                raise ValueError(f"head_channels = {self.head_channels} must divide channels = {width}")
+        return self
+
+    def _attended(self) -> set[int]:
+        # The middle block, of the last width, always attends.
+        chosen = {width for width, on in zip(self.channels, self.attention, strict=True) if on}
+        return chosen | {self.channels[-1]}
+
+
+class Settings(MethodSettings):
+    """MFdiff: fusion of low-dose PET and T1, and a diffusion model conditioned on it."""
+
+    kind: Literal["mfdiff"] = "mfdiff"
+    fusion: FusionSettings = FusionSettings()
+    denoiser: DenoiserSettings = DenoiserSettings()
+    prediction: Literal["epsilon", "x0", "residual"] = Field(
+        "epsilon",
+        description="what the network predicts: the noise (stated), the standard-dose image, or its "
+        "difference to the low-dose image; epsilon needs tens of thousands of iterations",
+    )
+    target_rms: Positive = Field(
+        1.0,
+        description="activity-weighted root mean square of the diffused image, which is scaled to it on "
+        "the validation slices; 1 makes its standard deviation over the head about 0.5, as in Ho et al.",
+    )
+    timesteps: int = Field(1000, ge=2, description="T; stated")
+    sampler: Literal["ddpm", "ddim"] = Field("ddpm", description="ddpm: ancestral, stated")
+    sampling_steps: int = Field(1000, ge=1, description="strides from T to 0; T of them are stated")
+    samples_per_slice: int = Field(
+        1, ge=1, description="restorations drawn per slice; the first and their mean are both scored"
+    )
+
+    @model_validator(mode="after")
+    def _steps_fit(self) -> Settings:
+        if self.sampling_steps > self.timesteps:
+            raise ValueError(
+                f"sampling_steps = {self.sampling_steps} exceeds timesteps = {self.timesteps}"
+            )
+        return self
+
+    @property
+    def samples(self) -> int:
+        return self.samples_per_slice
+
+    def describe(self) -> str:
+        return f"{_PREDICTED[self.prediction]}, {self.sampler.upper()} {self.sampling_steps} steps"

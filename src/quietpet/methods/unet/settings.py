@@ -1,0 +1,49 @@
+"""Settings of the regression U-Net."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from quietpet.config import MethodSettings
+
+Width = Annotated[int, Field(ge=1)]
+Input = Literal["low", "t1"]
+
+
+class Settings(MethodSettings):
+    """A plain U-Net trained by regression (ablations UNet and MUNet of the paper, section 5.3).
+
+    The paper names the architecture [53] and no sizes or loss; the defaults are those of [53].
+    """
+
+    kind: Literal["unet"] = "unet"
+    inputs: tuple[Input, ...] = Field(
+        ("low",), min_length=1, description="images concatenated as input channels; [low, t1]: MUNet"
+    )
+    features: tuple[Width, Width, Width, Width, Width, Width] = Field(
+        (64, 128, 256, 512, 1024, 64),
+        description="channels of the five resolutions, then of the last layer; as in Ronneberger et al.",
+    )
+    normalisation: Literal["none", "batch", "group"] = Field(
+        "none",
+        description="layers after each convolution; none keeps the activity scale and fits patches, "
+        "group means four groups, instance normalisation would remove the mean activity",
+    )
+    loss: Literal["mse", "l1"] = Field(
+        "mse", description="the metrics PSNR and NMSE are of squared errors"
+    )
+    residual: bool = Field(
+        True, description="the network predicts the difference to the low-dose image (Chen et al. 2019)"
+    )
+
+    @field_validator("inputs")
+    @classmethod
+    def _distinct(cls, inputs: tuple[Input, ...]) -> tuple[Input, ...]:
+        if len(set(inputs)) != len(inputs):
+            raise ValueError(f"each input may be given once, got {list(inputs)}")
+        return inputs
+
+    def describe(self) -> str:
+        return f"regression from {' + '.join(self.inputs)}, {self.loss.upper()}"

@@ -1,0 +1,29 @@
+"""The processor that a stage computes on."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+from quietpet.errors import InputError
+
+DEVICE_VARIABLE = "QUIETPET_DEVICE"
+
+
+def compute_device() -> torch.device:
+    """A CUDA device if there is one, else the CPU; the variable QUIETPET_DEVICE overrides it."""
+    name = os.environ.get(DEVICE_VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise InputError(
+            f"{DEVICE_VARIABLE}={name!r} is not a device; use cpu, cuda or cuda:N."
+        ) from None
+    if device.type not in ("cpu", "cuda"):
+        raise InputError(f"{DEVICE_VARIABLE}={name!r}: only cpu, cuda and cuda:N are supported.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"{DEVICE_VARIABLE}={name!r}, but {torch.cuda.device_count()} CUDA devices are visible."
+        )
+    return device

@@ -1,0 +1,79 @@
+"""Stage fit: training and validation slices -> weights and training log."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+
+import torch
+
+from quietpet.data.batches import StepBatches, central_batches, head_square
+from quietpet.data.dataset import PairDataset
+from quietpet.jobs import FitJob
+from quietpet.methods.registry import build
+from quietpet.provenance import Stopwatch, file_digest, fingerprint, provenance, settings_digest
+from quietpet.seeds import named_seed
+from quietpet.stages.device import compute_device
+from quietpet.stages.files import Files
+from quietpet.stages.lineage import common_lineage
+from quietpet.store import write_csv
+from quietpet.training.checkpoint import Checkpoint, LogRow
+from quietpet.training.loop import train
+from quietpet.training.weights import save_weights
+
+
+def run(job: FitJob, inputs: Files, outputs: Files) -> None:
+    """Inputs ``train`` and ``validation``; outputs ``weights`` (safetensors) and ``log`` (CSV)."""
+    watch, device = Stopwatch(), compute_device()
+    pairs = PairDataset(inputs.one("train"), cache=True)
+    held_out = PairDataset(inputs.one("validation"))
+    names = (job.dataset, job.setting, job.method, job.replicate)
+    settings = job.training
+    batches = StepBatches(
+        pairs,
+        study_seed=job.study_seed,
+        names=names,
+        batch_size=settings.batch_size,
+        patch_pixels=settings.patch_pixels,
+        flip=settings.flip,
+    )
+    torch.manual_seed(named_seed(job.study_seed, *names, "initial weights"))
+    method = build(job.model)
+    checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs))
+    rows = train(
+        method,
+        batches=batches,
+        validation=list(
+            central_batches(held_out, pixels=head_square(held_out), batch_size=settings.batch_size)
+        ),
+        settings=settings,
+        study_seed=job.study_seed,
+        names=names,
+        checkpoint=checkpoint,
+        device=device,
+    )
+    write_csv(outputs.one("log"), [field.name for field in fields(LogRow)], map(asdict, rows))
+    save_weights(
+        outputs.one("weights"),
+        method,
+        settings=job.model,
+        lineage=common_lineage([(each.path, each.lineage) for each in (pairs, held_out)]),
+        provenance=provenance(
+            "fit",
+            settings=job.model_dump(mode="json"),
+            inputs=inputs.all(),
+            watch=watch,
+            device=str(device),
+        ),
+    )
+    checkpoint.remove()
+
+
+def _job_digest(job: FitJob, inputs: Files) -> str:
+    """Names everything that a training depends on: settings, code and data."""
+    return settings_digest(
+        {
+            "job": job.model_dump(mode="json"),
+            "code": fingerprint("stages.fit", f"methods.{job.model.kind}.model"),
+            "data": [file_digest(path) for path in inputs.all()],
+        }
+    )

@@ -1,0 +1,82 @@
+"""Stage restore: weights and test slices -> restored slices in their original unit."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from quietpet.data.batches import central_batches
+from quietpet.data.crop import central_crop
+from quietpet.data.dataset import PairDataset
+from quietpet.data.pairs import Batch
+from quietpet.jobs import RestoreJob
+from quietpet.methods.base import Restorer
+from quietpet.progress import track
+from quietpet.provenance import Stopwatch, provenance
+from quietpet.seeds import torch_generator
+from quietpet.stages.device import compute_device
+from quietpet.stages.files import Files
+from quietpet.stages.lineage import common_lineage
+from quietpet.store import require_finite, write_hdf5
+from quietpet.training.weights import load_weights
+
+
+def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
+    """Inputs ``weights`` and ``test``; output ``restored``, HDF5 of kind "restored".
+
+    Arrays (slice, y, x) float32: ``single``, and of a stochastic method ``mean`` and ``std`` over its
+    samples. Zero outside the restored square. ``single`` and ``mean`` are clipped at zero, because
+    activity is not negative; ``mean`` only after averaging, so that clipping does not bias it.
+    """
+    watch, device = Stopwatch(), compute_device()
+    pairs = PairDataset(inputs.one("test"))
+    method, trained_on = load_weights(inputs.one("weights"), job.model)
+    method.to(device)
+    batches = central_batches(pairs, pixels=job.inference.pixels, batch_size=job.inference.batch_size)
+    total = -(-len(pairs) // job.inference.batch_size)
+    restored = [
+        _restored(method, batch.to(device), job)
+        for batch in track(batches, label=f"restoring with {job.method}", total=total, unit="batch")
+    ]
+    arrays = {
+        name: central_crop(np.concatenate([images[name] for images in restored]), pairs.pixels)
+        for name in restored[0]
+    }
+    for name, images in arrays.items():
+        require_finite(images, f"{job.method}: restored {name!r}")
+    write_hdf5(
+        outputs.one("restored"),
+        kind="restored",
+        arrays={**arrays, "key": np.array(pairs.keys)},
+        attributes={
+            **job.model_dump(mode="json", include={"dataset", "setting", "method", "replicate"}),
+            "samples": job.model.samples,
+            "lineage": common_lineage(
+                [(inputs.one("weights"), trained_on), (pairs.path, pairs.lineage)]
+            ),
+            "provenance": provenance(
+                "restore",
+                settings=job.model_dump(mode="json"),
+                inputs=inputs.all(),
+                watch=watch,
+                device=str(device),
+            ),
+        },
+    )
+
+
+def _restored(method: Restorer, batch: Batch, job: RestoreJob) -> dict[str, np.ndarray]:
+    """Images (slice, y, x) of one batch, in the unit of the data."""
+    with torch.inference_mode():
+        samples = torch.stack([_sample(method, batch, job, k) for k in range(job.model.samples)])
+    images = {"single": samples[0].clamp(min=0)}
+    if len(samples) > 1:
+        images |= {"mean": samples.mean(dim=0).clamp(min=0), "std": samples.std(dim=0)}
+    return {name: image[:, 0].float().cpu().numpy() for name, image in images.items()}
+
+
+def _sample(method: Restorer, batch: Batch, job: RestoreJob, number: int) -> torch.Tensor:
+    """Sample ``number`` of every slice; its noise is seeded by the slice's own name."""
+    names = (job.dataset, job.setting, job.method, job.replicate)
+    generators = [torch_generator(job.study_seed, *names, key, "sample", number) for key in batch.keys]
+    return method.restore(batch, generators) * batch.scale[:, None, None, None]

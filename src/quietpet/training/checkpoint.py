@@ -1,0 +1,134 @@
+"""The state of an unfinished training, so that an interrupted one goes on where it was.
+
+Random draws are seeded by step, so network, optimisers, step and log are the whole state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch.optim import Optimizer
+
+from quietpet.errors import InputError
+from quietpet.methods.base import Restorer
+from quietpet.training.tensors import (
+    Tensors,
+    read_tensors,
+    require_same_network,
+    write_tensors,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogRow:
+    """One line of the training log, written at each validation."""
+
+    step: int
+    loss: float
+    """Mean training loss since the row before."""
+    validation: float
+    learning_rate: float
+    iterations_per_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a training stands: its log, and the tensors of the best validation so far."""
+
+    rows: tuple[LogRow, ...]
+    best: Tensors
+
+    @property
+    def step(self) -> int:
+        return self.rows[-1].step if self.rows else 0
+
+    @property
+    def best_validation(self) -> float:
+        return min((row.validation for row in self.rows), default=float("inf"))
+
+
+class Checkpoint:
+    """The checkpoint file of one job, beside its weights.
+
+    ``digest`` names the job's settings, code and data; it is part of the file name, so a checkpoint of
+    another job is never found. ``remove`` clears all checkpoints of these weights, stale ones included.
+    """
+
+    def __init__(self, weights: Path, *, digest: str) -> None:
+        self._prefix = f".{weights.name}.checkpoint-"
+        self._digest = digest
+        self.path = weights.with_name(f"{self._prefix}{digest}.safetensors")
+
+    def save(self, method: Restorer, optimisers: Mapping[str, Optimizer], progress: Progress) -> None:
+        """Write the whole state, replacing the checkpoint before."""
+        tensors = {
+            **_prefixed("model", method.state_dict()),
+            **_prefixed("best", progress.best),
+            **{
+                name: value for group in optimisers for name, value in _moments(group, optimisers[group])
+            },
+        }
+        rows = [asdict(row) for row in progress.rows]
+        write_tensors(self.path, tensors, {"digest": self._digest, "rows": rows})
+
+    def resume(self, method: Restorer, optimisers: Mapping[str, Optimizer]) -> Progress:
+        """Put the saved state, if there is one, into ``method`` and ``optimisers``.
+
+        Raises:
+            InputError: the file belongs to other settings or another network; nothing was changed.
+        """
+        if not self.path.is_file():
+            return Progress(rows=(), best={})
+        tensors, record = read_tensors(self.path)
+        if record.get("digest") != self._digest:
+            raise InputError(
+                f"{self.path}: made with other settings, code or data. Delete it and run again."
+            )
+        require_same_network(_below("model", tensors), method.state_dict(), path=self.path)
+        method.load_state_dict(_below("model", tensors))
+        for group, optimiser in optimisers.items():
+            _load_moments(_below(f"optimiser.{group}", tensors), optimiser)
+        return Progress(
+            rows=tuple(LogRow(**row) for row in record["rows"]), best=_below("best", tensors)
+        )
+
+    def remove(self) -> None:
+        """Delete every checkpoint of these weights."""
+        for path in self.path.parent.iterdir():
+            if path.name.startswith(self._prefix):
+                path.unlink()
+
+
+def snapshot(method: Restorer) -> Tensors:
+    """A copy of the method's parameters and buffers, on the CPU."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in method.state_dict().items()}
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    start = f"{prefix}."
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+
+
+def _moments(group: str, optimiser: Optimizer) -> Sequence[tuple[str, torch.Tensor]]:
+    """AdamW's step and moments, named ``optimiser.<group>.<parameter number>.<quantity>``."""
+    state = optimiser.state_dict()["state"]
+    return [
+        (f"optimiser.{group}.{number}.{quantity}", value)
+        for number, quantities in state.items()
+        for quantity, value in quantities.items()
+    ]
+
+
+def _load_moments(tensors: Tensors, optimiser: Optimizer) -> None:
+    state: dict[int, Tensors] = {}
+    for name, value in tensors.items():
+        number, quantity = name.split(".")
+        state.setdefault(int(number), {})[quantity] = value
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

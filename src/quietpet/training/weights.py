@@ -1,0 +1,46 @@
+"""The result of training: a method's tensors, with its settings and history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from quietpet.config import MethodSettings
+from quietpet.errors import InputError
+from quietpet.methods.base import Restorer
+from quietpet.methods.registry import build
+from quietpet.training.tensors import read_tensors, require_same_network, write_tensors
+
+
+def save_weights(
+    target: Path,
+    method: Restorer,
+    *,
+    settings: MethodSettings,
+    lineage: Mapping[str, str],
+    provenance: Mapping[str, Any],
+) -> None:
+    """Write the method's parameters and buffers."""
+    record = {
+        "settings": settings.model_dump(mode="json"),
+        "lineage": dict(lineage),
+        "provenance": dict(provenance),
+    }
+    write_tensors(target, method.state_dict(), record)
+
+
+def load_weights(path: Path, settings: MethodSettings) -> tuple[Restorer, dict[str, str]]:
+    """The method that ``settings`` describe with the weights of ``path``, and the weights' lineage.
+
+    Raises:
+        InputError: the file is of another method, or its tensors do not fit the settings.
+    """
+    tensors, record = read_tensors(path)
+    kind = record.get("settings", {}).get("kind")
+    if kind != settings.kind:
+        raise InputError(f"{path}: holds weights of {kind!r}, but {settings.kind!r} is to be run.")
+    method = build(settings)
+    require_same_network(tensors, method.state_dict(), path=path)
+    method.load_state_dict(tensors)
+    return method.eval(), record["lineage"]

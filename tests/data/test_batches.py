@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from packed import PIXELS, write_packed
+from torch.utils.data import DataLoader
+
+from quietpet.data.batches import (
+    StepBatches,
+    central_batches,
+    central_window,
+    cut,
+    head_square,
+    random_window,
+)
+from quietpet.data.crop import central_crop
+from quietpet.data.dataset import PairDataset
+from quietpet.errors import InputError
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    return PairDataset(write_packed(tmp_path / "train.h5", slices=7))
+
+
+def step_batches(pairs, **changed):
+    chosen = {
+        "study_seed": 1, "names": ("phantom", "unet", "0"), "batch_size": 4, "patch_pixels": 32,
+        "flip": True,
+    }  # fmt: skip
+    return StepBatches(pairs, **{**chosen, **changed})
+
+
+def test_every_epoch_visits_every_slice_once(pairs):
+    batches = step_batches(pairs)
+    rows = [row for step in range(1, 8) for row in batches.rows(step)]
+    epochs = [rows[first : first + 7] for first in range(0, 28, 7)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert epochs[0] != epochs[1]
+
+
+def test_a_step_is_the_same_in_any_order_and_in_any_number_of_workers(pairs):
+    steps = [3, 1, 2, 9]
+    expected = [step_batches(pairs)[step] for step in steps]
+    for workers in (0, 2):
+        loader = DataLoader(step_batches(pairs), batch_size=None, sampler=steps, num_workers=workers)
+        for batch, wanted in zip(loader, expected, strict=True):
+            assert batch.keys == wanted.keys
+            assert torch.equal(batch.low, wanted.low)
+            assert torch.equal(batch.standard, wanted.standard)
+
+
+def test_other_names_see_other_patches(pairs):
+    other = step_batches(pairs, names=("phantom", "unet", "1"))
+    assert not torch.equal(step_batches(pairs)[1].low, other[1].low)
+
+
+def test_images_are_divided_by_the_scale_of_the_low_dose(pairs):
+    batch = next(central_batches(pairs, pixels=PIXELS, batch_size=3))
+    for position in range(3):
+        pair = pairs[position]
+        restored = batch.standard[position, 0].double() * batch.scale[position]
+        np.testing.assert_allclose(restored.numpy(), pair.standard, rtol=1e-6, atol=1e-5)
+        np.testing.assert_allclose(batch.t1[position, 0] * pair.t1_scale, pair.t1, rtol=1e-6)
+    assert batch.low.shape == (3, 1, PIXELS, PIXELS)
+    assert batch.pixel_mm == pytest.approx(2.08626)
+
+
+def test_central_batches_cover_all_slices_in_order(pairs):
+    batches = list(central_batches(pairs, pixels=32, batch_size=3))
+    assert [key for batch in batches for key in batch.keys] == pairs.keys
+    assert [len(batch.keys) for batch in batches] == [3, 3, 1]
+
+
+@pytest.mark.parametrize(("side", "pixels"), [(64, 32), (65, 32), (64, 33), (64, 64)])
+def test_the_central_window_is_the_central_crop(side, pixels):
+    image = np.arange(side * side).reshape(side, side)
+    np.testing.assert_array_equal(image[central_window(side, pixels)], central_crop(image, pixels))
+
+
+def test_random_squares_lie_inside_and_contain_head():
+    head = np.zeros((48, 48), bool)
+    head[0:2, 40:47] = True
+    for draw in range(50):
+        window = random_window(head, 16, np.random.default_rng(draw))
+        assert head[window].shape == (16, 16)
+        assert head[window].any()
+
+
+def test_a_mirrored_square_swaps_left_and_right_of_all_images(pairs):
+    pair = pairs[0]
+    window = central_window(PIXELS, 32)
+    plain, mirrored = cut(pair, window), cut(pair, window, mirrored=True)
+    for name in ("low", "standard", "t1"):
+        np.testing.assert_array_equal(getattr(mirrored, name), getattr(plain, name)[:, ::-1])
+
+
+def test_about_half_of_the_slices_are_mirrored(pairs):
+    plain, flipped = (step_batches(pairs, patch_pixels=None, flip=flip) for flip in (False, True))
+    same = [
+        torch.equal(one, other)
+        for step in range(1, 26)
+        for one, other in zip(plain[step].low, flipped[step].low, strict=True)
+    ]
+    assert 0.3 < np.mean(same) < 0.7
+
+
+def test_the_head_square_holds_every_head_and_is_no_larger_than_needed(tmp_path):
+    # A disc of radius 0.4 * 128 = 51.2 around pixel 64 spans 103 pixels.
+    large = PairDataset(write_packed(tmp_path / "large.h5", pixels=128, slices=1))
+    assert head_square(large) == 128
+    small = PairDataset(write_packed(tmp_path / "small.h5", pixels=96, slices=1))
+    assert head_square(small) == 96
+
+
+def test_too_large_a_patch_is_refused(pairs):
+    with pytest.raises(InputError, match=r"64 x 64 pixels, too few for squares of 96"):
+        step_batches(pairs, patch_pixels=96)

@@ -1,0 +1,200 @@
+"""What every method must do; new method folders are found by themselves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from pydantic import TypeAdapter
+
+from quietpet.data.pairs import Batch
+from quietpet.errors import InputError
+from quietpet.methods.registry import AnyMethodSettings, build, method_kinds
+from quietpet.training.weights import load_weights, save_weights
+
+SMALL_NETWORK = {"features": (4, 4, 8, 8, 8, 4)}
+SMALL_FUSION = {"channels": 8, "heads": 2, "encoder_blocks": 1}
+SMALL_DENOISER = {
+    "channels": (4, 8), "attention": (False, True), "res_blocks": 1, "norm_groups": 4, "head_channels": 4
+}  # fmt: skip
+SMALL_MFDIFF = {
+    "fusion": SMALL_FUSION, "denoiser": SMALL_DENOISER, "timesteps": 20, "sampling_steps": 3
+}  # fmt: skip
+VARIANTS = {
+    "unet": [
+        SMALL_NETWORK,
+        {**SMALL_NETWORK, "inputs": ("low", "t1"), "residual": False, "loss": "l1"},
+        {**SMALL_NETWORK, "normalisation": "group"},
+    ],
+    "mfdiff": [
+        {**SMALL_MFDIFF, "prediction": "epsilon", "sampler": "ddpm"},
+        {**SMALL_MFDIFF, "prediction": "x0", "sampler": "ddim"},
+        {**SMALL_MFDIFF, "prediction": "residual", "sampler": "ddim"},
+    ],
+}
+"""Small settings by kind; a kind that is not here is tested with its defaults."""
+
+
+def settings_of(kind: str, **changes):
+    return TypeAdapter(AnyMethodSettings).validate_python({"kind": kind, **changes})
+
+
+CASES = [
+    pytest.param(settings_of(kind, **changes), id=f"{kind}{number}")
+    for kind in method_kinds()
+    for number, changes in enumerate(VARIANTS.get(kind, [{}]))
+]
+every_method = pytest.mark.parametrize("settings", CASES)
+
+
+def small_batch(slices: int = 4, pixels: int = 32) -> Batch:
+    torch.manual_seed(0)
+    standard = torch.nn.functional.avg_pool2d(2 * torch.rand(slices, 1, pixels, pixels), 5, 1, 2)
+    return Batch(
+        low=(standard + 0.3 * torch.randn_like(standard)).clamp(min=0),
+        standard=standard,
+        t1=1 - standard,
+        scale=torch.ones(slices),
+        keys=tuple(f"s{number}" for number in range(slices)),
+        pixel_mm=2.0,
+    )
+
+
+def part(batch: Batch, row: int) -> Batch:
+    rows = slice(row, row + 1)
+    return Batch(
+        low=batch.low[rows],
+        standard=batch.standard[rows],
+        t1=batch.t1[rows],
+        scale=batch.scale[rows],
+        keys=batch.keys[rows],
+        pixel_mm=batch.pixel_mm,
+    )
+
+
+def generators(count: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(100 + number) for number in range(count)]
+
+
+def made(settings, *, steps: int = 0):
+    """The method, tuned, after ``steps`` optimiser steps, which wake zero-initialised layers."""
+    torch.manual_seed(1)
+    method = build(settings)
+    method.tune([small_batch()])
+    for group, parameters in method.groups().items():
+        optimiser = torch.optim.AdamW(parameters, lr=1e-2)
+        for step in range(steps):
+            optimiser.zero_grad()
+            method.loss(small_batch(), group, torch.Generator().manual_seed(step)).backward()
+            optimiser.step()
+    return method.eval()
+
+
+@every_method
+def test_restored_images_are_finite_and_repeatable(settings):
+    method, batch = made(settings, steps=2), small_batch()
+    with torch.inference_mode():
+        restored, again = (method.restore(batch, generators(4)) for _ in range(2))
+    assert restored.shape == batch.low.shape
+    assert restored.dtype == torch.float32
+    assert torch.isfinite(restored).all()
+    assert torch.equal(restored, again)
+
+
+@every_method
+def test_a_batch_of_four_is_four_batches_of_one(settings):
+    method, batch = made(settings, steps=2), small_batch()
+    with torch.inference_mode():
+        together = method.restore(batch, generators(4))
+        alone = [method.restore(part(batch, row), [generators(4)[row]]) for row in range(4)]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
+
+
+@every_method
+def test_the_standard_dose_does_not_reach_the_restored_image(settings):
+    method, batch = made(settings, steps=2), small_batch()
+    without = Batch(
+        low=batch.low,
+        standard=torch.full_like(batch.standard, torch.nan),
+        t1=batch.t1,
+        scale=batch.scale,
+        keys=batch.keys,
+        pixel_mm=batch.pixel_mm,
+    )
+    with torch.inference_mode():
+        expected, found = (method.restore(each, generators(4)) for each in (batch, without))
+    assert torch.equal(found, expected)
+
+
+@every_method
+def test_a_finite_gradient_reaches_every_parameter(settings):
+    method = made(settings, steps=4).train()
+    for group, parameters in method.groups().items():
+        method.zero_grad()
+        method.loss(small_batch(), group, torch.Generator().manual_seed(0)).backward()
+        names = {id(parameter): name for name, parameter in method.named_parameters()}
+        for parameter in parameters:
+            assert parameter.grad is not None, names[id(parameter)]
+            assert torch.isfinite(parameter.grad).all(), names[id(parameter)]
+            assert parameter.grad.abs().max() > 0, names[id(parameter)]
+
+
+@every_method
+def test_every_parameter_belongs_to_one_group(settings):
+    method = build(settings)
+    grouped = [id(parameter) for parameters in method.groups().values() for parameter in parameters]
+    assert sorted(grouped) == sorted(id(parameter) for parameter in method.parameters())
+
+
+@every_method
+def test_the_loss_is_repeatable_and_falls_on_one_batch(settings):
+    method = made(settings)
+    for group, parameters in method.groups().items():
+        optimiser = torch.optim.AdamW(parameters, lr=3e-3)
+        losses = []
+        for _ in range(25):
+            optimiser.zero_grad()
+            loss = method.loss(small_batch(), group, torch.Generator().manual_seed(0))
+            loss.backward()
+            optimiser.step()
+            losses.append(float(loss.detach()))
+        assert losses[-1] < 0.9 * losses[0]
+
+
+@every_method
+def test_saved_weights_restore_the_same_images(settings, tmp_path):
+    method, batch, path = made(settings, steps=2), small_batch(), tmp_path / "weights.safetensors"
+    save_weights(path, method, settings=settings, lineage={"data_source": "template"}, provenance={})
+    loaded, lineage = load_weights(path, settings)
+    with torch.inference_mode():
+        expected, found = (each.restore(batch, generators(4)) for each in (method, loaded))
+    assert torch.equal(found, expected)
+    assert lineage == {"data_source": "template"}
+
+
+@every_method
+def test_weights_of_another_kind_are_refused(settings, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, build(settings), settings=settings, lineage={}, provenance={})
+    other = settings_of("gaussian" if settings.kind != "gaussian" else "lpet")
+    with pytest.raises(InputError, match=f"holds weights of '{settings.kind}'"):
+        load_weights(path, other)
+
+
+@every_method
+def test_settings_describe_themselves(settings):
+    assert settings.describe()
+    assert settings.samples >= 1
+    assert type(settings).model_validate_json(settings.model_dump_json()) == settings
+
+
+@pytest.mark.parametrize("kind", method_kinds())
+def test_default_settings_are_valid(kind):
+    assert settings_of(kind).kind == kind
+
+
+def test_reading_settings_does_not_import_torch():
+    code = "import sys, quietpet.methods.registry; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,129 @@
+"""The stages ``fit`` and ``restore`` on small files in the real schema."""
+
+from __future__ import annotations
+
+import csv
+
+import h5py
+import numpy as np
+import pytest
+from packed import LINEAGE, write_packed
+
+from quietpet.config import InferenceSettings, TrainingSettings
+from quietpet.errors import InputError
+from quietpet.jobs import FitJob, RestoreJob
+from quietpet.stages import fit, restore
+from quietpet.stages.files import Files
+from quietpet.store import open_hdf5, read_array, read_attribute, read_strings
+
+TRAINING = TrainingSettings(
+    iterations=4, batch_size=2, patch_pixels=32, validate_every=2, learning_rate=1e-3
+)
+MFDIFF = {
+    "kind": "mfdiff",
+    "fusion": {"channels": 4, "heads": 2, "encoder_blocks": 1},
+    "denoiser": {
+        "channels": (4, 8), "attention": (False, False), "res_blocks": 1, "norm_groups": 4,
+        "head_channels": 8,
+    },
+    "timesteps": 10, "sampling_steps": 2, "sampler": "ddim", "samples_per_slice": 3,
+}  # fmt: skip
+UNET = {"kind": "unet", "features": (4, 4, 8, 8, 8, 4)}
+
+
+@pytest.fixture(autouse=True)
+def _on_the_cpu(monkeypatch):
+    monkeypatch.setenv("QUIETPET_DEVICE", "cpu")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed")
+    return {
+        split: write_packed(folder / f"{split}.h5", split=split, slices=5, seed=seed)
+        for seed, split in enumerate(("train", "validation", "test"))
+    }
+
+
+def fitted(files, folder, model):
+    names = {"dataset": "phantom", "setting": "low", "method": "m", "replicate": "0"}
+    job = FitJob(study_seed=1, **names, model=model, training=TRAINING)
+    inputs = Files({split: [files[split]] for split in ("train", "validation")})
+    weights, log = folder / "weights.safetensors", folder / "log.csv"
+    fit.run(job, inputs, Files({"weights": [weights], "log": [log]}))
+    return weights, log
+
+
+def restored(files, folder, weights, model, *, batch_size=2, pixels=48):
+    names = {"dataset": "phantom", "setting": "low", "method": "m", "replicate": "0"}
+    inference = InferenceSettings(pixels=pixels, batch_size=batch_size)
+    job = RestoreJob(study_seed=1, **names, model=model, inference=inference)
+    target = folder / f"restored{batch_size}.h5"
+    inputs = Files({"weights": [weights], "test": [files["test"]]})
+    restore.run(job, inputs, Files({"restored": [target]}))
+    return target
+
+
+@pytest.mark.parametrize(
+    "model", [{"kind": "lpet"}, {"kind": "gaussian"}, UNET, MFDIFF], ids=lambda m: m["kind"]
+)
+def test_every_kind_is_fitted_and_restores_the_test_slices(files, tmp_path, model):
+    weights, log = fitted(files, tmp_path, model)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv", "weights.safetensors"]
+    with log.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["step"] for row in rows] == ([] if model["kind"] in ("lpet", "gaussian") else ["2", "4"])
+
+    with open_hdf5(restored(files, tmp_path, weights, model), kind="restored") as file:
+        arrays = {name: read_array(file, name) for name in file if name != "key"}
+        assert set(arrays) == ({"single", "mean", "std"} if model is MFDIFF else {"single"})
+        assert read_attribute(file, "samples") == (3 if model is MFDIFF else 1)
+        assert read_attribute(file, "lineage") == LINEAGE
+        assert read_attribute(file, "replicate") == "0"
+        with h5py.File(files["test"]) as test:
+            assert read_strings(file, "key") == [key.decode() for key in test["key"]]
+            low = test["low"][()]
+    for images in arrays.values():
+        assert images.shape == low.shape
+        assert images.dtype == np.float32
+        assert images.min() >= 0
+        outside = images.copy()
+        outside[:, 8:56, 8:56] = 0
+        assert not outside.any()
+    # Original units: these images are of order 100, networks see order 1.
+    assert 10 < arrays["single"][:, 16:48, 16:48].mean() < 100
+    if model["kind"] == "lpet":
+        np.testing.assert_allclose(arrays["single"][:, 8:56, 8:56], low[:, 8:56, 8:56], rtol=1e-5)
+
+
+def test_batch_size_changes_no_restored_image(files, tmp_path):
+    weights, _ = fitted(files, tmp_path, MFDIFF)
+    one, five = (restored(files, tmp_path, weights, MFDIFF, batch_size=size) for size in (1, 5))
+    with h5py.File(one) as first, h5py.File(five) as second:
+        for name in ("single", "mean", "std"):
+            np.testing.assert_allclose(first[name][()], second[name][()], atol=1e-3)
+
+
+def test_samples_of_other_slices_and_numbers_differ(files, tmp_path):
+    weights, _ = fitted(files, tmp_path, MFDIFF)
+    with h5py.File(restored(files, tmp_path, weights, MFDIFF)) as file:
+        assert file["std"][:, 24:40, 24:40].min() > 0
+
+
+def test_weights_of_another_data_source_are_refused(files, tmp_path):
+    weights, _ = fitted(files, tmp_path, UNET)
+    with h5py.File(files["test"], "r+") as file:
+        lineage = file.attrs["lineage"]
+        file.attrs["lineage"] = '{"data_source": "brainweb", "projector": "embedded"}'
+    try:
+        with pytest.raises(InputError, match="cannot enter one data set"):
+            restored(files, tmp_path, weights, UNET)
+    finally:
+        with h5py.File(files["test"], "r+") as file:
+            file.attrs["lineage"] = lineage
+
+
+def test_an_unknown_device_is_refused(files, tmp_path, monkeypatch):
+    monkeypatch.setenv("QUIETPET_DEVICE", "abacus")
+    with pytest.raises(InputError, match="QUIETPET_DEVICE='abacus'"):
+        fitted(files, tmp_path, UNET)

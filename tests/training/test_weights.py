@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from quietpet.errors import InputError
+from quietpet.methods.registry import build
+from quietpet.methods.unet.settings import Settings
+from quietpet.training.tensors import read_tensors, write_tensors
+from quietpet.training.weights import load_weights, save_weights
+
+UNET = Settings(features=(4, 4, 8, 8, 8, 4))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_weights(
+        path, build(UNET), settings=UNET, lineage={"data_source": "template"}, provenance={"a": 1}
+    )
+    return path
+
+
+def rewrite(path, change):
+    tensors, record = read_tensors(path)
+    change(tensors)
+    write_tensors(path, tensors, record)
+
+
+def test_the_file_carries_settings_lineage_and_provenance(saved):
+    _, record = read_tensors(saved)
+    assert record["settings"] == UNET.model_dump(mode="json")
+    assert record["lineage"] == {"data_source": "template"}
+    assert record["provenance"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda tensors: tensors.pop("network.final_conv.bias"),
+            "lacks the tensor 'network.final_conv.bias'",
+        ),
+        (lambda tensors: tensors.update(extra=torch.zeros(1)), "holds the tensor 'extra'"),
+        (
+            lambda tensors: tensors.update({"network.final_conv.bias": torch.zeros(2)}),
+            r"'network.final_conv.bias' is \[2\], this network needs \[1\]",
+        ),
+        (
+            lambda tensors: tensors.update({"network.final_conv.bias": torch.tensor([torch.nan])}),
+            "'network.final_conv.bias' is not finite",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(saved, change, message):
+    rewrite(saved, change)
+    with pytest.raises(InputError, match=message):
+        load_weights(saved, UNET)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"none\.safetensors: no such file"):
+        load_weights(tmp_path / "none.safetensors", UNET)
+
+
+@pytest.mark.parametrize("content", [b"", b"not weights at all", b"\x80\x04K\x01."])
+def test_a_foreign_file_is_refused(tmp_path, content):
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="not a file of weights of this program"):
+        load_weights(path, UNET)
+
+
+def test_a_truncated_file_is_refused(saved):
+    saved.write_bytes(saved.read_bytes()[:-20])
+    with pytest.raises(InputError, match="not a file of weights of this program"):
+        load_weights(saved, UNET)
