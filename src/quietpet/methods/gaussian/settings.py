@@ -17,5 +17,9 @@ class Settings(MethodSettings):
         20.0, le=100.0, description="upper end of the search for the width, FWHM [mm]"
     )
 
+    @property
+    def trained(self) -> bool:
+        return False
+
     def describe(self) -> str:
         return "Gaussian filter, width of least validation MSE"
