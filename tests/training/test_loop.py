@@ -181,3 +181,14 @@ def test_the_cosine_schedule_falls_from_the_peak_to_almost_zero():
     assert rates == sorted(rates, reverse=True)
     constant = settings.model_copy(update={"schedule": "constant"})
     assert learning_rate(77, constant) == settings.learning_rate
+
+
+@pytest.mark.parametrize("model", [UNET, MFDIFF], ids=["unet", "mfdiff"])
+def test_mixed_precision_trains_float32_weights(files, tmp_path, model):
+    mixed = SETTINGS.model_copy(update={"precision": "bf16-mixed", "iterations": 3})
+    full = SETTINGS.model_copy(update={"iterations": 3})
+    method, rows = run(files, tmp_path / "mixed.safetensors", model=model, settings=mixed)
+    _, expected = run(files, tmp_path / "full.safetensors", model=model, settings=full)
+    assert all(parameter.dtype == torch.float32 for parameter in method.parameters())
+    assert rows[0].loss != expected[0].loss
+    assert rows[0].loss == pytest.approx(expected[0].loss, rel=0.02)

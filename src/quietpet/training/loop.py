@@ -61,7 +61,6 @@ def train(
     }
     progress = checkpoint.resume(method, optimisers)
     wrapped, *wrapped_optimisers = fabric.setup(method, *optimisers.values())
-    wrapped.mark_forward_method("loss")
     held_out = [batch.to(fabric.device) for batch in validation]
     steps = range(progress.step + 1, settings.iterations + 1)
     loader = DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers)
@@ -73,7 +72,7 @@ def train(
         label="training", total=settings.iterations, unit="it", start=progress.step,
     )  # fmt: skip
     for step, cpu_batch in bar:
-        wrapped.train()
+        method.train()
         batch = cpu_batch.to(fabric.device)
         torch.manual_seed(named_seed(study_seed, *names, "layers", step))  # dropout
         rate = learning_rate(step, settings)
@@ -81,7 +80,9 @@ def train(
             optimiser.param_groups[0]["lr"] = rate
             optimiser.zero_grad()
             generator = torch_generator(study_seed, *names, "loss", group, step)
-            loss = wrapped.loss(batch, group, generator)
+            # The forward pass is method.loss, which Fabric does not wrap in its precision by itself.
+            with fabric.autocast():
+                loss = method.loss(batch, group, generator)
             losses.append(float(loss.detach()))
             _require_finite(losses[-1], "loss", step=step, settings=settings)
             fabric.backward(loss)
@@ -92,14 +93,16 @@ def train(
             optimiser.step()
 
         if step % settings.validate_every == 0 or step == settings.iterations:
+            with fabric.autocast():
+                held_out_loss = validation_loss(method, held_out, study_seed=study_seed, names=names)
             row = LogRow(
                 step=step,
                 loss=sum(losses) / len(losses),
-                validation=validation_loss(wrapped, held_out, study_seed=study_seed, names=names),
+                validation=held_out_loss,
                 learning_rate=rate,
                 iterations_per_s=len(losses) / len(optimisers) / (time.monotonic() - began),
             )
-            _require_finite(row.validation, "validation loss", step=step, settings=settings)
+            _require_finite(held_out_loss, "validation loss", step=step, settings=settings)
             better = row.validation < progress.best_validation
             progress = Progress(
                 rows=(*progress.rows, row), best=snapshot(method) if better else progress.best
