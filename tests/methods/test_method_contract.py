@@ -25,7 +25,13 @@ SMALL_MFDIFF = {
 VARIANTS = {
     "unet": [
         SMALL_NETWORK,
-        {**SMALL_NETWORK, "inputs": ("low", "t1"), "residual": False, "loss": "l1"},
+        {
+            **SMALL_NETWORK,
+            "inputs": ("low", "t1"),
+            "residual": False,
+            "loss": "l1",
+            "normalisation": "none",
+        },
         {**SMALL_NETWORK, "normalisation": "group"},
     ],
     "mfdiff": [
