@@ -39,8 +39,8 @@ def main() -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"),
-            *("--cores", str(options.cores), "--directory", options.directory),
-            *("--configfile", CONFIGURATION, "--quiet", "all", *datasets),
+            *("--quiet", "all", "--cores", str(options.cores), "--directory", options.directory),
+            *("--configfile", CONFIGURATION, *datasets),
         ],
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         check=True,
@@ -49,10 +49,11 @@ def main() -> None:
 
     pairs = [PairDataset(options.directory / path) for path in datasets]
     n_slices = sum(len(each) for each in pairs)
-    print(f"{n_slices} slices, standard and low dose, HDF5 included: {wall_s:.0f} s on {options.cores} cores")
+    print(f"{n_slices} slices, both doses, HDF5 included: {wall_s:.0f} s on {options.cores} cores")
     for rule in ("phantom", "slices", "simulate", "reconstruct"):
         seconds = job_seconds(options.directory / "logs" / rule)
-        print(f"  {rule:<12} {len(seconds):3d} jobs, {1e3 * sum(seconds) / n_slices:6.1f} core-ms per slice")
+        core_ms = 1e3 * sum(seconds) / n_slices
+        print(f"  {rule:<12} {len(seconds):3d} jobs, {core_ms:6.1f} core-ms per slice")
     print_input_row(pairs)
 
 

@@ -7,7 +7,7 @@ those of the published protocol where it states one; ``config.yaml`` shows and e
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -262,6 +262,13 @@ class MethodSettings(Section, ABC):
     def samples(self) -> int:
         """Samples per slice; of a stochastic method the first sample and the mean are both scored."""
         return 1
+
+    def for_training(self) -> Self:
+        """These settings with all that matters only after training put to one fixed choice.
+
+        Training sees this, so that another sampler or number of samples does not train again.
+        """
+        return self
 
     @property
     def trained(self) -> bool:

@@ -156,7 +156,7 @@ class FitJob(Section):
             setting=setting,
             method=method,
             replicate=replicate,
-            model=study.methods[method],
+            model=study.methods[method].for_training(),
             training=study.training,
         )
 

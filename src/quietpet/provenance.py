@@ -47,13 +47,17 @@ def provenance(
     inputs: Iterable[Path],
     watch: Stopwatch,
     device: str = "cpu",
+    also: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """A JSON-able record of how an output was made."""
+    """A JSON-able record of how an output was made.
+
+    ``also`` names modules that the stage loads by name, which its imports do not show.
+    """
     return {
         "stage": stage,
         "settings": dict(settings),
         "inputs": {str(path): file_digest(path) for path in inputs},
-        "code": fingerprint(f"stages.{stage}"),
+        "code": fingerprint(f"stages.{stage}", *also),
         "versions": _versions(),
         "python": platform.python_version(),
         "device": device,

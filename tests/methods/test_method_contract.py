@@ -185,7 +185,7 @@ def test_weights_of_another_kind_are_refused(settings, tmp_path):
     path = tmp_path / "weights.safetensors"
     save_weights(path, build(settings), settings=settings, lineage={}, provenance={})
     other = settings_of("gaussian" if settings.kind != "gaussian" else "lpet")
-    with pytest.raises(InputError, match=f"holds weights of '{settings.kind}'"):
+    with pytest.raises(InputError, match=f"was trained with kind = '{settings.kind}'"):
         load_weights(path, other)
 
 

@@ -5,9 +5,11 @@ import torch
 from pydantic import ValidationError
 
 from quietpet.data.pairs import Batch
+from quietpet.errors import InputError
 from quietpet.methods.mfdiff.fusion import FeatureFusion
 from quietpet.methods.mfdiff.model import build
 from quietpet.methods.mfdiff.settings import DenoiserSettings, FusionSettings, Settings
+from quietpet.training.weights import load_weights, save_weights
 
 FUSION = FusionSettings(channels=8, heads=2, encoder_blocks=1)
 DENOISER = DenoiserSettings(
@@ -114,3 +116,20 @@ def test_the_default_network_has_the_size_of_the_works_it_follows():
 def test_sizes_that_cannot_be_built_are_refused(changes, message):
     with pytest.raises(ValidationError, match=message):
         Settings(**changes)
+
+
+def test_sampling_choices_do_not_touch_training():
+    first = Settings(sampler="ddim", sampling_steps=10, samples_per_slice=8)
+    assert first.for_training() == Settings().for_training()
+    assert Settings(prediction="x0").for_training() != Settings().for_training()
+
+
+def test_weights_of_another_prediction_are_refused(tmp_path):
+    """The tensors would fit; the meaning of the output would not."""
+    trained = Settings(fusion=FUSION, denoiser=DENOISER, prediction="x0", timesteps=10, sampling_steps=4)
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, build(trained), settings=trained, lineage={}, provenance={})
+    wanted = trained.model_copy(update={"prediction": "residual"})
+    with pytest.raises(InputError, match="trained with prediction = 'x0', but 'residual' is to be run"):
+        load_weights(path, wanted)
+    load_weights(path, trained.model_copy(update={"sampler": "ddim", "sampling_steps": 2}))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from quietpet.errors import InputError
 from quietpet.jobs import settings_for
+from quietpet.methods.registry import model_module
 from quietpet.provenance import fingerprint
 from quietpet.study import SPLITS, load_study
 
@@ -44,7 +45,7 @@ def code(stage):
 def method_code(stage):
     """Params function: the same, with the code of the wildcard's method."""
     return lambda wildcards: fingerprint(
-        f"stages.{stage}", f"methods.{STUDY.methods[wildcards.method].kind}.model"
+        f"stages.{stage}", model_module(STUDY.methods[wildcards.method])
     )
 
 

@@ -37,12 +37,12 @@ class ImageGrid:
 
     @property
     def slice_positions_mm(self) -> np.ndarray:
-        """Distance of the slices from the middle of the axial field of view in mm, (n_slices,)."""
+        """Distance of the slices from the middle of the field of view in mm, (n_slices,)."""
         return (np.arange(self.n_slices) - (self.n_slices - 1) / 2) * self.slice_mm
 
     @property
     def affine_ras_mm(self) -> np.ndarray:
-        """4x4 matrix from index (z, y, x, 1) to scanner position (right, anterior, superior, 1) in mm."""
+        """4x4 matrix from index (z, y, x, 1) to (right, anterior, superior, 1) in mm."""
         affine = np.zeros((4, 4))
         affine[0, 2] = self.pixel_mm
         affine[1, 1] = -self.pixel_mm

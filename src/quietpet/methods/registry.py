@@ -32,8 +32,12 @@ def method_kinds() -> tuple[str, ...]:
 
 def build(settings: MethodSettings) -> Restorer:
     """The untrained method that ``settings`` describes; its initial weights use torch's generator."""
-    module = importlib.import_module(f"quietpet.methods.{settings.kind}.model")
-    return module.build(settings)
+    return importlib.import_module(f"quietpet.{model_module(settings)}").build(settings)
+
+
+def model_module(settings: MethodSettings) -> str:
+    """Name, below the package, of the module that holds the method; part of what a result depends on."""
+    return f"methods.{settings.kind}.model"
 
 
 def _has_settings(kind: str) -> bool:

@@ -9,7 +9,7 @@ import torch
 from quietpet.data.batches import StepBatches, central_batches, head_square
 from quietpet.data.dataset import PairDataset
 from quietpet.jobs import FitJob
-from quietpet.methods.registry import build
+from quietpet.methods.registry import build, model_module
 from quietpet.provenance import Stopwatch, file_digest, fingerprint, provenance, settings_digest
 from quietpet.seeds import named_seed
 from quietpet.stages.device import compute_device
@@ -63,6 +63,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
             inputs=inputs.all(),
             watch=watch,
             device=str(device),
+            also=(model_module(job.model),),
         ),
     )
     checkpoint.remove()
@@ -73,7 +74,7 @@ def _job_digest(job: FitJob, inputs: Files) -> str:
     return settings_digest(
         {
             "job": job.model_dump(mode="json"),
-            "code": fingerprint("stages.fit", f"methods.{job.model.kind}.model"),
+            "code": fingerprint("stages.fit", model_module(job.model)),
             "data": [file_digest(path) for path in inputs.all()],
         }
     )

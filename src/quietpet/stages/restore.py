@@ -11,6 +11,7 @@ from quietpet.data.dataset import PairDataset
 from quietpet.data.pairs import Batch
 from quietpet.jobs import RestoreJob
 from quietpet.methods.base import Restorer
+from quietpet.methods.registry import model_module
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import torch_generator
@@ -60,6 +61,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
+                also=(model_module(job.model),),
             ),
         },
     )

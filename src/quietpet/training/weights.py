@@ -23,7 +23,7 @@ def save_weights(
 ) -> None:
     """Write the method's parameters and buffers."""
     record = {
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.for_training().model_dump(mode="json"),
         "lineage": dict(lineage),
         "provenance": dict(provenance),
     }
@@ -37,10 +37,18 @@ def load_weights(path: Path, settings: MethodSettings) -> tuple[Restorer, dict[s
         InputError: the file is of another method, or its tensors do not fit the settings.
     """
     tensors, record = read_tensors(path)
-    kind = record.get("settings", {}).get("kind")
-    if kind != settings.kind:
-        raise InputError(f"{path}: holds weights of {kind!r}, but {settings.kind!r} is to be run.")
+    _require_same_settings(record.get("settings", {}), settings, path=path)
     method = build(settings)
     require_same_network(tensors, method.state_dict(), path=path)
     method.load_state_dict(tensors)
     return method.eval(), record["lineage"]
+
+
+def _require_same_settings(found: Mapping[str, Any], settings: MethodSettings, *, path: Path) -> None:
+    wanted = settings.for_training().model_dump(mode="json")
+    for key, value in wanted.items():
+        if found.get(key) != value:
+            raise InputError(
+                f"{path}: was trained with {key} = {found.get(key)!r}, but {value!r} is to be run. "
+                "Train again with the settings wanted."
+            )

@@ -7,7 +7,7 @@ defaults below are those of the works it builds on, each with its reason.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -117,6 +117,10 @@ class Settings(MethodSettings):
                 f"sampling_steps = {self.sampling_steps} exceeds timesteps = {self.timesteps}"
             )
         return self
+
+    def for_training(self) -> Self:
+        ancestral = {"sampler": "ddpm", "sampling_steps": self.timesteps, "samples_per_slice": 1}
+        return self.model_copy(update=ancestral)
 
     @property
     def samples(self) -> int:
