@@ -17,8 +17,8 @@ test: $(INSTALLED) lint
 	python -m pytest
 
 lint: $(INSTALLED)
-	ruff check src tests benchmarks
-	ruff format --check src tests benchmarks
+	ruff check src tests benchmarks docs
+	ruff format --check src tests benchmarks docs
 	lint-imports
 
 clean:

@@ -1,0 +1,53 @@
+"""Draw the README picture from a finished small study: python docs/picture.py [folder]."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+
+from quietpet.store import open_hdf5, read_array, read_strings
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+METHODS = ("gaussian", "unet", "munet_concat", "mfdiff")
+WINDOW = slice(36, 156)
+SUBJECTS = ("45/z069/r0", "47/z077/r0")
+
+
+def main() -> None:
+    study = Path(sys.argv[1] if len(sys.argv) > 1 else ".") / "results"
+    with open_hdf5(study / "datasets/phantom/low/test.h5", kind="dataset") as file:
+        keys = read_strings(file, "key")
+        columns = {"T1": read_array(file, "t1"), "low dose": read_array(file, "low")}
+        standard = read_array(file, "standard")
+    for method in METHODS:
+        with open_hdf5(study / f"restored/phantom/low/{method}/r0.h5", kind="restored") as file:
+            columns[method] = read_array(file, "single")
+    columns["standard dose"] = standard
+
+    figure, axes = plt.subplots(
+        len(SUBJECTS), len(columns), figsize=(11, 3.5), gridspec_kw={"wspace": 0.02, "hspace": 0.02}
+    )
+    for row, key in zip(axes, SUBJECTS, strict=True):
+        index = keys.index(key)
+        peak = standard[index].max()
+        for panel, (name, images) in zip(row, columns.items(), strict=True):
+            image = images[index, WINDOW, WINDOW]
+            is_t1 = name == "T1"
+            panel.imshow(
+                image, cmap="gray" if is_t1 else "gray_r", vmin=0, vmax=np.max(image) if is_t1 else peak
+            )
+            panel.set_axis_off()
+            if row is axes[0]:
+                panel.set_title(name, fontsize=9)
+    target = Path(__file__).with_name("picture.png")
+    figure.savefig(target, dpi=110, bbox_inches="tight", pad_inches=0.03)
+    print(target)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""The same results on a GPU as on the CPU, to float32 accuracy."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from quietpet.acquisition.model import AcquisitionModel
+from quietpet.acquisition.psf import GaussianPSF
+from quietpet.geometry.grid import mmr_grid
+from quietpet.geometry.scanner import siemens_mmr
+from quietpet.methods.diffusion.samplers import SAMPLERS
+from quietpet.methods.diffusion.schedule import linear_schedule
+from quietpet.projection.embedded import embedded_projector
+from quietpet.recon.osem import osem
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no CUDA device"),
+]
+
+GRID = mmr_grid(128)
+
+
+@pytest.fixture(scope="module")
+def disc():
+    inside = torch.from_numpy(GRID.within_radius(80.0)).float()
+    return torch.stack([10 * inside, 20 * inside])
+
+
+def reconstructed(activity, device):
+    projector = embedded_projector(siemens_mmr(), GRID, rays=1, device=device)
+    psf = GaussianPSF(fwhm_mm=4.0, pixel_mm=GRID.pixel_mm, image_shape=(128, 128), device=device)
+    activity = activity.to(device)
+    ones = torch.ones(2, *projector.sinogram_shape, device=device)
+    model = AcquisitionModel(projector=projector, psf=psf, multiplicative=ones)
+    return osem(model.expected(activity), model, iterations=3, subsets=14)
+
+
+def test_osem(disc):
+    on_gpu = reconstructed(disc, "cuda")
+    assert on_gpu.device.type == "cuda"
+    torch.testing.assert_close(on_gpu.cpu(), reconstructed(disc, "cpu"), rtol=1e-3, atol=1e-2)
+
+
+def test_gradient_of_the_projector(disc):
+    projector = embedded_projector(siemens_mmr(), GRID, rays=1, device="cuda")
+    image = disc.cuda().requires_grad_()
+    projector.forward(image).sum().backward()
+    ones = torch.ones(2, *projector.sinogram_shape, device="cuda")
+    torch.testing.assert_close(image.grad, projector.adjoint(ones), rtol=1e-4, atol=1e-2)
+
+
+@pytest.mark.parametrize("sampler", sorted(SAMPLERS))
+def test_sampling_noise_does_not_depend_on_the_device(sampler):
+    schedule = linear_schedule(100)
+
+    def sample(device):
+        return SAMPLERS[sampler](
+            lambda noisy, _time: 0.5 * noisy,
+            schedule=schedule,
+            steps=10,
+            shape=(2, 1, 8, 8),
+            generators=[torch.Generator().manual_seed(k) for k in range(2)],
+            device=torch.device(device),
+        )
+
+    torch.testing.assert_close(sample("cuda").cpu(), sample("cpu"), rtol=1e-4, atol=1e-5)
