@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from quietpet.store import open_hdf5, read_attribute
+
 pytestmark = pytest.mark.workflow
 
 LEVEL = {"counts": 2.5e9, "psf_fwhm_mm": 2.5, "iterations": 4, "subsets": 14}
@@ -95,7 +97,7 @@ def finished(repository, tmp_path_factory):
 
 def dry_run(repository, folder, configuration, tmp_path, **changes):
     path = tmp_path / "study.yaml"
-    path.write_text(yaml.safe_dump(configuration))
+    path.write_text(yaml.safe_dump(configuration, sort_keys=False))
     arguments = ("--directory", folder, "--configfile", path, "--dry-run", "results/tables.csv")
     return snakemake(repository, *arguments, **changes)
 
@@ -145,7 +147,7 @@ def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, config
     changed = {**configuration, "splits": {**configuration["splits"], "test": ["06", "18"]}}
     jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
     assert jobs == {
-        "fetch": 1, "phantom": 1, "slices": 1, "simulate": 2, "reconstruct": 2,
+        "phantom": 1, "slices": 1, "simulate": 2, "reconstruct": 2,
         "pack": 1, "restore": 5, "score": 5, "tables": 1,
     }  # fmt: skip
 
@@ -184,6 +186,27 @@ def test_profiles_plan_the_whole_study(repository, tmp_path, profile):
     assert planned_jobs(output)["tables"] == 1
     if profile == "slurm":
         assert re.search(r"rule fit:.*?resources:[^\n]*gpu=1", output, re.DOTALL)
+
+
+def test_a_folder_with_brainweb_is_used_and_named(repository, shared, configuration, tmp_path):
+    """Source auto with all volumes at hand; a subject added later joins without touching the others."""
+    path = tmp_path / "study.yaml"
+
+    def run(*arguments):
+        options = ("--configfile", path, "--directory", tmp_path)
+        folder = str(shared / "brainweb")
+        return snakemake(repository, *options, *arguments, QUIETPET_BRAINWEB=folder)
+
+    study = {**configuration, "phantoms": {"source": "auto"}}
+    path.write_text(yaml.safe_dump(study, sort_keys=False))
+    run("results/phantoms/06.h5")
+    with open_hdf5(tmp_path / "results/phantoms/06.h5", kind="phantom") as file:
+        assert read_attribute(file, "lineage") == {"data_source": "brainweb"}
+
+    study["splits"] = {**configuration["splits"], "test": ["06", "18"]}
+    path.write_text(yaml.safe_dump(study, sort_keys=False))
+    output = run("--dry-run", "results/phantoms/06.h5", "results/phantoms/18.h5")
+    assert planned_jobs(output) == {"fetch": 1, "phantom": 1}
 
 
 def test_a_wrong_configuration_ends_at_once(repository, configuration, tmp_path):

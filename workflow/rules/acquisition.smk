@@ -6,9 +6,6 @@ rule simulate:
         slices="results/slices/{subject}.h5",
     output:
         sinograms="results/sinograms/{subject}/{dose}.h5",
-    params:
-        settings=settings("simulate"),
-        code=code("simulate"),
     log:
         "logs/simulate/{subject}-{dose}.log",
     benchmark:
@@ -17,6 +14,9 @@ rule simulate:
     resources:
         mem_mb=2000,
         runtime=20,
+    params:
+        settings=settings("simulate"),
+        code=code("simulate"),
     shell:
         "quietpet simulate --threads {threads} --settings {params.settings:q}"
         " --in slices={input.slices} --out sinograms={output.sinograms} 2> {log}"
@@ -27,9 +27,6 @@ rule reconstruct:
         sinograms="results/sinograms/{subject}/{dose}.h5",
     output:
         images="results/images/{subject}/{dose}.h5",
-    params:
-        settings=settings("reconstruct"),
-        code=code("reconstruct"),
     log:
         "logs/reconstruct/{subject}-{dose}.log",
     benchmark:
@@ -38,6 +35,9 @@ rule reconstruct:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        settings=settings("reconstruct"),
+        code=code("reconstruct"),
     shell:
         "quietpet reconstruct --threads {threads} --settings {params.settings:q}"
         " --in sinograms={input.sinograms} --out images={output.images} 2> {log}"
@@ -57,18 +57,18 @@ rule pack:
         low=of_split("results/images/{subject}/{setting}.h5"),
     output:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
-    params:
-        settings=settings("pack"),
-        code=code("pack"),
-        slices=lambda wildcards, input: [f"slices={path}" for path in input.slices],
-        standard=lambda wildcards, input: [f"standard={path}" for path in input.standard],
-        low=lambda wildcards, input: [f"low={path}" for path in input.low],
     log:
         "logs/pack/{dataset}-{setting}-{split}.log",
     threads: 1
     resources:
         mem_mb=4000,
         runtime=20,
+    params:
+        settings=settings("pack"),
+        code=code("pack"),
+        slices=lambda wildcards, input: [f"slices={path}" for path in input.slices],
+        standard=lambda wildcards, input: [f"standard={path}" for path in input.standard],
+        low=lambda wildcards, input: [f"low={path}" for path in input.low],
     shell:
         "quietpet pack --threads {threads} --settings {params.settings:q}"
         " --in {params.slices} {params.standard} {params.low}"

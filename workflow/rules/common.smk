@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import quietpet
 from quietpet.errors import InputError
-from quietpet.jobs import settings_for
+from quietpet.jobs import FetchJob, settings_for
 from quietpet.methods.registry import model_module
-from quietpet.provenance import fingerprint
+from quietpet.provenance import file_digest, fingerprint
+from quietpet.store import read_json
 from quietpet.study import SPLITS, load_study
 
 SOURCES = str(Path(workflow.basedir) / "workflow" / "sources.tsv")
+PUBLISHED = Path(quietpet.__file__).parent / "evaluation" / "published.csv"
 
 
 def checked_study():

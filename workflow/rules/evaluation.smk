@@ -7,15 +7,15 @@ rule score:
         test="results/datasets/{dataset}/{setting}/test.h5",
     output:
         scores="results/scores/{dataset}/{setting}/{method}/{replicate}.csv",
-    params:
-        settings=settings("score"),
-        code=code("score"),
     log:
         "logs/score/{dataset}-{setting}-{method}-{replicate}.log",
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
+    params:
+        settings=settings("score"),
+        code=code("score"),
     shell:
         "quietpet score --threads {threads} --settings {params.settings:q}"
         " --in restored={input.restored} test={input.test}"
@@ -37,17 +37,20 @@ rule tables:
         tables="results/tables.csv",
         readable="results/tables.md",
         figure="results/tables.png",
-    params:
-        settings=settings("tables"),
-        code=code("tables"),
-        scores=[f"scores={path}" for path in ALL_SCORES],
+        provenance="results/tables.json",
     log:
         "logs/tables.log",
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        settings=settings("tables"),
+        code=code("tables"),
+        scores=[f"scores={path}" for path in ALL_SCORES],
+        published=file_digest(PUBLISHED),
     shell:
         "quietpet tables --threads {threads} --settings {params.settings:q}"
         " --in {params.scores}"
-        " --out tables={output.tables} readable={output.readable} figure={output.figure} 2> {log}"
+        " --out tables={output.tables} readable={output.readable} figure={output.figure}"
+        " provenance={output.provenance} 2> {log}"

@@ -8,9 +8,6 @@ rule fit:
     output:
         weights="results/models/{dataset}/{setting}/{method}/{replicate}/weights.safetensors",
         log="results/models/{dataset}/{setting}/{method}/{replicate}/training.csv",
-    params:
-        settings=settings("fit"),
-        code=method_code("fit"),
     log:
         "logs/fit/{dataset}-{setting}-{method}-{replicate}.log",
     benchmark:
@@ -20,6 +17,9 @@ rule fit:
         mem_mb=6000,
         runtime=2880,
         gpu=0,
+    params:
+        settings=settings("fit"),
+        code=method_code("fit"),
     shell:
         "quietpet fit --threads {threads} --settings {params.settings:q}"
         " --in train={input.train} validation={input.validation}"
@@ -32,9 +32,6 @@ rule restore:
         test="results/datasets/{dataset}/{setting}/test.h5",
     output:
         restored="results/restored/{dataset}/{setting}/{method}/{replicate}.h5",
-    params:
-        settings=settings("restore"),
-        code=method_code("restore"),
     log:
         "logs/restore/{dataset}-{setting}-{method}-{replicate}.log",
     benchmark:
@@ -44,6 +41,9 @@ rule restore:
         mem_mb=6000,
         runtime=720,
         gpu=0,
+    params:
+        settings=settings("restore"),
+        code=method_code("restore"),
     shell:
         "quietpet restore --threads {threads} --settings {params.settings:q}"
         " --in weights={input.weights} test={input.test}"

@@ -1,31 +1,49 @@
 # Labels -> phantoms -> rotated slices.
 
 
-# Decides between BrainWeb and the template once for all subjects, so that a study never mixes them.
+def earlier_decision():
+    """What an earlier run decided for the same source and folder, or None."""
+    path = Path("results/phantoms/source.json")
+    if not path.exists():
+        return None
+    decision = read_json(path)
+    asked = decision["provenance"]["settings"]
+    same = (asked["source"], asked["cache_dir"]) == (FETCH.source, FETCH.cache_dir)
+    return decision if same else None
+
+
+FETCH = FetchJob.of(STUDY)
+DECIDED = earlier_decision()
+
+
+# Decides between BrainWeb and the template once for all subjects, so that a study never mixes them. The
+# decision stands until the source or the folder changes, or its file is deleted.
 checkpoint fetch:
     input:
         sources=SOURCES,
     output:
         decision="results/phantoms/source.json",
-    params:
-        settings=settings("fetch"),
-        code=code("fetch"),
     log:
         "logs/fetch.log",
-    threads: 1
+    threads: 2
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        settings=FETCH.model_dump_json(),
+        code=code("fetch"),
     shell:
         "quietpet fetch --threads {threads} --settings {params.settings:q}"
-        " --in sources={input.sources} --out decision={output.decision} 2> {log}"
+        " --in sources={input.sources:q} --out decision={output.decision} 2> {log}"
 
 
 def label_volume(wildcards):
-    """The subject's BrainWeb volume, once ``fetch`` has decided for BrainWeb; nothing for the template."""
-    import json
-
-    decision = json.loads(Path(checkpoints.fetch.get().output.decision).read_text())
+    """The subject's BrainWeb volume, or nothing when the study uses the template."""
+    if FETCH.source == "template":
+        return []
+    decision = DECIDED
+    if decision is None or (decision["volumes"] and wildcards.subject not in decision["volumes"]):
+        decision = read_json(Path(checkpoints.fetch.get().output.decision))
     return decision["volumes"].get(wildcards.subject, [])
 
 
@@ -34,10 +52,6 @@ rule phantom:
         labels=label_volume,
     output:
         phantom="results/phantoms/{subject}.h5",
-    params:
-        settings=settings("phantom"),
-        code=code("phantom"),
-        labels=lambda wildcards, input: f"--in labels={input.labels}" if input.labels else "",
     log:
         "logs/phantom/{subject}.log",
     benchmark:
@@ -46,6 +60,10 @@ rule phantom:
     resources:
         mem_mb=3000,
         runtime=15,
+    params:
+        settings=settings("phantom"),
+        code=code("phantom"),
+        labels=lambda wildcards, input: f"--in labels={input.labels}" if input.labels else "",
     shell:
         "quietpet phantom --threads {threads} --settings {params.settings:q}"
         " {params.labels} --out phantom={output.phantom} 2> {log}"
@@ -56,9 +74,6 @@ rule slices:
         phantom="results/phantoms/{subject}.h5",
     output:
         slices="results/slices/{subject}.h5",
-    params:
-        settings=settings("slices"),
-        code=code("slices"),
     log:
         "logs/slices/{subject}.log",
     benchmark:
@@ -67,6 +82,9 @@ rule slices:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        settings=settings("slices"),
+        code=code("slices"),
     shell:
         "quietpet slices --threads {threads} --settings {params.settings:q}"
         " --in phantom={input.phantom} --out slices={output.slices} 2> {log}"
