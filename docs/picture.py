@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 
 METHODS = ("gaussian", "unet", "munet_concat", "mfdiff")
 WINDOW = slice(36, 156)
-SUBJECTS = ("45/z069/r0", "47/z077/r0")
+SLICES = ("45/z069/r0", "47/z077/r0")
 
 
 def main() -> None:
@@ -30,9 +30,11 @@ def main() -> None:
     columns["standard dose"] = standard
 
     figure, axes = plt.subplots(
-        len(SUBJECTS), len(columns), figsize=(11, 3.5), gridspec_kw={"wspace": 0.02, "hspace": 0.02}
+        len(SLICES), len(columns), figsize=(11, 3.5), gridspec_kw={"wspace": 0.02, "hspace": 0.02}
     )
-    for row, key in zip(axes, SUBJECTS, strict=True):
+    for name, panel in zip(columns, axes[0], strict=True):
+        panel.set_title(name, fontsize=9)
+    for row, key in zip(axes, SLICES, strict=True):
         index = keys.index(key)
         peak = standard[index].max()
         for panel, (name, images) in zip(row, columns.items(), strict=True):
@@ -42,8 +44,6 @@ def main() -> None:
                 image, cmap="gray" if is_t1 else "gray_r", vmin=0, vmax=np.max(image) if is_t1 else peak
             )
             panel.set_axis_off()
-            if row is axes[0]:
-                panel.set_title(name, fontsize=9)
     target = Path(__file__).with_name("picture.png")
     figure.savefig(target, dpi=110, bbox_inches="tight", pad_inches=0.03)
     print(target)

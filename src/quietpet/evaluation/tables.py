@@ -154,8 +154,8 @@ def _row(group: Mapping[str, str], summary: Summary, layout: TableLayout, plan: 
 
 
 def _order(row: TableRow, plan: TablePlan) -> tuple[Any, ...]:
-    """The published level first, methods as published, then as configured, metrics as registered."""
-    methods = list(dict.fromkeys((*published_methods(row.table), *plan.methods)))
+    """The published level first, methods as configured, metrics as registered."""
+    methods = list(plan.methods)
     metrics = [(metric.variant.name, metric.name) for metric in METRICS]
     return (
         row.setting not in {layout.published_setting for layout in LAYOUTS},
