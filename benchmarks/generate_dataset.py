@@ -39,8 +39,8 @@ def main() -> None:
     subprocess.run(
         [
             *(sys.executable, "-m", "snakemake", "--snakefile", REPOSITORY / "Snakefile"),
-            *("--quiet", "all", "--cores", str(options.cores), "--directory", options.directory),
-            *("--configfile", CONFIGURATION, *datasets),
+            *("--quiet", "all", "--configfile", CONFIGURATION, "--cores", str(options.cores)),
+            *("--directory", options.directory, *datasets),
         ],
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
         check=True,
