@@ -1,7 +1,8 @@
 """The command line: one verb per pipeline stage, the same arguments for each.
 
 ``quietpet <stage> --settings '<json>' --in name=path ... --out name=path ...`` is what the Snakemake
-rules run, and what one pastes to debug a job. Results depend on settings, inputs and code alone.
+rules run, what every log begins with, and what one pastes to debug a job. Results depend on settings,
+inputs and code alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import importlib
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,10 +25,13 @@ from quietpet.jobs import JOBS
 from quietpet.stages.files import Files
 from quietpet.study import json_schema, load_study, read_yaml
 
+logger = logging.getLogger(__name__)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0: done, 1: unusable input, 2: wrong usage)."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         options.command(options)
@@ -67,6 +72,7 @@ def _run_stage(options: argparse.Namespace) -> None:
     for path in inputs.all():
         if not path.exists():
             raise InputError(f"{path}: no such file; run the step that makes it first.")
+    logger.info("quietpet %s", shlex.join(options.arguments))
     importlib.import_module(f"quietpet.stages.{options.stage}").run(job, inputs, outputs)
 
 

@@ -34,7 +34,9 @@ checkpoint fetch:
         code=code("fetch"),
     shell:
         "quietpet fetch --threads {threads} --settings {params.settings:q}"
-        " --in sources={input.sources:q} --out decision={output.decision} 2> {log}"
+        " --in sources={input.sources:q} --out decision={output.decision}"
+        # On the terminal too: using the template instead of BrainWeb must not go unnoticed.
+        " 2>&1 | tee {log} >&2"
 
 
 def label_volume(wildcards):
