@@ -35,7 +35,7 @@ def stir(shared):
 
 @pytest.fixture(scope="session")
 def head_projector():
-    """The projector of the default study: head-sized disc, 10 rays per bin."""
+    """A projector for a head-sized disc, ten rays per bin, as STIR's reference has."""
     from quietpet.geometry.grid import mmr_grid
     from quietpet.geometry.scanner import siemens_mmr
     from quietpet.projection.embedded import embedded_projector

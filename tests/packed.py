@@ -21,8 +21,8 @@ def write_packed(
     """Write a file of kind "dataset"; images are of order 100, so that scaling matters."""
     rng = np.random.default_rng(seed)
     radius = np.hypot(*np.meshgrid(*[np.arange(pixels) - pixels // 2] * 2, indexing="ij"))
-    head = np.broadcast_to(radius < pixels * 0.4, (slices, pixels, pixels))
-    ring = np.stack([abs(radius - pixels * rng.uniform(0.2, 0.3)) < 3 for _ in range(slices)])
+    head = np.broadcast_to(radius < pixels * 0.36, (slices, pixels, pixels))
+    ring = np.stack([abs(radius - pixels * rng.uniform(0.18, 0.27)) < 3 for _ in range(slices)])
     truth = (40.0 * head + 60.0 * ring).astype(np.float32)
     standard = gaussian_filter(truth, (0, 0.6, 0.6))
     noisy = np.maximum(standard + head * rng.normal(0, 25, truth.shape), 0)

@@ -34,6 +34,21 @@ def test_missing_input_file_is_named(capsys, tmp_path):
     assert "no.h5: no such file" in capsys.readouterr().err
 
 
+def test_a_terminated_writer_removes_its_temporary_file(tmp_path):
+    """SIGTERM is what a scheduler sends when a job is cancelled or out of time."""
+    script = (
+        "import signal, sys, os; from pathlib import Path; from quietpet import cli, store\n"
+        "def command(options):\n"
+        f"    with store.atomic_path(Path({str(tmp_path / 'out.h5')!r})):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "cli._validate = command\n"
+        "sys.exit(cli.main(['validate', 'x']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False)
+    assert done.returncode == 128 + 15
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_unnamed_file_is_refused(capsys):
     settings = '{"study_seed": 0, "subject": "04", "slices": {}}'
     assert main(["slices", "--settings", settings, "--in", "phantom.h5", "--out", "slices=y"]) == 1

@@ -77,6 +77,19 @@ def test_damaged_chunk_is_refused(written):
         read_array(file, "image")
 
 
+def test_a_single_changed_byte_is_noticed(written):
+    """Every byte of the stored images is under a checksum: none may change unseen."""
+    whole = written.read_bytes()
+    with open_hdf5(written, kind="images") as file:
+        first = file["image"].id.get_chunk_info(2)
+    for offset in (0, first.size // 2, first.size - 5):
+        content = bytearray(whole)
+        content[first.byte_offset + offset] ^= 0x10
+        written.write_bytes(content)
+        with pytest.raises(InputError, match=r"images\.h5"), open_hdf5(written, kind="images") as file:
+            read_array(file, "image")
+
+
 def test_unfinished_file_is_refused(tmp_path):
     path = tmp_path / "half.h5"
     with h5py.File(path, "w") as file:

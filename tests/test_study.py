@@ -16,6 +16,9 @@ from quietpet.study import json_schema, load_study, read_yaml
 CONFIGURATIONS = ("config.yaml", "workflow/configs/paper.yaml", "workflow/configs/tiny.yaml")
 
 
+DEEP = {"channels": [8] * 8, "attention": [False] * 8, "norm_groups": 8, "head_channels": 8}
+
+
 @pytest.fixture
 def raw(repository):
     return read_yaml(repository / "config.yaml")
@@ -74,6 +77,8 @@ def test_paper_configuration_is_the_published_protocol(repository):
         ("methods.nosuch", {}, r"methods\.nosuch: unknown method; known kinds are .*mfdiff"),
         ("methods.unet.inputs", ["flair"], r"methods\.unet\..*inputs"),
         ("inference.pixels", 256, r"inference\.pixels = 256 is larger than datasets\.pixels"),
+        ("methods.mfdiff.denoiser", DEEP, r"methods\.mfdiff takes images .* multiples of 128, not 64"),
+        ("phantoms.activity.air", -1, r"phantoms\.activity\.air: .*greater than or equal to 0, got -1"),
         ("phantoms.source", "brain", r"phantoms\.source: .*'auto', 'brainweb' or 'template'"),
     ],
 )
@@ -81,6 +86,14 @@ def test_mistakes_are_named(raw, key, value, message):
     with pytest.raises(InputError, match=message) as caught:
         load_study(changed(raw, key, value), origin="config.yaml")
     assert str(caught.value).startswith("config.yaml: ")
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "protocol: ["])
+def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"study\.yaml: (holds no configuration|not valid YAML)"):
+        read_yaml(path)
 
 
 def test_one_number_is_a_fixed_count_level(raw):

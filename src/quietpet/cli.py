@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from quietpet import __version__
 from quietpet.errors import InputError
 from quietpet.jobs import JOBS
 from quietpet.stages.files import Files
-from quietpet.study import json_schema, load_study, read_yaml
+from quietpet.study import explain, json_schema, load_study, read_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # A scheduler's SIGTERM ends the command as an exception, so that half-written files are removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         options.command(options)
     except InputError as error:
         print(f"quietpet: error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("quietpet: interrupted; the same command goes on where it was", file=sys.stderr)
+        return 128 + signal.SIGINT
     return 0
 
 
@@ -51,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--in", dest="inputs", nargs="*", default=[], metavar="NAME=PATH")
         verb.add_argument("--out", dest="outputs", nargs="+", required=True, metavar="NAME=PATH")
         verb.add_argument("--threads", type=int, default=1, help="CPU threads this job may use")
+        verb.add_argument("--gpus", type=int, help="GPUs this job may use (default: what there is)")
         verb.set_defaults(command=_run_stage, stage=stage)
     verb = verbs.add_parser("validate", help="Check a configuration file and print it in full.")
     verb.add_argument("configfile", type=Path)
@@ -64,10 +71,12 @@ def _run_stage(options: argparse.Namespace) -> None:
     # Read by OpenMP and MKL when torch is first imported, which the stage module does.
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(options.threads)
+    if options.gpus == 0:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     try:
         job = JOBS[options.stage].model_validate_json(options.settings)
     except ValidationError as error:
-        raise InputError(f"--settings of {options.stage}: {error}") from None
+        raise InputError(f"--settings of {options.stage}: {explain(error)}") from None
     inputs, outputs = Files.parse(options.inputs), Files.parse(options.outputs)
     for path in inputs.all():
         if not path.exists():

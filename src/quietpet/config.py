@@ -26,7 +26,7 @@ class Section(BaseModel):
 class TissueValues(Section):
     """One value per BrainWeb tissue class."""
 
-    air: float = 0.0
+    air: NonNegative = 0.0
     csf: NonNegative
     grey_matter: NonNegative
     white_matter: NonNegative
@@ -80,15 +80,20 @@ class TemplateSettings(Section):
     scalp_mm: Positive = Field(5.0, description="scalp thickness [mm]")
 
 
+PhantomSource = Literal["auto", "brainweb", "template"]
+
+
 class PhantomSettings(Section):
     """Digital head phantoms."""
 
-    source: Literal["auto", "brainweb", "template"] = Field(
+    source: PhantomSource = Field(
         "auto",
         description="auto: BrainWeb if every subject is cached or can be fetched, else the template",
     )
     cache_dir: str | None = Field(
-        None, description="folder with subject_XX.bin.gz; the variable QUIETPET_BRAINWEB overrides it"
+        None,
+        description="existing folder with subject_XX.bin.gz, relative to the folder of the command; "
+        "the variable QUIETPET_BRAINWEB overrides it",
     )
     activity: TissueValues = Field(FB_SEM_ACTIVITY, description="relative activity per tissue")
     mu_per_cm: TissueValues = Field(FB_SEM_MU_PER_CM, description="511-keV attenuation [1/cm]")
@@ -222,7 +227,7 @@ class TrainingSettings(Section):
     flip: bool = Field(False, description="mirror half of the training slices left-right")
     gradient_clip: Positive | None = Field(None, description="largest gradient norm")
     validate_every: int = Field(1000, ge=1, description="iterations between validations and checkpoints")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
 
 
 class InferenceSettings(Section):
@@ -274,6 +279,11 @@ class MethodSettings(Section, ABC):
     def trained(self) -> bool:
         """Whether a training seed changes the result, so that replicates make sense."""
         return True
+
+    @property
+    def divisor(self) -> int:
+        """The sides of the images that the method takes are multiples of this."""
+        return 1
 
     @property
     def learning(self) -> str:

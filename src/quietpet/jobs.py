@@ -6,6 +6,7 @@ A stage's result depends on these values, its input files and its code, and on n
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from quietpet.config import (
@@ -13,6 +14,7 @@ from quietpet.config import (
     EvaluationSettings,
     InferenceSettings,
     LesionSettings,
+    PhantomSource,
     ScannerSettings,
     Section,
     SliceSettings,
@@ -30,16 +32,21 @@ DEFAULT_CACHE = "resources/brainweb"
 class FetchJob(Section):
     """Decide where the phantoms come from, and have their label volumes ready."""
 
-    source: str
+    source: PhantomSource
     subjects: tuple[str, ...]
     cache_dir: str
+    cache_is_named: bool
 
     @classmethod
     def of(cls, study: Study) -> FetchJob:
+        named = os.environ.get(CACHE_VARIABLE) or study.phantoms.cache_dir
+        # PWD is where the command was given; Snakemake's --directory changes the working folder only.
+        here = Path(os.environ.get("PWD", "."))
         return cls(
             source=study.phantoms.source,
             subjects=study.splits.subjects,
-            cache_dir=os.environ.get(CACHE_VARIABLE) or study.phantoms.cache_dir or DEFAULT_CACHE,
+            cache_dir=os.path.normpath(here / Path(named).expanduser()) if named else DEFAULT_CACHE,
+            cache_is_named=bool(named),
         )
 
 

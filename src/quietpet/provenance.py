@@ -27,7 +27,17 @@ _WITHOUT_EFFECT = frozenset(
     for name in ("cli", "config", "errors", "jobs", "progress", "provenance", "study")
 )
 
-_REPORTED_PACKAGES = ("quietpet", "torch", "numpy", "scipy", "h5py", "monai", "brainweb", "nilearn")
+_REPORTED_PACKAGES = (
+    "quietpet",
+    "torch",
+    "numpy",
+    "scipy",
+    "h5py",
+    "monai",
+    "brainweb",
+    "nilearn",
+    "scikit-image",
+)
 
 
 class Stopwatch:

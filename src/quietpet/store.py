@@ -46,13 +46,13 @@ def write_hdf5(
     arrays: Mapping[str, np.ndarray],
     attributes: Mapping[str, Any],
 ) -> None:
-    """Write ``arrays`` (one slice per chunk, losslessly compressed) and JSON ``attributes``.
+    """Write ``arrays`` (a slice per chunk, losslessly compressed, checksummed) and JSON ``attributes``.
 
     ``kind`` names the file's schema ("phantom", "slices", ...); :func:`open_hdf5` asks for it back.
     """
     with atomic_path(target) as partial, h5py.File(partial, "w") as file:
         for name, array in arrays.items():
-            file.create_dataset(name, data=_storable(array), **_compression(array))
+            file.create_dataset(name, data=_storable(array), **_filters(array))
         for name, value in attributes.items():
             file.attrs[name] = json.dumps(value)
         file.attrs["kind"] = kind
@@ -62,25 +62,29 @@ def write_hdf5(
 @contextmanager
 def open_hdf5(path: Path, *, kind: str) -> Iterator[h5py.File]:
     """Open a file written by :func:`write_hdf5`, or say in one sentence why it cannot be used."""
-    try:
-        file = h5py.File(path, "r")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run the step that makes it first.") from None
-    except OSError as error:
-        raise InputError(
-            f"{path}: not a readable HDF5 file ({error}). Delete it and run the step again."
-        ) from None
-    with file:
+    with damage_explained(path), h5py.File(path, "r") as file:
         if not file.attrs.get(_COMPLETE, False):
             raise InputError(
                 f"{path}: was never completed (no {_COMPLETE!r} mark). Delete it and run the step again."
             )
         if file.attrs["kind"] != kind:
             raise InputError(f"{path}: holds {file.attrs['kind']!r}, but {kind!r} is needed here.")
-        try:
-            yield file
-        except OSError as error:
-            raise InputError(f"{path}: damaged ({error}). Delete it and run the step again.") from None
+        yield file
+
+
+@contextmanager
+def damage_explained(path: Path) -> Iterator[None]:
+    """Turn whatever HDF5 raises on a missing or damaged file into one sentence that names it."""
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; run the step that makes it first.") from None
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"{path}: damaged or not an HDF5 file ({error}). Delete it and run the step again."
+        ) from None
 
 
 def read_attribute(file: h5py.File, name: str) -> Any:
@@ -101,6 +105,8 @@ def read_array(file: h5py.File, name: str) -> np.ndarray:
 
 def read_strings(file: h5py.File, name: str) -> list[str]:
     """One array of strings of an open file."""
+    if name not in file:
+        raise InputError(f"{file.filename}: lacks the array {name!r}; made by another version?")
     return [text.decode() for text in file[name][()]]
 
 
@@ -111,7 +117,7 @@ def require_finite(array: np.ndarray, what: str) -> None:
         first = tuple(int(index) for index in bad[0])
         raise InputError(
             f"{what}: {len(bad)} of {array.size} values are not finite, the first at {first}. "
-            "Delete the file and run the step that makes it again."
+            "Run the step that makes them again."
         )
 
 
@@ -148,14 +154,20 @@ def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
 
 
 def _storable(array: np.ndarray) -> np.ndarray:
-    return array.astype(h5py.string_dtype()) if array.dtype.kind == "U" else array
+    return np.char.encode(array, "utf-8") if array.dtype.kind == "U" else array
 
 
-def _compression(array: np.ndarray) -> dict[str, Any]:
+def _filters(array: np.ndarray) -> dict[str, Any]:
+    # The checksum makes a changed byte an error on reading.
     if array.ndim < 3:
-        return {}
+        return {"fletcher32": array.size > 0 and array.ndim > 0}
     # The byte shuffle makes smooth floats compress well; lzf costs far less time than gzip.
-    return {"chunks": (1, *array.shape[1:]), "compression": "lzf", "shuffle": True}
+    return {
+        "chunks": (1, *array.shape[1:]),
+        "compression": "lzf",
+        "shuffle": True,
+        "fletcher32": True,
+    }
 
 
 def _flush_to_disk(path: Path) -> None:

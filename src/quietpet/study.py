@@ -92,6 +92,14 @@ class Study(Section):
                     f"{name} = {pixels} is larger than datasets.pixels = {self.datasets.pixels}, "
                     "the image it is cut from"
                 )
+        trained_on = self.training.patch_pixels or self.datasets.pixels
+        for name, method in self.methods.items():
+            for pixels in (trained_on, self.inference.pixels):
+                if pixels % method.divisor:
+                    raise ValueError(
+                        f"methods.{name} takes images whose sides are multiples of {method.divisor}, "
+                        f"not {pixels} (training.patch_pixels or datasets.pixels, inference.pixels)"
+                    )
         return self
 
 
@@ -100,10 +108,11 @@ def load_study(raw: Mapping[str, Any], *, origin: str) -> Study:
     try:
         return Study.model_validate(dict(raw))
     except ValidationError as error:
-        raise InputError(f"{origin}: {_explain(error)}") from None
+        raise InputError(f"{origin}: {explain(error)}") from None
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
+    """One line per mistake: the key, what is wrong, the value found."""
     lines = []
     for problem in error.errors(include_url=False):
         key = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
@@ -131,8 +140,11 @@ def json_schema() -> dict[str, Any]:
 def read_yaml(path: Path) -> Mapping[str, Any]:
     """Parse a YAML configuration file."""
     try:
-        return yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such configuration file.") from None
-    except yaml.YAMLError as error:
+        parsed = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: not a readable configuration file ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML ({error}).") from None
+    if not isinstance(parsed, dict):
+        raise InputError(f"{path}: holds no configuration (keys with values), but {parsed!r:.60}.")
+    return parsed

@@ -11,6 +11,7 @@ from quietpet.data.batches import (
     central_batches,
     central_window,
     cut,
+    head_extent,
     head_square,
     random_window,
 )
@@ -107,11 +108,11 @@ def test_about_half_of_the_slices_are_mirrored(pairs):
 
 
 def test_the_head_square_holds_every_head_and_is_no_larger_than_needed(tmp_path):
-    # A disc of radius 0.4 * 128 = 51.2 around pixel 64 spans 103 pixels.
+    # A disc of radius 0.36 * 128 = 46.08 around pixel 64 spans pixels 18 to 110: 47 to the far side.
     large = PairDataset(write_packed(tmp_path / "large.h5", pixels=128, slices=1))
-    assert head_square(large) == 128
+    assert (head_extent(large), head_square(large)) == (94, 96)
     small = PairDataset(write_packed(tmp_path / "small.h5", pixels=96, slices=1))
-    assert head_square(small) == 96
+    assert (head_extent(small), head_square(small)) == (70, 96)
 
 
 def test_too_large_a_patch_is_refused(pairs):

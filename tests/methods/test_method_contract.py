@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import torch
@@ -204,3 +205,10 @@ def test_default_settings_are_valid(kind):
 def test_reading_settings_does_not_import_torch():
     code = "import sys, quietpet.methods.registry; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_layers_contract_names_every_method(repository):
+    """import-linter keeps methods apart only if it knows them all."""
+    contracts = tomllib.loads((repository / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (independent,) = (each for each in contracts["contracts"] if each["type"] == "independence")
+    assert set(independent["modules"]) == {f"quietpet.methods.{kind}" for kind in method_kinds()}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from packed import LINEAGE, write_packed
 
+from quietpet.cli import main
 from quietpet.config import InferenceSettings, TrainingSettings
 from quietpet.errors import InputError
 from quietpet.jobs import FitJob, RestoreJob
@@ -127,3 +128,31 @@ def test_an_unknown_device_is_refused(files, tmp_path, monkeypatch):
     monkeypatch.setenv("QUIETPET_DEVICE", "abacus")
     with pytest.raises(InputError, match="QUIETPET_DEVICE='abacus'"):
         fitted(files, tmp_path, UNET)
+
+
+def test_a_square_that_cuts_a_head_is_refused(files, tmp_path):
+    weights, _ = fitted(files, tmp_path, {"kind": "lpet"})
+    with pytest.raises(InputError, match=r"inference\.pixels = 32 would cut the heads .* reach over"):
+        restored(files, tmp_path, weights, {"kind": "lpet"}, pixels=32)
+
+
+def test_a_damaged_data_set_is_one_sentence(files, tmp_path, capsys):
+    """Through the command line, as a user meets it: no traceback, no output."""
+    damaged = tmp_path / "test.h5"
+    content = bytearray(files["test"].read_bytes())
+    with h5py.File(files["test"]) as file:
+        chunk = file["low"].id.get_chunk_info(3)
+    content[chunk.byte_offset + chunk.size // 2] ^= 0xFF
+    damaged.write_bytes(content)
+    weights, _ = fitted(files, tmp_path, {"kind": "lpet"})
+    names = {"dataset": "phantom", "setting": "low", "method": "m", "replicate": "0"}
+    job = RestoreJob(
+        study_seed=1, **names, model={"kind": "lpet"}, inference=InferenceSettings(pixels=48)
+    )
+    arguments = ["restore", "--settings", job.model_dump_json(), "--in", f"weights={weights}"]
+    target = tmp_path / "restored.h5"
+    assert main([*arguments, f"test={damaged}", "--out", f"restored={target}"]) == 1
+    message = capsys.readouterr().err
+    assert "test.h5: damaged" in message
+    assert "Traceback" not in message
+    assert not target.exists()

@@ -115,7 +115,9 @@ def test_rotation_keeps_the_total_activity(made) -> None:
 
 def test_fetch_writes_its_decision(shared: Path, repository: Path, tmp_path: Path) -> None:
     target = tmp_path / "source.json"
-    job = FetchJob(source="auto", subjects=("04", "53"), cache_dir=str(shared / "brainweb"))
+    job = FetchJob(
+        source="auto", subjects=("04", "53"), cache_dir=str(shared / "brainweb"), cache_is_named=True
+    )
     sources = Files({"sources": [repository / "workflow" / "sources.tsv"]})
     fetch.run(job, sources, Files({"decision": [target]}))
     decision = read_json(target)
@@ -127,7 +129,9 @@ def test_fetch_writes_its_decision(shared: Path, repository: Path, tmp_path: Pat
 
 def test_fetch_of_the_template_needs_no_files(repository: Path, tmp_path: Path) -> None:
     target = tmp_path / "source.json"
-    job = FetchJob(source="template", subjects=("a", "b"), cache_dir=str(tmp_path / "absent"))
+    job = FetchJob(
+        source="template", subjects=("a", "b"), cache_dir=str(tmp_path / "absent"), cache_is_named=True
+    )
     sources = Files({"sources": [repository / "workflow" / "sources.tsv"]})
     fetch.run(job, sources, Files({"decision": [target]}))
     decision = read_json(target)

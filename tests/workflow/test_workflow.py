@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -82,16 +83,13 @@ def finished(repository, tmp_path_factory):
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     assert not (folder / "results/tables.csv").exists()
+    done = {path: path.stat().st_mtime_ns for path in folder.glob("results/slices/*.h5")}
 
-    unlock = (
-        "--directory",
-        folder,
-        "--configfile",
-        repository / "workflow/configs/tiny.yaml",
-        "--unlock",
-    )
-    snakemake(repository, *unlock)
+    study = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", folder)
+    snakemake(repository, *study, "--unlock")
     snakemake(repository, "--rerun-incomplete", *arguments)
+    assert done
+    assert all(path.stat().st_mtime_ns == then for path, then in done.items()), "finished work ran again"
     return folder
 
 
@@ -114,7 +112,7 @@ def test_the_tables_are_complete(finished):
     }
     for row in rows:
         if row["metric"] in ("psnr_db", "ssim", "nmse"):
-            assert float(row["mean"]) == pytest.approx(float(row["mean"]))
+            assert np.isfinite(float(row["mean"]))
             assert row["n_subjects"] == "1"
             assert row["ci_low"] == row["ci_high"] == ""
     published = {(row["table"], row["method"]): row["paper_mean"] for row in rows
@@ -126,7 +124,7 @@ def test_the_tables_are_complete(finished):
 
 def test_nothing_half_written_is_left(finished):
     leftovers = [path for path in finished.glob("results/**/.*") if path.is_file()]
-    leftovers += list(finished.glob("results/**/checkpoint*"))
+    leftovers += list(finished.glob("results/**/*checkpoint*"))
     assert leftovers == []
 
 
@@ -207,6 +205,25 @@ def test_a_folder_with_brainweb_is_used_and_named(repository, shared, configurat
     path.write_text(yaml.safe_dump(study, sort_keys=False))
     output = run("--dry-run", "results/phantoms/06.h5", "results/phantoms/18.h5")
     assert planned_jobs(output) == {"fetch": 1, "phantom": 1}
+
+    # Without the variable the phantoms stay what they are: BrainWeb never turns into the template.
+    path.write_text(yaml.safe_dump({**study, "splits": configuration["splits"]}, sort_keys=False))
+    arguments = ("--configfile", path, "--directory", tmp_path, "--dry-run", "results/phantoms/06.h5")
+    assert "Nothing to be done" in snakemake(repository, *arguments)
+
+
+def test_a_relative_folder_with_a_space_is_found(repository, shared, configuration, tmp_path):
+    """QUIETPET_BRAINWEB is relative to where the command is given, whatever --directory says."""
+    volumes = tmp_path / "brain web"
+    volumes.mkdir()
+    for subject in configuration["splits"].values():
+        name = f"subject_{subject[0]}.bin.gz"
+        (volumes / name).symlink_to(shared / "brainweb" / name)
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({**configuration, "phantoms": {"source": "brainweb"}}))
+    arguments = ("--configfile", path, "--directory", tmp_path / "run", "results/phantoms/06.h5")
+    snakemake(repository, *arguments, QUIETPET_BRAINWEB="brain web", PWD=str(tmp_path))
+    assert (tmp_path / "run/results/phantoms/06.h5").exists()
 
 
 def test_a_wrong_configuration_ends_at_once(repository, configuration, tmp_path):

@@ -14,11 +14,12 @@ rule simulate:
     resources:
         mem_mb=2000,
         runtime=20,
+        gpu=0,
     params:
         settings=settings("simulate"),
         code=code("simulate"),
     shell:
-        "quietpet simulate --threads {threads} --settings {params.settings:q}"
+        "quietpet simulate --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in slices={input.slices} --out sinograms={output.sinograms} 2> {log}"
 
 
@@ -35,11 +36,12 @@ rule reconstruct:
     resources:
         mem_mb=2000,
         runtime=30,
+        gpu=0,
     params:
         settings=settings("reconstruct"),
         code=code("reconstruct"),
     shell:
-        "quietpet reconstruct --threads {threads} --settings {params.settings:q}"
+        "quietpet reconstruct --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in sinograms={input.sinograms} --out images={output.images} 2> {log}"
 
 
@@ -63,6 +65,7 @@ rule pack:
     resources:
         mem_mb=4000,
         runtime=20,
+        gpu=0,
     params:
         settings=settings("pack"),
         code=code("pack"),
@@ -70,6 +73,6 @@ rule pack:
         standard=lambda wildcards, input: [f"standard={path}" for path in input.standard],
         low=lambda wildcards, input: [f"low={path}" for path in input.low],
     shell:
-        "quietpet pack --threads {threads} --settings {params.settings:q}"
+        "quietpet pack --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in {params.slices} {params.standard} {params.low}"
         " --out dataset={output.dataset} 2> {log}"

@@ -1,5 +1,6 @@
 # The validated study, and the helpers that turn it into rule parameters.
 
+import shlex
 from pathlib import Path
 
 import quietpet

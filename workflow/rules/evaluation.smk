@@ -7,19 +7,21 @@ rule score:
         test="results/datasets/{dataset}/{setting}/test.h5",
     output:
         scores="results/scores/{dataset}/{setting}/{method}/{replicate}.csv",
+        provenance="results/scores/{dataset}/{setting}/{method}/{replicate}.json",
     log:
         "logs/score/{dataset}-{setting}-{method}-{replicate}.log",
     threads: 1
     resources:
         mem_mb=2000,
         runtime=20,
+        gpu=0,
     params:
         settings=settings("score"),
         code=code("score"),
     shell:
-        "quietpet score --threads {threads} --settings {params.settings:q}"
+        "quietpet score --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in restored={input.restored} test={input.test}"
-        " --out scores={output.scores} 2> {log}"
+        " --out scores={output.scores} provenance={output.provenance} 2> {log}"
 
 
 ALL_SCORES = [
@@ -44,13 +46,14 @@ rule tables:
     resources:
         mem_mb=1000,
         runtime=10,
+        gpu=0,
     params:
         settings=settings("tables"),
         code=code("tables"),
         scores=[f"scores={path}" for path in ALL_SCORES],
         published=file_digest(PUBLISHED),
     shell:
-        "quietpet tables --threads {threads} --settings {params.settings:q}"
+        "quietpet tables --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in {params.scores}"
         " --out tables={output.tables} readable={output.readable} figure={output.figure}"
         " provenance={output.provenance} 2> {log}"

@@ -21,7 +21,7 @@ rule fit:
         settings=settings("fit"),
         code=method_code("fit"),
     shell:
-        "quietpet fit --threads {threads} --settings {params.settings:q}"
+        "quietpet fit --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in train={input.train} validation={input.validation}"
         " --out weights={output.weights} log={output.log} 2> {log}"
 
@@ -45,6 +45,6 @@ rule restore:
         settings=settings("restore"),
         code=method_code("restore"),
     shell:
-        "quietpet restore --threads {threads} --settings {params.settings:q}"
+        "quietpet restore --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in weights={input.weights} test={input.test}"
         " --out restored={output.restored} 2> {log}"

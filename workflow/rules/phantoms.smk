@@ -2,18 +2,29 @@
 
 
 def earlier_decision():
-    """What an earlier run decided for the same source and folder, or None."""
-    path = Path("results/phantoms/source.json")
-    if not path.exists():
+    """What an earlier run decided and what still holds, or None.
+
+    A decision for BrainWeb holds while its volumes exist; one for the template, while the configuration
+    asks for the same thing in the same folder.
+    """
+    try:
+        decision = read_json(Path("results/phantoms/source.json"))
+        asked = decision["provenance"]["settings"]
+        volumes = decision["volumes"].values()
+        if decision["source"] == "brainweb":
+            holds = FETCH.source != "template" and all(Path(path).exists() for path in volumes)
+        else:
+            holds = (asked["source"], asked["cache_dir"]) == (FETCH.source, FETCH.cache_dir)
+    except (InputError, KeyError, TypeError, AttributeError):
         return None
-    decision = read_json(path)
-    asked = decision["provenance"]["settings"]
-    same = (asked["source"], asked["cache_dir"]) == (FETCH.source, FETCH.cache_dir)
-    return decision if same else None
+    return decision if holds else None
 
 
 FETCH = FetchJob.of(STUDY)
 DECIDED = earlier_decision()
+if DECIDED:
+    # A subject that is added later joins the others' source, or is an error: sources are never mixed.
+    FETCH = FETCH.model_copy(update={"source": DECIDED["source"]})
 
 
 # Decides between BrainWeb and the template once for all subjects, so that a study never mixes them. The
@@ -29,11 +40,12 @@ checkpoint fetch:
     resources:
         mem_mb=1000,
         runtime=60,
+        gpu=0,
     params:
         settings=FETCH.model_dump_json(),
         code=code("fetch"),
     shell:
-        "quietpet fetch --threads {threads} --settings {params.settings:q}"
+        "quietpet fetch --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in sources={input.sources:q} --out decision={output.decision}"
         # On the terminal too: using the template instead of BrainWeb must not go unnoticed.
         " 2>&1 | tee {log} >&2"
@@ -62,13 +74,14 @@ rule phantom:
     resources:
         mem_mb=3000,
         runtime=15,
+        gpu=0,
     params:
         settings=settings("phantom"),
         code=code("phantom"),
-        labels=lambda wildcards, input: f"--in labels={input.labels}" if input.labels else "",
+        labels=lambda wildcards, input: shlex.quote(f"labels={input.labels}") if input.labels else "",
     shell:
-        "quietpet phantom --threads {threads} --settings {params.settings:q}"
-        " {params.labels} --out phantom={output.phantom} 2> {log}"
+        "quietpet phantom --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
+        " --in {params.labels} --out phantom={output.phantom} 2> {log}"
 
 
 rule slices:
@@ -84,9 +97,10 @@ rule slices:
     resources:
         mem_mb=1000,
         runtime=10,
+        gpu=0,
     params:
         settings=settings("slices"),
         code=code("slices"),
     shell:
-        "quietpet slices --threads {threads} --settings {params.settings:q}"
+        "quietpet slices --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in phantom={input.phantom} --out slices={output.slices} 2> {log}"

@@ -126,15 +126,19 @@ def central_batches(pairs: PairDataset, *, pixels: int, batch_size: int) -> Iter
         yield stack([cut(pairs[row], window) for row in rows], pixel_mm=pairs.pixel_mm)
 
 
+def head_extent(pairs: PairDataset) -> int:
+    """Side of the smallest central square that holds every head."""
+    anywhere = np.logical_or.reduce([pairs[row].head for row in range(len(pairs))])
+    offsets = np.argwhere(anywhere) - pairs.pixels // 2
+    return 2 * int(max(-offsets.min(), offsets.max() + 1)) if offsets.size else 2
+
+
 def head_square(pairs: PairDataset) -> int:
-    """Side of the smallest central square that holds every head, a multiple of 32 if the image allows.
+    """The head's extent rounded up to a multiple of 32, if the image allows.
 
     Networks that halve their images up to five times accept such squares.
     """
-    anywhere = np.logical_or.reduce([pairs[row].head for row in range(len(pairs))])
-    offsets = np.argwhere(anywhere) - pairs.pixels // 2
-    half = max(-offsets.min(), offsets.max() + 1) if offsets.size else 1
-    return min(-(-2 * int(half) // 32) * 32, pairs.pixels // 16 * 16)
+    return min(-(-head_extent(pairs) // 32) * 32, pairs.pixels // 16 * 16)
 
 
 def central_window(image_pixels: int, pixels: int) -> Window:

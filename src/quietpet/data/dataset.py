@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from quietpet.data.pairs import DosePair
 from quietpet.errors import InputError
-from quietpet.store import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.store import damage_explained, open_hdf5, read_array, read_attribute, read_strings
 
 KIND = "dataset"
 _IMAGES = ("low", "standard", "t1")
@@ -66,8 +66,12 @@ class PairDataset(Dataset[DosePair]):
         return {**self.__dict__, "_file": None, "_opened_by": None}
 
     def _read(self, row: int) -> DosePair:
-        file = self._handle()
-        images = {name: file[name][row] for name in (*_IMAGES, *(["truth"] if self.has_truth else []))}
+        names = (*_IMAGES, *(["truth"] if self.has_truth else []))
+        with damage_explained(self.path):
+            file = self._handle()
+            images = {name: file[name][row] for name in names}
+            lesions = {name: file[name][row] for name in ("pet_lesions", "t1_lesions")}
+            head = file["head"][row].astype(bool)
         for name, image in images.items():
             self._require_finite(image, name=name, row=row)
         return DosePair(
@@ -75,9 +79,8 @@ class PairDataset(Dataset[DosePair]):
             subject=self.subjects[row],
             **{name: float(values[row]) for name, values in self._numbers.items()},
             **{"truth": None, **images},
-            head=file["head"][row].astype(bool),
-            pet_lesions=file["pet_lesions"][row],
-            t1_lesions=file["t1_lesions"][row],
+            head=head,
+            **lesions,
             affine_ras_mm=self.affine_ras_mm,
         )
 

@@ -1,6 +1,6 @@
 """The 20 normal BrainWeb subjects: which there are, whether a file is whole, fetching, reading.
 
-Sources: Cocosco et al., NeuroImage 5 (1997); Aubert-Broche et al., NeuroImage 32 (2006) 138. The volumes
+Sources: Cocosco et al., NeuroImage 5:S425 (1997); Aubert-Broche et al., IEEE TMI 25:1410 (2006). Volumes
 are read with the ``brainweb`` package; its download has neither time-out nor status check nor checksum,
 so files are fetched with ``pooch`` and compared with the pinned SHA-256 of the unpacked volume.
 """

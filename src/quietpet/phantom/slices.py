@@ -67,6 +67,15 @@ def rotate(image: np.ndarray, angle_deg: float, *, order: int) -> np.ndarray:
     )
 
 
+def require_activity(activity: np.ndarray, *, subject: str, indices: Sequence[int]) -> None:
+    """Refuse slices of ``activity`` (z, y, x) that are empty: no dose gives them counts."""
+    if empty := [index for index in indices if not activity[index].any()]:
+        raise InputError(
+            f"slices.indices: slices {empty} of subject {subject} hold no activity; choose slices "
+            f"between {np.flatnonzero(activity.any(axis=(1, 2)))[[0, -1]].tolist()}."
+        )
+
+
 def require_inside_disc(head: np.ndarray, *, subject: str, indices: Sequence[int]) -> None:
     """Refuse slices of ``head`` (z, y, x) that leave the disc of n/2 - 1 pixels around the axis.
 

@@ -46,4 +46,6 @@ def _ones_like_images(prompts: torch.Tensor, model: AcquisitionModel) -> torch.T
 
 def _ratio(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
     """numerator / denominator, and 0 where the denominator is 0 (no line of response, no pixel)."""
-    return torch.where(denominator > 0, numerator / denominator, 0.0)
+    positive = denominator > 0
+    # The inner choice keeps gradients finite where the outer one discards the value.
+    return torch.where(positive, numerator / torch.where(positive, denominator, 1.0), 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from quietpet.errors import InputError
 from quietpet.jobs import FetchJob
 from quietpet.phantom.brainweb import read_sources
 from quietpet.phantom.sourcing import decide
@@ -14,11 +15,15 @@ from quietpet.store import write_json
 
 def run(job: FetchJob, inputs: Files, outputs: Files) -> None:
     """``sources`` (table of external files) -> ``decision`` (JSON: source, volumes, reason)."""
-    watch = Stopwatch()
+    watch, folder = Stopwatch(), Path(job.cache_dir)
+    if job.cache_is_named and job.source != "template" and not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder (QUIETPET_BRAINWEB or phantoms.cache_dir); correct or remove it."
+        )
     decision = decide(
         job.source,
         subjects=job.subjects,
-        folder=Path(job.cache_dir).expanduser(),
+        folder=folder,
         sources=read_sources(inputs.one("sources")),
     )
     write_json(

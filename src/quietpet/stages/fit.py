@@ -20,6 +20,9 @@ from quietpet.training.checkpoint import Checkpoint, LogRow
 from quietpet.training.loop import train
 from quietpet.training.weights import save_weights
 
+WORKERS_PER_GPU = 2
+"""Processes that prepare batches while a GPU computes; on a CPU they would compete with the network."""
+
 
 def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     """Inputs ``train`` and ``validation``; outputs ``weights`` (safetensors) and ``log`` (CSV)."""
@@ -50,6 +53,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         names=names,
         checkpoint=checkpoint,
         device=device,
+        workers=WORKERS_PER_GPU if device.type == "cuda" else 0,
     )
     write_csv(outputs.one("log"), [field.name for field in fields(LogRow)], map(asdict, rows))
     save_weights(

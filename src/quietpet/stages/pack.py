@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,13 @@ def run(job: PackJob, inputs: Files, outputs: Files) -> None:
     parts, lineages = [], []
     for slices, standard_path, low_path in sources:
         maps = _read_slices(slices)
-        standard, standard_lineage = _read_images(standard_path, maps["key"])
-        low, low_lineage = _read_images(low_path, maps["key"])
+        standard, standard_lineage = _read_images(standard_path, maps, dose="standard")
+        low, low_lineage = _read_images(low_path, maps, dose=job.setting)
         parts.append({**maps, "standard": standard, "low": low})
         lineages += [(standard_path, standard_lineage), (low_path, low_lineage)]
+    found = tuple(str(part["subject"][0]) for part in parts)
+    if found != job.subjects:
+        raise InputError(f"the {job.split} split is {job.subjects}, but images of {found} were given.")
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     packed = {
         name: central_crop(array, job.pixels) if array.ndim == 3 else array
@@ -76,10 +80,15 @@ def _read_slices(path: Path) -> dict[str, Any]:
     return maps
 
 
-def _read_images(path: Path, keys: np.ndarray) -> tuple[np.ndarray, dict[str, str]]:
+def _read_images(
+    path: Path, maps: Mapping[str, np.ndarray], *, dose: str
+) -> tuple[np.ndarray, dict[str, str]]:
+    """Images that belong to the slices of ``maps``, at ``dose``; anything else is refused."""
     with open_hdf5(path, kind="images") as file:
-        found = read_strings(file, "key")
-        if found != keys.tolist():
+        found_dose = read_attribute(file, "dose")
+        if found_dose != dose:
+            raise InputError(f"{path}: holds dose {found_dose!r}, but {dose!r} is packed here.")
+        if read_strings(file, "key") != maps["key"].tolist():
             raise InputError(
                 f"{path}: its slices differ from those of the phantom; reconstruct it again."
             )

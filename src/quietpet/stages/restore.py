@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from quietpet.data.batches import central_batches
+from quietpet.data.batches import central_batches, head_extent
 from quietpet.data.crop import central_crop
 from quietpet.data.dataset import PairDataset
 from quietpet.data.pairs import Batch
+from quietpet.errors import InputError
 from quietpet.jobs import RestoreJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import model_module
@@ -31,6 +32,11 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
     """
     watch, device = Stopwatch(), compute_device()
     pairs = PairDataset(inputs.one("test"))
+    if job.inference.pixels < (extent := head_extent(pairs)):
+        raise InputError(
+            f"inference.pixels = {job.inference.pixels} would cut the heads of {pairs.path}, "
+            f"which reach over {extent} pixels; make it larger."
+        )
     method, trained_on = load_weights(inputs.one("weights"), job.model)
     method.to(device)
     batches = central_batches(pairs, pixels=job.inference.pixels, batch_size=job.inference.batch_size)

@@ -25,6 +25,7 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     watch, device = Stopwatch(), compute_device()
     with open_hdf5(inputs.one("slices"), kind="slices") as file:
         keys = read_strings(file, "key")
+        rotations = read_array(file, "rotation")
         activity = torch.from_numpy(read_array(file, "activity")).to(device)
         mu_per_cm = torch.from_numpy(read_array(file, "mu_per_cm")).to(device)
         lineage = lineage_of(file)
@@ -54,7 +55,12 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
         multiplicative=attenuation,
     )
     arriving = model.expected(activity).cpu().numpy()
-    counts = np.array([_counts(job, key, slices_per_volume=grid.n_slices) for key in keys])
+    counts = np.array(
+        [
+            _counts(job, key=key, rotation=int(rotation), slices_per_volume=grid.n_slices)
+            for key, rotation in zip(keys, rotations, strict=True)
+        ]
+    )
     calibration = counts_per_activity(arriving * efficiencies, counts)
     prompts = np.stack(
         [
@@ -73,7 +79,7 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
             "attenuation": np.ascontiguousarray(attenuation.cpu().numpy()),
             "normalisation": normalisation,
             "counts_per_activity": calibration,
-            "expected_counts": counts,
+            "nominal_counts": counts,
             "achieved_counts": prompts.sum(axis=(1, 2), dtype=np.int64),
         },
         attributes={
@@ -92,6 +98,8 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     )
 
 
-def _counts(job: SimulateJob, key: str, *, slices_per_volume: int) -> float:
-    rng = numpy_rng(job.study_seed, "counts", job.dose, key)
+def _counts(job: SimulateJob, *, key: str, rotation: int, slices_per_volume: int) -> float:
+    """Nominal counts of one slice; the slices of one rotated volume belong to one scan."""
+    scan = key if job.protocol.counts_per == "slice" else f"{job.subject}/r{rotation}"
+    rng = numpy_rng(job.study_seed, "counts", job.dose, scan)
     return slice_counts(job.protocol, slices_per_volume=slices_per_volume, rng=rng)

@@ -10,6 +10,7 @@ from quietpet.phantom.slices import (
     cut_linear,
     cut_nearest,
     draw_angles_deg,
+    require_activity,
     require_inside_disc,
     slice_rows,
 )
@@ -34,6 +35,7 @@ def run(job: SlicesJob, inputs: Files, outputs: Files) -> None:
             "lineage": lineage_of(file),
         }
     head = (maps["mu_per_cm"] > 0).astype(np.uint8)
+    require_activity(maps["activity"], subject=job.subject, indices=job.slices.indices)
     require_inside_disc(head, subject=job.subject, indices=job.slices.indices)
     angles_deg = draw_angles_deg(
         rotations=job.slices.rotations,

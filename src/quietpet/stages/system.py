@@ -10,6 +10,9 @@ from quietpet.geometry.scanner import SCANNERS, ScannerGeometry
 from quietpet.projection.embedded import embedded_projector
 from quietpet.projection.protocol import Projector
 
+PROJECTORS = {"embedded": embedded_projector}
+"""Engines by the value of ``scanner.projector``; each builds a projector of all views."""
+
 
 def scanner_geometry(settings: ScannerSettings) -> ScannerGeometry:
     """The scanner called ``settings.model``."""
@@ -23,6 +26,6 @@ def image_grid(settings: ScannerSettings) -> ImageGrid:
 
 def projector(settings: ScannerSettings, device: torch.device) -> Projector:
     """The projector of the engine called ``settings.projector``."""
-    return embedded_projector(
+    return PROJECTORS[settings.projector](
         scanner_geometry(settings), image_grid(settings), rays=settings.rays, device=device
     )

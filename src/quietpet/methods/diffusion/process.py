@@ -30,14 +30,6 @@ def clean_from_noise(
     return (noisy - spread * noise) / signal
 
 
-def noise_from_clean(
-    noisy: torch.Tensor, times: torch.Tensor, clean: torch.Tensor, schedule: Schedule
-) -> torch.Tensor:
-    """The epsilon with which Eq. 7 turns ``clean`` into ``noisy``."""
-    signal, spread = _levels(times, noisy, schedule)
-    return (noisy - signal * clean) / spread
-
-
 def draw_noise(
     shape: Sequence[int], generators: Sequence[torch.Generator], device: torch.device
 ) -> torch.Tensor:

@@ -9,6 +9,7 @@ from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
 from torch import nn
 
 from quietpet.data.pairs import Batch
+from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
 from quietpet.methods.diffusion.process import (
     clean_from_noise,
@@ -45,6 +46,8 @@ class MFdiff(Restorer):
         """Scale the diffused image to the wanted activity-weighted root mean square."""
         weighted = sum(float((each.low * self._target(each).square()).sum()) for each in validation)
         weight = sum(float(each.low.sum()) for each in validation)
+        if not weighted * weight > 0:
+            raise InputError("validation: low and standard dose are empty or equal; nothing to learn.")
         self.target_gain.fill_(self._settings.target_rms / (weighted / weight) ** 0.5)
 
     def loss(self, batch: Batch, group: str, generator: torch.Generator) -> torch.Tensor:

@@ -123,6 +123,10 @@ class Settings(MethodSettings):
         return self.model_copy(update=ancestral)
 
     @property
+    def divisor(self) -> int:
+        return 2 ** (len(self.denoiser.channels) - 1)
+
+    @property
     def samples(self) -> int:
         return self.samples_per_slice
 

@@ -46,5 +46,9 @@ class Settings(MethodSettings):
             raise ValueError(f"each input may be given once, got {list(inputs)}")
         return inputs
 
+    @property
+    def divisor(self) -> int:
+        return 2 ** (len(self.features) - 2)  # the last width is that of the output layer
+
     def describe(self) -> str:
         return f"regression from {' + '.join(self.inputs)}, {self.loss.upper()}"

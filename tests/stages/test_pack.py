@@ -1,0 +1,74 @@
+"""What ``pack`` joins must belong together."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from quietpet.data.scaling import activity_weighted_mean
+from quietpet.errors import InputError
+from quietpet.jobs import PackJob
+from quietpet.stages import pack
+from quietpet.stages.files import Files
+from quietpet.store import open_hdf5, read_array, read_strings, write_hdf5
+
+LINEAGE = {"data_source": "template", "projector": "embedded"}
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Slices and images of subject 04: two rows of 32 x 32, low dose marked by a bright pixel."""
+    keys = np.array(["04/z065/r0", "04/z065/r1"])
+    maps = {name: np.zeros((2, 32, 32), dtype=np.float32) for name in ("activity", "t1")}
+    masks = {
+        name: np.zeros((2, 32, 32), dtype=np.uint8)
+        for name in ("head", "labels", "pet_lesions", "t1_lesions")
+    }
+    rows = {"key": keys, "slice_mm": np.zeros(2), "angle_deg": np.array([0.0, 7.0])}
+    attributes = {"subject": "04", "lineage": LINEAGE}
+    write_hdf5(
+        tmp_path / "slices.h5", kind="slices", arrays={**maps, **masks, **rows}, attributes=attributes
+    )
+    for dose, level in (("standard", 2.0), ("low", 3.0)):
+        image = np.full((2, 32, 32), level, dtype=np.float32)
+        image[:, 16, 16] = 10 * level
+        write_hdf5(
+            tmp_path / f"{dose}.h5",
+            kind="images",
+            arrays={"key": keys, "image": image},
+            attributes={**attributes, "dose": dose},
+        )
+    return tmp_path
+
+
+def packed(folder, *, standard="standard", low="low", subjects=("04",)):
+    job = PackJob(dataset="phantom", setting="low", split="test", subjects=subjects, pixels=64)
+    names = {"slices": "slices", "standard": standard, "low": low}
+    inputs = Files({name: [folder / f"{file}.h5"] for name, file in names.items()})
+    pack.run(job, inputs, Files({"dataset": [folder / "test.h5"]}))
+    return folder / "test.h5"
+
+
+def test_the_scanner_axis_stays_in_the_centre_and_the_scale_is_the_low_doses(files):
+    with open_hdf5(packed(files), kind="dataset") as file:
+        low = read_array(file, "low")
+        assert low.shape == (2, 64, 64)
+        assert low[0, 32, 32] == 30.0
+        assert read_strings(file, "key") == ["04/z065/r0", "04/z065/r1"]
+        assert read_array(file, "scale")[0] == pytest.approx(activity_weighted_mean(low[0]))
+
+
+def test_the_scale_is_known_in_closed_form():
+    """sum(x^2) / sum(x) of three pixels of 2 and one of 6 is (12 + 36) / 12 = 4."""
+    assert activity_weighted_mean(np.array([[2.0, 2.0], [2.0, 6.0]])) == 4.0
+    assert activity_weighted_mean(np.zeros((4, 4))) == 1.0
+
+
+def test_exchanged_doses_are_refused(files):
+    with pytest.raises(InputError, match=r"low\.h5: holds dose 'low', but 'standard' is packed here"):
+        packed(files, standard="low", low="standard")
+
+
+def test_another_subject_is_refused(files):
+    with pytest.raises(InputError, match=r"the test split is \('05',\), but images of \('04',\)"):
+        packed(files, subjects=("05",))
