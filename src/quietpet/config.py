@@ -190,6 +190,15 @@ class DoseSettings(Section):
     def _range(cls, counts: object) -> object:
         return (counts, counts) if isinstance(counts, int | float) else counts
 
+    def describe(self) -> str:
+        """The level in the words of a methods section."""
+        low, high = self.counts
+        counts = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        return (
+            f"{counts} counts per {self.counts_per}, {self.psf_fwhm_mm:g} mm point spread, OSEM with "
+            f"{self.iterations} iterations of {self.subsets} subsets"
+        )
+
     @field_validator("counts")
     @classmethod
     def _ordered(cls, counts: tuple[float, float]) -> tuple[float, float]:

@@ -220,6 +220,8 @@ class TablesJob(Section):
     methods: dict[str, str]
     learning: dict[str, str]
     published_settings: tuple[str, ...]
+    doses: dict[str, str]
+    rays: int
     evaluation: EvaluationSettings
 
     @classmethod
@@ -230,6 +232,11 @@ class TablesJob(Section):
             methods={name: settings.describe() for name, settings in study.methods.items()},
             learning={name: settings.learning for name, settings in study.methods.items()},
             published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
+            doses={
+                name: level.describe()
+                for name, level in {"standard": study.doses.standard, **study.doses.low}.items()
+            },
+            rays=study.scanner.rays,
             evaluation=study.evaluation,
         )
 

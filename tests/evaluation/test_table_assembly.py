@@ -25,6 +25,8 @@ PLAN = TablePlan(
     methods={name: f"{name} as configured" for name in METHODS},
     learning={name: "-" if name == "lpet" else "external" for name in METHODS},
     published_settings=("drf100",),
+    doses={"standard": "1e+10 counts per volume"},
+    rays=1,
     evaluation=EvaluationSettings(bootstrap_resamples=200),
 )
 

@@ -123,6 +123,8 @@ def tables_job() -> TablesJob:
         methods={"lpet": "no processing", "gaussian": "filtered"},
         learning={"lpet": "-", "gaussian": "external"},
         published_settings=("low",),
+        doses={"standard": "1e+10 counts per volume"},
+        rays=1,
         evaluation=EVALUATION,
     )
 

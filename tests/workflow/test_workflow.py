@@ -174,7 +174,7 @@ def test_an_edit_reruns_what_it_reaches(repository, finished, configuration, tmp
     assert planned_jobs(output) == rerun
 
 
-@pytest.mark.parametrize("profile", ["local", "slurm"])
+@pytest.mark.parametrize("profile", ["local", "gpu", "slurm"])
 def test_profiles_plan_the_whole_study(repository, tmp_path, profile):
     output = snakemake(
         repository,
@@ -182,7 +182,7 @@ def test_profiles_plan_the_whole_study(repository, tmp_path, profile):
         *("--directory", tmp_path, "--dry-run", "results/tables.csv"),
     )
     assert planned_jobs(output)["tables"] == 1
-    if profile == "slurm":
+    if profile in ("gpu", "slurm"):
         assert re.search(r"rule fit:.*?resources:[^\n]*gpu=1", output, re.DOTALL)
 
 

@@ -16,7 +16,7 @@ TEMPLATE_WARNING = (
 )
 
 DEVIATIONS = (
-    "Published counts are read as totals per 127-slice volume: read per slice they would put the "
+    "The published counts fit as totals per 127-slice volume: taken per slice they would put the "
     "low-dose images 9 to 12 dB above the published ones.",
     "The published text states neither scaling, window nor data range. `paper` is our reading: scaling "
     "and window were chosen, with counts and resolution, to bring the unprocessed low dose to its "
@@ -159,7 +159,10 @@ def _known_deviations(rows: Sequence[TableRow], plan: TablePlan) -> str:
     scored = {row.method for row in rows}
     lines = [*DEVIATIONS]
     if any(row.projector == "embedded" for row in rows):
-        lines.append("Embedded projector: two-dimensional, no scatter, no randoms.")
+        lines.append(
+            f"Embedded projector: two-dimensional, {plan.rays} ray(s) per bin, no scatter, no randoms."
+        )
+    lines += [f"Dose {name}: {text}." for name, text in plan.doses.items()]
     lines += [
         f"{name} ({plan.protocol}): {text}." for name, text in plan.methods.items() if name in scored
     ]

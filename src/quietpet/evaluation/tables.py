@@ -50,13 +50,15 @@ LAYOUTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class TablePlan:
-    """What the tables need to know of the study; ``methods`` maps names to descriptions."""
+    """What the tables need to know of the study; ``methods`` and ``doses`` map names to descriptions."""
 
     study_seed: int
     protocol: str
     methods: Mapping[str, str]
     learning: Mapping[str, str]
     published_settings: tuple[str, ...]
+    doses: Mapping[str, str]
+    rays: int
     evaluation: EvaluationSettings
 
 

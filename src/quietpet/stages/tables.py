@@ -29,6 +29,8 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
         methods=job.methods,
         learning=job.learning,
         published_settings=job.published_settings,
+        doses=job.doses,
+        rays=job.rays,
         evaluation=job.evaluation,
     )
     rows = assemble(_read_scores(inputs.many("scores")), plan=plan)
