@@ -144,72 +144,59 @@ class PackJob(Section):
         )
 
 
-class FitJob(Section):
-    """Train one replicate of one method on one data set."""
+class MethodJob(Section):
+    """Names one replicate of one method on one data set."""
 
-    study_seed: int
     dataset: str
     setting: str
     method: str
     replicate: str
+
+
+class FitJob(MethodJob):
+    """Train one replicate of one method on one data set."""
+
+    study_seed: int
     model: AnyMethodSettings
     training: TrainingSettings
 
     @classmethod
-    def of(cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str) -> FitJob:
+    def of(cls, study: Study, *, method: str, **names: str) -> FitJob:
         return cls(
-            study_seed=study.study_seed,
-            dataset=dataset,
-            setting=setting,
+            **names,
             method=method,
-            replicate=replicate,
+            study_seed=study.study_seed,
             model=study.methods[method].for_training(),
             training=study.training,
         )
 
 
-class RestoreJob(Section):
+class RestoreJob(MethodJob):
     """Restore the test slices with one trained replicate."""
 
     study_seed: int
-    dataset: str
-    setting: str
-    method: str
-    replicate: str
     model: AnyMethodSettings
     inference: InferenceSettings
 
     @classmethod
-    def of(cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str) -> RestoreJob:
+    def of(cls, study: Study, *, method: str, **names: str) -> RestoreJob:
         return cls(
-            study_seed=study.study_seed,
-            dataset=dataset,
-            setting=setting,
+            **names,
             method=method,
-            replicate=replicate,
+            study_seed=study.study_seed,
             model=study.methods[method],
             inference=study.inference,
         )
 
 
-class ScoreJob(Section):
+class ScoreJob(MethodJob):
     """Compare restored test slices with the standard dose."""
 
-    dataset: str
-    setting: str
-    method: str
-    replicate: str
     evaluation: EvaluationSettings
 
     @classmethod
-    def of(cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str) -> ScoreJob:
-        return cls(
-            dataset=dataset,
-            setting=setting,
-            method=method,
-            replicate=replicate,
-            evaluation=study.evaluation,
-        )
+    def of(cls, study: Study, **names: str) -> ScoreJob:
+        return cls(**names, evaluation=study.evaluation)
 
 
 class TablesJob(Section):
