@@ -15,6 +15,10 @@ from quietpet.methods.unet.settings import Settings
 _NORMALISATIONS = {"none": None, "batch": "batch", "group": ("group", {"num_groups": 4})}
 _LOSSES = {"mse": nn.functional.mse_loss, "l1": nn.functional.l1_loss}
 
+_LEAST_MAXIMUM = 0.1
+"""Maxima below this (in units of the scale of a slice, its typical uptake) are raised to it: patches
+without tissue hold only noise, which must not be blown up."""
+
 
 class RegressionUNet(Restorer):
     """Ronneberger-type U-Net; sides of the images must be multiples of 16."""
@@ -24,6 +28,7 @@ class RegressionUNet(Restorer):
         self._inputs = settings.inputs
         self._residual = settings.residual
         self._criterion = _LOSSES[settings.loss]
+        self._own_maximum_weight = settings.own_maximum_weight
         self.network = BasicUNet(
             spatial_dims=2,
             in_channels=len(settings.inputs),
@@ -40,7 +45,12 @@ class RegressionUNet(Restorer):
         return {"network": list(self.network.parameters())}
 
     def loss(self, batch: Batch, group: str, generator: torch.Generator) -> torch.Tensor:
-        return self._criterion(self._restored(batch), batch.standard)
+        restored, standard = self._restored(batch), batch.standard
+        loss = self._criterion(restored, standard)
+        if self._own_maximum_weight:
+            by_own_maximum = self._criterion(_by_own_maximum(restored), _by_own_maximum(standard))
+            loss = loss + self._own_maximum_weight * by_own_maximum
+        return loss
 
     def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
         return self._restored(batch)
@@ -49,6 +59,11 @@ class RegressionUNet(Restorer):
         images = torch.cat([getattr(batch, name) for name in self._inputs], dim=1)
         output = self.network(images)
         return batch.low + output if self._residual else output
+
+
+def _by_own_maximum(images: torch.Tensor) -> torch.Tensor:
+    """Each image (sample, 1, y, x) divided by its own maximum."""
+    return images / images.amax(dim=(-2, -1), keepdim=True).clamp_min(_LEAST_MAXIMUM)
 
 
 def build(settings: Settings) -> RegressionUNet:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from quietpet.config import MethodSettings
+from quietpet.config import MethodSettings, NonNegative
 
 Width = Annotated[int, Field(ge=1)]
 Input = Literal["low", "t1"]
@@ -35,6 +35,13 @@ class Settings(MethodSettings):
     loss: Literal["mse", "l1"] = Field(
         "mse", description="the metrics PSNR and NMSE are of squared errors"
     )
+    own_maximum_weight: NonNegative = Field(
+        1.0,
+        description="weight of the same loss between the images divided by their own maxima, a scaling "
+        "in which published networks are trained and scored; by squared error in one scale alone a "
+        "network lowers the peaks of what it is unsure of, which own-maximum scaling then punishes "
+        "in every other pixel",
+    )
     residual: bool = Field(
         True, description="the network predicts the difference to the low-dose image (Chen et al. 2019)"
     )
@@ -51,4 +58,5 @@ class Settings(MethodSettings):
         return 2 ** (len(self.features) - 2)  # the last width is that of the output layer
 
     def describe(self) -> str:
-        return f"regression from {' + '.join(self.inputs)}, {self.loss.upper()}"
+        scaling = " in both scalings" if self.own_maximum_weight else ""
+        return f"regression from {' + '.join(self.inputs)}, {self.loss.upper()}{scaling}"
