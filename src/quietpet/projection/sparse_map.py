@@ -8,6 +8,8 @@ import warnings
 import torch
 from scipy import sparse
 
+from quietpet.projection.gather import SparseRows, gather, sparse_rows
+
 
 class SparseMap:
     """The linear map of a sparse matrix, applied to the last two axes of a batch of arrays.
@@ -51,8 +53,15 @@ class SparseMap:
         if tuple(values.shape[-2:]) != self.source_shape:
             raise ValueError(f"expected (..., *{self.source_shape}), got {tuple(values.shape)}")
         columns = values.reshape(-1, self.matrix.shape[1]).T.to(self.device, torch.float32)
-        product = self._csr @ columns
+        if self.device.type == "cpu":
+            product = gather(self._rows, columns.detach().contiguous())
+        else:
+            product = self._csr @ columns
         return product.T.reshape(*values.shape[:-2], *self.target_shape)
+
+    @functools.cached_property
+    def _rows(self) -> SparseRows:
+        return sparse_rows(self.matrix)
 
     @functools.cached_property
     def _csr(self) -> torch.Tensor:
