@@ -41,6 +41,17 @@ def test_subsets_partition_the_views(head_projector, of):
         torch.testing.assert_close(part.forward(image), whole[:, index::of], rtol=1e-5, atol=1e-4)
 
 
+def test_trimming_drops_only_bins_that_see_nothing(head_projector):
+    """The disc of 63 pixels of 2.086 mm: |s| < 131.4 mm + half a bin, 131 of the 344 bins."""
+    image, bins = _random((1, 128, 128), 7), head_projector.seen_bins
+    assert (bins.start, bins.stop) == (107, 238)
+    whole, trimmed = head_projector.forward(image), head_projector.trimmed()
+    assert trimmed.sinogram_shape == (252, 131)
+    torch.testing.assert_close(trimmed.forward(image), whole[..., bins])
+    assert float(whole[..., : bins.start].sum() + whole[..., bins.stop :].sum()) == 0.0
+    assert trimmed.subset(3, 10).views == head_projector.views[3::10]
+
+
 def test_the_gradient_is_the_adjoint(head_projector):
     image = _random((2, 128, 128), 4).requires_grad_()
     weights = _random((2, *head_projector.sinogram_shape), 5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -35,11 +35,21 @@ class AcquisitionModel:
 
     def subset(self, index: int, of: int) -> AcquisitionModel:
         """The model of the views index, index + of, ..."""
-        return AcquisitionModel(
+        return replace(
+            self,
             projector=self.projector.subset(index, of),
-            psf=self.psf,
             multiplicative=subset_views(self.multiplicative, index, of),
             background=None if self.background is None else subset_views(self.background, index, of),
+        )
+
+    def trimmed(self) -> AcquisitionModel:
+        """The model of the bins that see the image; the others tell nothing about it."""
+        bins = self.projector.seen_bins
+        return replace(
+            self,
+            projector=self.projector.trimmed(),
+            multiplicative=self.multiplicative[..., bins],
+            background=None if self.background is None else self.background[..., bins],
         )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 
+import numpy as np
 import torch
-from scipy import sparse
 
 from quietpet.geometry.grid import ImageGrid
 from quietpet.geometry.scanner import ScannerGeometry
@@ -40,19 +40,36 @@ class EmbeddedProjector:
             raise ValueError(f"subset {index} of {of} does not exist for {len(self.views)} views")
         return self._subset(index, of)
 
+    @property
+    def seen_bins(self) -> slice:
+        """The bins between the outermost that meet the image in some view; the others are always 0."""
+        n_bins = self.sinogram_shape[1]
+        occupied = np.flatnonzero(np.diff(self._system.matrix.indptr).reshape(-1, n_bins).any(axis=0))
+        return slice(int(occupied[0]), int(occupied[-1]) + 1)
+
+    def trimmed(self) -> EmbeddedProjector:
+        """The projector of the seen bins alone; built once and kept."""
+        return self._trimmed
+
+    @functools.cached_property
+    def _trimmed(self) -> EmbeddedProjector:
+        return self._select(range(len(self.views)), self.seen_bins)
+
     def _build_subset(self, index: int, of: int) -> EmbeddedProjector:
         n_views, n_bins = self.sinogram_shape
-        rows = [
-            self._system.matrix[view * n_bins : (view + 1) * n_bins]
-            for view in range(index, n_views, of)
-        ]
+        return self._select(range(index, n_views, of), slice(0, n_bins))
+
+    def _select(self, view_indices: range, bins: slice) -> EmbeddedProjector:
+        """The projector of some of the own views and bins."""
+        rows = np.arange(self._system.matrix.shape[0]).reshape(self.sinogram_shape)
+        chosen = rows[view_indices, bins]
         system = SparseMap(
-            sparse.csr_array(sparse.vstack(rows, "csr")),
+            self._system.matrix[chosen.ravel()],
             source_shape=self.image_shape,
-            target_shape=(len(rows), n_bins),
+            target_shape=chosen.shape,
             device=self._system.device,
         )
-        return EmbeddedProjector(system, views=self.views[index::of])
+        return EmbeddedProjector(system, views=self.views[view_indices.start :: view_indices.step])
 
 
 def embedded_projector(

@@ -69,18 +69,18 @@ def gather(rows: SparseRows, source: torch.Tensor) -> torch.Tensor:
 
 def _in_threads(kernel: Callable[..., None], row_starts: np.ndarray, *arguments: object) -> None:
     """Run ``kernel(row_starts, *arguments, first_row, last_row)`` on parts of equally many weights."""
-    n_threads = torch.get_num_threads()
-    cuts = np.searchsorted(row_starts, np.linspace(0, row_starts[-1], n_threads + 1)[1:-1])
-    edges = [0, *cuts.tolist(), row_starts.size - 1]
+    n_rows, n_threads = row_starts.size - 1, torch.get_num_threads()
+    if n_threads == 1:
+        kernel(row_starts, *arguments, 0, n_rows)
+        return
+    equal = [row_starts[-1] * part // n_threads for part in range(1, n_threads)]
+    edges = [0, *np.searchsorted(row_starts, equal).tolist(), n_rows]
     parts = [
-        functools.partial(kernel, row_starts, *arguments, first, last)
+        _pool(n_threads).submit(kernel, row_starts, *arguments, first, last)
         for first, last in zip(edges, edges[1:], strict=False)
     ]
-    if n_threads == 1:
-        parts[0]()
-    else:
-        for done in [_pool(n_threads).submit(part) for part in parts]:
-            done.result()
+    for part in parts:
+        part.result()
 
 
 @functools.cache

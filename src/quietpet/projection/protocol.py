@@ -25,6 +25,16 @@ class Projector(Protocol):
     def views(self) -> range:
         """Indices, among all views of the scanner, of the views this projector covers."""
 
+    @property
+    def seen_bins(self) -> slice:
+        """Bins outside this range meet no pixel in any view."""
+
+    def trimmed(self) -> Projector:
+        """The projector of the seen bins alone, which spares its users the work on empty ones.
+
+        An engine that cannot leave bins out sees all of them and returns itself.
+        """
+
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Project images (..., y, x) to sinograms (..., view, bin)."""
 

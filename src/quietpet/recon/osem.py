@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from quietpet.acquisition.model import AcquisitionModel, subset_views
+from quietpet.projection.sparse_map import slices_fastest
+
+LEAST_PROJECTION = 1e-20
+"""Stands for projections of zero in ratios: lines that miss the image, whose ratio nobody reads."""
 
 
 def osem(
@@ -21,22 +27,49 @@ def osem(
     size by one view, since each has its own sensitivity. ``start`` defaults to ones; pixels that no
     subset sees stay 0. One subset gives MLEM.
     """
-    parts = [_subset(prompts, model, index, subsets) for index in range(subsets)]
+    prompts, model = prompts[..., model.projector.seen_bins], model.trimmed()
+    parts = [_subset(prompts, model.subset(index, subsets), index, subsets) for index in range(subsets)]
     image = _ones_like_images(prompts, model) if start is None else start
     for _ in range(iterations):
-        for measured, part, sensitivity in parts:
-            ratio = _ratio(measured, part.expected(image))
-            image = _ratio(image * part.adjoint(ratio), sensitivity)
+        for part in parts:
+            image = part.update(image)
     return image
 
 
-def _subset(
-    prompts: torch.Tensor, model: AcquisitionModel, index: int, of: int
-) -> tuple[torch.Tensor, AcquisitionModel, torch.Tensor]:
-    """Prompts, model and sensitivity image of one subset, in memory order for batched products."""
-    part = model.subset(index, of)
+@dataclass(frozen=True, kw_only=True)
+class _Subset:
+    """One subset of the data in the form y = m (P G x + a), in memory order for batched products.
+
+    Then m cancels from the back-projected ratio m y / (m (P G x + a)).
+    """
+
+    model: AcquisitionModel
+    measured: torch.Tensor
+    additive: torch.Tensor | None
+    inverse_sensitivity: torch.Tensor
+
+    def update(self, image: torch.Tensor) -> torch.Tensor:
+        """x <- x / (G P^T m) * G P^T [y / (P G x + a)]."""
+        projector, psf = self.model.projector, self.model.psf
+        projection = projector.forward(psf(image))
+        if self.additive is not None:
+            projection = projection.add_(self.additive)
+        ratio = self.measured / projection.clamp_min_(LEAST_PROJECTION)
+        factor = psf(projector.adjoint(ratio))
+        return factor.mul_(self.inverse_sensitivity).mul_(image)  # in place: memory traffic is the limit
+
+
+def _subset(prompts: torch.Tensor, part: AcquisitionModel, index: int, of: int) -> _Subset:
     sensitivity = part.adjoint(torch.ones_like(part.multiplicative))
-    return subset_views(prompts, index, of), part, sensitivity
+    seen = part.multiplicative > 0
+    measured = torch.where(seen, subset_views(prompts, index, of), 0.0)
+    additive = None if part.background is None else _quotient(part.background, part.multiplicative)
+    return _Subset(
+        model=part,
+        measured=slices_fastest(measured),
+        additive=None if additive is None else slices_fastest(additive),
+        inverse_sensitivity=slices_fastest(_quotient(torch.ones_like(sensitivity), sensitivity)),
+    )
 
 
 def _ones_like_images(prompts: torch.Tensor, model: AcquisitionModel) -> torch.Tensor:
@@ -44,8 +77,7 @@ def _ones_like_images(prompts: torch.Tensor, model: AcquisitionModel) -> torch.T
     return torch.ones(shape, dtype=torch.float32, device=prompts.device)
 
 
-def _ratio(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
+def _quotient(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
     """numerator / denominator, and 0 where the denominator is 0 (no line of response, no pixel)."""
     positive = denominator > 0
-    # The inner choice keeps gradients finite where the outer one discards the value.
     return torch.where(positive, numerator / torch.where(positive, denominator, 1.0), 0.0)
