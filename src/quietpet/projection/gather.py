@@ -9,6 +9,7 @@ libraries keep the partial sums in memory; they reach a third of this (``benchma
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def gather(rows: SparseRows, source: torch.Tensor) -> torch.Tensor:
     n_lanes = source.shape[1]
     passes = -(-n_lanes // MOST_LANES)
     edges = [n_lanes * index // passes for index in range(passes + 1)]
-    for first, last in zip(edges, edges[1:], strict=False):
+    for first, last in itertools.pairwise(edges):
         _in_threads(
             _gather_kernel(last - first),
             rows.row_starts,
@@ -77,7 +78,7 @@ def _in_threads(kernel: Callable[..., None], row_starts: np.ndarray, *arguments:
     edges = [0, *np.searchsorted(row_starts, equal).tolist(), n_rows]
     parts = [
         _pool(n_threads).submit(kernel, row_starts, *arguments, first, last)
-        for first, last in zip(edges, edges[1:], strict=False)
+        for first, last in itertools.pairwise(edges)
     ]
     for part in parts:
         part.result()
@@ -104,7 +105,7 @@ def _gather_kernel(lanes: int) -> Callable[..., None]:
 
 
 def _weighted_sum(lanes: int) -> Callable[..., None]:
-    """target[row, lane:] = sum of weights[entry] * source[columns[entry], lane:], as a numba function."""
+    """A numba function: target[row, lane:] = sum of weights[entry] * source[columns[entry], lane:]."""
     registers = _registers(lanes)
 
     @intrinsic
