@@ -13,15 +13,20 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class ScannerGeometry:
-    """One ring of a cylindrical PET scanner (direct plane).
+    """A cylindrical PET scanner: the lines of one direct plane, and how its rings are combined.
 
-    ``crystals_per_ring`` counts positions, the virtual crystals in the gaps between blocks included.
+    ``crystals_per_ring`` counts positions, the virtual crystals in the gaps between blocks included;
+    ``n_rings`` counts rings in the same way. ``span`` and ``max_ring_difference`` are those of the
+    vendor's default sinograms (axial compression).
     """
 
     name: str
     inner_radius_mm: float
     depth_of_interaction_mm: float
     ring_spacing_mm: float
+    n_rings: int
+    max_ring_difference: int
+    span: int
     crystals_per_ring: int
     crystals_per_block: int
     virtual_crystals_per_block: int
@@ -87,13 +92,16 @@ class ScannerGeometry:
 def siemens_mmr() -> ScannerGeometry:
     """Siemens Biograph mMR (numbers of STIR's ``Scanner::Siemens_mMR``; Delso et al. 2011).
 
-    56 blocks of 8 crystals and 1 virtual crystal; 252 views of 344 bins.
+    56 blocks of 8 crystals and 1 virtual crystal; 252 views of 344 bins; 837 sinograms in span 11.
     """
     return ScannerGeometry(
         name="siemens_mmr",
         inner_radius_mm=328.0,
         depth_of_interaction_mm=7.0,
         ring_spacing_mm=4.0625,
+        n_rings=64,
+        max_ring_difference=60,
+        span=11,
         crystals_per_ring=504,
         crystals_per_block=8,
         virtual_crystals_per_block=1,
