@@ -1,4 +1,9 @@
-"""The embedded projector: sparse matrix products in torch, on CPU or GPU, batched and differentiable."""
+"""The embedded projector: an explicit system matrix, batched and differentiable.
+
+Measured against on-the-fly Joseph and strip-area models in numpy, numba and torch, the sparse matrix of
+the head disc won in both accuracy and speed once products keep all slices in registers
+(``benchmarks/projectors.py``).
+"""
 
 from __future__ import annotations
 
@@ -8,18 +13,21 @@ import numpy as np
 import torch
 
 from quietpet.geometry.grid import ImageGrid
+from quietpet.geometry.michelogram import segments
 from quietpet.geometry.scanner import ScannerGeometry
+from quietpet.projection.axial_layout import axial_layout
+from quietpet.projection.oblique import ObliqueMap, axial_stretch, entry_drifts
 from quietpet.projection.sparse_map import SparseMap
 from quietpet.projection.system_matrix import system_matrix
 
 
 class EmbeddedProjector:
-    """Direct-plane :class:`~quietpet.projection.protocol.Projector` of an explicit system matrix.
+    """A :class:`~quietpet.projection.protocol.Projector` of an explicit system matrix.
 
-    Build it with :func:`embedded_projector`.
+    Build it with :func:`embedded_projector` or :func:`embedded_projector_3d`.
     """
 
-    def __init__(self, system: SparseMap, *, views: range) -> None:
+    def __init__(self, system: SparseMap | ObliqueMap, *, views: range) -> None:
         self.views = views
         self.image_shape = system.source_shape
         self.sinogram_shape = system.target_shape
@@ -27,11 +35,11 @@ class EmbeddedProjector:
         self._subset = functools.cache(self._build_subset)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Project images (..., y, x) to sinograms (..., view, bin), in units of the pixel size."""
+        """Project images (..., [z,] y, x) to sinograms, in units of the pixel size."""
         return self._system(image)
 
     def adjoint(self, sinogram: torch.Tensor) -> torch.Tensor:
-        """Back-project sinograms (..., view, bin) to images (..., y, x)."""
+        """Back-project sinograms (..., [plane,] view, bin) to images."""
         return self._system.adjoint(sinogram)
 
     def subset(self, index: int, of: int) -> EmbeddedProjector:
@@ -43,7 +51,7 @@ class EmbeddedProjector:
     @property
     def seen_bins(self) -> slice:
         """The bins between the outermost that meet the image in some view; the others are always 0."""
-        n_bins = self.sinogram_shape[1]
+        n_bins = self.sinogram_shape[-1]
         occupied = np.flatnonzero(np.diff(self._system.matrix.indptr).reshape(-1, n_bins).any(axis=0))
         return slice(int(occupied[0]), int(occupied[-1]) + 1)
 
@@ -56,30 +64,53 @@ class EmbeddedProjector:
         return self._select(range(len(self.views)), self.seen_bins)
 
     def _build_subset(self, index: int, of: int) -> EmbeddedProjector:
-        n_views, n_bins = self.sinogram_shape
-        return self._select(range(index, n_views, of), slice(0, n_bins))
+        return self._select(range(index, len(self.views), of), slice(0, self.sinogram_shape[-1]))
 
     def _select(self, view_indices: range, bins: slice) -> EmbeddedProjector:
         """The projector of some of the own views and bins."""
-        rows = np.arange(self._system.matrix.shape[0]).reshape(self.sinogram_shape)
-        chosen = rows[view_indices, bins]
-        system = SparseMap(
-            self._system.matrix[chosen.ravel()],
-            source_shape=self.image_shape,
-            target_shape=chosen.shape,
-            device=self._system.device,
+        lines = np.arange(self._system.matrix.shape[0]).reshape(self.sinogram_shape[-2:])
+        return EmbeddedProjector(
+            self._system.select(lines[view_indices, bins]),
+            views=self.views[view_indices.start :: view_indices.step],
         )
-        return EmbeddedProjector(system, views=self.views[view_indices.start :: view_indices.step])
 
 
 def embedded_projector(
     scanner: ScannerGeometry, grid: ImageGrid, *, rays: int, device: torch.device | str = "cpu"
 ) -> EmbeddedProjector:
-    """The embedded projector of all views; takes about a second to build, so build it once per job."""
+    """The direct-plane projector of all views, for slices (..., y, x).
+
+    Takes half a second to build, so build it once per job.
+    """
     system = SparseMap(
         system_matrix(scanner, grid, rays=rays),
         source_shape=grid.shape[1:],
         target_shape=scanner.sinogram_shape,
         device=device,
+    )
+    return EmbeddedProjector(system, views=range(scanner.n_views))
+
+
+def embedded_projector_3d(scanner: ScannerGeometry, grid: ImageGrid, *, rays: int) -> EmbeddedProjector:
+    """The projector of all segments and views, for volumes (..., z, y, x) to (..., plane, view, bin).
+
+    Raises:
+        ValueError: the slices of ``grid`` do not fit the planes of the scanner.
+    """
+    matrix = system_matrix(scanner, grid, rays=rays)
+    drifts = entry_drifts(matrix, scanner, grid)
+    all_segments = segments(scanner)
+    system = ObliqueMap(
+        matrix,
+        drifts,
+        stretch=axial_stretch(scanner, all_segments),
+        layout=axial_layout(
+            all_segments,
+            grid,
+            ring_spacing_mm=scanner.ring_spacing_mm,
+            largest_drift=float(np.abs(drifts).max()),
+        ),
+        image_shape=grid.shape[1:],
+        n_views=scanner.n_views,
     )
     return EmbeddedProjector(system, views=range(scanner.n_views))

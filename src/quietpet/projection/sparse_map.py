@@ -1,23 +1,20 @@
-"""A sparse linear map in torch: batched, differentiable, with its exact adjoint."""
+"""The linear map of an explicit sparse matrix, on CPU or GPU."""
 
 from __future__ import annotations
 
 import functools
 import warnings
 
+import numpy as np
 import torch
 from scipy import sparse
 
 from quietpet.projection.gather import SparseRows, gather, sparse_rows
+from quietpet.projection.linear_map import LinearMap, as_columns
 
 
-class SparseMap:
-    """The linear map of a sparse matrix, applied to the last two axes of a batch of arrays.
-
-    A batch is laid out with the slice index fastest in memory, so that one pass over the matrix serves
-    all slices. Tensors are handed around in the usual axis order as views of that layout; element-wise
-    operations keep it, and nothing is copied between products.
-    """
+class SparseMap(LinearMap):
+    """The linear map of a sparse matrix, applied to the last two axes of a batch of arrays."""
 
     def __init__(
         self,
@@ -32,10 +29,6 @@ class SparseMap:
         self.target_shape = target_shape
         self.device = torch.device(device)
 
-    def __call__(self, values: torch.Tensor) -> torch.Tensor:
-        """Map (..., *source_shape) to (..., *target_shape), float32 on the map's device."""
-        return _Product.apply(values, self)
-
     @functools.cached_property
     def adjoint(self) -> SparseMap:
         """The transposed map; its own adjoint is this map."""
@@ -48,15 +41,19 @@ class SparseMap:
         transposed.adjoint = self
         return transposed
 
+    def select(self, rows: np.ndarray) -> SparseMap:
+        """The map to the chosen elements of the target; ``rows`` numbers them, in the new shape."""
+        return SparseMap(
+            self.matrix[rows.ravel()],
+            source_shape=self.source_shape,
+            target_shape=rows.shape,
+            device=self.device,
+        )
+
     def multiply(self, values: torch.Tensor) -> torch.Tensor:
         """The bare product, outside autograd."""
-        if tuple(values.shape[-2:]) != self.source_shape:
-            raise ValueError(f"expected (..., *{self.source_shape}), got {tuple(values.shape)}")
-        columns = values.reshape(-1, self.matrix.shape[1]).T.to(self.device, torch.float32)
-        if self.device.type == "cpu":
-            product = gather(self._rows, columns.detach().contiguous())
-        else:
-            product = self._csr @ columns
+        columns = as_columns(values.to(self.device, torch.float32), 2)
+        product = gather(self._rows, columns) if self.device.type == "cpu" else self._csr @ columns
         return product.T.reshape(*values.shape[:-2], *self.target_shape)
 
     @functools.cached_property
@@ -66,37 +63,18 @@ class SparseMap:
     @functools.cached_property
     def _csr(self) -> torch.Tensor:
         self.matrix.sort_indices()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
-            return torch.sparse_csr_tensor(
-                # 32-bit indices halve the memory traffic of the products.
-                torch.from_numpy(self.matrix.indptr.astype("int32")),
-                torch.from_numpy(self.matrix.indices.astype("int32")),
-                torch.from_numpy(self.matrix.data),
-                size=self.matrix.shape,
-                device=self.device,
-                check_invariants=False,
-            )
+        return csr_tensor(self.matrix, self.device)
 
 
-class _Product(torch.autograd.Function):
-    """A x, whose gradient is A^T g."""
-
-    @staticmethod
-    def forward(ctx, values, sparse_map):
-        ctx.sparse_map = sparse_map
-        return sparse_map.multiply(values)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return _Product.apply(gradient, ctx.sparse_map.adjoint), None
-
-
-def slices_fastest(values: torch.Tensor) -> torch.Tensor:
-    """``values`` (..., row, column) with its leading axes fastest in memory, as products return them.
-
-    Element-wise operations between arrays of different memory orders are several times slower.
-    """
-    n_rows, n_columns = values.shape[-2:]
-    columns = values.reshape(-1, n_rows * n_columns).T.contiguous()
-    return columns.T.reshape(values.shape)
+def csr_tensor(matrix: sparse.csr_array, device: torch.device) -> torch.Tensor:
+    """The matrix as a torch tensor with 32-bit indices, which halve the memory traffic of products."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(matrix.indptr.astype("int32")),
+            torch.from_numpy(matrix.indices.astype("int32")),
+            torch.from_numpy(matrix.data),
+            size=matrix.shape,
+            device=device,
+            check_invariants=False,
+        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from quietpet.acquisition.model import AcquisitionModel, subset_views
-from quietpet.projection.sparse_map import slices_fastest
+from quietpet.projection.linear_map import leading_axes_fastest
 
 LEAST_PROJECTION = 1e-20
 """Stands for projections of zero in ratios: lines that miss the image, whose ratio nobody reads."""
@@ -22,6 +22,8 @@ def osem(
     start: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Reconstruct prompts (slice, view, bin) into activity images (slice, y, x), all slices together.
+
+    With a 3-D projector, prompts (plane, view, bin) become a volume (z, y, x).
 
     Subset j holds the views j, j + subsets, ...; subsets are visited in that order. They may differ in
     size by one view, since each has its own sensitivity. ``start`` defaults to ones; pixels that no
@@ -66,15 +68,18 @@ def _subset(prompts: torch.Tensor, part: AcquisitionModel, index: int, of: int) 
     additive = None if part.background is None else _quotient(part.background, part.multiplicative)
     return _Subset(
         model=part,
-        measured=slices_fastest(measured),
-        additive=None if additive is None else slices_fastest(additive),
-        inverse_sensitivity=slices_fastest(_quotient(torch.ones_like(sensitivity), sensitivity)),
+        measured=leading_axes_fastest(measured, 2),
+        additive=None if additive is None else leading_axes_fastest(additive, 2),
+        inverse_sensitivity=leading_axes_fastest(
+            _quotient(torch.ones_like(sensitivity), sensitivity), 2
+        ),
     )
 
 
 def _ones_like_images(prompts: torch.Tensor, model: AcquisitionModel) -> torch.Tensor:
-    shape = (*prompts.shape[:-2], *model.projector.image_shape)
-    return torch.ones(shape, dtype=torch.float32, device=prompts.device)
+    projector = model.projector
+    batch = prompts.shape[: prompts.ndim - len(projector.sinogram_shape)]
+    return torch.ones((*batch, *projector.image_shape), dtype=torch.float32, device=prompts.device)
 
 
 def _quotient(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,169 @@
+"""Lines between different rings: the direct-plane matrix, sheared along the scanner axis.
+
+Seen along the axis, an oblique line crosses the same pixels as the direct line of its view and bin, and
+on its way it climbs. At the pixel whose centre is ``a`` mm along the line from its foot point it is at
+
+    z = z_plane + drift * ring difference * ring spacing,    drift = -a / (2 sqrt(R^2 - s^2)),
+
+R being the effective radius of the scanner (``a`` grows towards the first crystal, and the ring
+difference is that of the second). One entry of the direct matrix therefore serves all planes of all
+segments: it adds the column of voxels above its pixel, shifted by that climb and interpolated linearly
+between slices, and the length inside a voxel grows by 1 / cos(theta). No oblique matrix is stored.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from quietpet.geometry.grid import ImageGrid
+from quietpet.geometry.michelogram import Segment
+from quietpet.geometry.scanner import ScannerGeometry
+from quietpet.projection.axial_layout import AxialLayout
+from quietpet.projection.gather import SparseRows, gather_sheared, sparse_rows
+from quietpet.projection.linear_map import LinearMap, as_columns
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftingRows:
+    """A sparse matrix whose entries each carry a drift (entry,)."""
+
+    rows: SparseRows
+    drifts: np.ndarray
+
+
+class ObliqueMap(LinearMap):
+    """Volumes (..., z, y, x) to sinograms (..., plane, view, bin) of all segments, on the CPU.
+
+    ``matrix`` (view * bin, y * x) is the direct-plane matrix, ``drifts`` (entry,) belong to its entries,
+    ``stretch`` (plane, bin) is 1 / cos(theta).
+    """
+
+    def __init__(
+        self,
+        matrix: sparse.csr_array,
+        drifts: np.ndarray,
+        *,
+        stretch: torch.Tensor,
+        layout: AxialLayout,
+        image_shape: tuple[int, int],
+        n_views: int,
+    ) -> None:
+        self.matrix = matrix
+        self.drifts = drifts
+        self.stretch = stretch
+        self.layout = layout
+        self.source_shape = (layout.n_slices, *image_shape)
+        self.target_shape = (layout.n_planes, n_views, stretch.shape[1])
+
+    @functools.cached_property
+    def adjoint(self) -> ObliqueAdjoint:
+        return ObliqueAdjoint(self)
+
+    def select(self, rows: np.ndarray) -> ObliqueMap:
+        """The map to some views and bins; ``rows`` (view, bin) numbers them among all."""
+        starts, ends = self.matrix.indptr[rows.ravel()], self.matrix.indptr[rows.ravel() + 1]
+        chosen = self.matrix[rows.ravel()]
+        entries = np.repeat(starts - chosen.indptr[:-1], ends - starts) + np.arange(chosen.nnz)
+        first_bin = int(rows[0, 0]) % self.target_shape[2]
+        return ObliqueMap(
+            chosen,
+            self.drifts[entries],
+            stretch=self.stretch[:, first_bin : first_bin + rows.shape[1]],
+            layout=self.layout,
+            image_shape=self.source_shape[1:],
+            n_views=rows.shape[0],
+        )
+
+    def multiply(self, values: torch.Tensor) -> torch.Tensor:
+        volumes = values.to(torch.float32).reshape(-1, *self.source_shape)
+        return torch.stack([self._project(volume) for volume in volumes]).reshape(
+            *values.shape[:-3], *self.target_shape
+        )
+
+    def _project(self, volume: torch.Tensor) -> torch.Tensor:
+        product = gather_sheared(
+            self._by_line.rows,
+            self._by_line.drifts,
+            self.layout.pad_slices(as_columns(volume, 2)),
+            self.layout.plane_shears,
+            n_target_lanes=self.layout.n_planes,
+        )
+        sinogram = product.T.reshape(self.target_shape)
+        return sinogram.mul_(self.stretch[:, None, :])
+
+    @functools.cached_property
+    def _by_line(self) -> DriftingRows:
+        return DriftingRows(rows=sparse_rows(self.matrix), drifts=self.drifts)
+
+
+class ObliqueAdjoint(LinearMap):
+    """Sinograms (..., plane, view, bin) to volumes (..., z, y, x): the transposed :class:`ObliqueMap`."""
+
+    def __init__(self, forward: ObliqueMap) -> None:
+        self.forward = forward
+        self.source_shape = forward.target_shape
+        self.target_shape = forward.source_shape
+
+    @property
+    def adjoint(self) -> ObliqueMap:
+        return self.forward
+
+    def multiply(self, values: torch.Tensor) -> torch.Tensor:
+        sinograms = values.to(torch.float32).reshape(-1, *self.source_shape)
+        return torch.stack([self._back_project(sinogram) for sinogram in sinograms]).reshape(
+            *values.shape[:-3], *self.target_shape
+        )
+
+    def _back_project(self, sinogram: torch.Tensor) -> torch.Tensor:
+        layout = self.forward.layout
+        stretched = sinogram * self.forward.stretch[:, None, :]
+        product = gather_sheared(
+            self._by_pixel.rows,
+            self._by_pixel.drifts,
+            layout.pad_planes(as_columns(stretched, 2)),
+            layout.slice_shears,
+            n_target_lanes=layout.n_slices,
+        )
+        return product.T.reshape(self.target_shape)
+
+    @functools.cached_property
+    def _by_pixel(self) -> DriftingRows:
+        matrix = self.forward.matrix
+        numbered = sparse.csr_array(
+            (np.arange(matrix.nnz, dtype=np.int64), matrix.indices, matrix.indptr), shape=matrix.shape
+        )
+        entries = sparse.csr_array(numbered.T).data
+        return DriftingRows(
+            rows=sparse_rows(sparse.csr_array(matrix.T)), drifts=self.forward.drifts[entries]
+        )
+
+
+def entry_drifts(matrix: sparse.csr_array, scanner: ScannerGeometry, grid: ImageGrid) -> np.ndarray:
+    """Drift (entry,) float32 of the entries of the direct-plane matrix of all views; see the module."""
+    line = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    view, bin_ = np.divmod(line, scanner.n_bins)
+    row, column = np.divmod(matrix.indices, grid.n_pixels)
+    angle = scanner.view_angles_rad
+    along_mm = grid.axis_mm[column] * np.sin(angle)[view] - grid.axis_mm[row] * np.cos(angle)[view]
+    return (-along_mm / _crystal_distance_mm(scanner)[bin_]).astype(np.float32)
+
+
+def axial_stretch(scanner: ScannerGeometry, segments: tuple[Segment, ...]) -> torch.Tensor:
+    """1 / cos(theta) of the lines of each plane and bin, (plane, bin), theta to the transaxial plane."""
+    distance_mm = _crystal_distance_mm(scanner)
+    rows = []
+    for segment in segments:
+        climb_mm = segment.mean_ring_difference * scanner.ring_spacing_mm
+        stretch = np.sqrt(1 + (climb_mm / distance_mm) ** 2)
+        rows.append(np.broadcast_to(stretch, (segment.n_planes, scanner.n_bins)))
+    return torch.from_numpy(np.concatenate(rows).astype(np.float32))
+
+
+def _crystal_distance_mm(scanner: ScannerGeometry) -> np.ndarray:
+    """Transaxial distance of the two crystals of each bin, (bin,)."""
+    return 2 * np.sqrt(scanner.effective_radius_mm**2 - scanner.bin_offsets_mm**2)

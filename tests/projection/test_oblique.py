@@ -1,0 +1,150 @@
+"""The 3-D span-11 operator of the mMR against closed forms and the 2-D operator."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from quietpet.geometry.grid import mmr_grid
+from quietpet.geometry.michelogram import segments
+from quietpet.geometry.scanner import siemens_mmr
+from quietpet.projection.embedded import embedded_projector, embedded_projector_3d
+
+SCANNER, GRID = siemens_mmr(), mmr_grid(96)
+SEGMENTS = segments(SCANNER)
+
+
+@pytest.fixture(scope="module")
+def projector():
+    """Seven of the 252 views, 25.7 degrees apart."""
+    return embedded_projector_3d(SCANNER, GRID, rays=1).subset(5, 36)
+
+
+def _random(shape, seed):
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_shapes(projector):
+    assert projector.image_shape == (127, 96, 96)
+    assert projector.sinogram_shape == (837, 7, 344)
+    assert projector.views == range(252)[5::36]
+
+
+def test_adjointness(projector):
+    volume, sinogram = _random(projector.image_shape, 0), _random(projector.sinogram_shape, 1)
+    forward = torch.sum(projector.forward(volume).double() * sinogram)
+    backward = torch.sum(volume.double() * projector.adjoint(sinogram))
+    assert float(forward) == pytest.approx(float(backward), rel=1e-5)
+
+
+def test_adjointness_of_sharp_structures(projector):
+    """Single lines and voxels, also where padding is needed: the ends of the axial field of view."""
+    generator = np.random.default_rng(2)
+    for plane in (0, 126, 127, 500, 836):
+        sinogram = torch.zeros(projector.sinogram_shape)
+        sinogram[plane, generator.integers(7), generator.integers(130, 210)] = 1.0
+        ray = projector.adjoint(sinogram)
+        volume = _random(projector.image_shape, plane)
+        line = float(torch.sum(projector.forward(volume) * sinogram))
+        assert line == pytest.approx(float(torch.sum(ray * volume)), rel=1e-5, abs=1e-5)
+        assert float(ray.min()) >= 0.0
+
+
+def test_direct_planes_equal_the_2d_operator(projector):
+    volume = _random(projector.image_shape, 3)
+    flat = embedded_projector(SCANNER, GRID, rays=1).subset(5, 36)
+    torch.testing.assert_close(
+        projector.forward(volume)[:127], flat.forward(volume), rtol=1e-5, atol=1e-4
+    )
+
+
+def test_the_gradient_is_the_adjoint(projector):
+    volume = _random(projector.image_shape, 4).requires_grad_()
+    weights = _random(projector.sinogram_shape, 5)
+    torch.sum(weights * projector.forward(volume)).backward()
+    torch.testing.assert_close(volume.grad, projector.adjoint(weights))
+
+
+def test_the_number_of_threads_changes_nothing(projector):
+    volume, before = _random(projector.image_shape, 6), torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            results.append(projector.forward(volume))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*results)
+
+
+HALF_AXES_MM = np.array([80.0, 60.0, 70.0])
+CENTRE_MM = np.array([5.0, -8.0, 10.0])
+
+
+def test_chords_of_an_ellipsoid(projector):
+    """Chord length of p + t d in |S (x - c)| <= 1 is 2 sqrt(b^2 - a (c^2 - 1)) / a."""
+    sinogram = projector.forward(torch.from_numpy(_ellipsoid())[None])[0].numpy() * GRID.pixel_mm
+    expected = _ellipsoid_chords_mm(projector.views)
+    inside = expected > 60.0  # away from the rim, where voxels cannot follow the surface
+    for segment in SEGMENTS:
+        planes = _planes(segment)
+        chosen = inside[planes]
+        assert chosen.sum() > 100
+        measured, exact = sinogram[planes][chosen], expected[planes][chosen]
+        assert float(measured.sum() / exact.sum()) == pytest.approx(1.0, abs=1e-3)
+        error = np.linalg.norm(measured - exact) / np.linalg.norm(exact)
+        assert error < 0.005, (segment.number, error)
+
+
+def _planes(segment) -> slice:
+    sizes = [other.n_planes for other in SEGMENTS]
+    position = SEGMENTS.index(segment)
+    return slice(sum(sizes[:position]), sum(sizes[: position + 1]))
+
+
+def _ellipsoid() -> np.ndarray:
+    """Fraction of each voxel inside, (z, y, x), from 4 x 4 x 4 points."""
+    fine = (np.arange(4) - 1.5) / 4
+    x = GRID.axis_mm[:, None] + fine * GRID.pixel_mm
+    z = GRID.slice_positions_mm[:, None] + fine * GRID.slice_mm
+    squares = [
+        (((axis - centre) / half) ** 2)
+        for axis, centre, half in zip((x, x, z), CENTRE_MM, HALF_AXES_MM, strict=True)
+    ]
+    along_x, along_y, along_z = squares
+    distance = (
+        along_z[:, None, None, :, None, None]
+        + along_y[None, :, None, None, :, None]
+        + along_x[None, None, :, None, None, :]
+    )
+    return (distance <= 1).mean(axis=(3, 4, 5), dtype=np.float32)
+
+
+def _ellipsoid_chords_mm(views: range) -> np.ndarray:
+    """(plane, view, bin), from the positions of the two crystals of each line."""
+    phi = SCANNER.view_angles_rad[list(views)][:, None]
+    s = SCANNER.bin_offsets_mm[None, :]
+    reach = np.sqrt(SCANNER.effective_radius_mm**2 - s**2)
+    chords = []
+    for segment in SEGMENTS:
+        climb = segment.mean_ring_difference * SCANNER.ring_spacing_mm
+        middle = (np.arange(segment.n_planes) - (segment.n_planes - 1) / 2) * SCANNER.ring_spacing_mm / 2
+        first, second = (
+            np.stack(
+                np.broadcast_arrays(
+                    s * np.cos(phi) + side * reach * np.sin(phi),
+                    s * np.sin(phi) - side * reach * np.cos(phi),
+                    middle[:, None, None] - side * climb / 2,
+                ),
+                axis=-1,
+            )
+            for side in (1, -1)
+        )
+        direction = second - first
+        direction /= np.linalg.norm(direction, axis=-1, keepdims=True)
+        point, direction = (first - CENTRE_MM) / HALF_AXES_MM, direction / HALF_AXES_MM
+        a, b = (direction**2).sum(-1), (point * direction).sum(-1)
+        c = (point**2).sum(-1) - 1
+        chords.append(2 * np.sqrt(np.maximum(b**2 - a * c, 0)) / a)
+    return np.concatenate(chords)
