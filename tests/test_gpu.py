@@ -11,7 +11,7 @@ from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.diffusion.schedule import linear_schedule
-from quietpet.projection.embedded import embedded_projector
+from quietpet.projection.embedded import embedded_projector, embedded_projector_3d
 from quietpet.recon.osem import osem
 
 pytestmark = [
@@ -49,6 +49,19 @@ def test_gradient_of_the_projector(disc):
     projector.forward(image).sum().backward()
     ones = torch.ones(2, *projector.sinogram_shape, device="cuda")
     torch.testing.assert_close(image.grad, projector.adjoint(ones), rtol=1e-4, atol=1e-2)
+
+
+def test_volumes():
+    """Products of all segments, which a GPU computes by another algorithm than the CPU."""
+    volume = torch.rand(127, 64, 64, generator=torch.Generator().manual_seed(0))
+    on_cpu, on_gpu = (
+        embedded_projector_3d(siemens_mmr(), mmr_grid(64), rays=1, device=device).subset(3, 84)
+        for device in ("cpu", "cuda")
+    )
+    sinogram = on_cpu.forward(volume)
+    torch.testing.assert_close(on_gpu.forward(volume.cuda()).cpu(), sinogram, rtol=1e-4, atol=1e-3)
+    image = on_gpu.adjoint(sinogram.cuda()).cpu()
+    torch.testing.assert_close(image, on_cpu.adjoint(sinogram), rtol=1e-4, atol=1e-1)
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))

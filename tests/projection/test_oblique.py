@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.michelogram import segments
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.projection.embedded import embedded_projector, embedded_projector_3d
+from quietpet.projection.gather import Shear, gather_sheared, sparse_rows
+from quietpet.projection.unfolded import sum_unfolded, unfold_shears
 
 SCANNER, GRID = siemens_mmr(), mmr_grid(96)
 SEGMENTS = segments(SCANNER)
@@ -76,6 +79,22 @@ def test_the_number_of_threads_changes_nothing(projector):
     finally:
         torch.set_num_threads(before)
     assert torch.equal(*results)
+
+
+def test_unfolded_products_are_the_sheared_ones():
+    """What GPUs compute, here on the CPU, for shifts of both signs and blocks that overlap."""
+    generator = np.random.default_rng(8)
+    matrix = sparse.random_array((30, 20), density=0.2, format="csr", dtype=np.float32, rng=generator)
+    drifts = generator.uniform(-0.5, 0.5, matrix.nnz).astype(np.float32)
+    source = torch.from_numpy(generator.uniform(size=(20, 60)).astype(np.float32))
+    shears = [
+        Shear(slope=-13.0, source_lane=15, target_lane=0, n_lanes=9),
+        Shear(slope=4.4, source_lane=20, target_lane=5, n_lanes=30),
+        Shear(slope=0.0, source_lane=0, target_lane=0, n_lanes=35),
+    ]
+    expected = gather_sheared(sparse_rows(matrix), drifts, source, shears, n_target_lanes=35)
+    blocks = unfold_shears(matrix, drifts, shears, torch.device("cpu"))
+    torch.testing.assert_close(sum_unfolded(blocks, source, n_target_lanes=35), expected)
 
 
 HALF_AXES_MM = np.array([80.0, 60.0, 70.0])

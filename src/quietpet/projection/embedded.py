@@ -91,7 +91,9 @@ def embedded_projector(
     return EmbeddedProjector(system, views=range(scanner.n_views))
 
 
-def embedded_projector_3d(scanner: ScannerGeometry, grid: ImageGrid, *, rays: int) -> EmbeddedProjector:
+def embedded_projector_3d(
+    scanner: ScannerGeometry, grid: ImageGrid, *, rays: int, device: torch.device | str = "cpu"
+) -> EmbeddedProjector:
     """The projector of all segments and views, for volumes (..., z, y, x) to (..., plane, view, bin).
 
     Raises:
@@ -103,7 +105,7 @@ def embedded_projector_3d(scanner: ScannerGeometry, grid: ImageGrid, *, rays: in
     system = ObliqueMap(
         matrix,
         drifts,
-        stretch=axial_stretch(scanner, all_segments),
+        stretch=axial_stretch(scanner, all_segments).to(device),
         layout=axial_layout(
             all_segments,
             grid,

@@ -14,7 +14,7 @@ between slices, and the length inside a voxel grows by 1 / cos(theta). No obliqu
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -24,20 +24,42 @@ from quietpet.geometry.grid import ImageGrid
 from quietpet.geometry.michelogram import Segment
 from quietpet.geometry.scanner import ScannerGeometry
 from quietpet.projection.axial_layout import AxialLayout
-from quietpet.projection.gather import SparseRows, gather_sheared, sparse_rows
+from quietpet.projection.gather import Shear, gather_sheared, sparse_rows
 from quietpet.projection.linear_map import LinearMap, as_columns
+from quietpet.projection.unfolded import sum_unfolded, unfold_shears
 
 
-@dataclass(frozen=True, kw_only=True)
-class DriftingRows:
-    """A sparse matrix whose entries each carry a drift (entry,)."""
+class ShearedProduct:
+    """Products of a matrix (row, column) whose entries drift along the lanes of the source.
 
-    rows: SparseRows
-    drifts: np.ndarray
+    ``drifts`` (entry,) belong to the entries of the matrix, in its order.
+    """
+
+    def __init__(
+        self,
+        matrix: sparse.csr_array,
+        drifts: np.ndarray,
+        shears: Sequence[Shear],
+        *,
+        n_target_lanes: int,
+        device: torch.device,
+    ) -> None:
+        self._n_target_lanes = n_target_lanes
+        if device.type == "cpu":
+            rows = sparse_rows(matrix)
+            self._multiply = functools.partial(gather_sheared, rows, drifts, shears=shears)
+        else:
+            self._multiply = functools.partial(
+                sum_unfolded, unfold_shears(matrix, drifts, shears, device)
+            )
+
+    def __call__(self, source: torch.Tensor) -> torch.Tensor:
+        """The product (row, lane) with ``source`` (column, lane)."""
+        return self._multiply(source, n_target_lanes=self._n_target_lanes)
 
 
 class ObliqueMap(LinearMap):
-    """Volumes (..., z, y, x) to sinograms (..., plane, view, bin) of all segments, on the CPU.
+    """Volumes (..., z, y, x) to sinograms (..., plane, view, bin) of all segments, on CPU or GPU.
 
     ``matrix`` (view * bin, y * x) is the direct-plane matrix, ``drifts`` (entry,) belong to its entries,
     ``stretch`` (plane, bin) is 1 / cos(theta).
@@ -80,29 +102,28 @@ class ObliqueMap(LinearMap):
         )
 
     def multiply(self, values: torch.Tensor) -> torch.Tensor:
-        volumes = values.to(torch.float32).reshape(-1, *self.source_shape)
+        volumes = values.to(self.stretch).reshape(-1, *self.source_shape)
         return torch.stack([self._project(volume) for volume in volumes]).reshape(
             *values.shape[:-3], *self.target_shape
         )
 
     def _project(self, volume: torch.Tensor) -> torch.Tensor:
-        product = gather_sheared(
-            self._by_line.rows,
-            self._by_line.drifts,
-            self.layout.pad_slices(as_columns(volume, 2)),
-            self.layout.plane_shears,
-            n_target_lanes=self.layout.n_planes,
-        )
-        sinogram = product.T.reshape(self.target_shape)
-        return sinogram.mul_(self.stretch[:, None, :])
+        product = self._by_line(self.layout.pad_slices(as_columns(volume, 2)))
+        return product.T.reshape(self.target_shape).mul_(self.stretch[:, None, :])
 
     @functools.cached_property
-    def _by_line(self) -> DriftingRows:
-        return DriftingRows(rows=sparse_rows(self.matrix), drifts=self.drifts)
+    def _by_line(self) -> ShearedProduct:
+        return ShearedProduct(
+            self.matrix,
+            self.drifts,
+            self.layout.plane_shears,
+            n_target_lanes=self.layout.n_planes,
+            device=self.stretch.device,
+        )
 
 
 class ObliqueAdjoint(LinearMap):
-    """Sinograms (..., plane, view, bin) to volumes (..., z, y, x): the transposed :class:`ObliqueMap`."""
+    """Sinograms (..., plane, view, bin) to volumes (..., z, y, x): an :class:`ObliqueMap` transposed."""
 
     def __init__(self, forward: ObliqueMap) -> None:
         self.forward = forward
@@ -114,32 +135,29 @@ class ObliqueAdjoint(LinearMap):
         return self.forward
 
     def multiply(self, values: torch.Tensor) -> torch.Tensor:
-        sinograms = values.to(torch.float32).reshape(-1, *self.source_shape)
+        sinograms = values.to(self.forward.stretch).reshape(-1, *self.source_shape)
         return torch.stack([self._back_project(sinogram) for sinogram in sinograms]).reshape(
             *values.shape[:-3], *self.target_shape
         )
 
     def _back_project(self, sinogram: torch.Tensor) -> torch.Tensor:
-        layout = self.forward.layout
         stretched = sinogram * self.forward.stretch[:, None, :]
-        product = gather_sheared(
-            self._by_pixel.rows,
-            self._by_pixel.drifts,
-            layout.pad_planes(as_columns(stretched, 2)),
-            layout.slice_shears,
-            n_target_lanes=layout.n_slices,
-        )
-        return product.T.reshape(self.target_shape)
+        padded = self.forward.layout.pad_planes(as_columns(stretched, 2))
+        return self._by_pixel(padded).T.reshape(self.target_shape)
 
     @functools.cached_property
-    def _by_pixel(self) -> DriftingRows:
-        matrix = self.forward.matrix
+    def _by_pixel(self) -> ShearedProduct:
+        matrix, layout = self.forward.matrix, self.forward.layout
         numbered = sparse.csr_array(
             (np.arange(matrix.nnz, dtype=np.int64), matrix.indices, matrix.indptr), shape=matrix.shape
         )
         entries = sparse.csr_array(numbered.T).data
-        return DriftingRows(
-            rows=sparse_rows(sparse.csr_array(matrix.T)), drifts=self.forward.drifts[entries]
+        return ShearedProduct(
+            sparse.csr_array(matrix.T),
+            self.forward.drifts[entries],
+            layout.slice_shears,
+            n_target_lanes=layout.n_slices,
+            device=self.forward.stretch.device,
         )
 
 

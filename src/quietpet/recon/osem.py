@@ -63,6 +63,7 @@ class _Subset:
 
 def _subset(prompts: torch.Tensor, part: AcquisitionModel, index: int, of: int) -> _Subset:
     sensitivity = part.adjoint(torch.ones_like(part.multiplicative))
+    inverse_sensitivity = _quotient(torch.ones_like(sensitivity), sensitivity)
     seen = part.multiplicative > 0
     measured = torch.where(seen, subset_views(prompts, index, of), 0.0)
     additive = None if part.background is None else _quotient(part.background, part.multiplicative)
@@ -70,9 +71,7 @@ def _subset(prompts: torch.Tensor, part: AcquisitionModel, index: int, of: int) 
         model=part,
         measured=leading_axes_fastest(measured, 2),
         additive=None if additive is None else leading_axes_fastest(additive, 2),
-        inverse_sensitivity=leading_axes_fastest(
-            _quotient(torch.ones_like(sensitivity), sensitivity), 2
-        ),
+        inverse_sensitivity=leading_axes_fastest(inverse_sensitivity, 2),
     )
 
 
