@@ -27,19 +27,31 @@ def osem(
 
     Subset j holds the views j, j + subsets, ...; subsets are visited in that order. They may differ in
     size by one view, since each has its own sensitivity. ``start`` defaults to ones; pixels that no
-    subset sees stay 0. One subset gives MLEM.
+    subset sees stay 0. One subset gives MLEM, whose likelihood never falls.
     """
-    prompts, model = prompts[..., model.projector.seen_bins], model.trimmed()
-    parts = [_subset(prompts, model.subset(index, subsets), index, subsets) for index in range(subsets)]
-    image = _ones_like_images(prompts, model) if start is None else start
+    steps = em_steps(prompts, model, subsets=subsets)
+    image = uniform_images(prompts, model) if start is None else start
     for _ in range(iterations):
-        for part in parts:
-            image = part.update(image)
+        for step in steps:
+            image = step.update(image)
     return image
 
 
+def em_steps(prompts: torch.Tensor, model: AcquisitionModel, *, subsets: int) -> list[EMStep]:
+    """The EM updates of all subsets, in the order in which :func:`osem` makes them."""
+    prompts, model = prompts[..., model.projector.seen_bins], model.trimmed()
+    return [_em_step(prompts, model.subset(index, subsets), index, subsets) for index in range(subsets)]
+
+
+def uniform_images(prompts: torch.Tensor, model: AcquisitionModel) -> torch.Tensor:
+    """Images (slice, y, x) of ones, one for each slice of ``prompts``."""
+    projector = model.projector
+    batch = prompts.shape[: prompts.ndim - len(projector.sinogram_shape)]
+    return torch.ones((*batch, *projector.image_shape), dtype=torch.float32, device=prompts.device)
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Subset:
+class EMStep:
     """One subset of the data in the form y = m (P G x + a), in memory order for batched products.
 
     Then m cancels from the back-projected ratio m y / (m (P G x + a)).
@@ -61,24 +73,18 @@ class _Subset:
         return factor.mul_(self.inverse_sensitivity).mul_(image)  # in place: memory traffic is the limit
 
 
-def _subset(prompts: torch.Tensor, part: AcquisitionModel, index: int, of: int) -> _Subset:
+def _em_step(prompts: torch.Tensor, part: AcquisitionModel, index: int, of: int) -> EMStep:
     sensitivity = part.adjoint(torch.ones_like(part.multiplicative))
     inverse_sensitivity = _quotient(torch.ones_like(sensitivity), sensitivity)
     seen = part.multiplicative > 0
     measured = torch.where(seen, subset_views(prompts, index, of), 0.0)
     additive = None if part.background is None else _quotient(part.background, part.multiplicative)
-    return _Subset(
+    return EMStep(
         model=part,
         measured=leading_axes_fastest(measured, 2),
         additive=None if additive is None else leading_axes_fastest(additive, 2),
         inverse_sensitivity=leading_axes_fastest(inverse_sensitivity, 2),
     )
-
-
-def _ones_like_images(prompts: torch.Tensor, model: AcquisitionModel) -> torch.Tensor:
-    projector = model.projector
-    batch = prompts.shape[: prompts.ndim - len(projector.sinogram_shape)]
-    return torch.ones((*batch, *projector.image_shape), dtype=torch.float32, device=prompts.device)
 
 
 def _quotient(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:
