@@ -5,8 +5,9 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from quietpet.data.pairs import Batch
-from quietpet.methods.gaussian.model import build, mean_squared_error
+from quietpet.methods.gaussian.model import build, smooth
 from quietpet.methods.gaussian.settings import Settings
+from quietpet.methods.tuning import mean_squared_error
 from quietpet.units import sigma_from_fwhm
 
 PIXEL_MM = 2.08626
@@ -38,7 +39,8 @@ def test_the_tuned_width_beats_its_neighbours():
     method = build(Settings())
     method.tune([noisy])
     best = float(method.fwhm_mm)
-    errors = [mean_squared_error([noisy], fwhm_mm=best + offset) for offset in (-1.0, 0.0, 1.0)]
+    widths = (best - 1.0, best, best + 1.0)
+    errors = [mean_squared_error([smooth(noisy, fwhm_mm=width)], [noisy]) for width in widths]
     assert min(errors) == errors[1]
 
 

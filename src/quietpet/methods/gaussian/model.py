@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.optimize import minimize_scalar
 from torch import nn
 
 from quietpet.data.pairs import Batch
 from quietpet.methods.base import Restorer
 from quietpet.methods.gaussian.settings import Settings
+from quietpet.methods.tuning import least_error
 from quietpet.units import sigma_from_fwhm
 
 _WIDTH_TOLERANCE_MM = 0.01
@@ -39,13 +38,13 @@ class GaussianFilter(Restorer):
 
     def tune(self, validation: Sequence[Batch]) -> None:
         """Choose the width of least mean squared error, in scaled units, over all validation pixels."""
-        found = minimize_scalar(
-            lambda fwhm_mm: mean_squared_error(validation, fwhm_mm=fwhm_mm),
+        best = least_error(
+            lambda fwhm_mm: (smooth(batch, fwhm_mm=fwhm_mm) for batch in validation),
+            validation,
             bounds=(0.0, self._max_fwhm_mm),
-            method="bounded",
-            options={"xatol": _WIDTH_TOLERANCE_MM},
+            tolerance=_WIDTH_TOLERANCE_MM,
         )
-        self.fwhm_mm.fill_(float(found.x))
+        self.fwhm_mm.fill_(best)
 
 
 def smooth(batch: Batch, *, fwhm_mm: float) -> torch.Tensor:
@@ -53,15 +52,6 @@ def smooth(batch: Batch, *, fwhm_mm: float) -> torch.Tensor:
     sigma_pixels = sigma_from_fwhm(fwhm_mm) / batch.pixel_mm
     smoothed = gaussian_filter(batch.low.cpu().numpy(), sigma=(0, 0, sigma_pixels, sigma_pixels))
     return torch.from_numpy(smoothed).to(batch.low.device)
-
-
-def mean_squared_error(batches: Sequence[Batch], *, fwhm_mm: float) -> float:
-    """Mean squared difference between smoothed low dose and standard dose, each slice weighing alike."""
-    per_slice = [
-        (smooth(batch, fwhm_mm=fwhm_mm) - batch.standard).square().mean(dim=(1, 2, 3))
-        for batch in batches
-    ]
-    return float(np.mean(torch.cat(per_slice).double().cpu().numpy()))
 
 
 def build(settings: Settings) -> GaussianFilter:
