@@ -181,7 +181,9 @@ class DoseSettings(Section):
     )
     psf_fwhm_mm: NonNegative = Field(description="image-space resolution of data and model, FWHM [mm]")
     iterations: int = Field(ge=1, description="OSEM iterations (passes over all views)")
-    subsets: int = Field(ge=1, le=252, description="OSEM subsets; need not divide the number of views")
+    subsets: int = Field(
+        ge=1, le=252, description="OSEM subsets; need not divide the number of views; 1: MLEM"
+    )
 
     @field_validator(
         "counts", mode="before", json_schema_input_type=Positive | tuple[Positive, Positive]
@@ -288,6 +290,11 @@ class MethodSettings(Section, ABC):
     def trained(self) -> bool:
         """Whether a training seed changes the result, so that replicates make sense."""
         return True
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the method works on sinograms: its batches then come with their measurement."""
+        return False
 
     @property
     def divisor(self) -> int:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from pydantic import model_validator
 
 from quietpet.config import (
     DoseSettings,
@@ -153,11 +155,30 @@ class MethodJob(Section):
     replicate: str
 
 
-class FitJob(MethodJob):
-    """Train one replicate of one method on one data set."""
+class AcquisitionJob(Section):
+    """How the low-dose sinograms of a data set were measured."""
+
+    scanner: ScannerSettings
+    protocol: DoseSettings
+
+
+class LearningJob(MethodJob):
+    """What training and applying a method have in common."""
 
     study_seed: int
     model: AnyMethodSettings
+    acquisition: AcquisitionJob | None = None
+
+    @model_validator(mode="after")
+    def _measured(self) -> Self:
+        if self.model.reconstructs != (self.acquisition is not None):
+            raise ValueError("acquisition is given for methods that reconstruct, and for no other")
+        return self
+
+
+class FitJob(LearningJob):
+    """Train one replicate of one method on one data set."""
+
     training: TrainingSettings
 
     @classmethod
@@ -167,15 +188,14 @@ class FitJob(MethodJob):
             method=method,
             study_seed=study.study_seed,
             model=study.methods[method].for_training(),
+            acquisition=_acquisition(study, method=method, setting=names["setting"]),
             training=study.training,
         )
 
 
-class RestoreJob(MethodJob):
+class RestoreJob(LearningJob):
     """Restore the test slices with one trained replicate."""
 
-    study_seed: int
-    model: AnyMethodSettings
     inference: InferenceSettings
 
     @classmethod
@@ -185,6 +205,7 @@ class RestoreJob(MethodJob):
             method=method,
             study_seed=study.study_seed,
             model=study.methods[method],
+            acquisition=_acquisition(study, method=method, setting=names["setting"]),
             inference=study.inference,
         )
 
@@ -252,3 +273,9 @@ def settings_for(study: Study, stage: str, **names: str) -> str:
 def _dose_protocol(study: Study, dose: str) -> DoseSettings:
     level = study.doses.level(dose)
     return DoseSettings.model_validate(level.model_dump(include=set(DoseSettings.model_fields)))
+
+
+def _acquisition(study: Study, *, method: str, setting: str) -> AcquisitionJob | None:
+    if not study.methods[method].reconstructs:
+        return None
+    return AcquisitionJob(scanner=study.scanner, protocol=_dose_protocol(study, setting))

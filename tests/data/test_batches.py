@@ -14,6 +14,7 @@ from quietpet.data.batches import (
     head_extent,
     head_square,
     random_window,
+    recentred,
 )
 from quietpet.data.crop import central_crop
 from quietpet.data.dataset import PairDataset
@@ -78,6 +79,15 @@ def test_central_batches_cover_all_slices_in_order(pairs):
 def test_the_central_window_is_the_central_crop(side, pixels):
     image = np.arange(side * side).reshape(side, side)
     np.testing.assert_array_equal(image[central_window(side, pixels)], central_crop(image, pixels))
+
+
+@pytest.mark.parametrize(("side", "pixels"), [(64, 32), (65, 32), (64, 33), (33, 64), (64, 64)])
+def test_recentring_is_the_central_crop_with_a_gradient(side, pixels):
+    image = torch.arange(2.0 * side * side).reshape(2, side, side).requires_grad_()
+    found = recentred(image, pixels)
+    np.testing.assert_array_equal(found.detach().numpy(), central_crop(image.detach().numpy(), pixels))
+    found.sum().backward()
+    assert float(image.grad.sum()) == 2 * min(side, pixels) ** 2
 
 
 def test_random_squares_lie_inside_and_contain_head():

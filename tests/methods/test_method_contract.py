@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 
 import pytest
 import torch
 from pydantic import TypeAdapter
+from toy import random_projector, toy_model
 
+from quietpet.acquisition.measurement import Measurement
+from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.methods.registry import AnyMethodSettings, build, method_kinds
@@ -56,29 +61,36 @@ CASES = [
 every_method = pytest.mark.parametrize("settings", CASES)
 
 
-def small_batch(slices: int = 4, pixels: int = 32) -> Batch:
+PIXELS = 32
+SLICES = 4
+
+
+@functools.cache
+def small_system():
+    return random_projector(views=18, bins=40, side=PIXELS, seed=0)
+
+
+def small_batch(settings, rows: slice = slice(None)) -> Batch:
+    """Rows of four slices; with the measurement of their standard dose for methods that reconstruct."""
     torch.manual_seed(0)
-    standard = torch.nn.functional.avg_pool2d(2 * torch.rand(slices, 1, pixels, pixels), 5, 1, 2)
-    return Batch(
-        low=(standard + 0.3 * torch.randn_like(standard)).clamp(min=0),
-        standard=standard,
-        t1=1 - standard,
-        scale=torch.ones(slices),
-        keys=tuple(f"s{number}" for number in range(slices)),
+    standard = torch.nn.functional.avg_pool2d(2 * torch.rand(SLICES, 1, PIXELS, PIXELS), 5, 1, 2)
+    low = (standard + 0.3 * torch.randn_like(standard)).clamp(min=0)
+    batch = Batch(
+        low=low[rows],
+        standard=standard[rows],
+        t1=1 - standard[rows],
+        scale=torch.ones(SLICES)[rows],
+        keys=tuple(f"s{number}" for number in range(SLICES))[rows],
         pixel_mm=2.0,
     )
-
-
-def part(batch: Batch, row: int) -> Batch:
-    rows = slice(row, row + 1)
-    return Batch(
-        low=batch.low[rows],
-        standard=batch.standard[rows],
-        t1=batch.t1[rows],
-        scale=batch.scale[rows],
-        keys=batch.keys[rows],
-        pixel_mm=batch.pixel_mm,
+    if not settings.reconstructs:
+        return batch
+    model = toy_model(small_system(), slices=SLICES)
+    prompts = torch.poisson(model.expected(standard[:, 0]))
+    measured = MeasuredSlices(
+        [f"s{n}" for n in range(SLICES)], Measurement(prompts=prompts, model=model)
     )
+    return measured.attach(batch)
 
 
 def generators(count: int) -> list[torch.Generator]:
@@ -89,19 +101,19 @@ def made(settings, *, steps: int = 0):
     """The method, tuned, after ``steps`` optimiser steps, which wake zero-initialised layers."""
     torch.manual_seed(1)
     method = build(settings)
-    method.tune([small_batch()])
+    method.tune([small_batch(settings)])
     for group, parameters in method.groups().items():
         optimiser = torch.optim.AdamW(parameters, lr=1e-2)
         for step in range(steps):
             optimiser.zero_grad()
-            method.loss(small_batch(), group, torch.Generator().manual_seed(step)).backward()
+            method.loss(small_batch(settings), group, torch.Generator().manual_seed(step)).backward()
             optimiser.step()
     return method.eval()
 
 
 @every_method
 def test_restored_images_are_finite_and_repeatable(settings):
-    method, batch = made(settings, steps=2), small_batch()
+    method, batch = made(settings, steps=2), small_batch(settings)
     with torch.inference_mode():
         restored, again = (method.restore(batch, generators(4)) for _ in range(2))
     assert restored.shape == batch.low.shape
@@ -112,24 +124,20 @@ def test_restored_images_are_finite_and_repeatable(settings):
 
 @every_method
 def test_a_batch_of_four_is_four_batches_of_one(settings):
-    method, batch = made(settings, steps=2), small_batch()
+    method, batch = made(settings, steps=2), small_batch(settings)
     with torch.inference_mode():
         together = method.restore(batch, generators(4))
-        alone = [method.restore(part(batch, row), [generators(4)[row]]) for row in range(4)]
+        alone = [
+            method.restore(small_batch(settings, slice(row, row + 1)), [generators(4)[row]])
+            for row in range(4)
+        ]
     torch.testing.assert_close(together, torch.cat(alone), rtol=1e-5, atol=1e-5)
 
 
 @every_method
 def test_the_standard_dose_does_not_reach_the_restored_image(settings):
-    method, batch = made(settings, steps=2), small_batch()
-    without = Batch(
-        low=batch.low,
-        standard=torch.full_like(batch.standard, torch.nan),
-        t1=batch.t1,
-        scale=batch.scale,
-        keys=batch.keys,
-        pixel_mm=batch.pixel_mm,
-    )
+    method, batch = made(settings, steps=2), small_batch(settings)
+    without = replace(batch, standard=torch.full_like(batch.standard, torch.nan))
     with torch.inference_mode():
         expected, found = (method.restore(each, generators(4)) for each in (batch, without))
     assert torch.equal(found, expected)
@@ -140,7 +148,7 @@ def test_a_finite_gradient_reaches_every_parameter(settings):
     method = made(settings, steps=4).train()
     for group, parameters in method.groups().items():
         method.zero_grad()
-        method.loss(small_batch(), group, torch.Generator().manual_seed(0)).backward()
+        method.loss(small_batch(settings), group, torch.Generator().manual_seed(0)).backward()
         names = {id(parameter): name for name, parameter in method.named_parameters()}
         for parameter in parameters:
             assert parameter.grad is not None, names[id(parameter)]
@@ -163,7 +171,7 @@ def test_the_loss_is_repeatable_and_falls_on_one_batch(settings):
         losses = []
         for _ in range(25):
             optimiser.zero_grad()
-            loss = method.loss(small_batch(), group, torch.Generator().manual_seed(0))
+            loss = method.loss(small_batch(settings), group, torch.Generator().manual_seed(0))
             loss.backward()
             optimiser.step()
             losses.append(float(loss.detach()))
@@ -172,7 +180,11 @@ def test_the_loss_is_repeatable_and_falls_on_one_batch(settings):
 
 @every_method
 def test_saved_weights_restore_the_same_images(settings, tmp_path):
-    method, batch, path = made(settings, steps=2), small_batch(), tmp_path / "weights.safetensors"
+    method, batch, path = (
+        made(settings, steps=2),
+        small_batch(settings),
+        tmp_path / "weights.safetensors",
+    )
     save_weights(path, method, settings=settings, lineage={"data_source": "template"}, provenance={})
     loaded, lineage = load_weights(path, settings)
     with torch.inference_mode():

@@ -107,7 +107,7 @@ def test_the_tables_are_complete(finished):
     assert {row["projector"] for row in rows} == {"embedded"}
     methods = {(row["table"], row["method"]) for row in rows}
     assert methods == {
-        *(("1", name) for name in ("lpet", "gaussian", "unet", "munet_concat", "mfdiff")),
+        *(("1", name) for name in ("lpet", "gaussian", "bowsher", "unet", "munet_concat", "mfdiff")),
         *(("5", name) for name in ("unet", "munet_concat", "mfdiff")),
     }
     for row in rows:
@@ -137,7 +137,7 @@ def test_a_new_count_level_runs_only_itself(repository, finished, configuration,
     changed = {**configuration, "doses": {**doses, "low": {**doses["low"], "quarter": LEVEL}}}
     jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
     assert jobs == {
-        "simulate": 3, "reconstruct": 3, "pack": 3, "fit": 5, "restore": 5, "score": 5, "tables": 1,
+        "simulate": 3, "reconstruct": 3, "pack": 3, "fit": 6, "restore": 6, "score": 6, "tables": 1,
     }  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, config
     jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
     assert jobs == {
         "phantom": 1, "slices": 1, "simulate": 2, "reconstruct": 2,
-        "pack": 1, "restore": 5, "score": 5, "tables": 1,
+        "pack": 1, "restore": 6, "score": 6, "tables": 1,
     }  # fmt: skip
 
 
@@ -160,8 +160,9 @@ def test_a_changed_protocol_reruns_its_dose_only(repository, finished, configura
 @pytest.mark.parametrize(
     ("module", "rerun"),
     [
-        ("evaluation/metrics.py", {"score": 5, "tables": 1}),
+        ("evaluation/metrics.py", {"score": 6, "tables": 1}),
         ("methods/unet/model.py", {"fit": 2, "restore": 2, "score": 2, "tables": 1}),
+        ("recon/bowsher.py", {"fit": 1, "restore": 1, "score": 1, "tables": 1}),
         ("cli.py", {}),
     ],
 )
@@ -172,6 +173,19 @@ def test_an_edit_reruns_what_it_reaches(repository, finished, configuration, tmp
     edited.write_text(f"{edited.read_text()}\n\nEDITED = True\n")
     output = dry_run(repository, finished, configuration, tmp_path, PYTHONPATH=str(package.parent))
     assert planned_jobs(output) == rerun
+
+
+def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, tmp_path):
+    """Those of their own split and dose: validation for fit, test for restore."""
+    splits = {"train": ["04"], "validation": ["05", "18"], "test": ["06", "20"]}
+    output = dry_run(repository, tmp_path, {**configuration, "splits": splits}, tmp_path)
+    planned = r"^rule (fit|restore):\n +input: (.+)\n(?:.*\n)*? +wildcards: .*method=(\w+)"
+    jobs = re.findall(planned, output, re.MULTILINE)
+    assert len(jobs) == 12
+    for stage, inputs, method in jobs:
+        found = [path for path in inputs.split(", ") if "sinograms" in path]
+        subjects = splits["validation" if stage == "fit" else "test"] if method == "bowsher" else []
+        assert found == [f"results/sinograms/{subject}/low.h5" for subject in subjects], (stage, method)
 
 
 @pytest.mark.parametrize("profile", ["local", "gpu", "slurm"])

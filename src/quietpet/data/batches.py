@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
 from quietpet.data.dataset import PairDataset
@@ -145,6 +146,14 @@ def central_window(image_pixels: int, pixels: int) -> Window:
     """The central square of side ``pixels``; pixel ``n // 2`` of the image stays the centre."""
     first = image_pixels // 2 - pixels // 2
     return slice(first, first + pixels), slice(first, first + pixels)
+
+
+def recentred(images: torch.Tensor, pixels: int) -> torch.Tensor:
+    """Square images (..., y, x) cropped or padded with 0 to ``pixels``; the centre stays the centre."""
+    side = images.shape[-1]
+    before = pixels // 2 - side // 2
+    after = pixels - side - before
+    return pad(images, (before, after, before, after))
 
 
 def random_window(head: np.ndarray, pixels: int, rng: np.random.Generator) -> Window:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+    from quietpet.acquisition.measurement import Measurement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,10 @@ class Batch:
 
     Multiply a restored image by ``scale`` (slice,) to return to the units of the data. ``pixel_mm`` is
     the side of a pixel, the same for all slices.
+
+    ``measurement`` holds the low-dose sinograms of exactly these slices, for methods that reconstruct;
+    None for all others. Its images are those of the scanner's grid, in the units of the data: the same
+    pixels with the same centre, but neither scaled nor of the same number.
     """
 
     low: torch.Tensor
@@ -50,13 +56,23 @@ class Batch:
     scale: torch.Tensor
     keys: tuple[str, ...]
     pixel_mm: float
+    measurement: Measurement | None = None
+
+    def measured(self) -> Measurement:
+        """The measurement, for a method that cannot do without.
+
+        Raises ValueError when the batch was made without.
+        """
+        if self.measurement is None:
+            raise ValueError("this batch has no measurement; methods that reconstruct need one")
+        return self.measurement
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(
+        return replace(
+            self,
             low=self.low.to(device, non_blocking=True),
             standard=self.standard.to(device, non_blocking=True),
             t1=self.t1.to(device, non_blocking=True),
             scale=self.scale.to(device, non_blocking=True),
-            keys=self.keys,
-            pixel_mm=self.pixel_mm,
+            measurement=None if self.measurement is None else self.measurement.to(device),
         )

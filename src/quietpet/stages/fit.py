@@ -15,6 +15,7 @@ from quietpet.seeds import named_seed
 from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
+from quietpet.stages.sinograms import measured_slices
 from quietpet.store import write_csv
 from quietpet.training.checkpoint import Checkpoint, LogRow
 from quietpet.training.loop import train
@@ -25,7 +26,10 @@ WORKERS_PER_GPU = 2
 
 
 def run(job: FitJob, inputs: Files, outputs: Files) -> None:
-    """Inputs ``train`` and ``validation``; outputs ``weights`` (safetensors) and ``log`` (CSV)."""
+    """Inputs ``train`` and ``validation``; outputs ``weights`` (safetensors) and ``log`` (CSV).
+
+    A method that reconstructs also takes the ``sinograms`` of all validation subjects.
+    """
     watch, device = Stopwatch(), compute_device()
     pairs = PairDataset(inputs.one("train"), cache=True)
     held_out = PairDataset(inputs.one("validation"))
@@ -39,15 +43,22 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         patch_pixels=settings.patch_pixels,
         flip=settings.flip,
     )
+    validation = [
+        batch.to(device)
+        for batch in central_batches(
+            held_out, pixels=head_square(held_out), batch_size=settings.batch_size
+        )
+    ]
+    if job.acquisition:
+        measured = measured_slices(inputs.many("sinograms"), held_out, job.acquisition, device)
+        validation = [measured.attach(batch) for batch in validation]
     torch.manual_seed(named_seed(job.study_seed, *names, "initial weights"))
     method = build(job.model)
     checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs))
     rows = train(
         method,
         batches=batches,
-        validation=list(
-            central_batches(held_out, pixels=head_square(held_out), batch_size=settings.batch_size)
-        ),
+        validation=validation,
         settings=settings,
         study_seed=job.study_seed,
         names=names,

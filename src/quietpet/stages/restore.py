@@ -8,6 +8,7 @@ import torch
 from quietpet.data.batches import central_batches, head_extent
 from quietpet.data.crop import central_crop
 from quietpet.data.dataset import PairDataset
+from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.jobs import RestoreJob
@@ -19,6 +20,7 @@ from quietpet.seeds import torch_generator
 from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
+from quietpet.stages.sinograms import measured_slices
 from quietpet.store import require_finite, write_hdf5
 from quietpet.training.weights import load_weights
 
@@ -26,6 +28,7 @@ from quietpet.training.weights import load_weights
 def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
     """Inputs ``weights`` and ``test``; output ``restored``, HDF5 of kind "restored".
 
+    A method that reconstructs also takes the ``sinograms`` of all test subjects.
     Arrays (slice, y, x) float32: ``single``, and of a stochastic method ``mean`` and ``std`` over its
     samples. Zero outside the restored square. ``single`` and ``mean`` are clipped at zero, because
     activity is not negative; ``mean`` only after averaging, so that clipping does not bias it.
@@ -39,10 +42,15 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
         )
     method, trained_on = load_weights(inputs.one("weights"), job.model)
     method.to(device)
+    measured = (
+        measured_slices(inputs.many("sinograms"), pairs, job.acquisition, device)
+        if job.acquisition
+        else None
+    )
     batches = central_batches(pairs, pixels=job.inference.pixels, batch_size=job.inference.batch_size)
     total = -(-len(pairs) // job.inference.batch_size)
     restored = [
-        _restored(method, batch.to(device), job)
+        _restored(method, _on(device, batch, measured), job)
         for batch in track(batches, label=f"restoring with {job.method}", total=total, unit="batch")
     ]
     arrays = {
@@ -71,6 +79,11 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
             ),
         },
     )
+
+
+def _on(device: torch.device, batch: Batch, measured: MeasuredSlices | None) -> Batch:
+    moved = batch.to(device)
+    return measured.attach(moved) if measured else moved
 
 
 def _restored(method: Restorer, batch: Batch, job: RestoreJob) -> dict[str, np.ndarray]:

@@ -1,0 +1,122 @@
+"""Sinogram files, and the measurements that they and a system model make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from quietpet.acquisition.measurement import Measurement
+from quietpet.acquisition.model import AcquisitionModel
+from quietpet.acquisition.psf import GaussianPSF
+from quietpet.config import DoseSettings, ScannerSettings
+from quietpet.data.dataset import PairDataset
+from quietpet.data.measured import MeasuredSlices
+from quietpet.errors import InputError
+from quietpet.jobs import AcquisitionJob
+from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
+from quietpet.stages.system import image_grid, projector
+from quietpet.store import open_hdf5, read_array, read_attribute, read_strings
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sinograms:
+    """One file of kind "sinograms": arrays (slice, view, bin), float32, on the CPU.
+
+    ``multiplicative`` is attenuation x normalisation x counts per activity.
+    """
+
+    path: Path
+    dose: str
+    keys: list[str]
+    prompts: np.ndarray
+    multiplicative: np.ndarray
+    lineage: Lineage
+
+
+def read_sinograms(path: Path) -> Sinograms:
+    """A whole file; values that are not finite are refused."""
+    with open_hdf5(path, kind="sinograms") as file:
+        multiplicative = read_array(file, "attenuation") * read_array(file, "normalisation")
+        multiplicative *= read_array(file, "counts_per_activity")[:, None, None].astype(np.float32)
+        return Sinograms(
+            path=path,
+            dose=read_attribute(file, "dose"),
+            keys=read_strings(file, "key"),
+            prompts=read_array(file, "prompts").astype(np.float32),
+            multiplicative=multiplicative,
+            lineage=lineage_of(file),
+        )
+
+
+def measurement_of(
+    sinograms: Sequence[Sinograms],
+    *,
+    scanner: ScannerSettings,
+    protocol: DoseSettings,
+    device: torch.device,
+) -> Measurement:
+    """The slices of all files in a row: sinograms on the CPU, the system model on ``device``."""
+    system = projector(scanner, device)
+    for each in sinograms:
+        if each.prompts.shape[1:] != system.sinogram_shape:
+            raise InputError(
+                f"{each.path}: its sinograms are {each.prompts.shape[1:]} (view, bin), those of the "
+                f"scanner {scanner.model!r} {system.sinogram_shape}; simulate them again."
+            )
+    return Measurement(
+        prompts=torch.from_numpy(np.concatenate([each.prompts for each in sinograms])),
+        model=AcquisitionModel(
+            projector=system,
+            psf=GaussianPSF(
+                fwhm_mm=protocol.psf_fwhm_mm,
+                pixel_mm=image_grid(scanner).pixel_mm,
+                image_shape=system.image_shape,
+                device=device,
+            ),
+            multiplicative=torch.from_numpy(np.concatenate([each.multiplicative for each in sinograms])),
+        ),
+    )
+
+
+def measured_slices(
+    paths: Sequence[Path], pairs: PairDataset, job: AcquisitionJob, device: torch.device
+) -> MeasuredSlices:
+    """The low-dose measurements of the slices of ``pairs``, from the sinogram files ``paths``.
+
+    Raises:
+        InputError: a file is of another dose, or of other phantoms or another projector than ``pairs``;
+            a slice has no sinogram or two; the pixels differ in size.
+    """
+    files = [read_sinograms(path) for path in paths]
+    for each in files:
+        if each.dose != pairs.setting:
+            raise InputError(
+                f"{each.path}: holds dose {each.dose!r}, but {pairs.path} was packed at "
+                f"{pairs.setting!r}."
+            )
+    lineage = common_lineage(
+        [(pairs.path, pairs.lineage), *((each.path, each.lineage) for each in files)]
+    )
+    if lineage["projector"] != job.scanner.projector:
+        raise InputError(
+            f"{pairs.path}: was made with the projector {lineage['projector']!r}, but "
+            f"{job.scanner.projector!r} is to reconstruct it; use one engine for both."
+        )
+    if abs(pairs.pixel_mm - (wanted := image_grid(job.scanner).pixel_mm)) > 1e-6 * wanted:
+        raise InputError(
+            f"{pairs.path}: its pixels are {pairs.pixel_mm:g} mm, those of the scanner "
+            f"{job.scanner.model!r} {wanted:g} mm; pack it again."
+        )
+    keys = [key for each in files for key in each.keys]
+    for key in pairs.keys:
+        if (found := keys.count(key)) != 1:
+            raise InputError(
+                f"{pairs.path}: {found} of the {len(files)} sinogram files hold its slice {key!r}, "
+                "instead of one. Give those of its subjects, each once."
+            )
+    measurement = measurement_of(files, scanner=job.scanner, protocol=job.protocol, device=device)
+    return MeasuredSlices(keys, measurement)
