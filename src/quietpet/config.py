@@ -184,6 +184,9 @@ class DoseSettings(Section):
     subsets: int = Field(
         ge=1, le=252, description="OSEM subsets; need not divide the number of views; 1: MLEM"
     )
+    post_fwhm_mm: NonNegative = Field(
+        0.0, description="Gaussian filter of the reconstructed images, FWHM [mm]; 0: none"
+    )
 
     @field_validator(
         "counts", mode="before", json_schema_input_type=Positive | tuple[Positive, Positive]
@@ -196,9 +199,12 @@ class DoseSettings(Section):
         """The level in the words of a methods section."""
         low, high = self.counts
         counts = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        algorithm = "MLEM" if self.subsets == 1 else "OSEM"
+        subsets = f" of {self.subsets} subsets" if self.subsets > 1 else ""
+        post_filter = f", {self.post_fwhm_mm:g} mm Gaussian post-filter" if self.post_fwhm_mm else ""
         return (
-            f"{counts} counts per {self.counts_per}, {self.psf_fwhm_mm:g} mm point spread, OSEM with "
-            f"{self.iterations} iterations of {self.subsets} subsets"
+            f"{counts} counts per {self.counts_per}, {self.psf_fwhm_mm:g} mm point spread, {algorithm} "
+            f"with {self.iterations} iterations{subsets}{post_filter}"
         )
 
     @field_validator("counts")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from quietpet.acquisition.psf import GaussianPSF
 from quietpet.jobs import ReconstructJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
@@ -11,6 +12,7 @@ from quietpet.recon.osem import osem
 from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.sinograms import measurement_of, read_sinograms
+from quietpet.stages.system import image_grid
 from quietpet.store import require_finite, write_hdf5
 
 SLICES_PER_BATCH = 50
@@ -22,6 +24,12 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
     watch, device = Stopwatch(), compute_device()
     sinograms = read_sinograms(inputs.one("sinograms"))
     measurement = measurement_of([sinograms], scanner=job.scanner, protocol=job.protocol, device=device)
+    post_filter = GaussianPSF(
+        fwhm_mm=job.protocol.post_fwhm_mm,
+        pixel_mm=image_grid(job.scanner).pixel_mm,
+        image_shape=measurement.model.projector.image_shape,
+        device=device,
+    )
     images = []
     starts = range(0, len(sinograms.keys), SLICES_PER_BATCH)
     for start in track(starts, label=f"OSEM {job.subject} {job.dose}", total=len(starts), unit="batch"):
@@ -33,7 +41,7 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
             iterations=job.protocol.iterations,
             subsets=job.protocol.subsets,
         )
-        images.append(image.cpu().numpy())
+        images.append(post_filter(image).cpu().numpy())
     reconstructed = np.concatenate(images)
     require_finite(reconstructed, f"OSEM of {inputs.one('sinograms')}")
     write_hdf5(

@@ -1,0 +1,62 @@
+"""The stage ``reconstruct``: algorithm, subsets and post-filter are those of the dose's protocol."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from packed import PIXELS, write_packed
+from scipy.ndimage import gaussian_filter
+from sinograms import PROTOCOL, SCANNER, write_sinograms
+
+from quietpet.geometry.grid import mmr_grid
+from quietpet.jobs import ReconstructJob
+from quietpet.stages import reconstruct
+from quietpet.stages.files import Files
+from quietpet.store import open_hdf5, read_array, read_strings
+from quietpet.units import sigma_from_fwhm
+
+
+@pytest.fixture(scope="module")
+def sinograms(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sinograms")
+    return write_sinograms(folder / "low.h5", write_packed(folder / "test.h5", slices=3))
+
+
+@pytest.fixture(autouse=True)
+def _on_the_cpu(monkeypatch):
+    monkeypatch.setenv("QUIETPET_DEVICE", "cpu")
+
+
+def reconstructed(sinograms, folder, **protocol):
+    changed = PROTOCOL.model_copy(update=protocol)
+    job = ReconstructJob(subject="04", dose="low", protocol=changed, scanner=SCANNER)
+    target = folder / "images.h5"
+    reconstruct.run(job, Files({"sinograms": [sinograms]}), Files({"images": [target]}))
+    with open_hdf5(target, kind="images") as file, open_hdf5(sinograms, kind="sinograms") as source:
+        assert read_strings(file, "key") == read_strings(source, "key")
+        return read_array(file, "image")
+
+
+def test_the_post_filter_is_a_gaussian_of_the_stated_width(sinograms, tmp_path):
+    plain, filtered = (reconstructed(sinograms, tmp_path, post_fwhm_mm=width) for width in (0.0, 6.0))
+    sigma = sigma_from_fwhm(6.0) / mmr_grid(PIXELS).pixel_mm
+    expected = gaussian_filter(plain, (0, sigma, sigma), mode="constant", truncate=6.0)
+    np.testing.assert_allclose(filtered, expected, rtol=1e-3, atol=1e-2)
+    assert filtered.std() < 0.95 * plain.std()
+
+
+def test_batches_of_slices_change_nothing(sinograms, tmp_path, monkeypatch):
+    whole = reconstructed(sinograms, tmp_path)
+    monkeypatch.setattr(reconstruct, "SLICES_PER_BATCH", 2)
+    np.testing.assert_allclose(reconstructed(sinograms, tmp_path), whole, rtol=1e-4, atol=1e-3)
+
+
+def test_a_protocol_says_what_it_is():
+    described = {
+        (1, 0.0): "MLEM with 4 iterations",
+        (14, 0.0): "OSEM with 4 iterations of 14 subsets",
+        (14, 5.0): "OSEM with 4 iterations of 14 subsets, 5 mm Gaussian post-filter",
+    }
+    for (subsets, post_fwhm_mm), text in described.items():
+        changed = {"subsets": subsets, "post_fwhm_mm": post_fwhm_mm}
+        assert PROTOCOL.model_copy(update=changed).describe().endswith(f"point spread, {text}")
