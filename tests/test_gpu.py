@@ -12,6 +12,8 @@ from quietpet.geometry.scanner import siemens_mmr
 from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.diffusion.schedule import linear_schedule
 from quietpet.projection.embedded import embedded_projector, embedded_projector_3d
+from quietpet.recon.bowsher import bowsher_prior
+from quietpet.recon.map_em import map_em
 from quietpet.recon.osem import osem
 
 pytestmark = [
@@ -28,16 +30,28 @@ def disc():
     return torch.stack([10 * inside, 20 * inside])
 
 
-def reconstructed(activity, device):
+def measured(activity, device):
+    """Noiseless prompts and their model."""
     projector = embedded_projector(siemens_mmr(), GRID, rays=1, device=device)
     psf = GaussianPSF(fwhm_mm=4.0, pixel_mm=GRID.pixel_mm, image_shape=(128, 128), device=device)
     activity = activity.to(device)
     ones = torch.ones(2, *projector.sinogram_shape, device=device)
     model = AcquisitionModel(projector=projector, psf=psf, multiplicative=ones)
-    return osem(model.expected(activity), model, iterations=3, subsets=14)
+    return model.expected(activity), model
 
 
-def test_osem(disc):
+def by_osem(activity, device):
+    return osem(*measured(activity, device), iterations=3, subsets=14)
+
+
+def by_map_em(activity, device):
+    settings = {"neighbours": 12, "radius_pixels": 3, "tolerance": 0.1, "symmetric": True}
+    prior = bowsher_prior(activity.to(device), **settings)
+    return map_em(*measured(activity, device), prior=prior, beta=0.1, iterations=3, subsets=14)
+
+
+@pytest.mark.parametrize("reconstructed", [by_osem, by_map_em])
+def test_reconstructions(disc, reconstructed):
     on_gpu = reconstructed(disc, "cuda")
     assert on_gpu.device.type == "cuda"
     torch.testing.assert_close(on_gpu.cpu(), reconstructed(disc, "cpu"), rtol=1e-3, atol=1e-2)
