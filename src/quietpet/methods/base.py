@@ -15,7 +15,8 @@ class Restorer(nn.Module, ABC):
     """A method that turns low-dose slices into restored ones.
 
     All images are scaled as in :class:`Batch`. One loop (``training/loop.py``) trains whatever has
-    parameter groups; a method without any is a filter and is only tuned.
+    parameter groups; a method without any is a filter and is only tuned. A method whose settings say
+    that it ``reconstructs`` finds the sinograms of its slices in ``batch.measured()``.
     """
 
     @abstractmethod
