@@ -15,6 +15,7 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 SubjectId = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+ScannerModel = Literal["siemens_mmr", "siemens_vision_600", "ge_signa_petmr", "small_test"]
 
 
 class Section(BaseModel):
@@ -105,21 +106,19 @@ class PhantomSettings(Section):
 class SliceSettings(Section):
     """Which transaxial slices enter the data set, and how they are augmented."""
 
-    indices: tuple[int, ...] = Field(
+    indices: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         tuple(range(65, 85, 2)),
         min_length=1,
-        description="slice indices on the scanner's 127-slice grid",
+        description="slice indices on the scanner's image grid (the mMR's has 127 slices)",
     )
     rotations: int = Field(5, ge=1, description="in-plane rotations per slice; the first is 0")
     max_angle_deg: float = Field(15.0, ge=0, le=180, description="rotations are uniform in +-this [deg]")
 
     @field_validator("indices")
     @classmethod
-    def _distinct_and_inside(cls, indices: tuple[int, ...]) -> tuple[int, ...]:
+    def _distinct(cls, indices: tuple[int, ...]) -> tuple[int, ...]:
         if len(set(indices)) != len(indices):
             raise ValueError(f"slice indices must differ from each other, got {indices}")
-        if min(indices) < 0 or max(indices) > 126:
-            raise ValueError(f"slice indices must lie in 0..126, got {indices}")
         return indices
 
 
@@ -151,7 +150,7 @@ class SplitSettings(Section):
 class ScannerSettings(Section):
     """The simulated scanner and its system model."""
 
-    model: Literal["siemens_mmr"] = "siemens_mmr"
+    model: ScannerModel = Field("siemens_mmr", description="geometry, from quietpet/geometry/scanner.py")
     projector: Literal["embedded"] = Field("embedded", description="engine of the system model")
     rays: int = Field(
         1, ge=1, le=64, description="parallel rays averaged over the width of a bin; 1: Siddon's matrix"
@@ -159,9 +158,8 @@ class ScannerSettings(Section):
     image_pixels: int = Field(
         128,
         ge=32,
-        le=344,
         multiple_of=2,
-        description="side of the reconstructed square; it must hold the head",
+        description="side of the reconstructed square, at most one pixel per bin; it must hold the head",
     )
     gaps: bool = Field(True, description="leave the bins of the block gaps empty, in data and model")
     efficiency_spread: NonNegative = Field(
@@ -177,12 +175,13 @@ class DoseSettings(Section):
         "convention): one number, or the range [low, high] of a uniform draw"
     )
     counts_per: Literal["volume", "slice"] = Field(
-        "volume", description="volume: per 127-slice volume, shared equally by its slices"
+        "volume", description="volume: per whole axial field of view, shared equally by its slices"
     )
     psf_fwhm_mm: NonNegative = Field(description="image-space resolution of data and model, FWHM [mm]")
     iterations: int = Field(ge=1, description="OSEM iterations (passes over all views)")
     subsets: int = Field(
-        ge=1, le=252, description="OSEM subsets; need not divide the number of views; 1: MLEM"
+        ge=1,
+        description="OSEM subsets, at most one per view; need not divide the number of views; 1: MLEM",
     )
     post_fwhm_mm: NonNegative = Field(
         0.0, description="Gaussian filter of the reconstructed images, FWHM [mm]; 0: none"
@@ -226,7 +225,12 @@ class LowDoseSettings(DoseSettings):
 class DatasetSettings(Section):
     """How slices are packed."""
 
-    pixels: int = Field(192, ge=64, le=344, multiple_of=2, description="side of the packed square crop")
+    pixels: int = Field(
+        192,
+        ge=64,
+        multiple_of=2,
+        description="side of the packed square crop, at most the number of the scanner's bins",
+    )
 
 
 class TrainingSettings(Section):

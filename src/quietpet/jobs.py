@@ -17,6 +17,7 @@ from quietpet.config import (
     InferenceSettings,
     LesionSettings,
     PhantomSource,
+    ScannerModel,
     ScannerSettings,
     Section,
     SliceSettings,
@@ -57,6 +58,7 @@ class PhantomJob(Section):
 
     study_seed: int
     subject: str
+    scanner_model: ScannerModel
     image_pixels: int
     activity: TissueValues
     mu_per_cm: TissueValues
@@ -70,6 +72,7 @@ class PhantomJob(Section):
         return cls(
             study_seed=study.study_seed,
             subject=subject,
+            scanner_model=study.scanner.model,
             image_pixels=study.scanner.image_pixels,
             activity=phantoms.activity,
             mu_per_cm=phantoms.mu_per_cm,
@@ -133,6 +136,7 @@ class PackJob(Section):
     setting: str
     split: str
     subjects: tuple[str, ...]
+    scanner_model: ScannerModel
     pixels: int
 
     @classmethod
@@ -142,6 +146,7 @@ class PackJob(Section):
             setting=setting,
             split=split,
             subjects=getattr(study.splits, split),
+            scanner_model=study.scanner.model,
             pixels=study.datasets.pixels,
         )
 

@@ -27,6 +27,7 @@ from quietpet.config import (
     TrainingSettings,
 )
 from quietpet.errors import InputError
+from quietpet.geometry.scanner import SCANNERS
 from quietpet.methods.registry import AnyMethodSettings, method_kinds
 
 SPLITS = ("train", "validation", "test")
@@ -100,6 +101,23 @@ class Study(Section):
                         f"methods.{name} takes images whose sides are multiples of {method.divisor}, "
                         f"not {pixels} (training.patch_pixels or datasets.pixels, inference.pixels)"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_scanner(self) -> Study:
+        scanner = SCANNERS[self.scanner.model]()
+        limits = [
+            ("scanner.image_pixels", self.scanner.image_pixels, scanner.n_bins, "bins"),
+            ("datasets.pixels", self.datasets.pixels, scanner.n_bins, "bins"),
+            ("slices.indices", max(self.slices.indices), scanner.n_image_slices - 1, "last slice"),
+        ]
+        doses = {"standard": self.doses.standard, **{f"low.{n}": d for n, d in self.doses.low.items()}}
+        limits += [(f"doses.{n}.subsets", d.subsets, scanner.n_views, "views") for n, d in doses.items()]
+        for name, value, limit, what in limits:
+            if value > limit:
+                raise ValueError(
+                    f"{name} = {value} is larger than {limit}, the {what} of {scanner.name}"
+                )
         return self
 
 

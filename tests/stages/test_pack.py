@@ -42,7 +42,14 @@ def files(tmp_path):
 
 
 def packed(folder, *, standard="standard", low="low", subjects=("04",)):
-    job = PackJob(dataset="phantom", setting="low", split="test", subjects=subjects, pixels=64)
+    job = PackJob(
+        dataset="phantom",
+        setting="low",
+        split="test",
+        subjects=subjects,
+        scanner_model="siemens_mmr",
+        pixels=64,
+    )
     names = {"slices": "slices", "standard": standard, "low": low}
     inputs = Files({name: [folder / f"{file}.h5"] for name, file in names.items()})
     pack.run(job, inputs, Files({"dataset": [folder / "test.h5"]}))

@@ -20,7 +20,13 @@ def _phantom_job(subject: str = "04", **changes: object) -> PhantomJob:
     values = {
         name: getattr(settings, name) for name in ("activity", "mu_per_cm", "t1", "lesions", "template")
     }
-    return PhantomJob(study_seed=0, subject=subject, image_pixels=128, **(values | changes))
+    return PhantomJob(
+        study_seed=0,
+        subject=subject,
+        scanner_model="siemens_mmr",
+        image_pixels=128,
+        **(values | changes),
+    )
 
 
 def _make(folder: Path, labels: Path | None) -> tuple[Path, Path]:

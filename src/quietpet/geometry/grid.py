@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from quietpet.geometry.scanner import ScannerGeometry, siemens_mmr
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageGrid:
@@ -57,9 +59,16 @@ class ImageGrid:
         return squared <= radius_mm**2
 
 
-def mmr_grid(n_pixels: int) -> ImageGrid:
-    """The Siemens Biograph mMR image grid: 127 slices of ring spacing / 2, default-zoom pixels.
+def scanner_grid(scanner: ScannerGeometry, n_pixels: int) -> ImageGrid:
+    """The image grid of a scanner: slices of half the ring spacing, STIR's default pixels."""
+    return ImageGrid(
+        n_slices=scanner.n_image_slices,
+        n_pixels=n_pixels,
+        slice_mm=scanner.ring_spacing_mm / 2,
+        pixel_mm=scanner.image_pixel_mm,
+    )
 
-    STIR's default pixel for this scanner is 2.08626 mm; the vendor's full matrix is 344 x 344.
-    """
-    return ImageGrid(n_slices=127, n_pixels=n_pixels, slice_mm=2.03125, pixel_mm=2.08626)
+
+def mmr_grid(n_pixels: int) -> ImageGrid:
+    """The Siemens Biograph mMR's grid: 127 slices of 2.03125 mm; the vendor's matrix is 344 x 344."""
+    return scanner_grid(siemens_mmr(), n_pixels)

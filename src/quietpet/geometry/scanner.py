@@ -6,9 +6,12 @@ one angle, and their radial offsets are those of a circle of crystals, s = R sin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from quietpet.config import ScannerModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +20,13 @@ class ScannerGeometry:
 
     ``crystals_per_ring`` counts positions, the virtual crystals in the gaps between blocks included;
     ``n_rings`` counts rings in the same way. ``span`` and ``max_ring_difference`` are those of the
-    vendor's default sinograms (axial compression).
+    vendor's default sinograms (axial compression). ``first_view_rad`` is STIR's intrinsic tilt, and
+    ``image_pixel_mm`` its default bin size, which is also the pixel of its default image. ``stir_name``
+    is STIR's name of the scanner.
     """
 
     name: str
+    stir_name: str
     inner_radius_mm: float
     depth_of_interaction_mm: float
     ring_spacing_mm: float
@@ -31,6 +37,8 @@ class ScannerGeometry:
     crystals_per_block: int
     virtual_crystals_per_block: int
     n_bins: int
+    image_pixel_mm: float
+    first_view_rad: float = 0.0
 
     @property
     def effective_radius_mm(self) -> float:
@@ -42,13 +50,23 @@ class ScannerGeometry:
         return self.crystals_per_ring // 2
 
     @property
+    def n_image_slices(self) -> int:
+        """Slices of half the ring spacing: one per ring and one between neighbours."""
+        return 2 * self.n_rings - 1
+
+    @property
+    def views_are_symmetric(self) -> bool:
+        """Whether a quarter turn, and exchanging x and y, map the set of views onto itself."""
+        return self.n_views % 2 == 0 and self.first_view_rad == 0
+
+    @property
     def sinogram_shape(self) -> tuple[int, int]:
         return (self.n_views, self.n_bins)
 
     @property
     def view_angles_rad(self) -> np.ndarray:
         """Angle of each view, shape (view,): 0 integrates along y, pi/2 along x."""
-        return np.arange(self.n_views) * np.pi / self.n_views
+        return self.first_view_rad + np.arange(self.n_views) * np.pi / self.n_views
 
     @property
     def bin_offsets_mm(self) -> np.ndarray:
@@ -90,12 +108,13 @@ class ScannerGeometry:
 
 
 def siemens_mmr() -> ScannerGeometry:
-    """Siemens Biograph mMR (numbers of STIR's ``Scanner::Siemens_mMR``; Delso et al. 2011).
+    """Siemens Biograph mMR (STIR's ``Scanner::Siemens_mMR``; Delso et al., J Nucl Med 52:1914, 2011).
 
     56 blocks of 8 crystals and 1 virtual crystal; 252 views of 344 bins; 837 sinograms in span 11.
     """
     return ScannerGeometry(
         name="siemens_mmr",
+        stir_name="Siemens mMR",
         inner_radius_mm=328.0,
         depth_of_interaction_mm=7.0,
         ring_spacing_mm=4.0625,
@@ -106,7 +125,87 @@ def siemens_mmr() -> ScannerGeometry:
         crystals_per_block=8,
         virtual_crystals_per_block=1,
         n_bins=344,
+        image_pixel_mm=2.08626,
     )
 
 
-SCANNERS = {"siemens_mmr": siemens_mmr}
+def siemens_vision_600() -> ScannerGeometry:
+    """Siemens Biograph Vision 600 (STIR's ``Scanner::Siemens_Vision_600``; van Sluis et al., J Nucl Med
+    60:1031, 2019: 26.3 cm axial, 3.2-mm crystals).
+
+    38 blocks of 20 crystals and 1 virtual crystal; 399 views of 520 bins (the vendor's sinograms are
+    mashed to 50 views and have time-of-flight bins, which are not simulated). STIR calls its 7 mm depth
+    of interaction uncertain and names no axial compression; span 19 gives 815 sinograms.
+    """
+    return ScannerGeometry(
+        name="siemens_vision_600",
+        stir_name="Siemens Vision 600",
+        inner_radius_mm=410.0,
+        depth_of_interaction_mm=7.0,
+        ring_spacing_mm=3.29114,
+        n_rings=80,
+        max_ring_difference=79,
+        span=19,
+        crystals_per_ring=798,
+        crystals_per_block=20,
+        virtual_crystals_per_block=1,
+        n_bins=520,
+        image_pixel_mm=1.6,
+        first_view_rad=0.0324,
+    )
+
+
+def ge_signa_petmr() -> ScannerGeometry:
+    """GE Signa PET/MR (STIR's ``Scanner::PETMR_Signa`` and its sample header; Grant et al., Med Phys
+    43:2334, 2016: 62.4 cm ring diameter, 25 cm axial).
+
+    28 modules of 4 blocks of 4 crystals, no virtual ones; 224 views of 357 bins. GE's span 2 joins the
+    ring differences -1, 0 and 1, then pairs: 1981 sinograms. Time of flight is not simulated.
+    """
+    return ScannerGeometry(
+        name="ge_signa_petmr",
+        stir_name="GE Signa PET/MR",
+        inner_radius_mm=311.8,
+        depth_of_interaction_mm=8.5,
+        ring_spacing_mm=5.56,
+        n_rings=45,
+        max_ring_difference=44,
+        span=2,
+        crystals_per_ring=448,
+        crystals_per_block=4,
+        virtual_crystals_per_block=0,
+        n_bins=357,
+        image_pixel_mm=2.01565,
+        first_view_rad=np.deg2rad(-5.23),
+    )
+
+
+def small_test() -> ScannerGeometry:
+    """No real scanner: the smallest one that holds a head, for tests and first steps.
+
+    21 blocks of 7 crystals and 1 virtual crystal; 84 views of 112 bins, 4.5 mm wide; 8 rings.
+    """
+    return ScannerGeometry(
+        name="small_test",
+        stir_name="Userdefined",
+        inner_radius_mm=235.0,
+        depth_of_interaction_mm=5.0,
+        ring_spacing_mm=8.0,
+        n_rings=8,
+        max_ring_difference=7,
+        span=3,
+        crystals_per_ring=168,
+        crystals_per_block=7,
+        virtual_crystals_per_block=1,
+        n_bins=112,
+        image_pixel_mm=4.5,
+    )
+
+
+SCANNERS: dict[ScannerModel, Callable[[], ScannerGeometry]] = {
+    "siemens_mmr": siemens_mmr,
+    "siemens_vision_600": siemens_vision_600,
+    "ge_signa_petmr": ge_signa_petmr,
+    "small_test": small_test,
+}
+"""The scanners that ``scanner.model`` accepts."""

@@ -68,7 +68,12 @@ def rotate(image: np.ndarray, angle_deg: float, *, order: int) -> np.ndarray:
 
 
 def require_activity(activity: np.ndarray, *, subject: str, indices: Sequence[int]) -> None:
-    """Refuse slices of ``activity`` (z, y, x) that are empty: no dose gives them counts."""
+    """Refuse slices that ``activity`` (z, y, x) lacks, or that are empty: no dose gives them counts."""
+    if beyond := [index for index in indices if index >= len(activity)]:
+        raise InputError(
+            f"slices.indices: slices {beyond} of subject {subject} do not exist; the scanner has "
+            f"{len(activity)}, from 0."
+        )
     if empty := [index for index in indices if not activity[index].any()]:
         raise InputError(
             f"slices.indices: slices {empty} of subject {subject} hold no activity; choose slices "

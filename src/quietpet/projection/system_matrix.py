@@ -28,10 +28,15 @@ class _Pixels:
 def system_matrix(scanner: ScannerGeometry, grid: ImageGrid, *, rays: int) -> sparse.csr_array:
     """Matrix ``(view * bin, y * x)`` of mean intersection lengths in units of the pixel size, float32.
 
-    Pixels outside the inscribed disc have empty columns. Only the views in [0, 45] degrees are
-    computed; exchanging x and y, and turning by 90 degrees, gives the others.
+    Pixels outside the inscribed disc have empty columns. Of symmetric views, only those in [0, 45]
+    degrees are computed; exchanging x and y, and turning by 90 degrees, gives the others.
     """
     pixels = _disc(grid)
+    if not scanner.views_are_symmetric:
+        views = [
+            _view_block(scanner, grid, pixels, view=view, rays=rays) for view in range(scanner.n_views)
+        ]
+        return sparse.csr_array(sparse.vstack(views, "csr"))
     quarter = scanner.n_views // 2
     by_view: dict[int, sparse.csr_array] = {}
     for view in range(quarter // 2 + 1):

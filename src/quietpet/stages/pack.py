@@ -11,7 +11,8 @@ import numpy as np
 from quietpet.data.crop import central_crop
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
-from quietpet.geometry.grid import mmr_grid
+from quietpet.geometry.grid import scanner_grid
+from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs import PackJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
@@ -32,6 +33,7 @@ _MAPS = {
 def run(job: PackJob, inputs: Files, outputs: Files) -> None:
     """Read ``slices``, ``standard`` and ``low`` of all subjects in one order; write ``dataset``."""
     watch = Stopwatch()
+    grid = scanner_grid(SCANNERS[job.scanner_model](), job.pixels)
     sources = zip(inputs.many("slices"), inputs.many("standard"), inputs.many("low"), strict=True)
     parts, lineages = [], []
     for slices, standard_path, low_path in sources:
@@ -59,8 +61,8 @@ def run(job: PackJob, inputs: Files, outputs: Files) -> None:
             "dataset": job.dataset,
             "setting": job.setting,
             "split": job.split,
-            "affine_ras_mm": mmr_grid(job.pixels).affine_ras_mm.tolist(),
-            "pixel_mm": mmr_grid(job.pixels).pixel_mm,
+            "affine_ras_mm": grid.affine_ras_mm.tolist(),
+            "pixel_mm": grid.pixel_mm,
             "units": {"low": "activity", "standard": "activity", "truth": "activity", "t1": "arbitrary"},
             "lineage": common_lineage(lineages),
             "provenance": provenance(

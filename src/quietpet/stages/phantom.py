@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from quietpet.geometry.grid import mmr_grid
+from quietpet.geometry.grid import scanner_grid
+from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs import PhantomJob
 from quietpet.phantom.brainweb import read_volume
 from quietpet.phantom.lesions import draw_lesions
@@ -21,7 +22,7 @@ UNITS = {"activity": "relative", "mu_per_cm": "1/cm", "t1": "arbitrary"}
 def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
     """``labels`` (a BrainWeb volume; without it the template is used) -> ``phantom``."""
     watch = Stopwatch()
-    grid = mmr_grid(job.image_pixels)
+    grid = scanner_grid(SCANNERS[job.scanner_model](), job.image_pixels)
     volume = _label_volume(job, inputs)
     lesions = {
         modality: draw_lesions(

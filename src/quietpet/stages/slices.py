@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from quietpet.geometry.grid import mmr_grid
 from quietpet.jobs import SlicesJob
 from quietpet.phantom.slices import (
     cut_linear,
@@ -43,6 +42,7 @@ def run(job: SlicesJob, inputs: Files, outputs: Files) -> None:
         rng=numpy_rng(job.study_seed, "rotations", job.subject),
     )
     rows = slice_rows(job.slices.indices, angles_deg)
+    slice_mm, _, _, first_mm = inherited["affine_ras_mm"][2]
     index = np.array([row.slice_index for row in rows])
     write_hdf5(
         outputs.one("slices"),
@@ -52,7 +52,7 @@ def run(job: SlicesJob, inputs: Files, outputs: Files) -> None:
             **{name: cut_nearest(maps[name], rows) for name in NEAREST},
             "head": cut_nearest(head, rows),
             "slice_index": index,
-            "slice_mm": mmr_grid(head.shape[-1]).slice_positions_mm[index],
+            "slice_mm": first_mm + slice_mm * index,
             "angle_deg": np.array([row.angle_deg for row in rows]),
             "rotation": np.array([row.rotation for row in rows]),
             "key": np.array([row.key(job.subject) for row in rows]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from quietpet.config import ScannerSettings
-from quietpet.geometry.grid import ImageGrid, mmr_grid
+from quietpet.geometry.grid import ImageGrid, scanner_grid
 from quietpet.geometry.scanner import SCANNERS, ScannerGeometry
 from quietpet.projection.embedded import embedded_projector
 from quietpet.projection.protocol import Projector
@@ -21,7 +21,7 @@ def scanner_geometry(settings: ScannerSettings) -> ScannerGeometry:
 
 def image_grid(settings: ScannerSettings) -> ImageGrid:
     """The grid on which this scanner's images are reconstructed."""
-    return mmr_grid(settings.image_pixels)
+    return scanner_grid(scanner_geometry(settings), settings.image_pixels)
 
 
 def projector(settings: ScannerSettings, device: torch.device) -> Projector:
