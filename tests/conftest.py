@@ -34,6 +34,18 @@ def stir(shared):
 
 
 @pytest.fixture(scope="session")
+def sirf():
+    """SIRF, where it is installed."""
+    from quietpet.projection.engines import sirf_is_installed
+
+    if not sirf_is_installed():
+        pytest.skip("SIRF is not installed")
+    from quietpet.projection.sirf import engine
+
+    return engine()
+
+
+@pytest.fixture(scope="session")
 def head_projector():
     """A projector for a head-sized disc, ten rays per bin, as STIR's reference has."""
     from quietpet.geometry.grid import mmr_grid

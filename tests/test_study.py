@@ -116,6 +116,7 @@ def test_every_job_gets_settings_it_can_read_back(raw):
         "fetch": {},
         "phantom": {"subject": "04"},
         "slices": {"subject": "04"},
+        "engine": {},
         "simulate": {"subject": "04", "dose": "low"},
         "reconstruct": {"subject": "04", "dose": "standard"},
         "pack": {"dataset": "phantom", "setting": "low", "split": "test"},

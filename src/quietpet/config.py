@@ -15,6 +15,7 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 SubjectId = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+ProjectorChoice = Literal["embedded", "sirf", "auto"]
 ScannerModel = Literal["siemens_mmr", "siemens_vision_600", "ge_signa_petmr", "small_test"]
 
 
@@ -151,7 +152,15 @@ class ScannerSettings(Section):
     """The simulated scanner and its system model."""
 
     model: ScannerModel = Field("siemens_mmr", description="geometry, from quietpet/geometry/scanner.py")
-    projector: Literal["embedded"] = Field("embedded", description="engine of the system model")
+    projector: ProjectorChoice = Field(
+        "embedded",
+        description="engine of the system model; auto: SIRF if it can be imported, decided once for the "
+        "study and written down",
+    )
+    stir_projector: Literal["ray_tracing", "parallelproj"] = Field(
+        "ray_tracing",
+        description="with SIRF: STIR's ray-tracing matrix with this many rays, or Parallelproj",
+    )
     rays: int = Field(
         1, ge=1, le=64, description="parallel rays averaged over the width of a bin; 1: Siddon's matrix"
     )

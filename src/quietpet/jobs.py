@@ -17,6 +17,7 @@ from quietpet.config import (
     InferenceSettings,
     LesionSettings,
     PhantomSource,
+    ProjectorChoice,
     ScannerModel,
     ScannerSettings,
     Section,
@@ -92,6 +93,16 @@ class SlicesJob(Section):
     @classmethod
     def of(cls, study: Study, *, subject: str) -> SlicesJob:
         return cls(study_seed=study.study_seed, subject=subject, slices=study.slices)
+
+
+class EngineJob(Section):
+    """Decide which engine computes the projections of a study whose ``scanner.projector`` is auto."""
+
+    projector: ProjectorChoice
+
+    @classmethod
+    def of(cls, study: Study) -> EngineJob:
+        return cls(projector=study.scanner.projector)
 
 
 class SimulateJob(Section):
@@ -258,6 +269,7 @@ JOBS: dict[str, type[Section]] = {
     "fetch": FetchJob,
     "phantom": PhantomJob,
     "slices": SlicesJob,
+    "engine": EngineJob,
     "simulate": SimulateJob,
     "reconstruct": ReconstructJob,
     "pack": PackJob,

@@ -58,17 +58,19 @@ def provenance(
     watch: Stopwatch,
     device: str = "cpu",
     also: tuple[str, ...] = (),
+    engines: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """A JSON-able record of how an output was made.
 
-    ``also`` names modules that the stage loads by name, which its imports do not show.
+    ``also`` names modules that the stage loads by name, which its imports do not show; ``engines`` gives
+    versions of programs that are no Python packages.
     """
     return {
         "stage": stage,
         "settings": dict(settings),
         "inputs": {str(path): file_digest(path) for path in inputs},
         "code": fingerprint(f"stages.{stage}", *also),
-        "versions": _versions(),
+        "versions": {**_versions(), **(engines or {})},
         "python": platform.python_version(),
         "device": device,
         "wall_s": watch.seconds(),

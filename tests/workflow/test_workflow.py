@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import yaml
 
-from quietpet.store import open_hdf5, read_attribute
+from quietpet.projection.engines import sirf_is_installed
+from quietpet.store import open_hdf5, read_attribute, read_json
 
 pytestmark = pytest.mark.workflow
 
@@ -247,6 +248,35 @@ def test_a_wrong_configuration_ends_at_once(repository, configuration, tmp_path)
     output = snakemake(repository, *arguments, check=False)
     assert "dosis: unknown key; remove it or correct its spelling" in output
     assert not (tmp_path / "results").exists()
+
+
+def test_sirf_where_it_is_absent_ends_at_once(repository, configuration, tmp_path):
+    if sirf_is_installed():
+        pytest.skip("SIRF is installed")
+    path = tmp_path / "sirf.yaml"
+    path.write_text(yaml.safe_dump({**configuration, "scanner": {"projector": "sirf"}}))
+    arguments = ("--directory", tmp_path, "--configfile", path, "--dry-run", "results/tables.csv")
+    output = snakemake(repository, *arguments, check=False)
+    assert "scanner.projector = 'sirf', but SIRF is not installed here" in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_auto_decides_once_and_records_the_engine(repository, finished, configuration, tmp_path):
+    """A decision that says `embedded` is kept, and only what depends on it runs."""
+    changed = {**configuration, "scanner": {**configuration["scanner"], "projector": "auto"}}
+    path = tmp_path / "auto.yaml"
+    path.write_text(yaml.safe_dump(changed, sort_keys=False))
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    options = ("--configfile", path, "--directory", study)
+    target = "results/images/06/low.h5"
+    jobs = planned_jobs(snakemake(repository, *options, "--dry-run", target))
+    assert jobs == {"engine": 1, "simulate": 1, "reconstruct": 1}
+    snakemake(repository, *options, target)
+    engine = read_json(study / "results/engine.json")["projector"]
+    with open_hdf5(study / target, kind="images") as file:
+        assert read_attribute(file, "lineage")["projector"] == engine
+    assert "Nothing to be done" in snakemake(repository, *options, "--dry-run", target)
 
 
 def test_a_truncated_input_is_named_and_nothing_is_written(repository, finished, tmp_path):

@@ -1,9 +1,29 @@
 # Slices -> sinograms -> images -> packed data sets.
 
 
+# With `scanner.projector: auto`, the engine is decided once for all subjects. The decision stands until
+# that setting changes or its file is deleted; an edit of the code does not make it again.
+rule engine:
+    output:
+        decision="results/engine.json",
+    log:
+        "logs/engine.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        settings=settings("engine"),
+    shell:
+        "quietpet engine --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
+        " --out decision={output.decision} 2> {log}"
+
+
 rule simulate:
     input:
         slices="results/slices/{subject}.h5",
+        engine="results/engine.json" if STUDY.scanner.projector == "auto" else [],
     output:
         sinograms="results/sinograms/{subject}/{dose}.h5",
     log:
@@ -18,9 +38,10 @@ rule simulate:
     params:
         settings=settings("simulate"),
         code=code("simulate"),
+        engine=lambda wildcards, input: f"engine={input.engine}" if input.engine else "",
     shell:
         "quietpet simulate --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in slices={input.slices} --out sinograms={output.sinograms} 2> {log}"
+        " --in slices={input.slices} {params.engine} --out sinograms={output.sinograms} 2> {log}"
 
 
 rule reconstruct:

@@ -7,6 +7,7 @@ import quietpet
 from quietpet.errors import InputError
 from quietpet.jobs import FetchJob, settings_for
 from quietpet.methods.registry import model_module
+from quietpet.projection.engines import require_installed
 from quietpet.provenance import file_digest, fingerprint
 from quietpet.store import read_json
 from quietpet.study import SPLITS, load_study
@@ -18,9 +19,11 @@ PUBLISHED = Path(quietpet.__file__).parent / "evaluation" / "published.csv"
 def checked_study():
     """The study of the configuration; a mistake ends Snakemake with one sentence per wrong key."""
     try:
-        return load_study(config, origin=" + ".join(map(str, workflow.configfiles)))
+        study = load_study(config, origin=" + ".join(map(str, workflow.configfiles)))
+        require_installed(study.scanner.projector)
     except InputError as error:
         raise WorkflowError(str(error)) from None
+    return study
 
 
 STUDY = checked_study()

@@ -29,6 +29,7 @@ class GaussianPSF:
         slice_mm: float | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
+        self.fwhm_mm = fwhm_mm
         self._blurs: list[SparseMap] = []
         self._axial: torch.Tensor | None = None
         if fwhm_mm > 0 and slice_mm is not None:

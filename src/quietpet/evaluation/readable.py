@@ -162,6 +162,8 @@ def _known_deviations(rows: Sequence[TableRow], plan: TablePlan) -> str:
         lines.append(
             f"Embedded projector: two-dimensional, {plan.rays} ray(s) per bin, no scatter, no randoms."
         )
+    if any(row.projector == "sirf" for row in rows):
+        lines.append("Projector of STIR through SIRF: direct planes, no scatter, no randoms.")
     lines += [f"Dose {name}: {text}." for name, text in plan.doses.items()]
     lines += [
         f"{name} ({plan.protocol}): {text}." for name, text in plan.methods.items() if name in scored

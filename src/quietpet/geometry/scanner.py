@@ -21,12 +21,11 @@ class ScannerGeometry:
     ``crystals_per_ring`` counts positions, the virtual crystals in the gaps between blocks included;
     ``n_rings`` counts rings in the same way. ``span`` and ``max_ring_difference`` are those of the
     vendor's default sinograms (axial compression). ``first_view_rad`` is STIR's intrinsic tilt, and
-    ``image_pixel_mm`` its default bin size, which is also the pixel of its default image. ``stir_name``
-    is STIR's name of the scanner.
+    ``image_pixel_mm`` its default bin size, also the pixel of its default image. ``stir_name`` is
+    the name under which STIR has this scanner without time of flight, if it has.
     """
 
     name: str
-    stir_name: str
     inner_radius_mm: float
     depth_of_interaction_mm: float
     ring_spacing_mm: float
@@ -39,6 +38,7 @@ class ScannerGeometry:
     n_bins: int
     image_pixel_mm: float
     first_view_rad: float = 0.0
+    stir_name: str | None = None
 
     @property
     def effective_radius_mm(self) -> float:
@@ -139,7 +139,6 @@ def siemens_vision_600() -> ScannerGeometry:
     """
     return ScannerGeometry(
         name="siemens_vision_600",
-        stir_name="Siemens Vision 600",
         inner_radius_mm=410.0,
         depth_of_interaction_mm=7.0,
         ring_spacing_mm=3.29114,
@@ -164,7 +163,6 @@ def ge_signa_petmr() -> ScannerGeometry:
     """
     return ScannerGeometry(
         name="ge_signa_petmr",
-        stir_name="GE Signa PET/MR",
         inner_radius_mm=311.8,
         depth_of_interaction_mm=8.5,
         ring_spacing_mm=5.56,
@@ -187,7 +185,6 @@ def small_test() -> ScannerGeometry:
     """
     return ScannerGeometry(
         name="small_test",
-        stir_name="Userdefined",
         inner_radius_mm=235.0,
         depth_of_interaction_mm=5.0,
         ring_spacing_mm=8.0,

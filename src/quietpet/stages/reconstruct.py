@@ -8,11 +8,10 @@ from quietpet.acquisition.psf import GaussianPSF
 from quietpet.jobs import ReconstructJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.recon.osem import osem
 from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.sinograms import measurement_of, read_sinograms
-from quietpet.stages.system import image_grid
+from quietpet.stages.system import as_simulated, engine_versions, image_grid, reconstruction
 from quietpet.store import require_finite, write_hdf5
 
 SLICES_PER_BATCH = 50
@@ -23,10 +22,12 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
     """Read ``sinograms``; write ``images`` in the units of the phantom's activity."""
     watch, device = Stopwatch(), compute_device()
     sinograms = read_sinograms(inputs.one("sinograms"))
-    measurement = measurement_of([sinograms], scanner=job.scanner, protocol=job.protocol, device=device)
+    settings = as_simulated(job.scanner, sinograms.lineage, origin=sinograms.path)
+    osem = reconstruction(settings)
+    measurement = measurement_of([sinograms], scanner=settings, protocol=job.protocol, device=device)
     post_filter = GaussianPSF(
         fwhm_mm=job.protocol.post_fwhm_mm,
-        pixel_mm=image_grid(job.scanner).pixel_mm,
+        pixel_mm=image_grid(settings).pixel_mm,
         image_shape=measurement.model.projector.image_shape,
         device=device,
     )
@@ -59,6 +60,7 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
+                engines=engine_versions(settings),
             ),
         },
     )

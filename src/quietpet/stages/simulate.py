@@ -16,12 +16,15 @@ from quietpet.seeds import numpy_rng
 from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import lineage_of
-from quietpet.stages.system import image_grid, projector, scanner_geometry
+from quietpet.stages.system import decided, engine_versions, image_grid, projector, scanner_geometry
 from quietpet.store import open_hdf5, read_array, read_strings, write_hdf5
 
 
 def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
-    """Read ``slices``; write ``sinograms``: prompts and everything needed to model them."""
+    """Read ``slices``; write ``sinograms``: prompts and everything needed to model them.
+
+    ``engine``, if given, says which engine ``scanner.projector: auto`` means in this study.
+    """
     watch, device = Stopwatch(), compute_device()
     with open_hdf5(inputs.one("slices"), kind="slices") as file:
         keys = read_strings(file, "key")
@@ -30,7 +33,8 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
         mu_per_cm = torch.from_numpy(read_array(file, "mu_per_cm")).to(device)
         lineage = lineage_of(file)
 
-    system, grid = projector(job.scanner, device), image_grid(job.scanner)
+    settings = decided(job.scanner, inputs.get("engine"))
+    system, grid = projector(settings, device), image_grid(settings)
     if activity.shape[1:] != system.image_shape:
         raise InputError(
             f"{inputs.one('slices')}: slices are {tuple(activity.shape[1:])}, but scanner.image_pixels "
@@ -86,13 +90,14 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
             "axes": "(slice, view, bin)",
             "dose": job.dose,
             "subject": job.subject,
-            "lineage": {**lineage, "projector": job.scanner.projector},
+            "lineage": {**lineage, "projector": settings.projector},
             "provenance": provenance(
                 "simulate",
                 settings=job.model_dump(),
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
+                engines=engine_versions(settings),
             ),
         },
     )

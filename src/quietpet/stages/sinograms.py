@@ -18,7 +18,7 @@ from quietpet.data.measured import MeasuredSlices
 from quietpet.errors import InputError
 from quietpet.jobs import AcquisitionJob
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
-from quietpet.stages.system import image_grid, projector
+from quietpet.stages.system import as_simulated, image_grid, projector
 from quietpet.store import open_hdf5, read_array, read_attribute, read_strings
 
 
@@ -101,15 +101,11 @@ def measured_slices(
     lineage = common_lineage(
         [(pairs.path, pairs.lineage), *((each.path, each.lineage) for each in files)]
     )
-    if lineage["projector"] != job.scanner.projector:
-        raise InputError(
-            f"{pairs.path}: was made with the projector {lineage['projector']!r}, but "
-            f"{job.scanner.projector!r} is to reconstruct it; use one engine for both."
-        )
-    if abs(pairs.pixel_mm - (wanted := image_grid(job.scanner).pixel_mm)) > 1e-6 * wanted:
+    settings = as_simulated(job.scanner, lineage, origin=pairs.path)
+    if abs(pairs.pixel_mm - (wanted := image_grid(settings).pixel_mm)) > 1e-6 * wanted:
         raise InputError(
             f"{pairs.path}: its pixels are {pairs.pixel_mm:g} mm, those of the scanner "
-            f"{job.scanner.model!r} {wanted:g} mm; pack it again."
+            f"{settings.model!r} {wanted:g} mm; pack it again."
         )
     keys = [key for each in files for key in each.keys]
     for key in pairs.keys:
@@ -118,5 +114,5 @@ def measured_slices(
                 f"{pairs.path}: {found} of the {len(files)} sinogram files hold its slice {key!r}, "
                 "instead of one. Give those of its subjects, each once."
             )
-    measurement = measurement_of(files, scanner=job.scanner, protocol=job.protocol, device=device)
+    measurement = measurement_of(files, scanner=settings, protocol=job.protocol, device=device)
     return MeasuredSlices(keys, measurement)

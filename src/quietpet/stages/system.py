@@ -1,17 +1,28 @@
-"""The scanner, grid and projector that a job's settings ask for."""
+"""The scanner, grid, projector and OSEM that a job's settings ask for."""
 
 from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from quietpet.config import ScannerSettings
+from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid, scanner_grid
 from quietpet.geometry.scanner import SCANNERS, ScannerGeometry
 from quietpet.projection.embedded import embedded_projector
+from quietpet.projection.engines import require_installed, sirf_is_installed
 from quietpet.projection.protocol import Projector
+from quietpet.projection.sirf import engine, sirf_projector
+from quietpet.recon.osem import osem
+from quietpet.recon.sirf_osem import sirf_osem
+from quietpet.stages.lineage import Lineage
+from quietpet.store import read_json
 
-PROJECTORS = {"embedded": embedded_projector}
-"""Engines by the value of ``scanner.projector``; each builds a projector of all views."""
+logger = logging.getLogger(__name__)
 
 
 def scanner_geometry(settings: ScannerSettings) -> ScannerGeometry:
@@ -26,6 +37,86 @@ def image_grid(settings: ScannerSettings) -> ImageGrid:
 
 def projector(settings: ScannerSettings, device: torch.device) -> Projector:
     """The projector of the engine called ``settings.projector``."""
-    return PROJECTORS[settings.projector](
+    return _ENGINES[decided(settings).projector].projector(settings, device)
+
+
+def reconstruction(settings: ScannerSettings) -> Callable[..., torch.Tensor]:
+    """OSEM as the engine called ``settings.projector`` computes it; called like ``recon.osem.osem``."""
+    return _ENGINES[decided(settings).projector].osem
+
+
+def engine_versions(settings: ScannerSettings) -> dict[str, str]:
+    """Versions of the programs behind ``settings.projector`` that are no Python packages."""
+    return {"STIR": engine().version} if settings.projector == "sirf" else {}
+
+
+def available_engine() -> str:
+    """``sirf`` if it can be imported, else ``embedded``; a broken SIRF is named in the log."""
+    if not sirf_is_installed():
+        return "embedded"
+    try:
+        engine()
+    except InputError as error:
+        logger.warning("using the embedded projector: %s", error)
+        return "embedded"
+    return "sirf"
+
+
+def decided(settings: ScannerSettings, decision: Path | None = None) -> ScannerSettings:
+    """The settings with ``auto`` replaced by the engine in the file ``decision``.
+
+    Without a file, what is available here decides.
+
+    Raises:
+        InputError: SIRF is asked for and absent.
+    """
+    if settings.projector == "auto":
+        chosen = read_json(decision)["projector"] if decision else available_engine()
+        settings = settings.model_copy(update={"projector": chosen})
+    require_installed(settings.projector)
+    return settings
+
+
+def as_simulated(settings: ScannerSettings, lineage: Lineage, *, origin: Path) -> ScannerSettings:
+    """The settings with the engine that simulated the sinograms of ``origin``: one study, one engine.
+
+    Raises:
+        InputError: the settings name another engine, or the engine is absent here.
+    """
+    simulated = lineage["projector"]
+    if settings.projector not in ("auto", simulated):
+        raise InputError(
+            f"{origin}: was simulated with the projector {simulated!r}, but scanner.projector = "
+            f"{settings.projector!r}; simulate it again."
+        )
+    return decided(settings.model_copy(update={"projector": simulated}))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Engine:
+    """One value of ``scanner.projector``."""
+
+    projector: Callable[[ScannerSettings, torch.device], Projector]
+    osem: Callable[..., torch.Tensor]
+
+
+def _embedded(settings: ScannerSettings, device: torch.device) -> Projector:
+    return embedded_projector(
         scanner_geometry(settings), image_grid(settings), rays=settings.rays, device=device
     )
+
+
+def _sirf(settings: ScannerSettings, device: torch.device) -> Projector:
+    return sirf_projector(
+        scanner_geometry(settings),
+        image_grid(settings),
+        rays=settings.rays,
+        device=device,
+        stir_projector=settings.stir_projector,
+    )
+
+
+_ENGINES = {
+    "embedded": _Engine(projector=_embedded, osem=osem),
+    "sirf": _Engine(projector=_sirf, osem=sirf_osem),
+}

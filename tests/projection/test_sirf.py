@@ -1,0 +1,87 @@
+"""What the SIRF adapter decides without SIRF; with it, see the projector laws and the STIR files."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import numpy as np
+import pytest
+
+from quietpet.errors import InputError
+from quietpet.geometry.grid import mmr_grid
+from quietpet.geometry.scanner import SCANNERS, ge_signa_petmr, siemens_mmr
+from quietpet.projection.engines import require_installed, sirf_is_installed
+from quietpet.projection.interfile import direct_plane_header, write_template
+from quietpet.projection.sirf import Engine, engine, in_blocks, sirf_projector_3d
+
+
+@pytest.fixture
+def without_sirf(monkeypatch):
+    """Python as it is where SIRF is not installed."""
+    monkeypatch.setitem(sys.modules, "sirf", None)
+
+
+def keys(header):
+    """Interfile keys and values; STIR ignores the spaces around both."""
+    pairs = (line.split(":=") for line in header.splitlines() if line.strip())
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def test_absent_sirf_is_named_with_its_remedy(without_sirf):
+    assert not sirf_is_installed()
+    require_installed("embedded")
+    require_installed("auto")
+    with pytest.raises(
+        InputError, match=r"scanner\.projector = 'sirf'.*ghcr\.io/synerbi/sirf.*envs/sirf"
+    ):
+        require_installed("sirf")
+    with pytest.raises(InputError, match=r"SIRF cannot be imported \(.*sirf.*\); run in the container"):
+        engine.__wrapped__()
+    with pytest.raises(ImportError):
+        Engine()
+
+
+def test_the_header_is_the_one_that_stir_accepted(shared):
+    """The one-ring template with which the reference projections were computed."""
+    accepted = (shared / "reference" / "stir" / "mmr1ring.hs").read_text()
+    written = direct_plane_header(siemens_mmr(), n_rings=1, data_name="mmr1ring.s")
+    assert keys(written) == keys(accepted)
+
+
+@pytest.mark.parametrize("model", SCANNERS)
+def test_templates_describe_the_scanner(model, tmp_path):
+    scanner = SCANNERS[model]()
+    header = write_template(tmp_path, scanner, n_rings=3)
+    found = keys(header.read_text())
+    assert float(found["Inner ring diameter (cm)"]) == pytest.approx(scanner.inner_radius_mm / 5)
+    assert int(found["Number of detectors per ring"]) == scanner.crystals_per_ring
+    assert int(found["!matrix size [3]"]) == scanner.n_views
+    blocks = int(found["Number of crystals per block in transaxial direction"])
+    assert scanner.crystals_per_ring % blocks == 0
+    angle = np.deg2rad(float(found["View offset (degrees)"]))
+    assert angle == pytest.approx(scanner.view_angles_rad[0], abs=1e-8)
+    assert re.fullmatch(r"\{ 3\}", found["!matrix size [2]"])
+    data = header.with_name(found["name of data file"])
+    assert data.stat().st_size == 4 * 3 * scanner.n_views * scanner.n_bins
+
+
+def test_batches_are_cut_into_full_calls():
+    items = np.arange(1.0, 6.0)[:, None]
+    blocks = list(in_blocks(items, 2))
+    assert [block.ravel().tolist() for block in blocks] == [[1, 2], [3, 4], [5, 0]]
+    assert [len(block) for block in in_blocks(items, 1)] == [1] * 5
+
+
+def test_3d_is_refused_where_stir_would_add_time_of_flight():
+    with pytest.raises(InputError, match=r"'ge_signa_petmr': SIRF in 3-D is only there for siemens_mmr"):
+        sirf_projector_3d(ge_signa_petmr(), mmr_grid(128), rays=1)
+
+
+@pytest.mark.sirf
+def test_an_error_of_the_engine_is_one_sentence(sirf):
+    with (
+        pytest.raises(InputError, match=r"SIRF failed while asking for an unknown scanner: .+"),
+        sirf.doing("asking for an unknown scanner") as stir,
+    ):
+        stir.AcquisitionData("no such scanner")

@@ -1,0 +1,49 @@
+"""``scanner.projector: auto`` is decided once, written down, and kept."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from quietpet.config import ScannerSettings
+from quietpet.errors import InputError
+from quietpet.jobs import EngineJob
+from quietpet.stages import engine
+from quietpet.stages.files import Files
+from quietpet.stages.system import as_simulated, decided
+from quietpet.store import read_json, write_json
+
+AUTO = ScannerSettings(projector="auto")
+
+
+@pytest.fixture(autouse=True)
+def without_sirf(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sirf", None)
+
+
+def test_without_sirf_the_decision_is_the_embedded_projector(tmp_path):
+    target = tmp_path / "engine.json"
+    engine.run(EngineJob(projector="auto"), Files({}), Files({"decision": [target]}))
+    assert read_json(target)["projector"] == "embedded"
+    assert decided(AUTO, target).projector == "embedded"
+    assert decided(AUTO).projector == "embedded"
+
+
+def test_a_decision_for_sirf_is_not_forgotten_where_it_is_absent(tmp_path):
+    """Jobs of one study never mix engines silently."""
+    target = tmp_path / "engine.json"
+    write_json(target, {"projector": "sirf"})
+    with pytest.raises(InputError, match=r"scanner\.projector = 'sirf', but SIRF is not installed"):
+        decided(AUTO, target)
+
+
+def test_images_are_reconstructed_by_the_engine_that_simulated():
+    origin = Path("x.h5")
+    lineage = {"data_source": "template", "projector": "embedded"}
+    assert as_simulated(AUTO, lineage, origin=origin).projector == "embedded"
+    with pytest.raises(InputError, match=r"x\.h5: was simulated with the projector 'embedded'"):
+        as_simulated(ScannerSettings(projector="sirf"), lineage, origin=origin)
+    with pytest.raises(InputError, match="SIRF is not installed here"):
+        as_simulated(AUTO, {**lineage, "projector": "sirf"}, origin=origin)
