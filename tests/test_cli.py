@@ -76,3 +76,31 @@ def test_every_verb_explains_itself(verb):
         check=True,
     )
     assert "--settings" in done.stdout
+
+
+def test_validate_refuses_sirf_where_it_is_absent(repository, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sirf", None)
+    study = (repository / "config.yaml").read_text()
+    path = tmp_path / "study.yaml"
+    path.write_text(study.replace("projector: embedded", "projector: sirf"))
+    assert main(["validate", str(path)]) == 1
+    assert "scanner.projector = 'sirf', but SIRF is not installed here" in capsys.readouterr().err
+
+
+def test_check_projector_prints_what_it_compared(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sirf", None)
+    assert main(["check", "projector", "--scanner", "small_test"]) == 0
+    output = capsys.readouterr().out
+    assert "SIRF is not installed here" in output
+    assert "closed forms" in output
+    assert output.count(" ok\n") == 4
+
+
+def test_a_failed_check_is_an_exit_status(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sirf", None)
+    monkeypatch.setattr(
+        "quietpet.recon.agreement.CLOSED_FORM_TOLERANCES",
+        dict.fromkeys(("forward", "attenuation", "sensitivity", "OSEM"), 1e-6),
+    )
+    assert main(["check", "projector", "--scanner", "small_test"]) == 1
+    assert "TOO FAR" in capsys.readouterr().out

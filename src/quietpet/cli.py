@@ -17,12 +17,15 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from pydantic import ValidationError
 
 from quietpet import __version__
+from quietpet.config import ScannerModel
 from quietpet.errors import InputError
 from quietpet.jobs import JOBS
+from quietpet.projection.engines import require_installed
 from quietpet.stages.files import Files
 from quietpet.study import explain, json_schema, load_study, read_yaml
 
@@ -30,21 +33,23 @@ logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status (0: done, 1: unusable input, 2: wrong usage)."""
+    """Run one command; returns the exit status.
+
+    0: done, 1: unusable input or a failed check, 2: wrong usage.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # A scheduler's SIGTERM ends the command as an exception, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        options.command(options)
+        return options.command(options) or 0
     except InputError as error:
         print(f"quietpet: error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("quietpet: interrupted; the same command goes on where it was", file=sys.stderr)
         return 128 + signal.SIGINT
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,15 +67,19 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("validate", help="Check a configuration file and print it in full.")
     verb.add_argument("configfile", type=Path)
     verb.set_defaults(command=_validate)
+    verb = verbs.add_parser("check", help="Check that an engine computes what it should, in a minute.")
+    verb.add_argument("what", choices=["projector"], help="projector: SIRF, or the embedded one alone")
+    verb.add_argument("--scanner", choices=get_args(ScannerModel), default="siemens_mmr")
+    verb.add_argument("--rays", type=int, choices=range(1, 65), default=1, metavar="N", help="per bin")
+    verb.add_argument("--threads", type=int, default=1, help="CPU threads")
+    verb.set_defaults(command=_check)
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
     verb.set_defaults(command=lambda _: print(json.dumps(json_schema(), indent=2)))
     return parser
 
 
 def _run_stage(options: argparse.Namespace) -> None:
-    # Read by OpenMP and MKL when torch is first imported, which the stage module does.
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[variable] = str(options.threads)
+    _limit_threads(options.threads)
     if options.gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     try:
@@ -85,8 +94,21 @@ def _run_stage(options: argparse.Namespace) -> None:
     importlib.import_module(f"quietpet.stages.{options.stage}").run(job, inputs, outputs)
 
 
+def _limit_threads(threads: int) -> None:
+    # Read by OpenMP and MKL when torch is first imported, which the stage modules do.
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+
+
+def _check(options: argparse.Namespace) -> int:
+    _limit_threads(options.threads)
+    check = importlib.import_module("quietpet.stages.check")
+    return 0 if check.check_projector(options.scanner, rays=options.rays) else 1
+
+
 def _validate(options: argparse.Namespace) -> None:
     study = load_study(read_yaml(options.configfile), origin=str(options.configfile))
+    require_installed(study.scanner.projector)
     print(study.model_dump_json(indent=2))
 
 
