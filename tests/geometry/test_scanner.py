@@ -7,7 +7,8 @@ import pytest
 
 from quietpet.config import ScannerModel
 from quietpet.geometry.grid import mmr_grid, scanner_grid
-from quietpet.geometry.scanner import SCANNERS, siemens_mmr
+from quietpet.geometry.michelogram import segments
+from quietpet.geometry.scanner import SCANNERS, ge_signa_petmr, siemens_mmr
 
 
 def test_geometry_is_stirs(shared):
@@ -50,6 +51,12 @@ def test_registry_has_the_published_sizes(model, published):
     assert scanner.effective_radius_mm == pytest.approx(radius_mm)
     assert scanner.n_rings * scanner.ring_spacing_mm == pytest.approx(axial_mm, abs=0.05)
     assert scanner.sinogram_shape == shape
+
+
+def test_the_signas_planes_are_those_of_stirs_sample_header():
+    """GE's span 2: 89 direct planes, then 85, 85, 81, 81, ... 1, 1."""
+    planes = [segment.n_planes for segment in segments(ge_signa_petmr())]
+    assert planes == [89, *(n for n in range(85, 0, -4) for _ in "+-")]
 
 
 @pytest.mark.parametrize("model", SCANNERS)
