@@ -34,7 +34,6 @@ _REPORTED_PACKAGES = (
     "scipy",
     "h5py",
     "monai",
-    "brainweb",
     "nilearn",
     "scikit-image",
 )

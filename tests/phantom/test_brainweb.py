@@ -162,6 +162,20 @@ def test_unknown_labels_are_not_read(tmp_path: Path) -> None:
         read_volume(path)
 
 
+@pytest.mark.parametrize("voxels", [362 * 434 * 362 - 1, 362 * 434 * 362 + 1])
+def test_a_volume_of_another_size_is_not_read(voxels: int, tmp_path: Path) -> None:
+    path = tmp_path / "subject_04.bin.gz"
+    path.write_bytes(gzip.compress(bytes(2 * voxels), compresslevel=1))
+    with pytest.raises(InputError, match="not a readable BrainWeb volume"):
+        read_volume(path)
+
+
+def test_every_voxel_of_the_file_is_where_it_belongs(shared: Path, subject_04: LabelVolume) -> None:
+    with gzip.open(shared / "brainweb" / "subject_04.bin.gz") as stream:
+        raw = np.frombuffer(stream.read(), np.uint16).reshape(362, 434, 362)
+    np.testing.assert_array_equal(subject_04.codes[:, ::-1], raw & 0xF0)
+
+
 @pytest.fixture(scope="module")
 def subject_04(shared: Path) -> LabelVolume:
     return read_volume(shared / "brainweb" / "subject_04.bin.gz")

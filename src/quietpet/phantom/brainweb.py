@@ -1,8 +1,9 @@
 """The 20 normal BrainWeb subjects: which there are, whether a file is whole, fetching, reading.
 
-Sources: Cocosco et al., NeuroImage 5:S425 (1997); Aubert-Broche et al., IEEE TMI 25:1410 (2006). Volumes
-are read with the ``brainweb`` package; its download has neither time-out nor status check nor checksum,
-so files are fetched with ``pooch`` and compared with the pinned SHA-256 of the unpacked volume.
+Sources: Cocosco et al., NeuroImage 5:S425 (1997); Aubert-Broche et al., IEEE TMI 25:1410 (2006). Files
+have the names and the content that the ``brainweb`` package gives them, so that its cache can be used.
+They are fetched with ``pooch`` and compared with the pinned SHA-256 of the unpacked volume, since that
+package's download has neither time-out nor status check nor checksum.
 """
 
 from __future__ import annotations
@@ -11,13 +12,11 @@ import csv
 import gzip
 import hashlib
 import time
-import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pooch
 
 from quietpet.errors import InputError
 from quietpet.phantom.tissues import CLASS_BITS, LabelVolume, Tissue
@@ -25,6 +24,8 @@ from quietpet.store import atomic_path
 
 SUBJECTS = ("04", "05", "06", "18", "20", "38", *(str(number) for number in range(41, 55)))
 VOXEL_MM = 0.5
+SHAPE = (362, 434, 362)
+"""Voxels (z, y, x)."""
 
 _CONNECT_S, _READ_S = 5.0, 30.0
 _ATTEMPTS, _PAUSE_S = 2, 2.0
@@ -100,6 +101,8 @@ def download(source: Source, target: Path) -> None:
     Raises:
         DownloadError: no answer in time, an error status, a wrong file, or a folder that is read-only.
     """
+    import pooch  # noqa: PLC0415 (slow, and only a download needs it)
+
     fetch = pooch.HTTPDownloader(timeout=(_CONNECT_S, _READ_S), chunk_size=_BLOCK_BYTES)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -120,18 +123,24 @@ def read_volume(packed: Path) -> LabelVolume:
     Raises:
         InputError: the file is damaged, has another size, or holds labels that are no BrainWeb class.
     """
-    with warnings.catch_warnings():
-        # brainweb 1.7 imports from a SciPy namespace that is on its way out.
-        warnings.filterwarnings("ignore", message=".*scipy.ndimage.filters", category=DeprecationWarning)
-        import brainweb  # noqa: PLC0415 (only here may it warn)
-
+    codes = np.empty(SHAPE, np.uint8)
     try:
-        raw = brainweb.load_file(str(packed))
+        with gzip.open(packed) as stream:
+            # Plane by plane, so that the 16-bit labels never leave the cache.
+            for plane in codes:
+                plane[::-1] = _tissue_codes(stream.read(2 * plane.size)).reshape(plane.shape)
+            if stream.read(1):  # the end of the file is also where its checksum is compared
+                raise ValueError(f"it unpacks to more than {2 * codes.size} bytes")
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
             f"{packed}: not a readable BrainWeb volume ({error}). Fetch it again."
         ) from None
-    codes = (raw & CLASS_BITS).astype(np.uint8)
-    if raw.max() >= 256 or codes.max() > max(Tissue):
-        raise InputError(f"{packed}: label {raw.max()} is no BrainWeb class. Fetch the file again.")
-    return LabelVolume(codes=np.ascontiguousarray(codes[:, ::-1]), voxel_mm=VOXEL_MM)
+    return LabelVolume(codes=codes, voxel_mm=VOXEL_MM)
+
+
+def _tissue_codes(raw: bytes) -> np.ndarray:
+    """Tissue codes, uint8, of raw 16-bit labels; ValueError for a label that is no BrainWeb class."""
+    labels = np.frombuffer(raw, "<u2")
+    if labels.max(initial=0) > max(Tissue) | ~CLASS_BITS & 0xFF:
+        raise ValueError(f"label {labels.max()} is no BrainWeb class")
+    return (labels & CLASS_BITS).astype(np.uint8)

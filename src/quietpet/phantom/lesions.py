@@ -35,19 +35,24 @@ def draw_lesions(
     Raises:
         InputError: a volume without white matter to place them in.
     """
-    white_matter = np.flatnonzero(volume.codes == Tissue.WHITE_MATTER)
-    if settings.count and not white_matter.size:
+    in_plane = [np.count_nonzero(plane == Tissue.WHITE_MATTER) for plane in volume.codes]
+    below = np.cumsum([0, *in_plane])
+    if settings.count and not below[-1]:
         raise InputError("the label volume has no white matter to place lesions in.")
     n_hot = round(settings.hot_fraction * settings.count)
     lesions = []
     for number in range(1, settings.count + 1):
-        centre = white_matter[rng.integers(white_matter.size)]
+        # The n-th voxel of white matter in memory order, found without listing all the millions.
+        nth = rng.integers(below[-1])
+        z = int(np.searchsorted(below, nth, side="right")) - 1
+        in_z = np.flatnonzero(volume.codes[z] == Tissue.WHITE_MATTER)
+        y, x = divmod(int(in_z[nth - below[z]]), volume.codes.shape[2])
         radius_mm = settings.radius_offset_mm + settings.radius_scale_mm * 2.0 ** rng.random()
         lesions.append(
             Lesion(
                 number=number,
                 hot=number <= n_hot,
-                voxel=tuple(int(index) for index in np.unravel_index(centre, volume.codes.shape)),
+                voxel=(z, y, x),
                 radius_mm=float(radius_mm),
             )
         )

@@ -19,19 +19,22 @@ from quietpet.phantom.tissues import LabelVolume, Tissue
 class _AxisSampling:
     """Where the grid's positions lie along one axis of a volume, in voxels.
 
-    ``lower`` (n,) is the neighbour below each position (it may lie outside the volume), ``weight`` (n,)
-    that of the neighbour above.
+    Only positions that have a neighbour in the volume are held: those of ``span``. ``lower`` (n,) is the
+    neighbour below each of them (-1 at the least), ``weight`` (n,) that of the neighbour above.
     """
 
+    span: slice
     lower: np.ndarray
     weight: np.ndarray
-    size: int
 
     @classmethod
     def at(cls, positions_mm: np.ndarray, *, voxel_mm: float, size: int) -> _AxisSampling:
         index = positions_mm / voxel_mm + (size - 1) / 2
         lower = np.floor(index).astype(np.intp)
-        return cls(lower=lower, weight=(index - lower).astype(np.float32), size=size)
+        first, last = np.searchsorted(lower, (-1, size))
+        span = slice(int(first), int(last))
+        weight = (index - lower).astype(np.float32)
+        return cls(span=span, lower=lower[span], weight=weight[span])
 
     @property
     def pairs(self) -> np.ndarray:
@@ -49,27 +52,31 @@ def sample_linear(volume: LabelVolume, *, table: np.ndarray, grid: ImageGrid) ->
     ``table``: value of every code, shape (256,). Outside the volume is air.
     """
     z, y, x = _samplings(volume, grid)
-    rows, columns = y.pairs.ravel(), x.pairs.ravel()
-    image = np.empty(grid.shape, np.float32)
-    for k, pair in enumerate(z.pairs):
-        corners = table[_gather(volume.codes, pair, rows, columns)]
-        plane = _mix(corners[0], corners[1], z.weight[k])
-        plane = plane.reshape(grid.n_pixels, 2, 2 * grid.n_pixels)
-        plane = _mix(plane[:, 0], plane[:, 1], y.weight[:, None])
-        plane = plane.reshape(grid.n_pixels, grid.n_pixels, 2)
-        image[k] = _mix(plane[..., 0], plane[..., 1], x.weight)
+    n_rows, n_columns = y.lower.size, x.lower.size
+    neighbours = _gather(volume.codes, z.pairs.ravel(), y.pairs.ravel(), x.pairs.ravel())
+    samples = np.empty((z.lower.size, n_rows, n_columns), np.float32)
+    # One plane at a time stays in the cache.
+    for k, codes in enumerate(neighbours.reshape(z.lower.size, 2, -1)):
+        corners = table.take(codes)
+        plane = _mix(corners[0], corners[1], z.weight[k]).reshape(n_rows, 2, 2 * n_columns)
+        plane = _mix(plane[:, 0], plane[:, 1], y.weight[:, None]).reshape(n_rows, n_columns, 2)
+        samples[k] = _mix(plane[..., 0], plane[..., 1], x.weight)
+    image = np.full(grid.shape, table[Tissue.AIR], np.float32)
+    image[z.span, y.span, x.span] = samples
     return image
 
 
 def sample_nearest(volume: LabelVolume, *, grid: ImageGrid) -> np.ndarray:
     """Codes of the nearest voxels, uint8, shape ``grid.shape``; outside the volume is air."""
     z, y, x = _samplings(volume, grid)
-    return _gather(volume.codes, z.nearest, y.nearest, x.nearest)
+    codes = np.full(grid.shape, Tissue.AIR, np.uint8)
+    codes[z.span, y.span, x.span] = _gather(volume.codes, z.nearest, y.nearest, x.nearest)
+    return codes
 
 
 def require_inside_image(volume: LabelVolume, *, grid: ImageGrid) -> None:
     """Refuse a head of which the square image would cut something off."""
-    footprint = (volume.codes != Tissue.AIR).any(axis=0)
+    footprint = volume.codes.max(axis=0) != Tissue.AIR  # the lowest code
     for axis, name in ((1, "anterior-posterior"), (0, "left-right")):
         occupied = np.flatnonzero(footprint.any(axis=axis))
         if not occupied.size:
@@ -103,12 +110,17 @@ def _samplings(volume: LabelVolume, grid: ImageGrid) -> tuple[_AxisSampling, ...
     )
 
 
-def _gather(codes: np.ndarray, *indices: np.ndarray) -> np.ndarray:
+def _gather(codes: np.ndarray, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """``codes`` at the product of three index lists; air where an index lies outside."""
-    clipped = [np.clip(index, 0, n - 1) for index, n in zip(indices, codes.shape, strict=True)]
-    z, y, x = (index == clip for index, clip in zip(indices, clipped, strict=True))
-    inside = z[:, None, None] & y[:, None] & x
-    return np.where(inside, codes[np.ix_(*clipped)], np.uint8(Tissue.AIR))
+    n_planes, n_rows, n_columns = codes.shape
+    in_plane = np.clip(y, 0, n_rows - 1)[:, None] * n_columns + np.clip(x, 0, n_columns - 1)
+    gathered = np.full((z.size, y.size, x.size), Tissue.AIR, np.uint8)
+    for plane, k in zip(gathered, z, strict=True):
+        if 0 <= k < n_planes:
+            plane[:] = codes[k].ravel().take(in_plane)
+    gathered[:, (y < 0) | (y >= n_rows)] = Tissue.AIR
+    gathered[:, :, (x < 0) | (x >= n_columns)] = Tissue.AIR
+    return gathered
 
 
 def _mix(lower: np.ndarray, upper: np.ndarray, weight: np.ndarray) -> np.ndarray:

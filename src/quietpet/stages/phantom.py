@@ -9,7 +9,6 @@ from quietpet.phantom.brainweb import read_volume
 from quietpet.phantom.lesions import draw_lesions
 from quietpet.phantom.maps import activity_map, attenuation_map, describe_lesions, t1_map
 from quietpet.phantom.resample import sample_nearest
-from quietpet.phantom.template import load_template, template_volume
 from quietpet.phantom.tissues import LabelVolume
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
@@ -65,5 +64,7 @@ def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
 def _label_volume(job: PhantomJob, inputs: Files) -> LabelVolume:
     if path := inputs.get("labels"):
         return read_volume(path)
+    from quietpet.phantom.template import load_template, template_volume  # noqa: PLC0415 (slow)
+
     rng = numpy_rng(job.study_seed, "template", job.subject)
     return template_volume(load_template(), settings=job.template, rng=rng)
