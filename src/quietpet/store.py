@@ -96,18 +96,22 @@ def read_attribute(file: h5py.File, name: str) -> Any:
 
 def read_array(file: h5py.File, name: str) -> np.ndarray:
     """One whole array of an open file; floating-point data must be finite."""
-    if name not in file:
-        raise InputError(f"{file.filename}: lacks the array {name!r}; made by another version?")
-    array = file[name][()]
+    array = _dataset(file, name)[()]
     require_finite(array, f"{file.filename}:{name}")
+    return array
+
+
+def read_rows(file: h5py.File, name: str, rows: Sequence[int]) -> np.ndarray:
+    """Some rows of one array, in the order given; the others are not even decompressed."""
+    dataset = _dataset(file, name)
+    array = np.stack([dataset[row] for row in rows])
+    require_finite(array, f"{file.filename}:{name}{list(rows)}")
     return array
 
 
 def read_strings(file: h5py.File, name: str) -> list[str]:
     """One array of strings of an open file."""
-    if name not in file:
-        raise InputError(f"{file.filename}: lacks the array {name!r}; made by another version?")
-    return [text.decode() for text in file[name][()]]
+    return [text.decode() for text in _dataset(file, name)[()]]
 
 
 def require_finite(array: np.ndarray, what: str) -> None:
@@ -151,6 +155,12 @@ def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, 
             if missing := set(columns) - set(row):
                 raise KeyError(f"{target}: a row lacks the columns {sorted(missing)}")
             writer.writerow(row)
+
+
+def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+    if name not in file:
+        raise InputError(f"{file.filename}: lacks the array {name!r}; made by another version?")
+    return file[name]
 
 
 def _storable(array: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from quietpet.errors import InputError
 
@@ -41,30 +40,61 @@ def slice_rows(indices: Sequence[int], angles_deg: np.ndarray) -> list[SliceRow]
     ]
 
 
-def cut_linear(volume: np.ndarray, rows: Sequence[SliceRow]) -> np.ndarray:
-    """The rows of a map (z, y, x), linearly interpolated: shape (rows, y, x)."""
-    return np.stack([rotate(volume[row.slice_index], row.angle_deg, order=1) for row in rows])
+def cut_linear(planes: np.ndarray, angles_deg: np.ndarray) -> np.ndarray:
+    """All rows of a map (slice, y, x), linearly interpolated: shape (slice * rotation, y, x)."""
+    return _cut(planes, angles_deg, order=1)
 
 
-def cut_nearest(volume: np.ndarray, rows: Sequence[SliceRow]) -> np.ndarray:
-    """The rows of labels, numbers or masks (z, y, x), nearest neighbour: shape (rows, y, x)."""
-    return np.stack([rotate(volume[row.slice_index], row.angle_deg, order=0) for row in rows])
+def cut_nearest(planes: np.ndarray, angles_deg: np.ndarray) -> np.ndarray:
+    """All rows of labels or masks (slice, y, x), nearest neighbour: shape (slice * rotation, y, x)."""
+    return _cut(planes, angles_deg, order=0)
 
 
-def rotate(image: np.ndarray, angle_deg: float, *, order: int) -> np.ndarray:
-    """Turn a square image (y, x) about pixel (n // 2, n // 2), where the scanner axis is.
+def rotate(images: np.ndarray, angle_deg: float, *, order: int) -> np.ndarray:
+    """Turn square images (..., y, x) about pixel (n // 2, n // 2), where the scanner axis is.
 
     A positive angle turns counter-clockwise as displayed with row 0 at the top. Angle 0 changes nothing.
+    ``order``: 0 takes the nearest pixel, 1 interpolates linearly. The arithmetic is that of
+    ``scipy.ndimage.affine_transform``, whose import takes longer than all rotations of a phantom.
     """
     if angle_deg == 0.0:
-        return image
+        return images
+    n = images.shape[-1]
+    pixels = images.reshape(-1, n * n)
+    y, x = _source_positions(n, angle_deg)
+    if order == 0:
+        nearest = np.floor(y + 0.5).astype(np.intp) * n + np.floor(x + 0.5).astype(np.intp)
+        return pixels.take(nearest, axis=1).reshape(images.shape)
+    row, column = np.floor(y).astype(np.intp), np.floor(x).astype(np.intp)
+    next_row, next_column = np.minimum(row + 1, n - 1), np.minimum(column + 1, n - 1)
+    corners = [
+        (source_row * n + source_column, row_weight, column_weight)
+        for source_row, row_weight in ((row, 1 - (y - row)), (next_row, y - row))
+        for source_column, column_weight in ((column, 1 - (x - column)), (next_column, x - column))
+    ]
+    turned = np.empty((len(pixels), n, n), images.dtype)
+    for target, source in zip(turned, pixels, strict=True):
+        target[:] = sum(source.take(index) * in_y * in_x for index, in_y, in_x in corners)
+    return turned.reshape(images.shape)
+
+
+def _source_positions(n_pixels: int, angle_deg: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns, (y, x) each, in fractional pixels, from which a rotation takes its values."""
     cosine, sine = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
     to_source = np.array([[cosine, sine], [-sine, cosine]])
-    axis = np.array(image.shape) // 2
+    axis = np.array([n_pixels, n_pixels]) // 2
+    offset = axis - to_source @ axis
+    y, x = np.ogrid[:n_pixels, :n_pixels]
     # What comes from outside is what the border holds: air.
-    return ndimage.affine_transform(
-        image, to_source, offset=axis - to_source @ axis, order=order, mode="nearest"
+    return tuple(
+        np.clip(start + y * along_y + x * along_x, 0, n_pixels - 1)
+        for start, (along_y, along_x) in zip(offset, to_source, strict=True)
     )
+
+
+def _cut(planes: np.ndarray, angles_deg: np.ndarray, *, order: int) -> np.ndarray:
+    turned = [rotate(planes, angle_deg, order=order) for angle_deg in angles_deg]
+    return np.stack(turned, axis=1).reshape(-1, *planes.shape[1:])
 
 
 def require_activity(activity: np.ndarray, *, subject: str, indices: Sequence[int]) -> None:
@@ -82,15 +112,15 @@ def require_activity(activity: np.ndarray, *, subject: str, indices: Sequence[in
 
 
 def require_inside_disc(head: np.ndarray, *, subject: str, indices: Sequence[int]) -> None:
-    """Refuse slices of ``head`` (z, y, x) that leave the disc of n/2 - 1 pixels around the axis.
+    """Refuse slices ``indices`` of a head, (slice, y, x), that leave the disc of n/2 - 1 pixels.
 
     Some rotation would otherwise turn a part of the head out of the reconstructed image.
     """
     n_pixels = head.shape[-1]
     offset = np.arange(n_pixels) - n_pixels // 2
     radius = np.hypot(offset[:, None], offset)
-    for index in indices:
-        reach = (radius * (head[index] != 0)).max()
+    for index, plane in zip(indices, head, strict=True):
+        reach = (radius * (plane != 0)).max()
         if reach > n_pixels / 2 - 1:
             raise InputError(
                 f"subject {subject}, slice {index}: the head reaches {reach:.1f} pixels from the "

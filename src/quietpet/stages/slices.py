@@ -17,7 +17,7 @@ from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import lineage_of
-from quietpet.store import open_hdf5, read_array, read_attribute, write_hdf5
+from quietpet.store import open_hdf5, read_array, read_attribute, read_rows, write_hdf5
 
 LINEAR = ("activity", "mu_per_cm", "t1")
 NEAREST = ("labels", "pet_lesions", "t1_lesions")
@@ -27,14 +27,15 @@ def run(job: SlicesJob, inputs: Files, outputs: Files) -> None:
     """``phantom`` -> ``slices``: one row per slice and rotation."""
     watch = Stopwatch()
     with open_hdf5(inputs.one("phantom"), kind="phantom") as file:
-        maps = {name: read_array(file, name) for name in (*LINEAR, *NEAREST)}
+        activity = read_array(file, "activity")
+        require_activity(activity, subject=job.subject, indices=job.slices.indices)
+        planes = {name: read_rows(file, name, job.slices.indices) for name in (*LINEAR, *NEAREST)}
         inherited = {
             "affine_ras_mm": read_attribute(file, "affine_ras_mm"),
             "units": read_attribute(file, "units"),
             "lineage": lineage_of(file),
         }
-    head = (maps["mu_per_cm"] > 0).astype(np.uint8)
-    require_activity(maps["activity"], subject=job.subject, indices=job.slices.indices)
+    head = (planes["mu_per_cm"] > 0).astype(np.uint8)
     require_inside_disc(head, subject=job.subject, indices=job.slices.indices)
     angles_deg = draw_angles_deg(
         rotations=job.slices.rotations,
@@ -48,9 +49,9 @@ def run(job: SlicesJob, inputs: Files, outputs: Files) -> None:
         outputs.one("slices"),
         kind="slices",
         arrays={
-            **{name: cut_linear(maps[name], rows) for name in LINEAR},
-            **{name: cut_nearest(maps[name], rows) for name in NEAREST},
-            "head": cut_nearest(head, rows),
+            **{name: cut_linear(planes[name], angles_deg) for name in LINEAR},
+            **{name: cut_nearest(planes[name], angles_deg) for name in NEAREST},
+            "head": cut_nearest(head, angles_deg),
             "slice_index": index,
             "slice_mm": first_mm + slice_mm * index,
             "angle_deg": np.array([row.angle_deg for row in rows]),
