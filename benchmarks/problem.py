@@ -127,25 +127,26 @@ def relative_error(projector: Projector, bins: Bins, *, grid: ImageGrid = GRID) 
 
 def reconstruction(
     projector: Projector, bins: Bins, protocol: Protocol, batch: int
-) -> Callable[[], object]:
+) -> Callable[[], torch.Tensor]:
     """A call that reconstructs ``batch`` slices of Poisson data; projector and subsets are ready."""
     head = line_integrals_mm(bins)
     outline = line_integrals_mm(bins, HEAD[:1])
     attenuation = np.exp(-MU_PER_MM * outline)
     expected = attenuation * head
     per_activity = COUNTS / expected.sum()
-    prompts = [numpy_rng(0, "benchmark", row).poisson(per_activity * expected) for row in range(batch)]
+    factors = GRID.pixel_mm * per_activity * attenuation
+    measured = torch.empty((batch, *expected.shape))
+    for row, slice_prompts in enumerate(measured):
+        rng = numpy_rng(0, "benchmark", row)
+        slice_prompts[:] = torch.from_numpy(rng.poisson(per_activity * expected))
     model = AcquisitionModel(
         projector=projector,
         psf=GaussianPSF(
             fwhm_mm=protocol.psf_fwhm_mm, pixel_mm=GRID.pixel_mm, image_shape=projector.image_shape
         ),
         # A copy for every slice: attenuation differs from slice to slice.
-        multiplicative=torch.tensor(
-            np.stack([GRID.pixel_mm * per_activity * attenuation] * batch), dtype=torch.float32
-        ),
+        multiplicative=torch.tensor(factors, dtype=torch.float32).repeat(batch, 1, 1),
     )
-    measured = torch.tensor(np.stack(prompts), dtype=torch.float32)
 
     def run(iterations: int = protocol.iterations) -> torch.Tensor:
         return osem(measured, model, iterations=iterations, subsets=protocol.subsets)

@@ -82,6 +82,8 @@ rule pack:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
     log:
         "logs/pack/{dataset}-{setting}-{split}.log",
+    benchmark:
+        "logs/pack/{dataset}-{setting}-{split}.tsv"
     threads: 1
     resources:
         mem_mb=4000,

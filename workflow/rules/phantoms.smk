@@ -36,6 +36,8 @@ checkpoint fetch:
         decision="results/phantoms/source.json",
     log:
         "logs/fetch.log",
+    benchmark:
+        "logs/fetch/decision.tsv"
     threads: 2
     resources:
         mem_mb=1000,
