@@ -8,11 +8,13 @@ import pytest
 
 from quietpet.errors import InputError
 from quietpet.store import (
+    Parts,
     atomic_path,
     open_hdf5,
     read_array,
     read_attribute,
     read_json,
+    read_rows,
     read_strings,
     write_csv,
     write_hdf5,
@@ -35,6 +37,33 @@ def test_round_trip(written):
         assert read_array(file, "image")[4, 63, 63] == 5 * 64 * 64 - 1
         assert read_strings(file, "key") == ["a", "bc", "d", "e", "f"]
         assert read_attribute(file, "subject") == "04"
+
+
+def test_rows_come_in_the_order_asked_for(written):
+    with open_hdf5(written, kind="images") as file:
+        rows = read_rows(file, "image", [3, 0])
+        np.testing.assert_array_equal(rows, read_array(file, "image")[[3, 0]])
+        with pytest.raises(InputError, match="lacks the array 'truth'"):
+            read_rows(file, "truth", [0])
+
+
+def test_an_array_in_parts_is_the_array(tmp_path):
+    image = np.random.default_rng(0).random((7, 4, 6), dtype=np.float32)
+    parts = (image[start : start + 3] for start in range(0, 7, 3))
+    array = Parts(shape=image.shape, dtype=image.dtype, parts=parts)
+    write_hdf5(tmp_path / "images.h5", kind="images", arrays={"image": array}, attributes={})
+    with open_hdf5(tmp_path / "images.h5", kind="images") as file:
+        found = read_array(file, "image")
+    assert found.dtype == image.dtype
+    np.testing.assert_array_equal(found, image)
+
+
+def test_parts_that_do_not_fill_the_array_are_refused(written):
+    before = written.read_bytes()
+    array = Parts(shape=(5, 64, 64), dtype=np.dtype(np.uint8), parts=[np.zeros((4, 64, 64), np.uint8)])
+    with pytest.raises(ValueError, match="parts of 4 rows for an array of 5"):
+        write_hdf5(written, kind="images", arrays={"image": array}, attributes={})
+    assert written.read_bytes() == before
 
 
 def test_a_failing_writer_leaves_nothing_behind(tmp_path):

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,15 @@ import numpy as np
 from quietpet.errors import InputError
 
 _COMPLETE = "complete"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """An array of three axes given part after part along the first, so that it is never held whole."""
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    parts: Iterable[np.ndarray]
 
 
 @contextmanager
@@ -43,7 +53,7 @@ def write_hdf5(
     target: Path,
     *,
     kind: str,
-    arrays: Mapping[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray | Parts],
     attributes: Mapping[str, Any],
 ) -> None:
     """Write ``arrays`` (a slice per chunk, losslessly compressed, checksummed) and JSON ``attributes``.
@@ -52,7 +62,12 @@ def write_hdf5(
     """
     with atomic_path(target) as partial, h5py.File(partial, "w") as file:
         for name, array in arrays.items():
-            file.create_dataset(name, data=_storable(array), **_filters(array))
+            if isinstance(array, Parts):
+                _write_parts(
+                    file.create_dataset(name, array.shape, array.dtype, **_filters(array)), array
+                )
+            else:
+                file.create_dataset(name, data=_storable(array), **_filters(array))
         for name, value in attributes.items():
             file.attrs[name] = json.dumps(value)
         file.attrs["kind"] = kind
@@ -167,9 +182,18 @@ def _storable(array: np.ndarray) -> np.ndarray:
     return np.char.encode(array, "utf-8") if array.dtype.kind == "U" else array
 
 
-def _filters(array: np.ndarray) -> dict[str, Any]:
+def _write_parts(dataset: h5py.Dataset, array: Parts) -> None:
+    row = 0
+    for part in array.parts:
+        dataset[row : row + len(part)] = part
+        row += len(part)
+    if row != len(dataset):
+        raise ValueError(f"{dataset.name}: parts of {row} rows for an array of {len(dataset)}")
+
+
+def _filters(array: np.ndarray | Parts) -> dict[str, Any]:
     # The checksum makes a changed byte an error on reading.
-    if array.ndim < 3:
+    if len(array.shape) < 3:
         return {"fletcher32": array.size > 0 and array.ndim > 0}
     # The byte shuffle makes smooth floats compress well; lzf costs far less time than gzip.
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from quietpet.jobs import PackJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage, lineage_of
-from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
+from quietpet.store import Parts, open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 
 _MAPS = {
     "t1": "t1",
@@ -45,13 +46,10 @@ def run(job: PackJob, inputs: Files, outputs: Files) -> None:
     found = tuple(str(part["subject"][0]) for part in parts)
     if found != job.subjects:
         raise InputError(f"the {job.split} split is {job.subjects}, but images of {found} were given.")
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    packed = {
-        name: central_crop(array, job.pixels) if array.ndim == 3 else array
-        for name, array in joined.items()
-    }
-    packed["scale"] = np.array([activity_weighted_mean(image) for image in packed["low"]])
-    packed["t1_scale"] = np.array([activity_weighted_mean(image) for image in packed["t1"]])
+    packed: dict[str, Any] = {name: _joined(parts, name, pixels=job.pixels) for name in parts[0]}
+    for scale, name in (("scale", "low"), ("t1_scale", "t1")):
+        images = itertools.chain.from_iterable(_cropped(parts, name, pixels=job.pixels))
+        packed[scale] = np.array([activity_weighted_mean(image) for image in images])
     write_hdf5(
         outputs.one("dataset"),
         kind="dataset",
@@ -95,3 +93,21 @@ def _read_images(
                 f"{path}: its slices differ from those of the phantom; reconstruct it again."
             )
         return read_array(file, "image"), lineage_of(file)
+
+
+def _joined(parts: Sequence[Mapping[str, np.ndarray]], name: str, *, pixels: int) -> np.ndarray | Parts:
+    """One array of all subjects; images are cropped subject by subject while they are written."""
+    arrays = [part[name] for part in parts]
+    if arrays[0].ndim < 3:
+        return np.concatenate(arrays)
+    return Parts(
+        shape=(sum(len(array) for array in arrays), pixels, pixels),
+        dtype=arrays[0].dtype,
+        parts=_cropped(parts, name, pixels=pixels),
+    )
+
+
+def _cropped(
+    parts: Sequence[Mapping[str, np.ndarray]], name: str, *, pixels: int
+) -> Iterator[np.ndarray]:
+    return (central_crop(part[name], pixels) for part in parts)
