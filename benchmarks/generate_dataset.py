@@ -39,6 +39,7 @@ from quietpet.study import SPLITS, Study, load_study, read_yaml
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGURATION = REPOSITORY / "workflow/configs/paper.yaml"
+SOURCES = REPOSITORY / "workflow/sources.tsv"
 DOSES = ("standard", "low")
 STAGES = ("fetch", "phantom", "slices", "simulate", "reconstruct", "pack")
 PUBLISHED = {"psnr_db": (21.13, 2.71), "ssim": (0.839, 0.041), "nmse": (0.176, 0.055)}
@@ -113,9 +114,8 @@ def with_workers(directory: Path, cores: int) -> tuple[float, float, Seconds]:
     with context.Pool(cores, prepare_worker, (ready,)) as pool:
         ready.wait()
         began = time.monotonic()
-        sources = {"sources": [REPOSITORY / "workflow/sources.tsv"]}
         decision = results / "phantoms/source.json"
-        timed = [run_stage(study, "fetch", sources, {"decision": [decision]})]
+        timed = [run_stage(study, "fetch", {"sources": [SOURCES]}, {"decision": [decision]})]
         volumes = read_json(decision)["volumes"]
         subjects = [
             (study, results, subject, Path(volumes[subject])) for subject in study.splits.subjects
@@ -137,8 +137,9 @@ def prepare_worker(ready: Barrier) -> None:
 def make_subject(study: Study, results: Path, subject: str, labels: Path) -> list[tuple[str, float]]:
     """One subject's jobs up to the images of both doses."""
     phantom, slices = (results / f"{kind}/{subject}.h5" for kind in ("phantoms", "slices"))
+    volume = {"labels": [labels], "sources": [SOURCES]}
     timed = [
-        run_stage(study, "phantom", {"labels": [labels]}, {"phantom": [phantom]}, subject=subject),
+        run_stage(study, "phantom", volume, {"phantom": [phantom]}, subject=subject),
         run_stage(study, "slices", {"phantom": [phantom]}, {"slices": [slices]}, subject=subject),
     ]
     for dose in DOSES:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -23,7 +24,7 @@ from quietpet.phantom.brainweb import (
     fault_in,
     read_sources,
     read_volume,
-    require_whole,
+    require_plausible,
 )
 from quietpet.phantom.lesions import draw_lesions, lesion_values, paint
 from quietpet.phantom.resample import sample_nearest
@@ -65,12 +66,21 @@ def test_repacking_does_not_matter(packed: Path) -> None:
         (gzip.compress(CONTENT[::-1]), "its unpacked SHA-256 is"),
     ],
 )
-def test_a_damaged_file_is_named_with_a_remedy(packed: Path, content: bytes, fault: str) -> None:
+def test_a_damaged_file_has_a_fault(packed: Path, content: bytes, fault: str) -> None:
     packed.write_bytes(content)
-    with pytest.raises(InputError, match=fault) as caught:
-        require_whole(packed, _source())
+    assert re.search(fault, fault_in(packed, _source()))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [PACKED[:-100], b"<html>504 Gateway Time-out</html>", b"", gzip.compress(CONTENT + b"more")],
+)
+def test_what_is_plainly_no_volume_is_named_with_a_remedy(packed: Path, content: bytes) -> None:
+    require_plausible(packed, _source())
+    packed.write_bytes(content)
+    with pytest.raises(InputError, match=r"unpacks to 100000 bytes\. Delete it") as caught:
+        require_plausible(packed, _source())
     assert str(packed) in str(caught.value)
-    assert "Delete it" in str(caught.value)
 
 
 class _Server(BaseHTTPRequestHandler):
@@ -183,7 +193,11 @@ def subject_04(shared: Path) -> LabelVolume:
 
 def test_the_pinned_checksum_is_that_of_the_real_file(shared: Path, repository: Path) -> None:
     sources = read_sources(repository / "workflow" / "sources.tsv")
-    require_whole(shared / "brainweb" / "subject_53.bin.gz", sources["53"])
+    packed = shared / "brainweb" / "subject_53.bin.gz"
+    require_plausible(packed, sources["53"])
+    read_volume(packed, source=sources["53"])
+    with pytest.raises(InputError, match=r"SHA-256 is \w+ instead of .*Delete it"):
+        read_volume(packed, source=sources["54"])
 
 
 def test_no_tissue_class_is_lost(subject_04: LabelVolume) -> None:

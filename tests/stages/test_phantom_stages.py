@@ -29,11 +29,9 @@ def _phantom_job(subject: str = "04", **changes: object) -> PhantomJob:
     )
 
 
-def _make(folder: Path, labels: Path | None) -> tuple[Path, Path]:
+def _make(folder: Path, volume: dict[str, list[Path]]) -> tuple[Path, Path]:
     made = folder / "phantom.h5", folder / "slices.h5"
-    phantom.run(
-        _phantom_job(), Files({"labels": [labels]} if labels else {}), Files({"phantom": [made[0]]})
-    )
+    phantom.run(_phantom_job(), Files(volume), Files({"phantom": [made[0]]}))
     job = SlicesJob(study_seed=0, subject="04", slices=SliceSettings(indices=INDICES, rotations=3))
     slices.run(job, Files({"phantom": [made[0]]}), Files({"slices": [made[1]]}))
     return made
@@ -42,10 +40,13 @@ def _make(folder: Path, labels: Path | None) -> tuple[Path, Path]:
 @pytest.fixture(scope="module", params=["template", "brainweb"])
 def made(request, tmp_path_factory) -> tuple[str, Path, Path]:
     """Source, phantom file and slice file of one subject."""
-    labels = None
+    volume = {}
     if request.param == "brainweb":
-        labels = request.getfixturevalue("shared") / "brainweb" / "subject_04.bin.gz"
-    return (request.param, *_make(tmp_path_factory.mktemp(request.param), labels))
+        volume = {
+            "labels": [request.getfixturevalue("shared") / "brainweb" / "subject_04.bin.gz"],
+            "sources": [request.getfixturevalue("repository") / "workflow" / "sources.tsv"],
+        }
+    return (request.param, *_make(tmp_path_factory.mktemp(request.param), volume))
 
 
 def test_the_phantom_file_says_what_it_is(made) -> None:
@@ -60,7 +61,7 @@ def test_the_phantom_file_says_what_it_is(made) -> None:
         }
         provenance = read_attribute(file, "provenance")
     assert provenance["stage"] == "phantom"
-    assert len(provenance["inputs"]) == (source == "brainweb")
+    assert len(provenance["inputs"]) == (2 if source == "brainweb" else 0)
 
 
 def test_maps_stay_within_their_values(made) -> None:

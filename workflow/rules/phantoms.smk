@@ -38,7 +38,7 @@ checkpoint fetch:
         "logs/fetch.log",
     benchmark:
         "logs/fetch/decision.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=1000,
         runtime=60,
@@ -66,6 +66,7 @@ def label_volume(wildcards):
 rule phantom:
     input:
         labels=label_volume,
+        sources=lambda wildcards: SOURCES if label_volume(wildcards) else [],
     output:
         phantom="results/phantoms/{subject}.h5",
     log:
@@ -80,10 +81,10 @@ rule phantom:
     params:
         settings=settings("phantom"),
         code=code("phantom"),
-        labels=lambda wildcards, input: shlex.quote(f"labels={input.labels}") if input.labels else "",
+        files=lambda wildcards, input: [f"{name}={path}" for name, path in input.items() if path],
     shell:
         "quietpet phantom --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in {params.labels} --out phantom={output.phantom} 2> {log}"
+        " --in {params.files:q} --out phantom={output.phantom} 2> {log}"
 
 
 rule slices:

@@ -30,6 +30,7 @@ SHAPE = (362, 434, 362)
 _CONNECT_S, _READ_S = 5.0, 30.0
 _ATTEMPTS, _PAUSE_S = 2, 2.0
 _BLOCK_BYTES = 1 << 20
+_REPLACE = "Delete it to have it fetched again, or replace it."
 
 
 class DownloadError(Exception):
@@ -89,10 +90,18 @@ def fault_in(packed: Path, source: Source) -> str | None:
     return None
 
 
-def require_whole(packed: Path, source: Source) -> None:
-    """Raise InputError unless ``packed`` is the pinned volume."""
-    if fault := fault_in(packed, source):
-        raise InputError(f"{packed}: {fault}. Delete it to have it fetched again, or replace it.")
+def require_plausible(packed: Path, source: Source) -> None:
+    """Refuse what is plainly not the pinned volume, without unpacking it.
+
+    The checksum is compared where the volume is unpacked anyway, by :func:`read_volume`.
+
+    Raises:
+        InputError: no gzip file, or one of another unpacked length (the last four bytes, RFC 1952).
+    """
+    content = packed.read_bytes()
+    length = int.from_bytes(content[-4:], "little")
+    if content[:2] != b"\x1f\x8b" or length != source.bytes:
+        raise InputError(f"{packed}: not a gzip file that unpacks to {source.bytes} bytes. {_REPLACE}")
 
 
 def download(source: Source, target: Path) -> None:
@@ -117,24 +126,30 @@ def download(source: Source, target: Path) -> None:
             time.sleep(_PAUSE_S)
 
 
-def read_volume(packed: Path) -> LabelVolume:
+def read_volume(packed: Path, *, source: Source | None = None) -> LabelVolume:
     """Tissue codes of one subject, with y flipped to run from anterior to posterior.
 
     Raises:
-        InputError: the file is damaged, has another size, or holds labels that are no BrainWeb class.
+        InputError: the file is damaged, has another size, holds labels that are no BrainWeb class, or
+            is not the one that ``source`` pins.
     """
-    codes = np.empty(SHAPE, np.uint8)
+    codes, digest = np.empty(SHAPE, np.uint8), hashlib.sha256()
     try:
         with gzip.open(packed) as stream:
             # Plane by plane, so that the 16-bit labels never leave the cache.
             for plane in codes:
-                plane[::-1] = _tissue_codes(stream.read(2 * plane.size)).reshape(plane.shape)
-            if stream.read(1):  # the end of the file is also where its checksum is compared
+                raw = stream.read(2 * plane.size)
+                digest.update(raw)
+                plane[::-1] = _tissue_codes(raw).reshape(plane.shape)
+            if stream.read(1):  # the end of the file is also where gzip's checksum is compared
                 raise ValueError(f"it unpacks to more than {2 * codes.size} bytes")
     except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(f"{packed}: not a readable BrainWeb volume ({error}). {_REPLACE}") from None
+    if source and digest.hexdigest() != source.sha256:
         raise InputError(
-            f"{packed}: not a readable BrainWeb volume ({error}). Fetch it again."
-        ) from None
+            f"{packed}: its unpacked SHA-256 is {digest.hexdigest()} instead of {source.sha256}. "
+            f"{_REPLACE}"
+        )
     return LabelVolume(codes=codes, voxel_mm=VOXEL_MM)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,13 +15,11 @@ from quietpet.phantom.brainweb import (
     Source,
     download,
     file_name,
-    require_whole,
+    require_plausible,
 )
 from quietpet.progress import track
 
 logger = logging.getLogger(__name__)
-
-_CHECKING_THREADS = 2
 
 _REMEDIES = (
     "Put the files there, name their folder in the variable QUIETPET_BRAINWEB or in phantoms.cache_dir, "
@@ -74,9 +71,9 @@ def _volumes(subjects: Sequence[str], *, folder: Path, sources: Mapping[str, Sou
         )
     volumes = {subject: folder / file_name(subject) for subject in subjects}
     missing = [subject for subject, path in volumes.items() if not path.exists()]
-    present = [subject for subject in subjects if subject not in missing]
-    with ThreadPoolExecutor(_CHECKING_THREADS) as pool:
-        list(pool.map(lambda subject: require_whole(volumes[subject], sources[subject]), present))
+    for subject in subjects:
+        if subject not in missing:
+            require_plausible(volumes[subject], sources[subject])
     try:
         for subject in track(missing, label="BrainWeb", total=len(missing), unit="volumes"):
             download(sources[subject], volumes[subject])

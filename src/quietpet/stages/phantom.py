@@ -5,7 +5,7 @@ from __future__ import annotations
 from quietpet.geometry.grid import scanner_grid
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs import PhantomJob
-from quietpet.phantom.brainweb import read_volume
+from quietpet.phantom.brainweb import read_sources, read_volume
 from quietpet.phantom.lesions import draw_lesions
 from quietpet.phantom.maps import activity_map, attenuation_map, describe_lesions, t1_map
 from quietpet.phantom.resample import sample_nearest
@@ -19,7 +19,7 @@ UNITS = {"activity": "relative", "mu_per_cm": "1/cm", "t1": "arbitrary"}
 
 
 def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
-    """``labels`` (a BrainWeb volume; without it the template is used) -> ``phantom``."""
+    """``labels`` and ``sources`` (a BrainWeb volume and its checksum), or neither -> ``phantom``."""
     watch = Stopwatch()
     grid = scanner_grid(SCANNERS[job.scanner_model](), job.image_pixels)
     volume = _label_volume(job, inputs)
@@ -63,7 +63,7 @@ def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
 
 def _label_volume(job: PhantomJob, inputs: Files) -> LabelVolume:
     if path := inputs.get("labels"):
-        return read_volume(path)
+        return read_volume(path, source=read_sources(inputs.one("sources"))[job.subject])
     from quietpet.phantom.template import load_template, template_volume  # noqa: PLC0415 (slow)
 
     rng = numpy_rng(job.study_seed, "template", job.subject)
