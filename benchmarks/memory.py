@@ -83,7 +83,7 @@ def main() -> None:
         return
     report = [
         f"{GRID.n_pixels} x {GRID.n_pixels} pixels, rays={RAYS}; "
-        f"{conditions('quietpet', 'torch', 'numba')}.",
+        f"{conditions('quietpet', 'torch', 'llvmlite')}.",
         "Making the data and the subsets counts into the last column.",
         "",
         "| reconstruction | packages [MiB] | and projector built [MiB] | peak [MiB] | core seconds |",

@@ -35,7 +35,7 @@ from problem import (
 
 from quietpet.projection.system_matrix import system_matrix
 
-PACKAGES = ("quietpet", "torch", "numpy", "scipy", "numba", "astra-toolbox", "scikit-image")
+PACKAGES = ("quietpet", "torch", "numpy", "scipy", "llvmlite", "astra-toolbox", "scikit-image")
 CACHES = {"L2": 1 << 18, "L3": 1 << 22, "memory": 1 << 28}
 """Bytes read in turn to measure what each level of the memory delivers."""
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
 from scipy import sparse
@@ -30,6 +29,10 @@ class SparseRows:
     @property
     def n_rows(self) -> int:
         return self.row_starts.size - 1
+
+    @property
+    def column_bits(self) -> int:
+        return 8 * self.columns.itemsize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,12 +65,10 @@ def gather(rows: SparseRows, source: torch.Tensor) -> torch.Tensor:
     Uses as many threads as torch does.
     """
     target = torch.empty((rows.n_rows, source.shape[1]), dtype=torch.float32)
+    arrays = _addresses(rows.row_starts, rows.columns, rows.weights, source, target)
     for first_lane, n_lanes in _passes(source.shape[1]):
-        _in_threads(
-            _gather_kernel(n_lanes),
-            rows.row_starts,
-            rows.columns, rows.weights, source.numpy(), target.numpy(), first_lane,
-        )  # fmt: skip
+        kernel = weighted_sum(n_lanes, column_bits=rows.column_bits)
+        _in_threads(kernel, rows.row_starts, *arrays, source.shape[1], target.shape[1], first_lane)
     return target
 
 
@@ -85,13 +86,14 @@ def gather_sheared(
     target lanes are added. No shifted lane may lie outside the source: pad it.
     """
     target = torch.zeros((rows.n_rows, n_target_lanes), dtype=torch.float32)
+    arrays = _addresses(rows.row_starts, rows.columns, rows.weights, drifts, source, target)
     for shear in shears:
         for first_lane, n_lanes in _passes(shear.n_lanes):
             _in_threads(
-                _sheared_kernel(n_lanes),
+                sheared_sum(n_lanes, column_bits=rows.column_bits),
                 rows.row_starts,
-                rows.columns, rows.weights, drifts, source.numpy(), target.numpy(),
-                np.float32(shear.slope), shear.source_lane + first_lane, shear.target_lane + first_lane,
+                *arrays, shear.slope, source.shape[1], target.shape[1],
+                shear.source_lane + first_lane, shear.target_lane + first_lane,
             )  # fmt: skip
     return target
 
@@ -104,15 +106,15 @@ def _passes(n_lanes: int) -> list[tuple[int, int]]:
 
 
 def _in_threads(kernel: Callable[..., None], row_starts: np.ndarray, *arguments: object) -> None:
-    """Run ``kernel(row_starts, *arguments, first_row, last_row)`` on parts of equally many weights."""
+    """Run ``kernel(*arguments, first_row, last_row)`` on parts of equally many weights."""
     n_rows, n_threads = row_starts.size - 1, torch.get_num_threads()
     if n_threads == 1:
-        kernel(row_starts, *arguments, 0, n_rows)
+        kernel(*arguments, 0, n_rows)
         return
     equal = [row_starts[-1] * part // n_threads for part in range(1, n_threads)]
     edges = [0, *np.searchsorted(row_starts, equal).tolist(), n_rows]
     parts = [
-        _pool(n_threads).submit(kernel, row_starts, *arguments, first, last)
+        _pool(n_threads).submit(kernel, *arguments, first, last)
         for first, last in itertools.pairwise(edges)
     ]
     for part in parts:
@@ -124,35 +126,13 @@ def _pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads)
 
 
-@functools.cache
-def _gather_kernel(lanes: int) -> Callable[..., None]:
-    """Machine code for this number of lanes; made in a fraction of a second, so never stored."""
-    sum_entries = weighted_sum(lanes)
-
-    @numba.njit(nogil=True)
-    def kernel(row_starts, columns, weights, source, target, first_lane, first_row, last_row):
-        for row in range(first_row, last_row):
-            sum_entries(
-                source, columns, weights, row_starts[row], row_starts[row + 1], target, row, first_lane
-            )
-
-    return kernel
-
-
-@functools.cache
-def _sheared_kernel(lanes: int) -> Callable[..., None]:
-    """As :func:`_gather_kernel`, for sheared sources."""
-    sum_entries = sheared_sum(lanes)
-
-    @numba.njit(nogil=True)
-    def kernel(
-        row_starts, columns, weights, drifts, source, target,
-        slope, source_lane, target_lane, first_row, last_row,
-    ):  # fmt: skip
-        for row in range(first_row, last_row):
-            sum_entries(
-                source, columns, weights, drifts, row_starts[row], row_starts[row + 1],
-                slope, source_lane, target, row, target_lane,
-            )  # fmt: skip
-
-    return kernel
+def _addresses(*arrays: np.ndarray | torch.Tensor) -> list[int]:
+    """Where the elements of C-ordered arrays are; floats of anything but 32 bits are refused."""
+    addresses = []
+    for each in arrays:
+        array = each.numpy() if isinstance(each, torch.Tensor) else each
+        if not array.flags.c_contiguous or (array.dtype.kind == "f" and array.dtype != np.float32):
+            found = f"{array.dtype}, strides {array.strides}"
+            raise ValueError(f"expected a C-ordered array, floats of 32 bits; got {found}")
+        addresses.append(array.ctypes.data)
+    return addresses
