@@ -27,3 +27,4 @@ rule all:
     default_target: True
     input:
         "results/tables.csv",
+        "results/counts.csv",

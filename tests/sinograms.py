@@ -49,6 +49,14 @@ def write_sinograms(path: Path, dataset: Path, **changed: Any) -> Path:
             "normalisation": normalisation,
             "counts_per_activity": np.full(len(keys), COUNTS_PER_ACTIVITY),
         },
-        attributes={"dose": "low", "subject": "04", "lineage": LINEAGE, "provenance": {}, **changed},
+        attributes={
+            "dose": "low",
+            "subject": "04",
+            "activity_units": "relative activity",
+            "activity_per_phantom_unit": 1.0,
+            "lineage": LINEAGE,
+            "provenance": {},
+            **changed,
+        },
     )
     return path

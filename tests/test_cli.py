@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -58,6 +59,20 @@ def test_unnamed_file_is_refused(capsys):
 def test_validate_prints_the_whole_study(repository, capsys):
     assert main(["validate", str(repository / "config.yaml")]) == 0
     assert '"white_matter": 32' in capsys.readouterr().out
+
+
+def test_validate_explains_the_acquisition(repository, capsys):
+    assert main(["validate", str(repository / "workflow/configs/dose_ladder.yaml")]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["acquisition"]["scatter_fraction"] == 0.37
+    for line in (
+        "Acquisition: scatter 37 % of trues and scatter, randoms 30 % of prompts at the standard dose",
+        "Images: kBq/ml at the start of the standard scan, at every dose; grey matter is 14.5 (SUV 7",
+        "Dose tenth_activity: 0.1 of the standard dose's activity, by thinning its prompts: 0.1 of "
+        "trues and scatter, 0.01 of randoms",
+        "Dose later: 200 MBq injected, scanned for 5 min from 90 min after injection",
+    ):
+        assert line in printed.err
 
 
 def test_validate_refuses_a_wrong_file(tmp_path, capsys):

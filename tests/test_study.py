@@ -13,8 +13,15 @@ from quietpet.errors import InputError
 from quietpet.jobs import JOBS, settings_for
 from quietpet.study import json_schema, load_study, read_yaml
 
-CONFIGURATIONS = ("config.yaml", "workflow/configs/paper.yaml", "workflow/configs/tiny.yaml")
-
+CONFIGURATIONS = (
+    "config.yaml",
+    "workflow/configs/paper.yaml",
+    "workflow/configs/tiny.yaml",
+    "workflow/configs/dose_ladder.yaml",
+)
+SCAN = {"injected_mbq": 200, "uptake_minutes": 40, "minutes": 15}
+RECONSTRUCTION = {"psf_fwhm_mm": 4.0, "iterations": 10, "subsets": 14}
+CALIBRATION = {"grey_matter_suv": 7, "weight_kg": 75, "sensitivity_cps_per_kbq": 36}
 
 DEEP = {"channels": [8] * 8, "attention": [False] * 8, "norm_groups": 8, "head_channels": 8}
 
@@ -82,6 +89,13 @@ def test_paper_configuration_is_the_published_protocol(repository):
             {"counts": 1e8, "psf_fwhm_mm": 4, "iterations": 1, "subsets": 1},
             "'standard'",
         ),
+        ("doses.low.low", RECONSTRUCTION, r"exactly one of counts, scan, thinned"),
+        ("doses.low.low.thinned", {"fraction": 0.5}, r"exactly one of counts, scan, thinned"),
+        ("doses.standard.thinned", {"fraction": 0.5}, r"doses\.standard\.thinned: unknown key"),
+        ("doses.low.low.thinned", {"fraction": 1.0}, r"fraction: .*less than 1, got 1"),
+        ("doses.low.low", {"scan": SCAN, **RECONSTRUCTION}, r"dose 'low' .* needs acquisition\.cal"),
+        ("acquisition", {"calibration": CALIBRATION}, r"doses\.standard needs a scan"),
+        ("acquisition", {"scatter_fraction": 1.0}, r"acquisition\.scatter_fraction: .*less than 1"),
         ("methods.nosuch", {}, r"methods\.nosuch: unknown method; known kinds are .*mfdiff"),
         ("methods.unet.inputs", ["flair"], r"methods\.unet\..*inputs"),
         ("inference.pixels", 256, r"inference\.pixels = 256 is larger than datasets\.pixels"),
@@ -110,7 +124,8 @@ def test_one_number_is_a_fixed_count_level(raw):
 
 
 def test_every_job_gets_settings_it_can_read_back(raw):
-    study = load_study(raw, origin="config.yaml")
+    half = {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}
+    study = load_study(changed(raw, "doses.low.half", half), origin="config.yaml")
     trained = {"dataset": "phantom", "setting": "low", "method": "mfdiff", "replicate": "r0"}
     names = {
         "fetch": {},
@@ -118,7 +133,9 @@ def test_every_job_gets_settings_it_can_read_back(raw):
         "slices": {"subject": "04"},
         "engine": {},
         "simulate": {"subject": "04", "dose": "low"},
-        "reconstruct": {"subject": "04", "dose": "standard"},
+        "thin": {"subject": "04", "dose": "half"},
+        "counts": {},
+        "reconstruct": {"subject": "04", "dose": "half"},
         "pack": {"dataset": "phantom", "setting": "low", "split": "test"},
         "fit": trained,
         "restore": trained,
@@ -129,6 +146,14 @@ def test_every_job_gets_settings_it_can_read_back(raw):
     for stage, values in names.items():
         text = settings_for(study, stage, **values)
         assert JOBS[stage].model_validate_json(text).model_dump_json() == text
+
+
+def test_calibration_needs_grey_matter(repository):
+    path = repository / "workflow/configs/dose_ladder.yaml"
+    raw = read_yaml(path)
+    activity = {**read_yaml(repository / "config.yaml")["phantoms"]["activity"], "grey_matter": 0}
+    with pytest.raises(InputError, match=r"phantoms\.activity by its grey matter, which is 0"):
+        load_study({**raw, "phantoms": {"activity": activity}}, origin=str(path))
 
 
 def test_a_new_level_leaves_other_jobs_settings_alone(raw):

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--threads", type=int, default=1, help="CPU threads this job may use")
         verb.add_argument("--gpus", type=int, help="GPUs this job may use (default: what there is)")
         verb.set_defaults(command=_run_stage, stage=stage)
-    verb = verbs.add_parser("validate", help="Check a configuration file and print it in full.")
+    verb = verbs.add_parser("validate", help="Check a configuration, print it in full and explain it.")
     verb.add_argument("configfile", type=Path)
     verb.set_defaults(command=_validate)
     verb = verbs.add_parser("check", help="Check that an engine computes what it should, in a minute.")
@@ -116,6 +116,7 @@ def _validate(options: argparse.Namespace) -> None:
     study = load_study(read_yaml(options.configfile), origin=str(options.configfile))
     require_installed(study.scanner.projector)
     print(study.model_dump_json(indent=2))
+    print(study.describe(), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -176,17 +176,72 @@ class ScannerSettings(Section):
     )
 
 
-class DoseSettings(Section):
-    """One dose level: its counts and the protocol that reconstructs it."""
+class CalibrationSettings(Section):
+    """From an injection to activity and counts: gives images in kBq/ml."""
 
-    counts: tuple[Positive, Positive] = Field(
-        description="expected prompts, those lost in the gaps between blocks included (the FB-SEM "
-        "convention): one number, or the range [low, high] of a uniform draw"
+    grey_matter_suv: Positive = Field(
+        description="standardised uptake value of grey matter (tissue of 1 g/ml); the other tissues "
+        "follow from phantoms.activity"
     )
-    counts_per: Literal["volume", "slice"] = Field(
-        "volume", description="volume: per whole axial field of view, shared equally by its slices"
+    weight_kg: Positive = Field(description="body weight of every subject [kg]")
+    sensitivity_cps_per_kbq: Positive = Field(
+        description="recorded trues per second and kBq of activity within a slice, for a source on the "
+        "axis without attenuation [1/s/kBq]; NEMA sensitivity x 700 mm / axial field of view"
     )
-    psf_fwhm_mm: NonNegative = Field(description="image-space resolution of data and model, FWHM [mm]")
+
+
+class AcquisitionSettings(Section):
+    """What else a scan records, and what its counts stand for.
+
+    Fractions count recorded lines of response that see activity (NEMA NU 2 counts near the phantom).
+    """
+
+    scatter_fraction: float = Field(
+        0.0, ge=0, lt=1, description="scattered / (trues + scattered) prompts, the same at every dose"
+    )
+    scatter_fwhm_mm: Positive = Field(
+        150.0,
+        description="scatter is the attenuated projection blurred along the bins by this FWHM [mm]",
+    )
+    randoms_fraction: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="randoms / prompts at the standard dose; they grow with the square of the activity",
+    )
+    randoms_window: int = Field(
+        31,
+        ge=1,
+        description="the model's randoms are delayed coincidences averaged over this many views and "
+        "bins; 1: as counted",
+    )
+    half_life_minutes: Positive = Field(
+        109.77, description="of the radionuclide [min]; F-18 unless said otherwise"
+    )
+    calibration: CalibrationSettings | None = Field(
+        None, description="none: counts are given, images are in units of phantoms.activity"
+    )
+
+    def describe(self) -> str:
+        """The acquisition in the words of a methods section."""
+        scatter = randoms = ""
+        if self.scatter_fraction:
+            scatter = f"scatter {100 * self.scatter_fraction:g} % of trues and scatter"
+        if self.randoms_fraction:
+            randoms = (
+                f"randoms {100 * self.randoms_fraction:g} % of prompts at the standard dose, estimated "
+                f"from delayed coincidences over {self.randoms_window} views and bins"
+            )
+        return f"{scatter or 'no scatter'}, {randoms or 'no randoms'}"
+
+
+class ReconstructionSettings(Section):
+    """How the sinograms of one dose level become images."""
+
+    psf_fwhm_mm: NonNegative = Field(
+        description="image-space resolution of data and model, FWHM [mm]; thinned data keep that of the "
+        "standard dose, and this is the model's alone"
+    )
     iterations: int = Field(ge=1, description="OSEM iterations (passes over all views)")
     subsets: int = Field(
         ge=1,
@@ -196,39 +251,119 @@ class DoseSettings(Section):
         0.0, description="Gaussian filter of the reconstructed images, FWHM [mm]; 0: none"
     )
 
+
+class ScanSettings(Section):
+    """An injection and a scan."""
+
+    injected_mbq: Positive = Field(description="activity at the time of injection [MBq]")
+    uptake_minutes: NonNegative = Field(description="from the injection to the start of the scan [min]")
+    minutes: Positive = Field(description="length of the scan [min]")
+
+
+class DoseSettings(ReconstructionSettings):
+    """One dose level, given by its counts or by its injection and scan time, and its reconstruction."""
+
+    counts: tuple[Positive, Positive] | None = Field(
+        None,
+        description="expected prompts, those lost in the gaps between blocks included (the FB-SEM "
+        "convention): one number, or the range [low, high] of a uniform draw",
+    )
+    counts_per: Literal["volume", "slice"] = Field(
+        "volume", description="volume: per whole axial field of view, shared equally by its slices"
+    )
+    scan: ScanSettings | None = Field(
+        None, description="in place of counts; needs acquisition.calibration"
+    )
+
     @field_validator(
-        "counts", mode="before", json_schema_input_type=Positive | tuple[Positive, Positive]
+        "counts", mode="before", json_schema_input_type=Positive | tuple[Positive, Positive] | None
     )
     @classmethod
     def _range(cls, counts: object) -> object:
         return (counts, counts) if isinstance(counts, int | float) else counts
 
+    @field_validator("counts")
+    @classmethod
+    def _ordered(cls, counts: tuple[float, float] | None) -> tuple[float, float] | None:
+        if counts is not None and counts[0] > counts[1]:
+            raise ValueError(f"a range of counts is [low, high], got {list(counts)}")
+        return counts
+
+    @model_validator(mode="after")
+    def _given_in_one_way(self) -> Self:
+        ways = self._ways()
+        if sum(way is not None for way in ways.values()) != 1:
+            raise ValueError(f"a dose is given by exactly one of {', '.join(ways)}")
+        return self
+
+    def _ways(self) -> dict[str, object]:
+        return {"counts": self.counts, "scan": self.scan}
+
     def describe(self) -> str:
         """The level in the words of a methods section."""
-        low, high = self.counts
-        counts = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         algorithm = "MLEM" if self.subsets == 1 else "OSEM"
         subsets = f" of {self.subsets} subsets" if self.subsets > 1 else ""
         post_filter = f", {self.post_fwhm_mm:g} mm Gaussian post-filter" if self.post_fwhm_mm else ""
         return (
-            f"{counts} counts per {self.counts_per}, {self.psf_fwhm_mm:g} mm point spread, {algorithm} "
+            f"{self._amount()}, {self.psf_fwhm_mm:g} mm point spread, {algorithm} "
             f"with {self.iterations} iterations{subsets}{post_filter}"
         )
 
-    @field_validator("counts")
-    @classmethod
-    def _ordered(cls, counts: tuple[float, float]) -> tuple[float, float]:
-        if counts[0] > counts[1]:
-            raise ValueError(f"a range of counts is [low, high], got {list(counts)}")
-        return counts
+    def _amount(self) -> str:
+        if self.scan is not None:
+            return (
+                f"{self.scan.injected_mbq:g} MBq injected, scanned for {self.scan.minutes:g} min from "
+                f"{self.scan.uptake_minutes:g} min after injection"
+            )
+        low, high = self.counts
+        counts = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+        return f"{counts} counts per {self.counts_per}"
+
+
+class ThinningSettings(Section):
+    """Which events of the standard dose a thinned level keeps."""
+
+    fraction: float = Field(gt=0, lt=1, description="of the standard dose's scan time or activity")
+    fraction_of: Literal["time", "activity"] = Field(
+        "time",
+        description="time: all prompts with the fraction; activity: randoms with its square",
+    )
+    realisation: int = Field(
+        0,
+        ge=0,
+        description="levels of one realisation are nested: a lower one's events are among a higher "
+        "one's; another number keeps other events",
+    )
+
+    def describe(self) -> str:
+        """The thinning in the words of a methods section."""
+        randoms = self.fraction if self.fraction_of == "time" else self.fraction**2
+        return (
+            f"{self.fraction:g} of the standard dose's {self.fraction_of}, by thinning its prompts: "
+            f"{self.fraction:g} of trues and scatter, {randoms:g} of randoms (realisation "
+            f"{self.realisation})"
+        )
 
 
 class LowDoseSettings(DoseSettings):
     """A low-dose level; every one of them gives a data set, networks and table rows."""
 
+    thinned: ThinningSettings | None = Field(
+        None,
+        description="in place of counts: keep a part of the standard dose's events (binomial thinning) "
+        "instead of an independent scan",
+    )
     published: bool = Field(
         False, description="this is the level of the published Tables 1 and 5: print their values beside"
     )
+
+    def _ways(self) -> dict[str, object]:
+        return {**super()._ways(), "thinned": self.thinned}
+
+    def _amount(self) -> str:
+        if self.thinned is None:
+            return super()._amount()
+        return self.thinned.describe()
 
 
 class DatasetSettings(Section):

@@ -12,17 +12,22 @@ from typing import Any, Self
 from pydantic import model_validator
 
 from quietpet.config import (
+    AcquisitionSettings,
     DoseSettings,
     EvaluationSettings,
     InferenceSettings,
     LesionSettings,
     PhantomSource,
+    Positive,
     ProjectorChoice,
+    ReconstructionSettings,
     ScannerModel,
     ScannerSettings,
+    ScanSettings,
     Section,
     SliceSettings,
     TemplateSettings,
+    ThinningSettings,
     TissueValues,
     TrainingSettings,
 )
@@ -106,23 +111,61 @@ class EngineJob(Section):
 
 
 class SimulateJob(Section):
-    """Measure one subject's slices at one dose."""
+    """Measure one subject's slices at one dose.
+
+    ``standard_scan`` and the activity of ``grey_matter`` define kBq/ml; uncalibrated studies have none.
+    """
 
     study_seed: int
     subject: str
     dose: str
     protocol: DoseSettings
     scanner: ScannerSettings
+    acquisition: AcquisitionSettings = AcquisitionSettings()
+    standard_scan: ScanSettings | None = None
+    grey_matter: Positive | None = None
 
     @classmethod
     def of(cls, study: Study, *, subject: str, dose: str) -> SimulateJob:
+        calibrated = study.acquisition.calibration is not None
         return cls(
             study_seed=study.study_seed,
             subject=subject,
             dose=dose,
-            protocol=_dose_protocol(study, dose),
+            protocol=_part(DoseSettings, study.doses.level(dose)),
             scanner=study.scanner,
+            acquisition=study.acquisition,
+            standard_scan=study.doses.standard.scan,
+            grey_matter=study.phantoms.activity.grey_matter if calibrated else None,
         )
+
+
+class ThinJob(Section):
+    """Keep a part of the events of one subject's standard dose."""
+
+    study_seed: int
+    subject: str
+    dose: str
+    thinned: ThinningSettings
+    randoms_window: int
+
+    @classmethod
+    def of(cls, study: Study, *, subject: str, dose: str) -> ThinJob:
+        return cls(
+            study_seed=study.study_seed,
+            subject=subject,
+            dose=dose,
+            thinned=study.doses.low[dose].thinned,
+            randoms_window=study.acquisition.randoms_window,
+        )
+
+
+class CountsJob(Section):
+    """List the prompts and noise-equivalent counts of every simulated slice."""
+
+    @classmethod
+    def of(cls, study: Study) -> CountsJob:
+        return cls()
 
 
 class ReconstructJob(Section):
@@ -130,14 +173,13 @@ class ReconstructJob(Section):
 
     subject: str
     dose: str
-    protocol: DoseSettings
+    protocol: ReconstructionSettings
     scanner: ScannerSettings
 
     @classmethod
     def of(cls, study: Study, *, subject: str, dose: str) -> ReconstructJob:
-        return cls(
-            subject=subject, dose=dose, protocol=_dose_protocol(study, dose), scanner=study.scanner
-        )
+        protocol = _part(ReconstructionSettings, study.doses.level(dose))
+        return cls(subject=subject, dose=dose, protocol=protocol, scanner=study.scanner)
 
 
 class PackJob(Section):
@@ -175,7 +217,7 @@ class AcquisitionJob(Section):
     """How the low-dose sinograms of a data set were measured."""
 
     scanner: ScannerSettings
-    protocol: DoseSettings
+    protocol: ReconstructionSettings
 
 
 class LearningJob(MethodJob):
@@ -245,6 +287,7 @@ class TablesJob(Section):
     learning: dict[str, str]
     published_settings: tuple[str, ...]
     doses: dict[str, str]
+    acquisition: str
     rays: int
     evaluation: EvaluationSettings
 
@@ -256,10 +299,8 @@ class TablesJob(Section):
             methods={name: settings.describe() for name, settings in study.methods.items()},
             learning={name: settings.learning for name, settings in study.methods.items()},
             published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
-            doses={
-                name: level.describe()
-                for name, level in {"standard": study.doses.standard, **study.doses.low}.items()
-            },
+            doses={name: level.describe() for name, level in study.doses.levels.items()},
+            acquisition=study.acquisition.describe(),
             rays=study.scanner.rays,
             evaluation=study.evaluation,
         )
@@ -271,6 +312,8 @@ JOBS: dict[str, type[Section]] = {
     "slices": SlicesJob,
     "engine": EngineJob,
     "simulate": SimulateJob,
+    "thin": ThinJob,
+    "counts": CountsJob,
     "reconstruct": ReconstructJob,
     "pack": PackJob,
     "fit": FitJob,
@@ -287,12 +330,13 @@ def settings_for(study: Study, stage: str, **names: str) -> str:
     return job.of(study, **names).model_dump_json()
 
 
-def _dose_protocol(study: Study, dose: str) -> DoseSettings:
-    level = study.doses.level(dose)
-    return DoseSettings.model_validate(level.model_dump(include=set(DoseSettings.model_fields)))
-
-
 def _acquisition(study: Study, *, method: str, setting: str) -> AcquisitionJob | None:
     if not study.methods[method].reconstructs:
         return None
-    return AcquisitionJob(scanner=study.scanner, protocol=_dose_protocol(study, setting))
+    protocol = _part(ReconstructionSettings, study.doses.level(setting))
+    return AcquisitionJob(scanner=study.scanner, protocol=protocol)
+
+
+def _part(kind: type[ReconstructionSettings], level: DoseSettings) -> Any:
+    """What ``kind`` holds of a dose level."""
+    return kind.model_validate(level.model_dump(include=set(kind.model_fields)))

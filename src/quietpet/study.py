@@ -12,7 +12,9 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from quietpet.acquisition.dose import grey_matter_kbq_per_ml
 from quietpet.config import (
+    AcquisitionSettings,
     DatasetSettings,
     DoseSettings,
     EvaluationSettings,
@@ -29,6 +31,7 @@ from quietpet.config import (
 from quietpet.errors import InputError
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.methods.registry import AnyMethodSettings, method_kinds
+from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 SPLITS = ("train", "validation", "test")
 
@@ -51,6 +54,21 @@ class DoseLevels(Section):
     def level(self, name: str) -> DoseSettings:
         return self.standard if name == "standard" else self.low[name]
 
+    @property
+    def levels(self) -> dict[str, DoseSettings]:
+        """Every level by its name, the standard dose first."""
+        return {"standard": self.standard, **self.low}
+
+    @property
+    def thinned(self) -> tuple[str, ...]:
+        """Names of the levels that keep a part of the standard dose's events."""
+        return tuple(name for name, level in self.low.items() if level.thinned)
+
+    @property
+    def simulated(self) -> tuple[str, ...]:
+        """Names of the levels that are scans of their own."""
+        return tuple(name for name in self.levels if name not in self.thinned)
+
 
 class Study(Section):
     """Everything that decides the numbers in ``results/tables.csv``."""
@@ -61,6 +79,7 @@ class Study(Section):
     slices: SliceSettings = SliceSettings()
     splits: SplitSettings
     scanner: ScannerSettings = ScannerSettings()
+    acquisition: AcquisitionSettings = AcquisitionSettings()
     doses: DoseLevels
     datasets: DatasetSettings = DatasetSettings()
     training: TrainingSettings = TrainingSettings()
@@ -80,6 +99,26 @@ class Study(Section):
             for name, entry in methods.items()
         }
         return {**raw, "methods": filled}
+
+    @model_validator(mode="after")
+    def _calibrated(self) -> Study:
+        scans = [name for name, level in self.doses.levels.items() if level.scan]
+        if self.acquisition.calibration is None:
+            if scans:
+                raise ValueError(
+                    f"dose {scans[0]!r} is given by a scan, which needs acquisition.calibration to "
+                    "become counts; add it, or give counts"
+                )
+        elif "standard" not in scans:
+            raise ValueError(
+                "acquisition.calibration gives images in kBq/ml, for which doses.standard needs a scan "
+                "(injected_mbq, uptake_minutes, minutes) in place of counts"
+            )
+        elif self.phantoms.activity.grey_matter == 0:
+            raise ValueError(
+                "acquisition.calibration scales phantoms.activity by its grey matter, which is 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Study:
@@ -119,6 +158,24 @@ class Study(Section):
                     f"{name} = {value} is larger than {limit}, the {what} of {scanner.name}"
                 )
         return self
+
+    def describe(self) -> str:
+        """What is simulated, in words: one line for the acquisition, the images and each dose."""
+        lines = [f"Acquisition: {self.acquisition.describe()}.", f"Images: {self._units()}."]
+        lines += [f"Dose {name}: {level.describe()}." for name, level in self.doses.levels.items()]
+        return "\n".join(lines)
+
+    def _units(self) -> str:
+        calibration, scan = self.acquisition.calibration, self.doses.standard.scan
+        if calibration is None or scan is None:
+            return f"{RELATIVE_ACTIVITY}, as in phantoms.activity"
+        grey_matter = grey_matter_kbq_per_ml(
+            scan, calibration, half_life_minutes=self.acquisition.half_life_minutes
+        )
+        return (
+            f"{KBQ_PER_ML} at the start of the standard scan, at every dose; grey matter is "
+            f"{grey_matter:.3g} (SUV {calibration.grey_matter_suv:g}, {calibration.weight_kg:g} kg)"
+        )
 
 
 def load_study(raw: Mapping[str, Any], *, origin: str) -> Study:

@@ -26,6 +26,7 @@ PLAN = TablePlan(
     learning={name: "-" if name == "lpet" else "external" for name in METHODS},
     published_settings=("drf100",),
     doses={"standard": "1e+10 counts per volume"},
+    acquisition="no scatter, no randoms",
     rays=1,
     evaluation=EvaluationSettings(bootstrap_resamples=200),
 )

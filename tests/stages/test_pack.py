@@ -10,16 +10,17 @@ from quietpet.errors import InputError
 from quietpet.jobs import PackJob
 from quietpet.stages import pack
 from quietpet.stages.files import Files
-from quietpet.store import open_hdf5, read_array, read_strings, write_hdf5
+from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 
 LINEAGE = {"data_source": "template", "projector": "embedded"}
+UNITS = {"activity_units": "kBq/ml", "activity_per_phantom_unit": 0.25}
 
 
 @pytest.fixture
 def files(tmp_path):
     """Slices and images of subject 04: two rows of 32 x 32, low dose marked by a bright pixel."""
     keys = np.array(["04/z065/r0", "04/z065/r1"])
-    maps = {name: np.zeros((2, 32, 32), dtype=np.float32) for name in ("activity", "t1")}
+    maps = {name: np.full((2, 32, 32), 8.0, dtype=np.float32) for name in ("activity", "t1")}
     masks = {
         name: np.zeros((2, 32, 32), dtype=np.uint8)
         for name in ("head", "labels", "pet_lesions", "t1_lesions")
@@ -36,7 +37,7 @@ def files(tmp_path):
             tmp_path / f"{dose}.h5",
             kind="images",
             arrays={"key": keys, "image": image},
-            attributes={**attributes, "dose": dose},
+            attributes={**attributes, "dose": dose, **UNITS},
         )
     return tmp_path
 
@@ -69,6 +70,26 @@ def test_the_scale_is_known_in_closed_form():
     """sum(x^2) / sum(x) of three pixels of 2 and one of 6 is (12 + 36) / 12 = 4."""
     assert activity_weighted_mean(np.array([[2.0, 2.0], [2.0, 6.0]])) == 4.0
     assert activity_weighted_mean(np.zeros((4, 4))) == 1.0
+
+
+def test_all_images_are_in_the_units_of_the_reconstruction(files):
+    """8 units of the phantom at 0.25 kBq/ml each; the T1 image stays what it is."""
+    with open_hdf5(packed(files), kind="dataset") as file:
+        units = read_attribute(file, "units")
+        assert units == {**dict.fromkeys(("low", "standard", "truth"), "kBq/ml"), "t1": "arbitrary"}
+        assert read_array(file, "truth")[0, 32, 32] == 2.0
+        assert read_array(file, "t1")[0, 32, 32] == 8.0
+
+
+def test_different_units_are_refused(files):
+    with open_hdf5(files / "low.h5", kind="images") as file:
+        arrays = {"key": np.array(read_strings(file, "key")), "image": read_array(file, "image")}
+    relative = {"activity_units": "relative activity", "activity_per_phantom_unit": 1.0}
+    attributes = {"lineage": LINEAGE, "dose": "low", **relative}
+    write_hdf5(files / "relative.h5", kind="images", arrays=arrays, attributes=attributes)
+    message = r"relative\.h5 is in relative activity \(1 per unit.*standard\.h5 in kBq/ml \(0\.25\)"
+    with pytest.raises(InputError, match=message):
+        packed(files, low="relative")
 
 
 def test_exchanged_doses_are_refused(files):

@@ -124,6 +124,7 @@ def tables_job() -> TablesJob:
         learning={"lpet": "-", "gaussian": "external"},
         published_settings=("low",),
         doses={"standard": "1e+10 counts per volume"},
+        acquisition="no scatter, no randoms",
         rays=1,
         evaluation=EVALUATION,
     )

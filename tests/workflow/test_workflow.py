@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from quietpet.projection.engines import sirf_is_installed
-from quietpet.store import open_hdf5, read_attribute, read_json
+from quietpet.store import open_hdf5, read_array, read_attribute, read_json
 
 pytestmark = pytest.mark.workflow
 
@@ -140,6 +140,37 @@ def test_a_new_count_level_runs_only_itself(repository, finished, configuration,
     assert jobs == {
         "simulate": 3, "reconstruct": 3, "pack": 3, "fit": 6, "restore": 6, "score": 6, "tables": 1,
     }  # fmt: skip
+
+
+def test_a_new_thinned_level_runs_only_itself(repository, finished, configuration, tmp_path):
+    doses = configuration["doses"]
+    thinned = {"thinned": {"fraction": 0.5}, "psf_fwhm_mm": 2.5, "iterations": 4, "subsets": 14}
+    changed = {**configuration, "doses": {**doses, "low": {**doses["low"], "half": thinned}}}
+    jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
+    assert jobs == {
+        "thin": 3, "reconstruct": 3, "pack": 3, "fit": 6, "restore": 6, "score": 6, "tables": 1,
+    }  # fmt: skip
+
+
+def test_a_dose_ladder_with_scatter_and_randoms_runs(repository, tmp_path):
+    """The shipped configuration, one slice of one subject: thinned images in kBq/ml, and the counts."""
+    study = yaml.safe_load((repository / "workflow/configs/dose_ladder.yaml").read_text())
+    study["phantoms"] = {"source": "template"}
+    study["slices"] = {"indices": [70], "rotations": 1}
+    study["splits"] = {"train": ["04"], "validation": ["05"], "test": ["06"]}
+    study["doses"]["low"] = {name: study["doses"]["low"][name] for name in ("half", "tenth_activity")}
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(study, sort_keys=False))
+    packed = "results/datasets/phantom/tenth_activity/test.h5"
+    arguments = ("--configfile", path, "--directory", tmp_path, "--show-failed-logs", packed)
+    snakemake(repository, *arguments)
+    with open_hdf5(tmp_path / packed, kind="dataset") as file:
+        assert read_attribute(file, "units")["low"] == "kBq/ml"
+        low, truth, head = (read_array(file, name) for name in ("low", "truth", "head"))
+    assert low[head > 0].sum() == pytest.approx(truth[head > 0].sum(), rel=0.02)
+
+    output = snakemake(repository, *arguments[:-1], "--dry-run", "results/counts.csv")
+    assert planned_jobs(output)["simulate"] == 2
 
 
 def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, configuration, tmp_path):

@@ -26,6 +26,8 @@ rule simulate:
         engine="results/engine.json" if STUDY.scanner.projector == "auto" else [],
     output:
         sinograms="results/sinograms/{subject}/{dose}.h5",
+    wildcard_constraints:
+        dose=one_of(STUDY.doses.simulated),
     log:
         "logs/simulate/{subject}-{dose}.log",
     benchmark:
@@ -42,6 +44,58 @@ rule simulate:
     shell:
         "quietpet simulate --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in slices={input.slices} {params.engine} --out sinograms={output.sinograms} 2> {log}"
+
+
+rule thin:
+    input:
+        standard="results/sinograms/{subject}/standard.h5",
+    output:
+        sinograms="results/sinograms/{subject}/{dose}.h5",
+    wildcard_constraints:
+        dose=one_of(STUDY.doses.thinned),
+    log:
+        "logs/thin/{subject}-{dose}.log",
+    benchmark:
+        "logs/thin/{subject}-{dose}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=20,
+        gpu=0,
+    params:
+        settings=settings("thin"),
+        code=code("thin"),
+    shell:
+        "quietpet thin --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
+        " --in standard={input.standard} --out sinograms={output.sinograms} 2> {log}"
+
+
+ALL_SINOGRAMS = expand(
+    "results/sinograms/{subject}/{dose}.h5",
+    subject=STUDY.splits.subjects,
+    dose=STUDY.doses.levels,
+)
+
+
+rule counts:
+    input:
+        sinograms=ALL_SINOGRAMS,
+    output:
+        counts="results/counts.csv",
+    log:
+        "logs/counts.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        settings=settings("counts"),
+        code=code("counts"),
+        sinograms=[f"sinograms={path}" for path in ALL_SINOGRAMS],
+    shell:
+        "quietpet counts --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
+        " --in {params.sinograms} --out counts={output.counts} 2> {log}"
 
 
 rule reconstruct:

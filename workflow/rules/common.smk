@@ -29,9 +29,14 @@ def checked_study():
 STUDY = checked_study()
 
 
+def one_of(names):
+    """Wildcard constraint: any of ``names``; without names, nothing."""
+    return "|".join(names) or "(?!)"
+
+
 wildcard_constraints:
     subject="[A-Za-z0-9]+",
-    dose="|".join(["standard", *STUDY.doses.low]),
+    dose=one_of(STUDY.doses.levels),
     dataset="phantom",
     setting="|".join(STUDY.doses.low),
     split="|".join(SPLITS),

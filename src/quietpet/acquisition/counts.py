@@ -1,4 +1,4 @@
-"""From a dose to prompts: how many counts a slice gets, and their Poisson noise."""
+"""From a dose to prompts: how many counts a slice gets, their Poisson noise, and what they are worth."""
 
 from __future__ import annotations
 
@@ -33,4 +33,18 @@ def counts_per_activity(prompts_per_activity: np.ndarray, counts: np.ndarray) ->
 
 def poisson_prompts(expected: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Poisson draw of a sinogram with the given expectation, int32."""
-    return rng.poisson(expected).astype(np.int32)
+    prompts = np.zeros(expected.shape, dtype=np.int32)
+    seen = expected > 0
+    prompts[seen] = rng.poisson(expected[seen])
+    return prompts
+
+
+def noise_equivalent_counts(
+    trues: np.ndarray, scattered: np.ndarray, randoms: np.ndarray, *, k: int
+) -> np.ndarray:
+    """Trues alone that would be as noisy: T^2 / (T + S + k R), with counts of lines through the object.
+
+    k = 1: the estimate of randoms is free of noise, as a smoothed one nearly is; k = 2: delayed counts
+    are subtracted as they are (Strother, Casey & Hoffman, IEEE Trans Nucl Sci 37:783, 1990).
+    """
+    return trues**2 / (trues + scattered + k * randoms)

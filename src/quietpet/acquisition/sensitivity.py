@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from quietpet.geometry.grid import ImageGrid
 from quietpet.geometry.scanner import ScannerGeometry
 from quietpet.projection.protocol import Projector
-from quietpet.units import MM_PER_CM
+from quietpet.units import MM3_PER_ML, MM_PER_CM, SECONDS_PER_MINUTE
+
+AXIS_RADIUS_MM = 20.0
+"""Radius of the disc that stands for a source on the axis."""
 
 
 def attenuation_factors(
@@ -32,3 +36,24 @@ def bin_efficiencies(scanner: ScannerGeometry, *, spread: float, rng: np.random.
 def without_gaps(scanner: ScannerGeometry, efficiencies: np.ndarray) -> np.ndarray:
     """The efficiencies (view, bin) with 0 in the bins that end in a gap between blocks."""
     return np.where(scanner.gap_mask, np.float32(0), efficiencies)
+
+
+def counts_per_kbq_per_ml(
+    projector: Projector,
+    normalisation: np.ndarray,
+    grid: ImageGrid,
+    *,
+    sensitivity_cps_per_kbq: float,
+    minutes: float,
+) -> float:
+    """Recorded trues per bin of a line integral 1 (in pixels) of activity 1 kBq/ml.
+
+    Such that a source on the axis, without attenuation, gives ``sensitivity_cps_per_kbq`` recorded trues
+    per second and kBq in the slice. ``normalisation`` (view, bin) is 0 in gaps; ``minutes`` are those
+    of undecayed activity.
+    """
+    disc = grid.within_radius(AXIS_RADIUS_MM)
+    lines = projector.forward(torch.from_numpy(disc.astype(np.float32))[None])[0].cpu().numpy()
+    response = (normalisation * lines).sum(dtype=np.float64) / disc.sum()
+    pixel_ml = grid.pixel_mm**2 * grid.slice_mm / MM3_PER_ML
+    return sensitivity_cps_per_kbq * pixel_ml * minutes * SECONDS_PER_MINUTE / response

@@ -160,7 +160,7 @@ def _known_deviations(rows: Sequence[TableRow], plan: TablePlan) -> str:
     lines = [*DEVIATIONS]
     if any(row.projector == "embedded" for row in rows):
         lines.append(
-            f"Embedded projector: two-dimensional, {plan.rays} ray(s) per bin, no scatter, no randoms."
+            f"Embedded projector: two-dimensional, {plan.rays} ray(s) per bin, {plan.acquisition}."
         )
     if any(row.projector == "sirf" for row in rows):
         lines.append("Projector of STIR through SIRF: direct planes, no scatter, no randoms.")

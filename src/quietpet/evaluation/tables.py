@@ -58,6 +58,7 @@ class TablePlan:
     learning: Mapping[str, str]
     published_settings: tuple[str, ...]
     doses: Mapping[str, str]
+    acquisition: str
     rays: int
     evaluation: EvaluationSettings
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs import PackJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
-from quietpet.stages.lineage import common_lineage, lineage_of
+from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
 from quietpet.store import Parts, open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 
 _MAPS = {
@@ -31,25 +32,37 @@ _MAPS = {
 """Packed name -> name in the slices file."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Images:
+    """Reconstructed images (slice, y, x) in ``units``; ``per_phantom_unit`` of them are one of truth."""
+
+    path: Path
+    values: np.ndarray
+    units: str
+    per_phantom_unit: float
+    lineage: Lineage
+
+
 def run(job: PackJob, inputs: Files, outputs: Files) -> None:
     """Read ``slices``, ``standard`` and ``low`` of all subjects in one order; write ``dataset``."""
     watch = Stopwatch()
     grid = scanner_grid(SCANNERS[job.scanner_model](), job.pixels)
     sources = zip(inputs.many("slices"), inputs.many("standard"), inputs.many("low"), strict=True)
-    parts, lineages = [], []
+    parts, images = [], []
     for slices, standard_path, low_path in sources:
         maps = _read_slices(slices)
-        standard, standard_lineage = _read_images(standard_path, maps, dose="standard")
-        low, low_lineage = _read_images(low_path, maps, dose=job.setting)
-        parts.append({**maps, "standard": standard, "low": low})
-        lineages += [(standard_path, standard_lineage), (low_path, low_lineage)]
+        standard = _read_images(standard_path, maps, dose="standard")
+        low = _read_images(low_path, maps, dose=job.setting)
+        maps["truth"] = maps["truth"] * np.float32(standard.per_phantom_unit)
+        parts.append({**maps, "standard": standard.values, "low": low.values})
+        images += [standard, low]
     found = tuple(str(part["subject"][0]) for part in parts)
     if found != job.subjects:
         raise InputError(f"the {job.split} split is {job.subjects}, but images of {found} were given.")
     packed: dict[str, Any] = {name: _joined(parts, name, pixels=job.pixels) for name in parts[0]}
     for scale, name in (("scale", "low"), ("t1_scale", "t1")):
-        images = itertools.chain.from_iterable(_cropped(parts, name, pixels=job.pixels))
-        packed[scale] = np.array([activity_weighted_mean(image) for image in images])
+        crops = itertools.chain.from_iterable(_cropped(parts, name, pixels=job.pixels))
+        packed[scale] = np.array([activity_weighted_mean(crop) for crop in crops])
     write_hdf5(
         outputs.one("dataset"),
         kind="dataset",
@@ -61,8 +74,11 @@ def run(job: PackJob, inputs: Files, outputs: Files) -> None:
             "split": job.split,
             "affine_ras_mm": grid.affine_ras_mm.tolist(),
             "pixel_mm": grid.pixel_mm,
-            "units": {"low": "activity", "standard": "activity", "truth": "activity", "t1": "arbitrary"},
-            "lineage": common_lineage(lineages),
+            "units": {
+                **dict.fromkeys(("low", "standard", "truth"), _common_units(images)),
+                "t1": "arbitrary",
+            },
+            "lineage": common_lineage((each.path, each.lineage) for each in images),
             "provenance": provenance(
                 "pack", settings=job.model_dump(), inputs=inputs.all(), watch=watch
             ),
@@ -80,9 +96,7 @@ def _read_slices(path: Path) -> dict[str, Any]:
     return maps
 
 
-def _read_images(
-    path: Path, maps: Mapping[str, np.ndarray], *, dose: str
-) -> tuple[np.ndarray, dict[str, str]]:
+def _read_images(path: Path, maps: Mapping[str, np.ndarray], *, dose: str) -> _Images:
     """Images that belong to the slices of ``maps``, at ``dose``; anything else is refused."""
     with open_hdf5(path, kind="images") as file:
         found_dose = read_attribute(file, "dose")
@@ -92,7 +106,25 @@ def _read_images(
             raise InputError(
                 f"{path}: its slices differ from those of the phantom; reconstruct it again."
             )
-        return read_array(file, "image"), lineage_of(file)
+        return _Images(
+            path=path,
+            values=read_array(file, "image"),
+            units=read_attribute(file, "activity_units"),
+            per_phantom_unit=read_attribute(file, "activity_per_phantom_unit"),
+            lineage=lineage_of(file),
+        )
+
+
+def _common_units(images: Iterable[_Images]) -> str:
+    """The one unit that all images share."""
+    first, *others = images
+    for each in others:
+        if (each.units, each.per_phantom_unit) != (first.units, first.per_phantom_unit):
+            raise InputError(
+                f"{each.path} is in {each.units} ({each.per_phantom_unit:g} per unit of the phantom), "
+                f"but {first.path} in {first.units} ({first.per_phantom_unit:g}); make both again."
+            )
+    return first.units
 
 
 def _joined(parts: Sequence[Mapping[str, np.ndarray]], name: str, *, pixels: int) -> np.ndarray | Parts:

@@ -19,7 +19,7 @@ SLICES_PER_BATCH = 50
 
 
 def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
-    """Read ``sinograms``; write ``images`` in the units of the phantom's activity."""
+    """Read ``sinograms``; write ``images`` in the sinograms' units of activity."""
     watch, device = Stopwatch(), compute_device()
     sinograms = read_sinograms(inputs.one("sinograms"))
     settings = as_simulated(job.scanner, sinograms.lineage, origin=sinograms.path)
@@ -53,6 +53,8 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
             "axes": "(slice, y, x)",
             "dose": job.dose,
             "subject": job.subject,
+            "activity_units": sinograms.activity_units,
+            "activity_per_phantom_unit": sinograms.activity_per_phantom_unit,
             "lineage": sinograms.lineage,
             "provenance": provenance(
                 "reconstruct",

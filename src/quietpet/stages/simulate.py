@@ -5,12 +5,26 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from quietpet.acquisition.background import modelled_background, odds, scaled_to, scatter_kernel
 from quietpet.acquisition.counts import counts_per_activity, poisson_prompts, slice_counts
+from quietpet.acquisition.dose import (
+    decaying_minutes,
+    grey_matter_kbq_per_ml,
+    relative_activity,
+    relative_randoms,
+)
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
-from quietpet.acquisition.sensitivity import attenuation_factors, bin_efficiencies, without_gaps
+from quietpet.acquisition.sensitivity import (
+    attenuation_factors,
+    bin_efficiencies,
+    counts_per_kbq_per_ml,
+    without_gaps,
+)
 from quietpet.errors import InputError
+from quietpet.geometry.grid import ImageGrid
 from quietpet.jobs import SimulateJob
+from quietpet.projection.protocol import Projector
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
 from quietpet.stages.device import compute_device
@@ -18,6 +32,7 @@ from quietpet.stages.files import Files
 from quietpet.stages.lineage import lineage_of
 from quietpet.stages.system import decided, engine_versions, image_grid, projector, scanner_geometry
 from quietpet.store import open_hdf5, read_array, read_strings, write_hdf5
+from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 
 def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
@@ -40,6 +55,8 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
             f"{inputs.one('slices')}: slices are {tuple(activity.shape[1:])}, but scanner.image_pixels "
             f"asks for {system.image_shape}; make the slices again."
         )
+    unit = _activity_unit(job)
+    activity *= unit
     attenuation = attenuation_factors(mu_per_cm, system, pixel_mm=grid.pixel_mm)
     scanner = scanner_geometry(job.scanner)
     efficiencies = bin_efficiencies(
@@ -58,38 +75,51 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
         ),
         multiplicative=attenuation,
     )
+    kernel = scatter_kernel(scanner, fwhm_mm=job.acquisition.scatter_fwhm_mm)
     arriving = model.expected(activity).cpu().numpy()
-    counts = np.array(
-        [
-            _counts(job, key=key, rotation=int(rotation), slices_per_volume=grid.n_slices)
-            for key, rotation in zip(keys, rotations, strict=True)
-        ]
-    )
-    calibration = counts_per_activity(arriving * efficiencies, counts)
-    prompts = np.stack(
-        [
-            poisson_prompts(
-                factor * normalisation * sinogram, numpy_rng(job.study_seed, "prompts", job.dose, key)
-            )
-            for key, factor, sinogram in zip(keys, calibration, arriving, strict=True)
-        ]
-    )
+    nominal = {}
+    if job.protocol.scan is None:
+        counts = np.array(
+            [
+                _counts(job, key=key, rotation=int(rotation), slices_per_volume=grid.n_slices)
+                for key, rotation in zip(keys, rotations, strict=True)
+            ]
+        )
+        trues = (1 - job.acquisition.scatter_fraction) * (1 - job.acquisition.randoms_fraction) * counts
+        calibration = counts_per_activity(arriving * efficiencies, trues)
+        nominal["nominal_counts"] = counts
+    else:
+        calibration = np.full(len(keys), _counts_per_activity(job, system, normalisation, grid))
+    measured = [
+        _measured(
+            job,
+            key=key,
+            trues=factor * normalisation * sinogram,
+            normalisation=normalisation,
+            blurred=sinogram @ kernel if job.acquisition.scatter_fraction else None,
+        )
+        for key, factor, sinogram in zip(keys, calibration, arriving, strict=True)
+    ]
+    arrays = {name: np.stack([each[name] for each in measured]) for name in measured[0]}
+    arrays |= modelled_background(arrays, normalisation, window=job.acquisition.randoms_window)
     write_hdf5(
         outputs.one("sinograms"),
         kind="sinograms",
         arrays={
             "key": np.array(keys),
-            "prompts": prompts,
+            **arrays,
+            **nominal,
             "attenuation": np.ascontiguousarray(attenuation.cpu().numpy()),
             "normalisation": normalisation,
             "counts_per_activity": calibration,
-            "nominal_counts": counts,
-            "achieved_counts": prompts.sum(axis=(1, 2), dtype=np.int64),
+            "achieved_counts": arrays["prompts"].sum(axis=(1, 2), dtype=np.int64),
         },
         attributes={
             "axes": "(slice, view, bin)",
             "dose": job.dose,
             "subject": job.subject,
+            "activity_units": KBQ_PER_ML if job.standard_scan else RELATIVE_ACTIVITY,
+            "activity_per_phantom_unit": unit,
             "lineage": {**lineage, "projector": settings.projector},
             "provenance": provenance(
                 "simulate",
@@ -108,3 +138,83 @@ def _counts(job: SimulateJob, *, key: str, rotation: int, slices_per_volume: int
     scan = key if job.protocol.counts_per == "slice" else f"{job.subject}/r{rotation}"
     rng = numpy_rng(job.study_seed, "counts", job.dose, scan)
     return slice_counts(job.protocol, slices_per_volume=slices_per_volume, rng=rng)
+
+
+def _activity_unit(job: SimulateJob) -> float:
+    """Image units per unit of the phantom: kBq/ml at the start of the standard scan, or 1."""
+    calibration = job.acquisition.calibration
+    if calibration is None:
+        return 1.0
+    grey_matter = grey_matter_kbq_per_ml(
+        job.standard_scan, calibration, half_life_minutes=job.acquisition.half_life_minutes
+    )
+    return grey_matter / job.grey_matter
+
+
+def _counts_per_activity(
+    job: SimulateJob, system: Projector, normalisation: np.ndarray, grid: ImageGrid
+) -> float:
+    """Recorded trues per line integral of 1 kBq/ml, where that is the activity of the standard scan.
+
+    Images of every dose then show the activity of the standard scan, whatever was injected.
+    """
+    half_life_minutes = job.acquisition.half_life_minutes
+    activity = relative_activity(
+        job.protocol.scan, job.standard_scan, half_life_minutes=half_life_minutes
+    )
+    return activity * counts_per_kbq_per_ml(
+        system,
+        normalisation,
+        grid,
+        sensitivity_cps_per_kbq=job.acquisition.calibration.sensitivity_cps_per_kbq,
+        minutes=decaying_minutes(job.protocol.scan.minutes, half_life_minutes=half_life_minutes),
+    )
+
+
+def _randoms_per_coincidence(job: SimulateJob) -> float:
+    """Randoms / (trues + scatter) at this dose; the configuration states the standard dose's."""
+    at_standard = odds(job.acquisition.randoms_fraction)
+    if job.protocol.scan is None:
+        return at_standard
+    return at_standard * relative_randoms(
+        job.protocol.scan, job.standard_scan, half_life_minutes=job.acquisition.half_life_minutes
+    )
+
+
+def _measured(
+    job: SimulateJob,
+    *,
+    key: str,
+    trues: np.ndarray,
+    normalisation: np.ndarray,
+    blurred: np.ndarray | None,
+) -> dict[str, np.ndarray]:
+    """What one slice adds to the arrays of the file: events, and the expectations behind them.
+
+    ``trues`` are expected, in recorded bins (view, bin); ``blurred`` is the shape of scatter before
+    detection, None without scatter.
+    """
+
+    def drawn(expected: np.ndarray, what: str) -> np.ndarray:
+        return poisson_prompts(expected, numpy_rng(job.study_seed, what, job.dose, key))
+
+    seen = trues > 0
+    randoms_per_coincidence = _randoms_per_coincidence(job)
+    total_trues = trues.sum()
+    total_scattered = odds(job.acquisition.scatter_fraction) * total_trues
+    total_randoms = randoms_per_coincidence * (total_trues + total_scattered)
+    measured = {
+        "expected_trues": total_trues,
+        "expected_scattered": total_scattered,
+        "expected_randoms": total_randoms,
+    }
+    coincidences = trues
+    if blurred is not None:
+        measured["scatter"] = scaled_to(total_scattered, normalisation * blurred, within=seen)
+        coincidences = trues + measured["scatter"]
+    measured["prompts"] = drawn(coincidences, "prompts")
+    if randoms_per_coincidence:
+        randoms = scaled_to(total_randoms, normalisation, within=seen)
+        measured |= {"random_prompts": drawn(randoms, "randoms"), "delayed": drawn(randoms, "delayed")}
+        measured["prompts"] += measured["random_prompts"]
+    return measured

@@ -12,7 +12,7 @@ import torch
 from quietpet.acquisition.measurement import Measurement
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
-from quietpet.config import DoseSettings, ScannerSettings
+from quietpet.config import ReconstructionSettings, ScannerSettings
 from quietpet.data.dataset import PairDataset
 from quietpet.data.measured import MeasuredSlices
 from quietpet.errors import InputError
@@ -26,7 +26,9 @@ from quietpet.store import open_hdf5, read_array, read_attribute, read_strings
 class Sinograms:
     """One file of kind "sinograms": arrays (slice, view, bin), float32, on the CPU.
 
-    ``multiplicative`` is attenuation x normalisation x counts per activity.
+    ``multiplicative`` is attenuation x normalisation x counts per activity; ``background`` is None
+    without scatter and randoms. Images are in ``activity_units``, of which ``activity_per_phantom_unit``
+    are one unit of the phantom.
     """
 
     path: Path
@@ -34,6 +36,9 @@ class Sinograms:
     keys: list[str]
     prompts: np.ndarray
     multiplicative: np.ndarray
+    background: np.ndarray | None
+    activity_units: str
+    activity_per_phantom_unit: float
     lineage: Lineage
 
 
@@ -48,6 +53,9 @@ def read_sinograms(path: Path) -> Sinograms:
             keys=read_strings(file, "key"),
             prompts=read_array(file, "prompts").astype(np.float32),
             multiplicative=multiplicative,
+            background=read_array(file, "background") if "background" in file else None,
+            activity_units=read_attribute(file, "activity_units"),
+            activity_per_phantom_unit=read_attribute(file, "activity_per_phantom_unit"),
             lineage=lineage_of(file),
         )
 
@@ -56,7 +64,7 @@ def measurement_of(
     sinograms: Sequence[Sinograms],
     *,
     scanner: ScannerSettings,
-    protocol: DoseSettings,
+    protocol: ReconstructionSettings,
     device: torch.device,
 ) -> Measurement:
     """The slices of all files in a row: sinograms on the CPU, the system model on ``device``."""
@@ -78,8 +86,20 @@ def measurement_of(
                 device=device,
             ),
             multiplicative=torch.from_numpy(np.concatenate([each.multiplicative for each in sinograms])),
+            background=_background(sinograms),
         ),
     )
+
+
+def _background(sinograms: Sequence[Sinograms]) -> torch.Tensor | None:
+    """Scatter and randoms of all files in a row, 0 for a file that has none; None if none has any."""
+    if all(each.background is None for each in sinograms):
+        return None
+    backgrounds = [
+        np.zeros_like(each.multiplicative) if each.background is None else each.background
+        for each in sinograms
+    ]
+    return torch.from_numpy(np.concatenate(backgrounds))
 
 
 def measured_slices(

@@ -30,6 +30,7 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
         learning=job.learning,
         published_settings=job.published_settings,
         doses=job.doses,
+        acquisition=job.acquisition,
         rays=job.rays,
         evaluation=job.evaluation,
     )

@@ -1,0 +1,62 @@
+"""Prompts that are no trues: scatter, randoms, and the estimate of randoms that a scan has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from scipy import ndimage
+
+from quietpet.geometry.scanner import ScannerGeometry
+from quietpet.units import sigma_from_fwhm
+
+
+def scatter_kernel(scanner: ScannerGeometry, *, fwhm_mm: float) -> np.ndarray:
+    """Matrix (bin, bin) by which projections (..., bin) are multiplied to be blurred, float32.
+
+    A Gaussian in the distance from the axis, which bins sample unevenly. Scatter as a broad convolution
+    of the projection: Bergstrom et al., J Comput Assist Tomogr 7:42 (1983); Bailey & Meikle, Phys Med
+    Biol 39:411 (1994).
+    """
+    distance_mm = scanner.bin_offsets_mm[:, None] - scanner.bin_offsets_mm
+    sigma_mm = sigma_from_fwhm(fwhm_mm)
+    density_per_mm = np.exp(-0.5 * (distance_mm / sigma_mm) ** 2) / (np.sqrt(2 * np.pi) * sigma_mm)
+    return (scanner.bin_widths_mm[:, None] * density_per_mm).astype(np.float32)
+
+
+def odds(fraction: float) -> float:
+    """Part / rest, of a whole whose part is ``fraction``: scatter per true, randoms per coincidence."""
+    return fraction / (1 - fraction)
+
+
+def scaled_to(total: float, shape: np.ndarray, *, within: np.ndarray) -> np.ndarray:
+    """The sinogram ``shape`` (view, bin), scaled so that its bins ``within`` sum to ``total``."""
+    return shape * float(total / shape.sum(where=within, dtype=np.float64))
+
+
+def estimated_randoms(delayed: np.ndarray, normalisation: np.ndarray, *, window: int) -> np.ndarray:
+    """Expected randoms (slice, view, bin) from counts in the delayed window, float32.
+
+    Before detection randoms vary slowly over a sinogram: their level is the ratio of delayed counts to
+    ``normalisation`` (view, bin) in a square of ``window`` views and bins. A window of 1 gives the
+    counts themselves.
+    """
+    seen = ndimage.uniform_filter(normalisation, size=window, mode="nearest")
+    counts = ndimage.uniform_filter(delayed.astype(np.float32), size=(1, window, window), mode="nearest")
+    return counts * np.divide(normalisation, seen, out=np.zeros_like(seen), where=seen > 0)
+
+
+def modelled_background(
+    measured: Mapping[str, np.ndarray], normalisation: np.ndarray, *, window: int
+) -> dict[str, np.ndarray]:
+    """The array ``background`` (slice, view, bin) that a model of the ``measured`` arrays needs.
+
+    It is the expected ``scatter``, taken as known, and randoms as estimated from ``delayed``; nothing
+    where there are neither.
+    """
+    parts = []
+    if "scatter" in measured:
+        parts.append(measured["scatter"])
+    if "delayed" in measured:
+        parts.append(estimated_randoms(measured["delayed"], normalisation, window=window))
+    return {"background": sum(parts[1:], start=parts[0])} if parts else {}
