@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import uniform_filter
 
 from quietpet.acquisition.background import (
     estimated_randoms,
@@ -66,6 +67,18 @@ def test_randoms_are_estimated_without_bias_and_with_less_noise(normalisation):
         :, recorded[20:-20, 20:-20]
     ]
     assert relative.std() == pytest.approx(1 / np.sqrt(31**2 * 0.79 * 0.632 * 5.0), rel=0.2)
+
+
+@pytest.mark.parametrize("window", [5, 31, 1000])
+def test_the_level_is_a_ratio_of_scipys_box_means(normalisation, window):
+    delayed = np.random.default_rng(0).poisson(2.0 * normalisation)
+    counts, seen = (
+        uniform_filter(values.astype(float), size=window, mode="constant")
+        for values in (delayed, normalisation)
+    )
+    expected = np.divide(normalisation * counts, seen, out=np.zeros_like(seen), where=seen > 1e-9)
+    estimate = estimated_randoms(delayed[None], normalisation, window=window)[0]
+    np.testing.assert_allclose(estimate, expected, rtol=1e-5)
 
 
 def test_a_window_of_one_gives_the_counts_themselves(normalisation):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import ndimage
 
 from quietpet.geometry.scanner import ScannerGeometry
 from quietpet.units import sigma_from_fwhm
@@ -41,9 +40,23 @@ def estimated_randoms(delayed: np.ndarray, normalisation: np.ndarray, *, window:
     ``normalisation`` (view, bin) in a square of ``window`` views and bins. A window of 1 gives the
     counts themselves.
     """
-    seen = ndimage.uniform_filter(normalisation, size=window, mode="nearest")
-    counts = ndimage.uniform_filter(delayed.astype(np.float32), size=(1, window, window), mode="nearest")
-    return counts * np.divide(normalisation, seen, out=np.zeros_like(seen), where=seen > 0)
+    seen = _window_sums(normalisation, window)
+    per_count = np.divide(normalisation, seen, out=np.zeros_like(seen), where=normalisation > 0)
+    estimate = np.empty(delayed.shape, dtype=np.float32)
+    for row, counts in enumerate(delayed):
+        estimate[row] = _window_sums(counts, window) * per_count
+    return estimate
+
+
+def _window_sums(sinogram: np.ndarray, window: int) -> np.ndarray:
+    """Sums of (view, bin) over the ``window`` views and bins around each; fewer at the edges."""
+    sums = sinogram.astype(np.float64)
+    for axis, length in enumerate(sinogram.shape):
+        first = np.maximum(np.arange(length) - window // 2, 0)
+        end = np.minimum(np.arange(length) + (window + 1) // 2, length)
+        upto = np.insert(np.cumsum(sums, axis=axis), 0, 0.0, axis=axis)
+        sums = upto.take(end, axis=axis) - upto.take(first, axis=axis)
+    return sums
 
 
 def modelled_background(
