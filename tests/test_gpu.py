@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -9,8 +11,10 @@ from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
+from quietpet.methods.diffusion.process import draw_noise
 from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.diffusion.schedule import linear_schedule
+from quietpet.methods.diffusion.walk import plan_walk
 from quietpet.projection.embedded import embedded_projector, embedded_projector_3d
 from quietpet.recon.bowsher import bowsher_prior
 from quietpet.recon.map_em import map_em
@@ -80,16 +84,11 @@ def test_volumes():
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))
 def test_sampling_noise_does_not_depend_on_the_device(sampler):
-    schedule = linear_schedule(100)
+    walk = plan_walk(linear_schedule(100), steps=10, spacing="uniform")
 
     def sample(device):
-        return SAMPLERS[sampler](
-            lambda noisy, _time: 0.5 * noisy,
-            schedule=schedule,
-            steps=10,
-            shape=(2, 1, 8, 8),
-            generators=[torch.Generator().manual_seed(k) for k in range(2)],
-            device=torch.device(device),
-        )
+        generators = [torch.Generator().manual_seed(k) for k in range(2)]
+        draw = partial(draw_noise, (2, 1, 8, 8), generators, torch.device(device))
+        return SAMPLERS[sampler](lambda noisy, _time: 0.5 * noisy, walk, draw)
 
     torch.testing.assert_close(sample("cuda").cpu(), sample("cpu"), rtol=1e-4, atol=1e-5)

@@ -42,8 +42,15 @@ VARIANTS = {
     ],
     "mfdiff": [
         {**SMALL_MFDIFF, "prediction": "epsilon", "sampler": "ddpm"},
-        {**SMALL_MFDIFF, "prediction": "x0", "sampler": "ddim"},
-        {**SMALL_MFDIFF, "prediction": "residual", "sampler": "ddim"},
+        {**SMALL_MFDIFF, "diffused": "residual", "prediction": "x0", "sampler": "ddim"},
+        {
+            **SMALL_MFDIFF,
+            "prediction": "v",
+            "schedule": "cosine",
+            "sampler": "dpmpp_2m",
+            "spacing": "log_snr",
+        },
+        {**SMALL_MFDIFF, "prediction": "x0", "sampler": "heun", "spacing": "quadratic"},
     ],
 }
 """Small settings by kind; a kind that is not here is tested with its defaults."""

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
+from quietpet.methods.diffusion.schedule import cosine_schedule, linear_schedule
 from quietpet.methods.mfdiff.fusion import FeatureFusion
 from quietpet.methods.mfdiff.model import build
 from quietpet.methods.mfdiff.settings import DenoiserSettings, FusionSettings, Settings
@@ -34,13 +35,13 @@ def small(**changed):
     return build(Settings(fusion=FUSION, denoiser=DENOISER, **settings))
 
 
-@pytest.mark.parametrize("prediction", ["x0", "residual"])
+@pytest.mark.parametrize("diffused", ["standard", "residual"])
 @pytest.mark.parametrize("target_rms", [0.5, 1.0])
-def test_tuning_scales_the_diffused_image(prediction, target_rms):
-    method = small(prediction=prediction, target_rms=target_rms)
+def test_tuning_scales_the_diffused_image(diffused, target_rms):
+    method = small(diffused=diffused, target_rms=target_rms)
     method.tune([batch()])
     low, standard, _ = images()
-    diffused = method.target_gain * (standard - low if prediction == "residual" else standard)
+    diffused = method.target_gain * (standard - low if diffused == "residual" else standard)
     weighted = (low * diffused**2).sum() / low.sum()
     assert float(weighted.sqrt()) == pytest.approx(target_rms, rel=1e-5)
 
@@ -55,30 +56,36 @@ def test_fusion_is_computed_once_per_call():
 
 def test_an_untrained_residual_model_returns_the_low_dose_image():
     # The last layer of the denoiser starts at zero, so its estimate of the residual is zero.
-    method = small(prediction="residual").eval()
+    method = small(diffused="residual", prediction="x0").eval()
     with torch.inference_mode():
         restored = method.restore(batch(), [torch.Generator().manual_seed(k) for k in range(3)])
     torch.testing.assert_close(restored, batch().low)
 
 
-@pytest.mark.parametrize("prediction", ["epsilon", "x0", "residual"])
-def test_a_perfect_network_has_no_loss_and_samples_the_standard_dose(prediction, monkeypatch):
-    method = small(prediction=prediction)
+@pytest.mark.parametrize("diffused", ["standard", "residual"])
+@pytest.mark.parametrize("prediction", ["epsilon", "x0", "v"])
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+def test_a_perfect_network_has_no_loss_and_samples_the_standard_dose(
+    diffused, prediction, schedule, monkeypatch
+):
+    method = small(diffused=diffused, prediction=prediction, schedule=schedule)
     method.tune([batch()])
-    clean = method.target_gain * method._target(batch())
+    low, standard, _ = images()
+    clean = method.target_gain * (standard - low if diffused == "residual" else standard)
+    make = {"linear": linear_schedule, "cosine": cosine_schedule}[schedule]
+    alpha_bar = torch.from_numpy(make(10).alpha_bar)
 
-    def perfect(noisy, times, condition):
-        if prediction != "epsilon":
-            return clean
-        signal = (
-            torch.tensor([method._schedule.alpha_bar[t] for t in times]).float().reshape(-1, 1, 1, 1)
+    def perfect(noisy, times, *, condition):
+        signal, spread = (
+            each[times].sqrt().reshape(-1, 1, 1, 1).float() for each in (alpha_bar, 1 - alpha_bar)
         )
-        return (noisy - signal.sqrt() * clean) / (1 - signal).sqrt()
+        noise = (noisy - signal * clean) / spread
+        return {"epsilon": noise, "x0": clean, "v": signal * noise - spread * clean}[prediction]
 
     monkeypatch.setattr(method, "_predict", perfect)
     assert float(method.loss(batch(), "network", torch.Generator().manual_seed(1))) < 1e-8
     restored = method.restore(batch(), [torch.Generator().manual_seed(k) for k in range(3)])
-    torch.testing.assert_close(restored, batch().standard, atol=1e-4, rtol=0)
+    torch.testing.assert_close(restored, standard, atol=1e-3, rtol=0)
 
 
 def test_the_modalities_share_no_weights():
@@ -101,7 +108,8 @@ def test_the_default_network_has_the_size_of_the_works_it_follows():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"sampling_steps": 11, "timesteps": 10}, "sampling_steps = 11 exceeds timesteps = 10"),
+        ({"sampling_steps": 11, "timesteps": 10}, "sampling_steps = 11 exceeds the 10 diffusion times"),
+        ({"schedule": "cosine"}, "sampling_steps = 1000 exceeds the 996 diffusion times"),
         ({"fusion": {"channels": 6, "heads": 4}}, "heads = 4 must divide channels = 6"),
         (
             {"denoiser": {"channels": (8, 8), "attention": (True,)}},
@@ -119,17 +127,48 @@ def test_sizes_that_cannot_be_built_are_refused(changes, message):
 
 
 def test_sampling_choices_do_not_touch_training():
-    first = Settings(sampler="ddim", sampling_steps=10, samples_per_slice=8)
+    first = Settings(sampler="heun", sampling_steps=10, spacing="quadratic", samples_per_slice=8)
     assert first.for_training() == Settings().for_training()
-    assert Settings(prediction="x0").for_training() != Settings().for_training()
+    for changed in ({"prediction": "x0"}, {"diffused": "residual"}, {"timesteps": 2000}):
+        assert Settings(**changed).for_training() != Settings().for_training()
 
 
-def test_weights_of_another_prediction_are_refused(tmp_path):
+def test_settings_for_training_are_valid_with_any_schedule():
+    trained = Settings(schedule="cosine", sampling_steps=10).for_training()
+    assert Settings.model_validate_json(trained.model_dump_json()) == trained
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "epsilon-prediction, DDPM 1000 steps"),
+        (
+            {"diffused": "residual", "prediction": "x0", "sampler": "ddim", "sampling_steps": 10},
+            "residual x0-prediction, DDIM 10 steps",
+        ),
+        (
+            {"prediction": "v", "schedule": "cosine", "sampler": "heun", "sampling_steps": 25},
+            "v-prediction with cosine noise, Heun 25 steps (49 network evaluations)",
+        ),
+    ],
+)
+def test_the_tables_say_what_was_diffused_and_at_what_cost(changes, words):
+    assert Settings(**changes).describe() == words
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("prediction", "x0", "v"),
+        ("diffused", "residual", "standard"),
+        ("schedule", "cosine", "linear"),
+    ],
+)
+def test_weights_of_another_diffusion_are_refused(tmp_path, key, value, wanted):
     """The tensors would fit; the meaning of the output would not."""
-    trained = Settings(fusion=FUSION, denoiser=DENOISER, prediction="x0", timesteps=10, sampling_steps=4)
+    trained = Settings(fusion=FUSION, denoiser=DENOISER, timesteps=10, sampling_steps=4, **{key: value})
     path = tmp_path / "weights.safetensors"
     save_weights(path, build(trained), settings=trained, lineage={}, provenance={})
-    wanted = trained.model_copy(update={"prediction": "residual"})
-    with pytest.raises(InputError, match="trained with prediction = 'x0', but 'residual' is to be run"):
-        load_weights(path, wanted)
+    with pytest.raises(InputError, match=f"trained with {key} = '{value}', but '{wanted}' is to be run"):
+        load_weights(path, trained.model_copy(update={key: wanted}))
     load_weights(path, trained.model_copy(update={"sampler": "ddim", "sampling_steps": 2}))

@@ -7,15 +7,22 @@ import csv
 import h5py
 import numpy as np
 import pytest
+import torch
 from packed import LINEAGE, write_packed
+from pydantic import TypeAdapter
 
 from quietpet.cli import main
 from quietpet.config import InferenceSettings, TrainingSettings
+from quietpet.data.batches import central_batches
+from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.jobs import FitJob, RestoreJob
+from quietpet.methods.registry import AnyMethodSettings
+from quietpet.seeds import torch_generator
 from quietpet.stages import fit, restore
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.training.weights import load_weights
 
 TRAINING = TrainingSettings(
     iterations=4, batch_size=2, patch_pixels=32, validate_every=2, learning_rate=1e-3
@@ -77,7 +84,9 @@ def test_every_kind_is_fitted_and_restores_the_test_slices(files, tmp_path, mode
 
     with open_hdf5(restored(files, tmp_path, weights, model), kind="restored") as file:
         arrays = {name: read_array(file, name) for name in file if name != "key"}
-        assert set(arrays) == ({"single", "mean", "std"} if model is MFDIFF else {"single"})
+        assert set(arrays) == (
+            {"single", "mean", "standard_deviation"} if model is MFDIFF else {"single"}
+        )
         assert read_attribute(file, "samples") == (3 if model is MFDIFF else 1)
         assert read_attribute(file, "lineage") == LINEAGE
         assert read_attribute(file, "replicate") == "0"
@@ -101,14 +110,37 @@ def test_batch_size_changes_no_restored_image(files, tmp_path):
     weights, _ = fitted(files, tmp_path, MFDIFF)
     one, five = (restored(files, tmp_path, weights, MFDIFF, batch_size=size) for size in (1, 5))
     with h5py.File(one) as first, h5py.File(five) as second:
-        for name in ("single", "mean", "std"):
+        for name in ("single", "mean", "standard_deviation"):
             np.testing.assert_allclose(first[name][()], second[name][()], atol=1e-3)
 
 
 def test_samples_of_other_slices_and_numbers_differ(files, tmp_path):
     weights, _ = fitted(files, tmp_path, MFDIFF)
     with h5py.File(restored(files, tmp_path, weights, MFDIFF)) as file:
-        assert file["std"][:, 24:40, 24:40].min() > 0
+        assert file["standard_deviation"][:, 24:40, 24:40].min() > 0
+
+
+def test_mean_and_standard_deviation_are_those_of_the_samples(files, tmp_path):
+    weights, _ = fitted(files, tmp_path, MFDIFF)
+    settings = TypeAdapter(AnyMethodSettings).validate_python(MFDIFF)
+    method, _ = load_weights(weights, settings)
+    (batch,) = central_batches(PairDataset(files["test"]), pixels=48, batch_size=5)
+    with torch.inference_mode():
+        samples = np.stack([
+            method.restore(
+                batch,
+                [torch_generator(1, "phantom", "low", "m", "0", key, "sample", k) for key in batch.keys],
+            )[:, 0].numpy() * batch.scale[:, None, None].numpy()
+            for k in range(settings.samples)
+        ])  # fmt: skip
+    with h5py.File(restored(files, tmp_path, weights, MFDIFF, batch_size=5)) as file:
+        single, mean, deviation = (
+            file[n][:, 8:56, 8:56] for n in ("single", "mean", "standard_deviation")
+        )
+    np.testing.assert_allclose(single, samples[0].clip(min=0), rtol=1e-5)
+    np.testing.assert_allclose(mean, samples.mean(axis=0).clip(min=0), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(deviation, samples.std(axis=0, ddof=1), rtol=1e-3, atol=1e-3)
+    assert (samples < 0).any()  # so that clipping before averaging would show
 
 
 def test_weights_of_another_data_source_are_refused(files, tmp_path):

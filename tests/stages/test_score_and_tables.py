@@ -61,7 +61,9 @@ def run_score(folder: Path, restored: Path, test: Path, *, method: str = "lpet")
 
 def test_every_slice_metric_and_estimate_gets_a_row(tmp_path: Path) -> None:
     test = write_test_set(tmp_path / "test.h5")
-    restored = write_restored(tmp_path / "r.h5", arrays={"mean": images(5), "std": images(6)}, samples=4)
+    restored = write_restored(
+        tmp_path / "r.h5", arrays={"mean": images(5), "standard_deviation": images(6)}, samples=4
+    )
     rows = run_score(tmp_path, restored, test)
     assert len(rows) == 2 * 3 * len(METRICS)
     assert list(dict.fromkeys(row["estimate"] for row in rows)) == ["single", "mean_of_4"]

@@ -24,7 +24,8 @@ MFDIFF = DiffusionSettings(
     denoiser=DenoiserSettings(
         channels=(4, 8), attention=(False, False), res_blocks=1, norm_groups=4, head_channels=8
     ),
-    prediction="residual",
+    diffused="residual",
+    prediction="x0",
 )
 NAMES = ("phantom", "low", "method", "0")
 SETTINGS = TrainingSettings(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -29,9 +31,10 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
     """Inputs ``weights`` and ``test``; output ``restored``, HDF5 of kind "restored".
 
     A method that reconstructs also takes the ``sinograms`` of all test subjects.
-    Arrays (slice, y, x) float32: ``single``, and of a stochastic method ``mean`` and ``std`` over its
-    samples. Zero outside the restored square. ``single`` and ``mean`` are clipped at zero, because
-    activity is not negative; ``mean`` only after averaging, so that clipping does not bias it.
+    Arrays (slice, y, x) float32, zero outside the restored square: ``single``, and of several samples
+    their ``mean`` and ``standard_deviation``, which no score reads. ``single`` and ``mean`` are clipped
+    at zero, because activity is not negative; ``mean`` only after averaging, so that clipping does not
+    bias it.
     """
     watch, device = Stopwatch(), compute_device()
     pairs = PairDataset(inputs.one("test"))
@@ -89,11 +92,23 @@ def _on(device: torch.device, batch: Batch, measured: MeasuredSlices | None) -> 
 def _restored(method: Restorer, batch: Batch, job: RestoreJob) -> dict[str, np.ndarray]:
     """Images (slice, y, x) of one batch, in the unit of the data."""
     with torch.inference_mode():
-        samples = torch.stack([_sample(method, batch, job, k) for k in range(job.model.samples)])
-    images = {"single": samples[0].clamp(min=0)}
-    if len(samples) > 1:
-        images |= {"mean": samples.mean(dim=0).clamp(min=0), "std": samples.std(dim=0)}
+        images = _summary(_sample(method, batch, job, k) for k in range(job.model.samples))
     return {name: image[:, 0].float().cpu().numpy() for name, image in images.items()}
+
+
+def _summary(samples: Iterator[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The first of the samples, and of several their mean and sample standard deviation, in one pass."""
+    single = mean = next(samples)
+    squares = torch.zeros_like(mean)
+    count = 1
+    for count, sample in enumerate(samples, start=2):
+        before = sample - mean
+        mean = mean + before / count
+        squares = squares + before * (sample - mean)  # Welford (1962)
+    images = {"single": single.clamp(min=0)}
+    if count > 1:
+        images |= {"mean": mean.clamp(min=0), "standard_deviation": (squares / (count - 1)).sqrt()}
+    return images
 
 
 def _sample(method: Restorer, batch: Batch, job: RestoreJob, number: int) -> torch.Tensor:

@@ -1,33 +1,75 @@
-"""The forward process and the two ways to say what a network predicts (Ho et al. 2020)."""
+"""A diffusion of images, as training and sampling need it; the network is the caller's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import torch
+from torch import nn
 
-from quietpet.methods.diffusion.schedule import Schedule
+from quietpet.methods.diffusion.options import DiffusionSettings
+from quietpet.methods.diffusion.parametrisation import PARAMETRISATIONS, Parametrisation
+from quietpet.methods.diffusion.samplers import SAMPLERS, Sampler
+from quietpet.methods.diffusion.schedule import SCHEDULES, Level, Schedule
+from quietpet.methods.diffusion.walk import Walk, plan_walk
+
+Predictor = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""A network: (x_t, times), times int64 (slice,), to its prediction, of the shape of x_t."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Diffusion:
+    """Forward process, parametrisation and sampler of one method."""
+
+    schedule: Schedule
+    parametrisation: Parametrisation
+    sampler: Sampler
+    walk: Walk
+
+    @classmethod
+    def of(cls, settings: DiffusionSettings) -> Diffusion:
+        """What ``settings`` name."""
+        schedule = SCHEDULES[settings.schedule](settings.timesteps)
+        return cls(
+            schedule=schedule,
+            parametrisation=PARAMETRISATIONS[settings.prediction],
+            sampler=SAMPLERS[settings.sampler],
+            walk=plan_walk(schedule, steps=settings.sampling_steps, spacing=settings.spacing),
+        )
+
+    def loss(self, predict: Predictor, clean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Mean square error of the prediction at one random time per slice (Ho et al. 2020, Eq. 14).
+
+        ``clean`` (slice, 1, y, x); times and noise are drawn on the CPU from ``generator``.
+        """
+        times = draw_times(len(clean), self.schedule, generator)
+        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+        level = levels(times, clean, self.schedule)
+        predicted = predict(level.noisy(clean, noise), times.to(clean.device))
+        return nn.functional.mse_loss(predicted, self.parametrisation.target(clean, noise, level))
+
+    def sample(
+        self,
+        predict: Predictor,
+        *,
+        shape: Sequence[int],
+        generators: Sequence[torch.Generator],
+        device: torch.device,
+    ) -> torch.Tensor:
+        """One sample per slice, of ``shape`` (slice, 1, y, x); slice ``i`` draws from its generator."""
+
+        def denoise(noisy: torch.Tensor, time: int) -> torch.Tensor:
+            times = torch.full((len(noisy),), time, device=noisy.device)
+            return self.parametrisation.clean(predict(noisy, times), noisy, self.schedule.level(time))
+
+        return self.sampler(denoise, self.walk, partial(draw_noise, shape, generators, device))
 
 
 def draw_times(count: int, schedule: Schedule, generator: torch.Generator) -> torch.Tensor:
     """Diffusion times uniform on 1 .. T, int64 (count,), on the CPU."""
     return torch.randint(1, schedule.timesteps + 1, (count,), generator=generator)
-
-
-def diffuse(
-    clean: torch.Tensor, times: torch.Tensor, noise: torch.Tensor, schedule: Schedule
-) -> torch.Tensor:
-    """x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) epsilon (Eq. 7); one time per slice."""
-    signal, spread = _levels(times, clean, schedule)
-    return signal * clean + spread * noise
-
-
-def clean_from_noise(
-    noisy: torch.Tensor, times: torch.Tensor, noise: torch.Tensor, schedule: Schedule
-) -> torch.Tensor:
-    """The x_0 that Eq. 7 turns into ``noisy`` with ``noise``."""
-    signal, spread = _levels(times, noisy, schedule)
-    return (noisy - spread * noise) / signal
 
 
 def draw_noise(
@@ -42,9 +84,7 @@ def draw_noise(
     return torch.stack([torch.randn(*shape[1:], generator=each) for each in generators]).to(device)
 
 
-def _levels(
-    times: torch.Tensor, images: torch.Tensor, schedule: Schedule
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """sqrt(alpha_bar_t) and sqrt(1 - alpha_bar_t), each (slice, 1, 1, 1)."""
+def levels(times: torch.Tensor, images: torch.Tensor, schedule: Schedule) -> Level:
+    """Signal and spread at one time per slice, on the device and in the precision of ``images``."""
     alpha_bar = torch.from_numpy(schedule.alpha_bar)[times.cpu()].reshape(-1, 1, 1, 1)
-    return alpha_bar.sqrt().to(images), (1 - alpha_bar).sqrt().to(images)
+    return Level(signal=alpha_bar.sqrt().to(images), spread=(1 - alpha_bar).sqrt().to(images))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
@@ -11,13 +12,7 @@ from torch import nn
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
-from quietpet.methods.diffusion.process import (
-    clean_from_noise,
-    diffuse,
-    draw_times,
-)
-from quietpet.methods.diffusion.samplers import SAMPLERS
-from quietpet.methods.diffusion.schedule import linear_schedule
+from quietpet.methods.diffusion.process import Diffusion
 from quietpet.methods.mfdiff.fusion import FeatureFusion
 from quietpet.methods.mfdiff.settings import DenoiserSettings, Settings
 
@@ -26,7 +21,7 @@ class MFdiff(Restorer):
     """The denoiser sees concat(x_t, x_P, F) at every step (section 3.2.2).
 
     The diffused x_0 is ``target_gain`` times the standard-dose image, or times its difference to the
-    low-dose image when the prediction is "residual".
+    low-dose image when the residual is diffused.
     """
 
     target_gain: torch.Tensor
@@ -34,7 +29,7 @@ class MFdiff(Restorer):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
-        self._schedule = linear_schedule(settings.timesteps)
+        self._diffusion = Diffusion.of(settings)
         self.fusion = FeatureFusion(settings.fusion)
         self.denoiser = _denoiser(settings.denoiser, in_channels=2 + settings.fusion.channels)
         self.register_buffer("target_gain", torch.ones(()))
@@ -51,45 +46,30 @@ class MFdiff(Restorer):
         self.target_gain.fill_(self._settings.target_rms / (weighted / weight) ** 0.5)
 
     def loss(self, batch: Batch, group: str, generator: torch.Generator) -> torch.Tensor:
-        """|| epsilon - epsilon_theta(x_t, t, x_P, F) ||^2 (Eq. 9), or the same of x_0; pixel mean."""
-        clean = self.target_gain * self._target(batch)
-        times = draw_times(len(clean), self._schedule, generator).to(clean.device)
-        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
-        noisy = diffuse(clean, times, noise, self._schedule)
-        wanted = noise if self._settings.prediction == "epsilon" else clean
-        return nn.functional.mse_loss(self._predict(noisy, times, self._condition(batch)), wanted)
+        """|| epsilon - epsilon_theta(x_t, t, x_P, F) ||^2 (Eq. 9), or that of x_0 or v; pixel mean."""
+        predict = partial(self._predict, condition=self._condition(batch))
+        return self._diffusion.loss(predict, self.target_gain * self._target(batch), generator)
 
     def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """One sample per slice, (slice, 1, y, x)."""
-        condition = self._condition(batch)
-
-        def denoise(noisy: torch.Tensor, time: int) -> torch.Tensor:
-            times = torch.full((len(noisy),), time, device=noisy.device)
-            predicted = self._predict(noisy, times, condition)
-            if self._settings.prediction == "epsilon":
-                return clean_from_noise(noisy, times, predicted, self._schedule)
-            return predicted
-
-        clean = SAMPLERS[self._settings.sampler](
-            denoise,
-            schedule=self._schedule,
-            steps=self._settings.sampling_steps,
+        clean = self._diffusion.sample(
+            partial(self._predict, condition=self._condition(batch)),
             shape=batch.low.shape,
             generators=generators,
             device=batch.low.device,
         )
         restored = clean / self.target_gain
-        return batch.low + restored if self._settings.prediction == "residual" else restored
+        return batch.low + restored if self._settings.diffused == "residual" else restored
 
     def _target(self, batch: Batch) -> torch.Tensor:
-        return batch.standard - batch.low if self._settings.prediction == "residual" else batch.standard
+        return batch.standard - batch.low if self._settings.diffused == "residual" else batch.standard
 
     def _condition(self, batch: Batch) -> torch.Tensor:
         """concat(x_P, F), which does not depend on t: computed once per slice."""
         return torch.cat([batch.low, self.fusion(batch.low, batch.t1)], dim=1)
 
     def _predict(
-        self, noisy: torch.Tensor, times: torch.Tensor, condition: torch.Tensor
+        self, noisy: torch.Tensor, times: torch.Tensor, *, condition: torch.Tensor
     ) -> torch.Tensor:
         return self.denoiser(torch.cat([noisy, condition], dim=1), timesteps=times)
 

@@ -1,24 +1,21 @@
 """Settings of the multi-modality fusion diffusion model (MFdiff).
 
 The paper states 192 x 192 images, T = 1000, linear noise of Ho et al. (2020), epsilon prediction,
-ancestral sampling, three coupling layers and two decoder blocks. It states no width and no depth: the
-defaults below are those of the works it builds on, each with its reason.
+ancestral sampling of 1000 steps (the defaults of every diffusion method), three coupling layers and two
+decoder blocks. It states no width and no depth: the defaults below are those of the works it builds on,
+each with its reason.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from quietpet.config import MethodSettings, Positive, Section
+from quietpet.config import Positive, Section
+from quietpet.methods.diffusion.options import DiffusionSettings
 
 Width = Annotated[int, Field(ge=1)]
-_PREDICTED = {
-    "epsilon": "epsilon-prediction",
-    "x0": "x0-prediction",
-    "residual": "residual x0-prediction",
-}
 
 
 class FusionSettings(Section):
@@ -87,48 +84,13 @@ class DenoiserSettings(Section):
         return chosen | {self.channels[-1]}
 
 
-class Settings(MethodSettings):
+class Settings(DiffusionSettings):
     """MFdiff: fusion of low-dose PET and T1, and a diffusion model conditioned on it."""
 
     kind: Literal["mfdiff"] = "mfdiff"
     fusion: FusionSettings = FusionSettings()
     denoiser: DenoiserSettings = DenoiserSettings()
-    prediction: Literal["epsilon", "x0", "residual"] = Field(
-        "epsilon",
-        description="what the network predicts: the noise (stated), the standard-dose image, or its "
-        "difference to the low-dose image; epsilon needs tens of thousands of iterations",
-    )
-    target_rms: Positive = Field(
-        1.0,
-        description="activity-weighted root mean square of the diffused image, which is scaled to it on "
-        "the validation slices; 1 makes its standard deviation over the head about 0.5, as in Ho et al.",
-    )
-    timesteps: int = Field(1000, ge=2, description="T; stated")
-    sampler: Literal["ddpm", "ddim"] = Field("ddpm", description="ddpm: ancestral, stated")
-    sampling_steps: int = Field(1000, ge=1, description="strides from T to 0; T of them are stated")
-    samples_per_slice: int = Field(
-        1, ge=1, description="restorations drawn per slice; the first and their mean are both scored"
-    )
-
-    @model_validator(mode="after")
-    def _steps_fit(self) -> Settings:
-        if self.sampling_steps > self.timesteps:
-            raise ValueError(
-                f"sampling_steps = {self.sampling_steps} exceeds timesteps = {self.timesteps}"
-            )
-        return self
-
-    def for_training(self) -> Self:
-        ancestral = {"sampler": "ddpm", "sampling_steps": self.timesteps, "samples_per_slice": 1}
-        return self.model_copy(update=ancestral)
 
     @property
     def divisor(self) -> int:
         return 2 ** (len(self.denoiser.channels) - 1)
-
-    @property
-    def samples(self) -> int:
-        return self.samples_per_slice
-
-    def describe(self) -> str:
-        return f"{_PREDICTED[self.prediction]}, {self.sampler.upper()} {self.sampling_steps} steps"
