@@ -12,8 +12,8 @@ from torch import nn
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
+from quietpet.methods.blocks.fusion import FeatureFusion
 from quietpet.methods.diffusion.process import Diffusion
-from quietpet.methods.mfdiff.fusion import FeatureFusion
 from quietpet.methods.mfdiff.settings import DenoiserSettings, Settings
 
 
