@@ -16,7 +16,8 @@ from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
 from quietpet.stages.sinograms import measured_slices
-from quietpet.store import write_csv
+from quietpet.store import write_csv, write_text
+from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint, LogRow
 from quietpet.training.loop import train
 from quietpet.training.weights import save_weights
@@ -28,6 +29,7 @@ WORKERS_PER_GPU = 2
 def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     """Inputs ``train`` and ``validation``; outputs ``weights`` (safetensors) and ``log`` (CSV).
 
+    If asked for, also ``card``: Markdown that says what the weights are, and what not.
     A method that reconstructs also takes the ``sinograms`` of all validation subjects.
     """
     watch, device = Stopwatch(), compute_device()
@@ -67,21 +69,38 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         workers=WORKERS_PER_GPU if device.type == "cuda" else 0,
     )
     write_csv(outputs.one("log"), [field.name for field in fields(LogRow)], map(asdict, rows))
-    save_weights(
-        outputs.one("weights"),
-        method,
-        settings=job.model,
-        lineage=common_lineage([(each.path, each.lineage) for each in (pairs, held_out)]),
-        provenance=provenance(
-            "fit",
-            settings=job.model_dump(mode="json"),
-            inputs=inputs.all(),
-            watch=watch,
-            device=str(device),
-            also=(model_module(job.model),),
-        ),
+    lineage = common_lineage([(each.path, each.lineage) for each in (pairs, held_out)])
+    origin = provenance(
+        "fit",
+        settings=job.model_dump(mode="json"),
+        inputs=inputs.all(),
+        watch=watch,
+        device=str(device),
+        also=(model_module(job.model),),
     )
+    save_weights(outputs.one("weights"), method, settings=job.model, lineage=lineage, provenance=origin)
+    if card := outputs.get("card"):
+        data = {"training": pairs, "validation": held_out}
+        text = model_card(
+            title=f"{job.method}, trained on {job.dataset}/{job.setting}, replicate {job.replicate}",
+            model=job.model,
+            training=settings,
+            data={part: _described(each) for part, each in data.items()},
+            rows=rows,
+            provenance=origin,
+        )
+        write_text(card, text)
     checkpoint.remove()
+
+
+def _described(pairs: PairDataset) -> str:
+    """A data set in one sentence."""
+    lineage = ", ".join(f"{name} {value}" for name, value in pairs.lineage.items())
+    return (
+        f"{pairs.dataset}/{pairs.setting}, {len(pairs)} slices of {len(set(pairs.subjects))} subject(s) "
+        f"({', '.join(dict.fromkeys(pairs.subjects))}), {pairs.pixels} x {pairs.pixels} pixels of "
+        f"{pairs.pixel_mm:.4g} mm; {lineage}"
+    )
 
 
 def _job_digest(job: FitJob, inputs: Files) -> str:
