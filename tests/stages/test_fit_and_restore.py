@@ -7,15 +7,20 @@ import csv
 import h5py
 import numpy as np
 import pytest
+import torch
 from packed import LINEAGE, write_packed
 
 from quietpet.cli import main
 from quietpet.config import InferenceSettings, TrainingSettings
+from quietpet.data.batches import ResidentBatches, StepBatches
+from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.jobs import FitJob, RestoreJob
 from quietpet.stages import fit, restore
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.training.loop import train
+from quietpet.training.tensors import read_tensors
 
 TRAINING = TrainingSettings(
     iterations=4, batch_size=2, patch_pixels=32, validate_every=2, learning_rate=1e-3
@@ -96,6 +101,24 @@ def test_every_kind_is_fitted_and_restores_the_test_slices(files, tmp_path, mode
     assert 10 < arrays["single"][:, 16:48, 16:48].mean() < 100
     if model["kind"] == "lpet":
         np.testing.assert_allclose(arrays["single"][:, 8:56, 8:56], low[:, 8:56, 8:56], rtol=1e-5)
+
+
+def test_data_too_large_for_the_device_train_the_same_weights(files, tmp_path, monkeypatch):
+    kinds = []
+
+    def watched(method, *, batches, **others):
+        kinds.append(type(batches))
+        return train(method, batches=batches, **others)
+
+    monkeypatch.setattr(fit, "train", watched)
+    needed = ResidentBatches.bytes(PairDataset(files["train"]))
+    weights = []
+    for free in (4 * needed, 4 * needed - 1):
+        monkeypatch.setattr(fit, "free_bytes", lambda _, free=free: free)
+        weights.append(read_tensors(fitted(files, tmp_path / str(free), UNET)[0])[0])
+    assert kinds == [ResidentBatches, StepBatches]
+    for name, tensor in weights[0].items():
+        assert torch.equal(weights[1][name], tensor), name
 
 
 def test_the_card_says_what_the_weights_are(files, tmp_path):

@@ -6,13 +6,13 @@ from dataclasses import asdict, fields
 
 import torch
 
-from quietpet.data.batches import StepBatches, central_batches, head_square
+from quietpet.data.batches import ResidentBatches, StepBatches, central_batches, head_square
 from quietpet.data.dataset import PairDataset
 from quietpet.jobs import FitJob
 from quietpet.methods.registry import build, model_module
 from quietpet.provenance import Stopwatch, file_digest, fingerprint, provenance, settings_digest
 from quietpet.seeds import named_seed
-from quietpet.stages.device import compute_device
+from quietpet.stages.device import compute_device, free_bytes
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
 from quietpet.stages.sinograms import measured_slices
@@ -23,7 +23,11 @@ from quietpet.training.loop import train
 from quietpet.training.weights import save_weights
 
 WORKERS_PER_GPU = 2
-"""Processes that prepare batches while a GPU computes; on a CPU they would compete with the network."""
+"""Processes that prepare batches for a GPU that the data do not fit; on a CPU they would compete with
+the network."""
+
+RESIDENT_SHARE = 0.25
+"""Training images are kept on the device if they fit this share of its free memory."""
 
 
 def run(job: FitJob, inputs: Files, outputs: Files) -> None:
@@ -33,18 +37,9 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     A method that reconstructs also takes the ``sinograms`` of all validation subjects.
     """
     watch, device = Stopwatch(), compute_device()
-    pairs = PairDataset(inputs.one("train"), cache=True)
-    held_out = PairDataset(inputs.one("validation"))
+    pairs, held_out = (PairDataset(inputs.one(name)) for name in ("train", "validation"))
     names = (job.dataset, job.setting, job.method, job.replicate)
     settings = job.training
-    batches = StepBatches(
-        pairs,
-        study_seed=job.study_seed,
-        names=names,
-        batch_size=settings.batch_size,
-        patch_pixels=settings.patch_pixels,
-        flip=settings.flip,
-    )
     validation = [
         batch.to(device)
         for batch in central_batches(
@@ -56,17 +51,27 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         validation = [measured.attach(batch) for batch in validation]
     torch.manual_seed(named_seed(job.study_seed, *names, "initial weights"))
     method = build(job.model)
+    drawn = StepBatches(
+        pairs,
+        study_seed=job.study_seed,
+        names=names,
+        batch_size=settings.batch_size,
+        patch_pixels=settings.patch_pixels,
+        flip=settings.flip,
+    )
+    learns = len(method.groups()) > 0
+    resident = learns and ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
     checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs))
     rows = train(
         method,
-        batches=batches,
+        batches=ResidentBatches(drawn, device) if resident else drawn,
         validation=validation,
         settings=settings,
         study_seed=job.study_seed,
         names=names,
         checkpoint=checkpoint,
         device=device,
-        workers=WORKERS_PER_GPU if device.type == "cuda" else 0,
+        workers=0 if resident or device.type == "cpu" else WORKERS_PER_GPU,
     )
     write_csv(outputs.one("log"), [field.name for field in fields(LogRow)], map(asdict, rows))
     lineage = common_lineage([(each.path, each.lineage) for each in (pairs, held_out)])

@@ -14,7 +14,7 @@ from lightning_fabric.plugins.precision import MixedPrecision
 from torch.utils.data import DataLoader
 
 from quietpet.config import TrainingSettings
-from quietpet.data.batches import StepBatches
+from quietpet.data.batches import ResidentBatches, StepBatches
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
@@ -31,7 +31,7 @@ _READ_EVERY = 50
 def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     method: Restorer,
     *,
-    batches: StepBatches,
+    batches: StepBatches | ResidentBatches,
     validation: Sequence[Batch],
     settings: TrainingSettings,
     study_seed: int,
@@ -77,9 +77,8 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     held_out = [batch.to(fabric.device) for batch in validation]
     steps = range(progress.step + 1, settings.iterations + 1)
     meter = Meter(fabric.device)
-    loader = DataLoader(
-        batches, batch_size=None, sampler=steps, num_workers=workers, pin_memory=device.type == "cuda"
-    )
+    pinned = device.type == "cuda" and workers > 0
+    loader = DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers, pin_memory=pinned)
     bar = track(
         zip(steps, meter.watch(loader), strict=True),
         label="training", total=settings.iterations, unit="it", start=progress.step,
