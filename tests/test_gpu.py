@@ -6,9 +6,12 @@ from functools import partial
 
 import pytest
 import torch
+from packed import write_packed
 
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
+from quietpet.data.batches import ResidentBatches, StepBatches
+from quietpet.data.dataset import PairDataset
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.methods.diffusion.process import draw_noise
@@ -80,6 +83,19 @@ def test_volumes():
     torch.testing.assert_close(on_gpu.forward(volume.cuda()).cpu(), sinogram, rtol=1e-4, atol=1e-3)
     image = on_gpu.adjoint(sinogram.cuda()).cpu()
     torch.testing.assert_close(image, on_cpu.adjoint(sinogram), rtol=1e-4, atol=1e-1)
+
+
+def test_batches_that_lie_on_the_device(tmp_path):
+    drawn = StepBatches(
+        PairDataset(write_packed(tmp_path / "train.h5")),
+        study_seed=1, names=("a",), batch_size=4, patch_pixels=32, flip=True,
+    )  # fmt: skip
+    resident = ResidentBatches(drawn, torch.device("cuda"))
+    for step in (1, 9):
+        batch, expected = resident[step], drawn[step]
+        assert batch.low.device.type == "cuda"
+        for name in ("low", "standard", "t1", "scale"):
+            assert torch.equal(getattr(batch, name).cpu(), getattr(expected, name)), name
 
 
 @pytest.mark.parametrize("sampler", sorted(SAMPLERS))

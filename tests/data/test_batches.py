@@ -7,6 +7,7 @@ from packed import PIXELS, write_packed
 from torch.utils.data import DataLoader
 
 from quietpet.data.batches import (
+    ResidentBatches,
     StepBatches,
     central_batches,
     central_window,
@@ -51,6 +52,21 @@ def test_a_step_is_the_same_in_any_order_and_in_any_number_of_workers(pairs):
             assert batch.keys == wanted.keys
             assert torch.equal(batch.low, wanted.low)
             assert torch.equal(batch.standard, wanted.standard)
+
+
+@pytest.mark.parametrize("changed", [{}, {"patch_pixels": None}, {"flip": False}])
+def test_batches_cut_on_the_device_are_the_same_bit_for_bit(pairs, changed):
+    drawn = step_batches(pairs, **changed)
+    resident = ResidentBatches(drawn, torch.device("cpu"))
+    for step in (1, 2, 7, 50):
+        batch, expected = resident[step], drawn[step]
+        assert batch.keys == expected.keys
+        assert batch.pixel_mm == expected.pixel_mm
+        for name in ("low", "standard", "t1", "scale"):
+            found, wanted = getattr(batch, name), getattr(expected, name)
+            assert found.is_contiguous()
+            assert torch.equal(found, wanted), (step, name)
+    assert ResidentBatches.bytes(pairs) == 3 * 7 * PIXELS**2 * 4
 
 
 def test_other_names_see_other_patches(pairs):

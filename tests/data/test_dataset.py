@@ -30,11 +30,6 @@ def test_rows_are_the_files_rows(packed):
     assert pairs.pixel_mm == pytest.approx(2.08626)
 
 
-def test_cached_rows_are_the_same_object(packed):
-    pairs = PairDataset(packed, cache=True)
-    assert pairs[2] is pairs[2]
-
-
 def test_an_opened_data_set_survives_pickling_and_worker_processes(packed):
     pairs = PairDataset(packed)
     expected = [pairs[row].low for row in range(len(pairs))]

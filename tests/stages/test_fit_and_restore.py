@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from quietpet.cli import main
 from quietpet.config import InferenceSettings, TrainingSettings
-from quietpet.data.batches import central_batches
+from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.jobs import FitJob, RestoreJob
@@ -22,6 +22,8 @@ from quietpet.seeds import torch_generator
 from quietpet.stages import fit, restore
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.training.loop import train
+from quietpet.training.tensors import read_tensors
 from quietpet.training.weights import load_weights
 
 TRAINING = TrainingSettings(
@@ -57,8 +59,8 @@ def fitted(files, folder, model):
     names = {"dataset": "phantom", "setting": "low", "method": "m", "replicate": "0"}
     job = FitJob(study_seed=1, **names, model=model, training=TRAINING)
     inputs = Files({split: [files[split]] for split in ("train", "validation")})
-    weights, log = folder / "weights.safetensors", folder / "log.csv"
-    fit.run(job, inputs, Files({"weights": [weights], "log": [log]}))
+    weights, log, card = (folder / name for name in ("weights.safetensors", "log.csv", "card.md"))
+    fit.run(job, inputs, Files({"weights": [weights], "log": [log], "card": [card]}))
     return weights, log
 
 
@@ -77,7 +79,8 @@ def restored(files, folder, weights, model, *, batch_size=2, pixels=48):
 )
 def test_every_kind_is_fitted_and_restores_the_test_slices(files, tmp_path, model):
     weights, log = fitted(files, tmp_path, model)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv", "weights.safetensors"]
+    made = sorted(path.name for path in tmp_path.iterdir())
+    assert made == ["card.md", "log.csv", "weights.safetensors"]
     with log.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["step"] for row in rows] == ([] if model["kind"] in ("lpet", "gaussian") else ["2", "4"])
@@ -104,6 +107,52 @@ def test_every_kind_is_fitted_and_restores_the_test_slices(files, tmp_path, mode
     assert 10 < arrays["single"][:, 16:48, 16:48].mean() < 100
     if model["kind"] == "lpet":
         np.testing.assert_allclose(arrays["single"][:, 8:56, 8:56], low[:, 8:56, 8:56], rtol=1e-5)
+
+
+def test_data_too_large_for_the_device_train_the_same_weights(files, tmp_path, monkeypatch):
+    kinds = []
+
+    def watched(method, *, batches, **others):
+        kinds.append(type(batches))
+        return train(method, batches=batches, **others)
+
+    monkeypatch.setattr(fit, "train", watched)
+    needed = ResidentBatches.bytes(PairDataset(files["train"]))
+    weights = []
+    for free in (4 * needed, 4 * needed - 1):
+        monkeypatch.setattr(fit, "free_bytes", lambda _, free=free: free)
+        weights.append(read_tensors(fitted(files, tmp_path / str(free), UNET)[0])[0])
+    assert kinds == [ResidentBatches, StepBatches]
+    for name, tensor in weights[0].items():
+        assert torch.equal(weights[1][name], tensor), name
+
+
+def test_the_card_says_what_the_weights_are(files, tmp_path):
+    fitted(files, tmp_path, UNET)
+    card = (tmp_path / "card.md").read_text()
+    assert card.startswith("# m, trained on phantom/low, replicate 0\n\nunet: regression from low")
+    with (tmp_path / "log.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    best = min(rows, key=lambda row: float(row["validation"]))
+    assert f"Weights of step {best['step']} of 4, that of the least validation loss" in card
+    assert f"{float(best['validation']):.6g}" in card
+    for text in (
+        "training: phantom/low, 5 slices of 1 subject(s) (00), 64 x 64 pixels of 2.086 mm; "
+        "data_source template, projector embedded",
+        "validation: phantom/low, 5 slices of 1 subject(s) (01)",
+        "no medical device",
+        "`learning_rate`: 0.001",
+        "`inputs`: ['low']",
+        "torch 2.",
+    ):
+        assert text in card, text
+
+
+def test_the_card_of_a_filter_tells_of_no_training(files, tmp_path):
+    fitted(files, tmp_path, {"kind": "gaussian"})
+    card = (tmp_path / "card.md").read_text()
+    assert "Nothing is learned by gradient" in card
+    assert "learning_rate" not in card
 
 
 def test_batch_size_changes_no_restored_image(files, tmp_path):

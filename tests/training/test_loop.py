@@ -1,22 +1,26 @@
 from __future__ import annotations
 
 import math
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from packed import write_packed
 
-from quietpet.config import TrainingSettings
+from quietpet.config import EmaSettings, TrainingSettings
 from quietpet.data.batches import StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
+from quietpet.methods.base import Restorer
 from quietpet.methods.blocks.fusion_settings import FusionSettings
 from quietpet.methods.mfdiff.settings import DenoiserSettings
 from quietpet.methods.mfdiff.settings import Settings as DiffusionSettings
 from quietpet.methods.registry import build
 from quietpet.methods.unet.settings import Settings as UNetSettings
 from quietpet.training.checkpoint import Checkpoint
+from quietpet.training.ema import share_of_newest
 from quietpet.training.loop import learning_rate, train
 
 UNET = UNetSettings(inputs=("low", "t1"), features=(4, 4, 8, 8, 8, 4), normalisation="batch")
@@ -96,14 +100,52 @@ def without_speed(rows):
     return [(row.step, row.loss, row.validation, row.learning_rate) for row in rows]
 
 
+class OneLayer(Restorer):
+    """A convolution, and whether each of its training steps was compiled."""
+
+    def __init__(self, compiled):
+        super().__init__()
+        self.network = torch.nn.Conv2d(1, 1, 3, padding="same")
+        self._compiled = compiled
+
+    def groups(self):
+        return {"network": list(self.network.parameters())}
+
+    def loss(self, batch, group, generator):
+        if self.training:
+            self._compiled.append(self.network._compiled_call_impl is not None)
+        return (self.network(batch.low) - batch.standard).square().mean()
+
+    def restore(self, batch, generators):
+        return self.network(batch.low)
+
+
+def with_settings(**changed):
+    return TrainingSettings(**{**SETTINGS.model_dump(), **changed})
+
+
+POWER = {"profile": "power", "relative_width": 0.1}
+MEASURES = {
+    "plain": SETTINGS,
+    "power-average": with_settings(ema=POWER, warmup_iterations=4),
+    "exponential-average": with_settings(ema={"profile": "exponential"}, channels_last=True),
+    "float16": with_settings(precision="16-mixed"),
+    "bfloat16": with_settings(precision="bf16-mixed", ema=POWER),
+}
+
+
 @pytest.mark.parametrize("model", [UNET, MFDIFF], ids=["unet", "mfdiff"])
-@pytest.mark.parametrize("interruptions", [(1,), (4,), (5, 9)])
-def test_resuming_gives_bit_identical_weights(files, tmp_path, model, interruptions):
-    whole, whole_rows = run(files, tmp_path / "whole.safetensors", model=model)
+@pytest.mark.parametrize(
+    ("measure", "interruptions"),
+    [("plain", (1,)), ("plain", (4,)), *((measure, (5, 9)) for measure in MEASURES)],
+)
+def test_resuming_gives_bit_identical_weights(files, tmp_path, model, measure, interruptions):
+    chosen = {"model": model, "settings": MEASURES[measure]}
+    whole, whole_rows = run(files, tmp_path / "whole.safetensors", **chosen)
     for step in interruptions:
         with pytest.raises(Interrupted):
-            run(files, tmp_path / "cut.safetensors", model=model, batches=interrupt_at(step))
-    resumed, resumed_rows = run(files, tmp_path / "cut.safetensors", model=model)
+            run(files, tmp_path / "cut.safetensors", **chosen, batches=interrupt_at(step))
+    resumed, resumed_rows = run(files, tmp_path / "cut.safetensors", **chosen)
     assert_same_weights(whole, resumed)
     assert without_speed(resumed_rows) == without_speed(whole_rows)
 
@@ -185,9 +227,91 @@ def test_the_cosine_schedule_falls_from_the_peak_to_almost_zero():
     assert learning_rate(77, constant) == settings.learning_rate
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_rate_rises_linearly_before_the_schedule(schedule):
+    settings = with_settings(iterations=100, warmup_iterations=20, schedule=schedule)
+    after = with_settings(iterations=80, schedule=schedule)
+    rates = [learning_rate(step, settings) for step in range(1, 101)]
+    assert rates[:20] == pytest.approx([1e-3 * step / 20 for step in range(1, 21)])
+    assert rates[20:] == pytest.approx([learning_rate(step, after) for step in range(1, 81)])
+
+
+def test_a_rise_longer_than_the_training_is_refused():
+    with pytest.raises(ValueError, match="warmup_iterations = 9 must be fewer than iterations = 9"):
+        with_settings(warmup_iterations=9)
+
+
+def test_averaged_weights_are_validated_and_kept(files, tmp_path):
+    """The result is the running average of the weights that a training without it passes through."""
+    constant = {"schedule": "constant", "validate_every": 1}
+    path = []
+    for iterations in range(1, 5):
+        method, rows = run(
+            files,
+            tmp_path / f"{iterations}.safetensors",
+            settings=with_settings(**constant, iterations=iterations),
+        )
+        assert rows[-1].validation == min(row.validation for row in rows)  # so this is the last step
+        path.append(dict(method.named_parameters()))
+    expected = path[0]
+    for step, weights in enumerate(path[1:], start=2):
+        kept = 1 - share_of_newest(step, EmaSettings(**POWER))
+        expected = {name: kept * expected[name] + (1 - kept) * weights[name] for name in weights}
+    averaged, rows = run(
+        files,
+        tmp_path / "averaged.safetensors",
+        settings=with_settings(**constant, ema=POWER, iterations=4),
+    )
+    assert rows[-1].validation == min(row.validation for row in rows)
+    for name, parameter in averaged.named_parameters():
+        torch.testing.assert_close(parameter, expected[name])
+        assert parameter.requires_grad
+
+
+def test_a_loss_scale_that_overflows_is_lowered_without_a_step(files, tmp_path, monkeypatch):
+    """float16 ends at 65504: with a scale of 2**40 the first gradients are infinite."""
+    original = torch.amp.GradScaler.__init__
+    monkeypatch.setattr(
+        torch.amp.GradScaler,
+        "__init__",
+        lambda self, device: original(self, device, init_scale=2.0**40),
+    )
+    settings = with_settings(precision="16-mixed", iterations=1)
+    trained, _ = run(files, tmp_path / "a.safetensors", settings=settings)
+    torch.manual_seed(5)
+    for parameter, initial in zip(trained.parameters(), build(UNET).parameters(), strict=True):
+        assert torch.equal(parameter, initial)
+
+
+def test_the_log_says_how_fast_and_how_large(files, tmp_path):
+    _, rows = run(files, tmp_path / "a.safetensors")
+    for row in rows:
+        assert row.slices_per_s == pytest.approx(row.iterations_per_s * SETTINGS.batch_size)
+        assert 0 < row.waiting < 1
+        assert 100 < row.memory_mib < 1e5
+        assert row.gpu_percent is None
+
+
+@pytest.mark.filterwarnings("ignore")  # the compiler warns of its own workings
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_compiled_networks_train_alike(files, tmp_path, monkeypatch):
+    """One network of one layer, because compiling takes seconds per layer."""
+    frames = []
+    monkeypatch.setattr(sys.modules[__name__], "build", lambda _: OneLayer(frames))
+    compiled, expected = (
+        run(files, tmp_path / f"{compile}", settings=with_settings(compile=compile, ema=POWER))
+        for compile in (True, False)
+    )
+    assert list(compiled[0].state_dict()) == ["network.weight", "network.bias"]
+    for found, wanted in zip(without_speed(compiled[1]), without_speed(expected[1]), strict=True):
+        assert found == pytest.approx(wanted, rel=1e-4)
+    assert frames == [True] * 9 + [False] * 9
+
+
 @pytest.mark.parametrize("model", [UNET, MFDIFF], ids=["unet", "mfdiff"])
-def test_mixed_precision_trains_float32_weights(files, tmp_path, model):
-    mixed = SETTINGS.model_copy(update={"precision": "bf16-mixed", "iterations": 3})
+@pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
+def test_mixed_precision_trains_float32_weights(files, tmp_path, model, precision):
+    mixed = SETTINGS.model_copy(update={"precision": precision, "iterations": 3})
     full = SETTINGS.model_copy(update={"iterations": 3})
     method, rows = run(files, tmp_path / "mixed.safetensors", model=model, settings=mixed)
     _, expected = run(files, tmp_path / "full.safetensors", model=model, settings=full)

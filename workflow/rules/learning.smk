@@ -29,6 +29,7 @@ rule fit:
     output:
         weights="results/models/{dataset}/{setting}/{method}/{replicate}/weights.safetensors",
         log="results/models/{dataset}/{setting}/{method}/{replicate}/training.csv",
+        card="results/models/{dataset}/{setting}/{method}/{replicate}/card.md",
     log:
         "logs/fit/{dataset}-{setting}-{method}-{replicate}.log",
     benchmark:
@@ -45,7 +46,7 @@ rule fit:
     shell:
         "quietpet fit --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in train={input.train} validation={input.validation} {params.sinograms}"
-        " --out weights={output.weights} log={output.log} 2> {log}"
+        " --out weights={output.weights} log={output.log} card={output.card} 2> {log}"
 
 
 rule restore:

@@ -23,6 +23,8 @@ from quietpet.seeds import Name, numpy_rng
 Window = tuple[slice, slice]
 """Rows and columns of a square."""
 
+_NETWORK_IMAGES = ("low", "standard", "t1")
+
 
 class StepBatches(Dataset[Batch]):
     """The training batch of every step: item ``step`` (counted from 1) is a :class:`Batch`.
@@ -51,8 +53,11 @@ class StepBatches(Dataset[Batch]):
         self._flip = flip
 
     def __getitem__(self, step: int) -> Batch:
-        rows = self.rows(step)
-        squares = [self._draw(row, step=step, position=position) for position, row in enumerate(rows)]
+        squares = []
+        for position, row in enumerate(self.rows(step)):
+            pair = self.pairs[row]
+            window, mirrored = self.place(pair.head, step=step, position=position)
+            squares.append(cut(pair, window, mirrored=mirrored))
         return stack(squares, pixel_mm=self.pairs.pixel_mm)
 
     def rows(self, step: int) -> list[int]:
@@ -60,19 +65,67 @@ class StepBatches(Dataset[Batch]):
         first = (step - 1) * self._batch_size
         return [self._row(first + position) for position in range(self._batch_size)]
 
+    def place(self, head: np.ndarray, *, step: int, position: int) -> tuple[Window, bool]:
+        """Which square of the slice at ``position`` in the batch is seen, and whether mirrored."""
+        rng = numpy_rng(*self._seed, "patch", step, position)
+        window = (
+            random_window(head, self._patch_pixels, rng)
+            if self._patch_pixels
+            else central_window(self.pairs.pixels, self.pairs.pixels)
+        )
+        return window, self._flip and rng.random() < 0.5
+
     def _row(self, drawn_before: int) -> int:
         epoch, position = divmod(drawn_before, len(self.pairs))
         return int(_permutation(self._seed, epoch, len(self.pairs))[position])
 
-    def _draw(self, row: int, *, step: int, position: int) -> Square:
-        pair = self.pairs[row]
-        rng = numpy_rng(*self._seed, "patch", step, position)
-        window = (
-            random_window(pair.head, self._patch_pixels, rng)
-            if self._patch_pixels
-            else central_window(self.pairs.pixels, self.pairs.pixels)
+
+class ResidentBatches(Dataset[Batch]):
+    """The batches of ``drawn``, bit for bit, cut on ``device`` from images that all lie there.
+
+    So nothing is read, scaled or copied between steps.
+    """
+
+    def __init__(self, drawn: StepBatches, device: torch.device) -> None:
+        pairs = drawn.pairs
+        whole = central_window(pairs.pixels, pairs.pixels)
+        self._drawn = drawn
+        self._heads = []
+        self._scales = []
+        shape = (len(pairs), pairs.pixels, pairs.pixels)
+        self._images = {name: torch.empty(shape, device=device) for name in _NETWORK_IMAGES}
+        for row in range(len(pairs)):
+            pair = pairs[row]
+            square = cut(pair, whole)
+            self._heads.append(pair.head)
+            self._scales.append(pair.scale)
+            for name, images in self._images.items():
+                images[row] = torch.from_numpy(getattr(square, name))
+
+    @staticmethod
+    def bytes(pairs: PairDataset) -> int:
+        """Device memory that the images of ``pairs`` would take."""
+        return len(_NETWORK_IMAGES) * len(pairs) * pairs.pixels**2 * 4
+
+    def __getitem__(self, step: int) -> Batch:
+        rows = self._drawn.rows(step)
+        places = [
+            self._drawn.place(self._heads[row], step=step, position=position)
+            for position, row in enumerate(rows)
+        ]
+
+        def squares(images: torch.Tensor) -> torch.Tensor:
+            cuts = [images[row][window] for row, (window, _) in zip(rows, places, strict=True)]
+            turned = zip(cuts, places, strict=True)
+            return torch.stack([each.flip(-1) if mirrored else each for each, (_, mirrored) in turned])
+
+        pairs = self._drawn.pairs
+        return Batch(
+            **{name: squares(images)[:, None] for name, images in self._images.items()},
+            scale=torch.tensor([self._scales[row] for row in rows], dtype=torch.float32),
+            keys=tuple(pairs.keys[row] for row in rows),
+            pixel_mm=pairs.pixel_mm,
         )
-        return cut(pair, window, mirrored=self._flip and rng.random() < 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ class PairDataset(Dataset[DosePair]):
     """The rows of a file of kind "dataset", as :class:`DosePair`.
 
     Every process opens the file for itself at its first read: HDF5 handles survive neither pickling nor
-    forking. With ``cache``, rows that were read once stay in memory.
+    forking.
 
     Attributes: ``keys`` and ``subjects`` of all rows; ``pixels``, the side of the square images;
     ``pixel_mm``; ``has_truth``; and the file's own ``dataset``, ``setting``, ``split`` and ``lineage``.
@@ -33,7 +33,7 @@ class PairDataset(Dataset[DosePair]):
             row, an image holds NaN or infinity.
     """
 
-    def __init__(self, path: Path, *, cache: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         with open_hdf5(path, kind=KIND) as file:
             _require_images(file)
@@ -48,7 +48,6 @@ class PairDataset(Dataset[DosePair]):
             )
         # Index order (z, y, x): the third column is one step along x.
         self.pixel_mm = float(np.linalg.norm(self.affine_ras_mm[:3, 2]))
-        self._cache: dict[int, DosePair] | None = {} if cache else None
         self._file: h5py.File | None = None
         self._opened_by: int | None = None
 
@@ -56,16 +55,6 @@ class PairDataset(Dataset[DosePair]):
         return len(self.keys)
 
     def __getitem__(self, row: int) -> DosePair:
-        if self._cache is None:
-            return self._read(row)
-        if row not in self._cache:
-            self._cache[row] = self._read(row)
-        return self._cache[row]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_file": None, "_opened_by": None}
-
-    def _read(self, row: int) -> DosePair:
         names = (*_IMAGES, *(["truth"] if self.has_truth else []))
         with damage_explained(self.path):
             file = self._handle()
@@ -83,6 +72,9 @@ class PairDataset(Dataset[DosePair]):
             **lesions,
             affine_ras_mm=self.affine_ras_mm,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_file": None, "_opened_by": None}
 
     def _handle(self) -> h5py.File:
         if self._file is None or self._opened_by != os.getpid():

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import os
 
+import psutil
 import torch
 
 from quietpet.errors import InputError
 
 DEVICE_VARIABLE = "QUIETPET_DEVICE"
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory on ``device`` that nothing uses at the moment."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available
 
 
 def compute_device() -> torch.device:

@@ -1,11 +1,12 @@
 """The state of an unfinished training, so that an interrupted one goes on where it was.
 
-Random draws are seeded by step, so network, optimisers, step and log are the whole state.
+Random draws and the order of the slices are seeded by step, so networks, optimisers, loss scale, step
+and log are the whole state.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +33,33 @@ class LogRow:
     validation: float
     learning_rate: float
     iterations_per_s: float
+    slices_per_s: float
+    waiting: float
+    memory_mib: float
+    gpu_percent: float | None
+    """This and the four before: see :class:`quietpet.training.throughput.Throughput`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """All that a training step changes.
+
+    ``average`` is the method with averaged weights, if there are any; ``scaler`` scales a float16 loss.
+    """
+
+    method: Restorer
+    optimisers: Mapping[str, Optimizer]
+    average: Restorer | None = None
+    scaler: torch.amp.GradScaler | None = None
+
+    @property
+    def result(self) -> Restorer:
+        """The method that is validated and kept."""
+        return self.average or self.method
+
+    def methods(self) -> Mapping[str, Restorer]:
+        """The methods by their name in a checkpoint."""
+        return {"model": self.method, **({"average": self.average} if self.average else {})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +77,11 @@ class Progress:
     def best_validation(self) -> float:
         return min((row.validation for row in self.rows), default=float("inf"))
 
+    def followed_by(self, row: LogRow, method: Restorer) -> Progress:
+        """Progress with one more validation, that of ``method``."""
+        better = row.validation < self.best_validation
+        return Progress(rows=(*self.rows, row), best=snapshot(method) if better else self.best)
+
 
 class Checkpoint:
     """The checkpoint file of one job, beside its weights.
@@ -62,20 +95,22 @@ class Checkpoint:
         self._digest = digest
         self.path = weights.with_name(f"{self._prefix}{digest}.safetensors")
 
-    def save(self, method: Restorer, optimisers: Mapping[str, Optimizer], progress: Progress) -> None:
+    def save(self, learner: Learner, progress: Progress) -> None:
         """Write the whole state, replacing the checkpoint before."""
-        tensors = {
-            **_prefixed("model", method.state_dict()),
-            **_prefixed("best", progress.best),
-            **{
-                name: value for group in optimisers for name, value in _moments(group, optimisers[group])
-            },
+        tensors = _prefixed("best", progress.best)
+        for name, method in learner.methods().items():
+            tensors |= _prefixed(name, method.state_dict())
+        for group, optimiser in learner.optimisers.items():
+            tensors |= _moments(group, optimiser)
+        record = {
+            "digest": self._digest,
+            "rows": [asdict(row) for row in progress.rows],
+            "scaler": learner.scaler.state_dict() if learner.scaler else None,
         }
-        rows = [asdict(row) for row in progress.rows]
-        write_tensors(self.path, tensors, {"digest": self._digest, "rows": rows})
+        write_tensors(self.path, tensors, record)
 
-    def resume(self, method: Restorer, optimisers: Mapping[str, Optimizer]) -> Progress:
-        """Put the saved state, if there is one, into ``method`` and ``optimisers``.
+    def resume(self, learner: Learner) -> Progress:
+        """Put the saved state, if there is one, into ``learner``.
 
         Raises:
             InputError: the file belongs to other settings or another network; nothing was changed.
@@ -87,10 +122,14 @@ class Checkpoint:
             raise InputError(
                 f"{self.path}: made with other settings, code or data. Delete it and run again."
             )
-        require_same_network(_below("model", tensors), method.state_dict(), path=self.path)
-        method.load_state_dict(_below("model", tensors))
-        for group, optimiser in optimisers.items():
+        for name, method in learner.methods().items():
+            require_same_network(_below(name, tensors), method.state_dict(), path=self.path)
+        for name, method in learner.methods().items():
+            method.load_state_dict(_below(name, tensors))
+        for group, optimiser in learner.optimisers.items():
             _load_moments(_below(f"optimiser.{group}", tensors), optimiser)
+        if learner.scaler:
+            learner.scaler.load_state_dict(record["scaler"])
         return Progress(
             rows=tuple(LogRow(**row) for row in record["rows"]), best=_below("best", tensors)
         )
@@ -116,14 +155,14 @@ def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
     return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
 
 
-def _moments(group: str, optimiser: Optimizer) -> Sequence[tuple[str, torch.Tensor]]:
+def _moments(group: str, optimiser: Optimizer) -> Tensors:
     """AdamW's step and moments, named ``optimiser.<group>.<parameter number>.<quantity>``."""
     state = optimiser.state_dict()["state"]
-    return [
-        (f"optimiser.{group}.{number}.{quantity}", value)
+    return {
+        f"optimiser.{group}.{number}.{quantity}": value
         for number, quantities in state.items()
         for quantity, value in quantities.items()
-    ]
+    }
 
 
 def _load_moments(tensors: Tensors, optimiser: Optimizer) -> None:

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.plugins.precision import MixedPrecision
 from torch.utils.data import DataLoader
 
 from quietpet.config import TrainingSettings
-from quietpet.data.batches import StepBatches
+from quietpet.data.batches import ResidentBatches, StepBatches
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
 from quietpet.progress import track
 from quietpet.seeds import Name, named_seed, torch_generator
-from quietpet.training.checkpoint import Checkpoint, LogRow, Progress, snapshot
+from quietpet.training.checkpoint import Checkpoint, Learner, LogRow
+from quietpet.training.ema import Average
+from quietpet.training.throughput import Meter
+
+_READ_EVERY = 50
+"""Losses on a GPU are read, and found not to be finite, together: reading each would make it wait."""
 
 
-def train(
+def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     method: Restorer,
     *,
-    batches: StepBatches,
+    batches: StepBatches | ResidentBatches,
     validation: Sequence[Batch],
     settings: TrainingSettings,
     study_seed: int,
@@ -37,8 +44,8 @@ def train(
 
     The method ends with the weights of least validation loss, whatever its kind: the loss of each group
     on the validation slices, with the same named random draws at every validation, so that the values
-    of a diffusion model can be compared too. On the CPU in float32 an interrupted and resumed training
-    ends with exactly the weights of an uninterrupted one.
+    of a diffusion model can be compared too. With ``settings.ema`` these are averaged weights. On the
+    CPU an interrupted and resumed training ends with exactly the weights of an uninterrupted one.
 
     Raises:
         InputError: the loss stopped being finite, or the checkpoint does not fit.
@@ -47,33 +54,40 @@ def train(
     if not method.groups():
         return ()
 
-    # One process per job, whatever cluster is around it.
-    fabric = Fabric(
-        accelerator=device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        precision=settings.precision,
-        plugins=[LightningEnvironment()],
-    )
+    scaler = torch.amp.GradScaler(device.type) if settings.precision == "16-mixed" else None
+    fabric = _fabric(settings, device, scaler)
     method.to(fabric.device)
+    if settings.channels_last:
+        method.to(memory_format=torch.channels_last)
+    average = Average(method, settings.ema) if settings.ema.profile != "none" else None
     optimisers = {
         group: torch.optim.AdamW(parameters, lr=settings.learning_rate)
         for group, parameters in method.groups().items()
     }
-    progress = checkpoint.resume(method, optimisers)
+    learner = Learner(
+        method=method,
+        optimisers=optimisers,
+        average=average.method if average else None,
+        scaler=scaler,
+    )
+    progress = checkpoint.resume(learner)
+    if settings.compile:
+        _compile(method)
     wrapped, *wrapped_optimisers = fabric.setup(method, *optimisers.values())
     held_out = [batch.to(fabric.device) for batch in validation]
     steps = range(progress.step + 1, settings.iterations + 1)
-    loader = DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers)
-
-    losses: list[float] = []
-    began = time.monotonic()
+    meter = Meter(fabric.device)
+    pinned = device.type == "cuda" and workers > 0
+    loader = DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers, pin_memory=pinned)
     bar = track(
-        zip(steps, loader, strict=True),
+        zip(steps, meter.watch(loader), strict=True),
         label="training", total=settings.iterations, unit="it", start=progress.step,
     )  # fmt: skip
-    for step, cpu_batch in bar:
+    losses: list[float] = []
+    unread: list[tuple[int, torch.Tensor]] = []
+    for step, loaded in bar:
         method.train()
-        batch = cpu_batch.to(fabric.device)
+        batch = loaded.to(fabric.device)
         torch.manual_seed(named_seed(study_seed, *names, "layers", step))  # dropout
         rate = learning_rate(step, settings)
         for group, optimiser in zip(optimisers, wrapped_optimisers, strict=True):
@@ -83,32 +97,38 @@ def train(
             # The forward pass is method.loss, which Fabric does not wrap in its precision by itself.
             with fabric.autocast():
                 loss = method.loss(batch, group, generator)
-            losses.append(float(loss.detach()))
-            _require_finite(losses[-1], "loss", step=step, settings=settings)
+            unread.append((step, loss.detach()))
             fabric.backward(loss)
             if settings.gradient_clip:
                 fabric.clip_gradients(
                     wrapped, optimiser, max_norm=settings.gradient_clip, error_if_nonfinite=False
                 )
             optimiser.step()
+        if average:
+            average.update(method, step)
 
-        if step % settings.validate_every == 0 or step == settings.iterations:
-            with fabric.autocast():
-                held_out_loss = validation_loss(method, held_out, study_seed=study_seed, names=names)
+        validate = step % settings.validate_every == 0 or step == settings.iterations
+        if validate or len(unread) >= _READ_EVERY:
+            losses += _read(unread, settings)
+            unread.clear()
+        if validate:
+            speed = meter.read()
+            with fabric.autocast(), _uncompiled(settings):
+                held_out_loss = validation_loss(
+                    learner.result, held_out, study_seed=study_seed, names=names
+                )
+            _require_finite(held_out_loss, "validation loss", step=step, settings=settings)
             row = LogRow(
                 step=step,
                 loss=sum(losses) / len(losses),
                 validation=held_out_loss,
                 learning_rate=rate,
-                iterations_per_s=len(losses) / len(optimisers) / (time.monotonic() - began),
+                **asdict(speed),
             )
-            _require_finite(held_out_loss, "validation loss", step=step, settings=settings)
-            better = row.validation < progress.best_validation
-            progress = Progress(
-                rows=(*progress.rows, row), best=snapshot(method) if better else progress.best
-            )
-            checkpoint.save(method, optimisers, progress)
-            losses, began = [], time.monotonic()
+            progress = progress.followed_by(row, learner.result)
+            checkpoint.save(learner, progress)
+            losses.clear()
+            meter.restart()
 
     method.load_state_dict(progress.best)
     return progress.rows
@@ -116,9 +136,13 @@ def train(
 
 def learning_rate(step: int, settings: TrainingSettings) -> float:
     """Learning rate of ``step`` (counted from 1)."""
+    risen = settings.warmup_iterations
+    if step <= risen:
+        return settings.learning_rate * step / risen
     if settings.schedule == "constant":
         return settings.learning_rate
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - 1) / settings.iterations))
+    passed = (step - 1 - risen) / (settings.iterations - risen)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * passed))
 
 
 def validation_loss(
@@ -133,6 +157,40 @@ def validation_loss(
                 generator = torch_generator(study_seed, *names, "validation", group, number)
                 total += len(batch.keys) * float(method.loss(batch, group, generator))
     return total / sum(len(batch.keys) for batch in batches)
+
+
+def _fabric(
+    settings: TrainingSettings, device: torch.device, scaler: torch.amp.GradScaler | None
+) -> Fabric:
+    # Fabric would replace float16 on a CPU by another precision; given as a plugin it stays.
+    float16 = [MixedPrecision("16-mixed", device.type, scaler)] if scaler else []
+    return Fabric(
+        accelerator=device.type,
+        devices=[device.index or 0] if device.type == "cuda" else 1,
+        precision=None if scaler else settings.precision,
+        # One process per job, whatever cluster is around it.
+        plugins=[LightningEnvironment(), *float16],
+    )
+
+
+def _compile(method: Restorer) -> None:
+    # What calls the networks draws from generators, which cannot be compiled. channels_last decides on
+    # the memory order; with its own choice the compiler of torch 2.13 fails at padding on the CPU.
+    for network in method.children():
+        network.compile(options={"layout_optimization": False})
+
+
+def _uncompiled(settings: TrainingSettings) -> AbstractContextManager[object]:
+    # Validation slices differ from patches in size: each size would be compiled again.
+    return torch.compiler.set_stance("force_eager") if settings.compile else nullcontext()
+
+
+def _read(losses: Sequence[tuple[int, torch.Tensor]], settings: TrainingSettings) -> list[float]:
+    """The losses of the steps named beside them, as numbers; all must be finite."""
+    values = torch.stack([loss for _, loss in losses]).tolist()
+    for (step, _), value in zip(losses, values, strict=True):
+        _require_finite(value, "loss", step=step, settings=settings)
+    return values
 
 
 def _require_finite(value: float, what: str, *, step: int, settings: TrainingSettings) -> None:

@@ -1,0 +1,66 @@
+"""The model card: what a file of weights is, for whoever finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from quietpet.config import MethodSettings, TrainingSettings
+from quietpet.training.checkpoint import LogRow
+
+LIMITS = (
+    "A result of research: no medical device, not for diagnosis or any other decision on a patient.",
+    "Made for data like its training data: same scanner, pixel size, tracer, dose, reconstruction and "
+    "kind of subject. Elsewhere it may remove lesions or invent them without any sign of it.",
+    "Takes images divided by the scale that `quietpet pack` computes from the low dose; "
+    "`quietpet restore` does so, and refuses weights of other settings.",
+    "The weights are under the licence of the program, Apache-2.0; the terms of the training data stay.",
+)
+
+
+def model_card(
+    *,
+    title: str,
+    model: MethodSettings,
+    training: TrainingSettings,
+    data: Mapping[str, str],
+    rows: Sequence[LogRow],
+    provenance: Mapping[str, Any],
+) -> str:
+    """Markdown to lie beside the weights.
+
+    ``data`` describes the data sets by their part in the training; ``rows`` is the training log, empty
+    for a method that is only tuned; ``provenance`` as in :func:`quietpet.provenance.provenance`.
+    """
+    sections = {
+        "Data": [f"{part}: {description}" for part, description in data.items()],
+        "Training": _training(rows),
+        "Limits and licence": LIMITS,
+        "Model settings": _settings(model.model_dump(mode="json")),
+        "Training settings": _settings(training.model_dump(mode="json")) if rows else [],
+        "Made with": [
+            *(f"{name} {version}" for name, version in provenance["versions"].items()),
+            f"Python {provenance['python']}, on {provenance['device']}, code {provenance['code']}",
+            f"{provenance['made']}, in {provenance['wall_s']:.0f} s",
+        ],
+    }
+    blocks = [f"# {title}", f"{model.kind}: {model.describe()}."]
+    for heading, lines in sections.items():
+        if lines:
+            blocks.append(f"## {heading}\n\n" + "\n".join(f"- {line}" for line in lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _training(rows: Sequence[LogRow]) -> list[str]:
+    if not rows:
+        return ["Nothing is learned by gradient; a free number is chosen on the validation slices."]
+    last, best = rows[-1], min(rows, key=lambda row: row.validation)
+    return [
+        f"Weights of step {best.step} of {last.step}, that of the least validation loss: "
+        f"{best.validation:.6g} (last: {last.validation:.6g}).",
+        f"{last.iterations_per_s:.3g} iterations/s, {last.slices_per_s:.3g} slices/s at the end.",
+    ]
+
+
+def _settings(values: Mapping[str, Any]) -> Iterable[str]:
+    return [f"`{name}`: {value}" for name, value in values.items()]
