@@ -126,12 +126,15 @@ class _Register:
     def multiply_add(
         self, builder: ir.IRBuilder, weight: ir.Value, lanes: ir.Value, total: ir.Value
     ) -> ir.Value:
-        """weight * lanes + total, rounded once."""
+        """weight * lanes + total, rounded once where the processor can.
+
+        ``llvm.fma`` would always round once, by a library call per lane where there is no instruction.
+        """
         undefined = ir.Constant(self.vector, ir.Undefined)
         one_lane = builder.insert_element(undefined, weight, ir.IntType(32)(0))
         everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.width), None)
         weights = builder.shuffle_vector(one_lane, undefined, everywhere)
-        name = f"llvm.fma.v{self.width}f32"
+        name = f"llvm.fmuladd.v{self.width}f32"
         fused = builder.module.globals.get(name) or ir.Function(
             builder.module, ir.FunctionType(self.vector, [self.vector] * 3), name
         )
