@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class SparseRows:
     row_starts: np.ndarray
     columns: np.ndarray
     weights: np.ndarray
+    n_columns: int
 
     @property
     def n_rows(self) -> int:
@@ -56,6 +58,7 @@ def sparse_rows(matrix: sparse.csr_array) -> SparseRows:
         row_starts=matrix.indptr.astype(np.int64),
         columns=matrix.indices.astype(column_type),
         weights=np.ascontiguousarray(matrix.data, dtype=np.float32),
+        n_columns=matrix.shape[1],
     )
 
 
@@ -63,7 +66,9 @@ def gather(rows: SparseRows, source: torch.Tensor) -> torch.Tensor:
     """The product (row, lane) of the matrix with ``source`` (column, lane), float32 in C order.
 
     Uses as many threads as torch does.
+    Raises ValueError for a source of another layout, type or number of columns.
     """
+    _require_source(rows, source)
     target = torch.empty((rows.n_rows, source.shape[1]), dtype=torch.float32)
     arrays = _addresses(rows.row_starts, rows.columns, rows.weights, source, target)
     for first_lane, n_lanes in _passes(source.shape[1]):
@@ -83,8 +88,14 @@ def gather_sheared(
     """The product (row, lane) in which every entry shifts ``source`` (column, lane) along the lanes.
 
     ``drifts`` (entry,) float32 belong to the entries of the matrix. Blocks of ``shears`` that share
-    target lanes are added. No shifted lane may lie outside the source: pad it.
+    target lanes are added.
+    Raises ValueError for a source of another layout, type or number of columns, and where a shifted lane
+    would lie outside the source: pad it.
     """
+    _require_source(rows, source)
+    if drifts.shape != rows.weights.shape:
+        raise ValueError(f"{drifts.shape} drifts for {rows.weights.shape} entries")
+    _require_lanes(drifts, shears, n_source_lanes=source.shape[1], n_target_lanes=n_target_lanes)
     target = torch.zeros((rows.n_rows, n_target_lanes), dtype=torch.float32)
     arrays = _addresses(rows.row_starts, rows.columns, rows.weights, drifts, source, target)
     for shear in shears:
@@ -101,6 +112,8 @@ def gather_sheared(
 def _passes(n_lanes: int) -> list[tuple[int, int]]:
     """First lane and number of lanes of the fewest equal passes that registers can hold."""
     count = -(-n_lanes // MOST_LANES)
+    if not count:
+        return []
     edges = [n_lanes * index // count for index in range(count + 1)]
     return [(first, last - first) for first, last in itertools.pairwise(edges)]
 
@@ -124,6 +137,35 @@ def _in_threads(kernel: Callable[..., None], row_starts: np.ndarray, *arguments:
 @functools.cache
 def _pool(n_threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n_threads)
+
+
+# A forked child has none of its parent's threads, and would wait for them for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def _require_source(rows: SparseRows, source: torch.Tensor) -> None:
+    # The generated code checks nothing: it would read beyond the array.
+    fits = source.dtype == torch.float32 and source.shape[:1] == (rows.n_columns,)
+    if not fits or not source.is_contiguous():
+        found = f"{source.dtype}, {tuple(source.shape)}, strides {source.stride()}"
+        raise ValueError(f"expected C-ordered float32 of {rows.n_columns} columns; got {found}")
+
+
+def _require_lanes(
+    drifts: np.ndarray, shears: Sequence[Shear], *, n_source_lanes: int, n_target_lanes: int
+) -> None:
+    extremes = np.array([drifts.min(initial=0), drifts.max(initial=0)])
+    for shear in shears:
+        shifts = np.floor(np.float32(shear.slope) * extremes)
+        first = shear.source_lane + int(shifts.min())
+        last = shear.source_lane + int(shifts.max()) + shear.n_lanes  # beside the last lane
+        filled = (shear.target_lane, shear.target_lane + shear.n_lanes)
+        if first < 0 or last >= n_source_lanes or filled[0] < 0 or filled[1] > n_target_lanes:
+            raise ValueError(
+                f"{shear} reads lanes {first} to {last} of {n_source_lanes} and fills {n_target_lanes}; "
+                "pad it"
+            )
 
 
 def _addresses(*arrays: np.ndarray | torch.Tensor) -> list[int]:
