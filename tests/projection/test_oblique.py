@@ -54,6 +54,18 @@ def test_adjointness_of_sharp_structures(projector):
         assert float(ray.min()) >= 0.0
 
 
+@pytest.mark.parametrize("batch", [(0,), (1,), (2, 1)])
+def test_a_batch_is_its_volumes(projector, batch):
+    volumes = _random((*batch, *projector.image_shape), 7)
+    sinograms = projector.forward(volumes)
+    assert sinograms.shape == (*batch, *projector.sinogram_shape)
+    images = projector.adjoint(sinograms)
+    assert images.shape == volumes.shape
+    for index in np.ndindex(batch):
+        assert torch.equal(sinograms[index], projector.forward(volumes[index]))
+        assert torch.equal(images[index], projector.adjoint(sinograms[index]))
+
+
 def test_direct_planes_equal_the_2d_operator(projector):
     volume = _random(projector.image_shape, 3)
     flat = embedded_projector(SCANNER, GRID, rays=1).subset(5, 36)

@@ -103,9 +103,10 @@ class ObliqueMap(LinearMap):
 
     def multiply(self, values: torch.Tensor) -> torch.Tensor:
         volumes = values.to(self.stretch).reshape(-1, *self.source_shape)
-        return torch.stack([self._project(volume) for volume in volumes]).reshape(
-            *values.shape[:-3], *self.target_shape
-        )
+        projected = volumes.new_empty((len(volumes), *self.target_shape))
+        for row, volume in zip(projected, volumes, strict=True):
+            row[:] = self._project(volume)
+        return projected.reshape(*values.shape[:-3], *self.target_shape)
 
     def _project(self, volume: torch.Tensor) -> torch.Tensor:
         product = self._by_line(self.layout.pad_slices(as_columns(volume, 2)))
@@ -136,9 +137,10 @@ class ObliqueAdjoint(LinearMap):
 
     def multiply(self, values: torch.Tensor) -> torch.Tensor:
         sinograms = values.to(self.forward.stretch).reshape(-1, *self.source_shape)
-        return torch.stack([self._back_project(sinogram) for sinogram in sinograms]).reshape(
-            *values.shape[:-3], *self.target_shape
-        )
+        images = sinograms.new_empty((len(sinograms), *self.target_shape))
+        for row, sinogram in zip(images, sinograms, strict=True):
+            row[:] = self._back_project(sinogram)
+        return images.reshape(*values.shape[:-3], *self.target_shape)
 
     def _back_project(self, sinogram: torch.Tensor) -> torch.Tensor:
         stretched = sinogram * self.forward.stretch[:, None, :]
