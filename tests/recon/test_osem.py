@@ -122,3 +122,22 @@ def test_pixels_outside_the_disc_stay_zero(model, cylinder):
     image = osem(model.expected(cylinder[0]), model, iterations=2, subsets=14)
     assert float(image[0, 0, 0]) == 0.0
     assert torch.isfinite(image).all()
+
+
+def test_gradients_reach_the_prompts(model, cylinder):
+    """For networks that unroll these updates: against a central difference along a random direction."""
+    scattered = replace(model, background=torch.full_like(model.multiplicative, 20.0))
+    prompts = scattered.expected(cylinder[0]).requires_grad_()
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.rand(cylinder[0].shape, generator=generator)
+    direction = prompts.detach() * torch.rand(prompts.shape, generator=generator)
+
+    def score(counts):
+        return torch.sum(weights * osem(counts, scattered, iterations=2, subsets=2), dtype=torch.float64)
+
+    (gradient,) = torch.autograd.grad(score(prompts), prompts)
+    step = 0.05
+    with torch.no_grad():
+        difference = score(prompts + step * direction) - score(prompts - step * direction)
+    expected = float(difference) / (2 * step)
+    assert float(torch.sum(gradient.double() * direction)) == pytest.approx(expected, rel=1e-3)

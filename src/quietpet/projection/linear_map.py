@@ -40,7 +40,9 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx, values, linear_map):
         ctx.linear_map = linear_map
-        return linear_map.multiply(values.detach())
+        product = linear_map.multiply(values.detach())
+        # No view of another tensor: autograd forbids arithmetic in place on views made in here.
+        return product.new_empty(0).set_(product)
 
     @staticmethod
     def backward(ctx, gradient):
