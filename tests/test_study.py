@@ -80,6 +80,12 @@ def test_paper_configuration_is_the_published_protocol(repository):
         ("slices.indices", [-1], r"slices\.indices.*greater than or equal to 0, got -1"),
         ("scanner.image_pixels", 346, r"scanner\.image_pixels = 346 is larger than 344, the bins"),
         ("doses.low.low.subsets", 253, r"doses\.low\.low\.subsets = 253 is larger than 252, the views"),
+        (
+            "methods.bowsher.subsets",
+            253,
+            r"methods\.bowsher\.subsets = 253 is larger than 252",
+        ),
+        ("acquisition.randoms_window", 253, r"acquisition\.randoms_window = 253 is larger than 252"),
         ("scanner.model", "siemens_mct", r"scanner\.model: .*"),
         ("doses.low.low.counts", [2e8, 1e8], r"a range of counts is \[low, high\]"),
         ("doses.low.low.counts", [-1, 1e8], r"greater than 0, got -1"),

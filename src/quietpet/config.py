@@ -207,13 +207,14 @@ class AcquisitionSettings(Section):
         0.0,
         ge=0,
         lt=1,
-        description="randoms / prompts at the standard dose; they grow with the square of the activity",
+        description="randoms / prompts at the standard dose and at doses given by counts; at others "
+        "they follow the square of the activity",
     )
     randoms_window: int = Field(
         31,
         ge=1,
         description="the model's randoms are delayed coincidences averaged over this many views and "
-        "bins; 1: as counted",
+        "bins, at most as many as there are; 1: as counted",
     )
     half_life_minutes: Positive = Field(
         109.77, description="of the radionuclide [min]; F-18 unless said otherwise"
@@ -490,6 +491,11 @@ class MethodSettings(Section, ABC):
     def reconstructs(self) -> bool:
         """Whether the method works on sinograms: its batches then come with their measurement."""
         return False
+
+    @property
+    def least_views(self) -> int:
+        """Views that the scanner must have, at least; a method's subsets hold one or more each."""
+        return 1
 
     @property
     def divisor(self) -> int:

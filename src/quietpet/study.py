@@ -149,9 +149,19 @@ class Study(Section):
             ("scanner.image_pixels", self.scanner.image_pixels, scanner.n_bins, "bins"),
             ("datasets.pixels", self.datasets.pixels, scanner.n_bins, "bins"),
             ("slices.indices", max(self.slices.indices), scanner.n_image_slices - 1, "last slice"),
+            (
+                "acquisition.randoms_window",
+                self.acquisition.randoms_window,
+                min(scanner.sinogram_shape),
+                "views or bins",
+            ),
         ]
         doses = {"standard": self.doses.standard, **{f"low.{n}": d for n, d in self.doses.low.items()}}
         limits += [(f"doses.{n}.subsets", d.subsets, scanner.n_views, "views") for n, d in doses.items()]
+        limits += [
+            (f"methods.{n}.subsets", m.least_views, scanner.n_views, "views")
+            for n, m in self.methods.items()
+        ]
         for name, value, limit, what in limits:
             if value > limit:
                 raise ValueError(

@@ -124,6 +124,20 @@ def test_pixels_outside_the_disc_stay_zero(model, cylinder):
     assert torch.isfinite(image).all()
 
 
+def test_a_pixel_outside_of_one_subset_keeps_its_value_there():
+    """Noiseless data of the third subset's views alone; the others see everything but one pixel."""
+    projector = random_projector(views=9, bins=8, side=4, seed=0)
+    blind = torch.arange(9) % 3 != 2
+    projector.matrix[blind, :, 1, 2] = 0
+    projector.matrix[:, :, 0, 0] = 0
+    toy = toy_model(projector, slices=1)
+    activity = torch.rand(1, 4, 4, generator=torch.Generator().manual_seed(0)) + 0.5
+    image = osem(toy.expected(activity), toy, iterations=300, subsets=3)
+    assert float(image[0, 0, 0]) == 0.0
+    activity[0, 0, 0] = 0.0
+    torch.testing.assert_close(image, activity, rtol=0.02, atol=0.01)
+
+
 def test_gradients_reach_the_prompts(model, cylinder):
     """For networks that unroll these updates: against a central difference along a random direction."""
     scattered = replace(model, background=torch.full_like(model.multiplicative, 20.0))

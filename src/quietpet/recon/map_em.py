@@ -55,7 +55,7 @@ def map_em(
 
     ``beta`` is one number or one per slice (slice,), in 1 / activity^2. Every subset carries an equal
     share of the prior. ``beta`` = 0 is OSEM; one subset and symmetric weights never lower the objective.
-    ``start`` defaults to ones; pixels that no subset sees stay 0.
+    ``start`` defaults to ones; pixels that no subset sees become 0.
     """
     steps = em_steps(prompts, model, subsets=subsets)
     image = uniform_images(prompts, model) if start is None else start

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -27,7 +28,8 @@ def osem(
 
     Subset j holds the views j, j + subsets, ...; subsets are visited in that order. They may differ in
     size by one view, since each has its own sensitivity. ``start`` defaults to ones; pixels that no
-    subset sees stay 0. One subset gives MLEM, whose likelihood never falls.
+    subset sees become 0, those that one subset does not see keep their value in its update. One subset
+    gives MLEM, whose likelihood never falls.
     """
     steps = em_steps(prompts, model, subsets=subsets)
     image = uniform_images(prompts, model) if start is None else start
@@ -40,7 +42,9 @@ def osem(
 def em_steps(prompts: torch.Tensor, model: AcquisitionModel, *, subsets: int) -> list[EMStep]:
     """The EM updates of all subsets, in the order in which :func:`osem` makes them."""
     prompts, model = prompts[..., model.projector.seen_bins], model.trimmed()
-    return [_em_step(prompts, model.subset(index, subsets), index, subsets) for index in range(subsets)]
+    steps = [_em_step(prompts, model.subset(index, subsets), index, subsets) for index in range(subsets)]
+    seen = functools.reduce(torch.maximum, (step.inverse_sensitivity for step in steps)) > 0
+    return [replace(step, kept=_where_any(seen & (step.inverse_sensitivity == 0))) for step in steps]
 
 
 def uniform_images(prompts: torch.Tensor, model: AcquisitionModel) -> torch.Tensor:
@@ -54,13 +58,15 @@ def uniform_images(prompts: torch.Tensor, model: AcquisitionModel) -> torch.Tens
 class EMStep:
     """One subset of the data in the form y = m (P G x + a), in memory order for batched products.
 
-    Then m cancels from the back-projected ratio m y / (m (P G x + a)).
+    Then m cancels from the back-projected ratio m y / (m (P G x + a)). ``kept`` marks the pixels that
+    other subsets see and this one does not, if there are any: many subsets and gaps leave some.
     """
 
     model: AcquisitionModel
     measured: torch.Tensor
     additive: torch.Tensor | None
     inverse_sensitivity: torch.Tensor
+    kept: torch.Tensor | None = None
 
     def update(self, image: torch.Tensor) -> torch.Tensor:
         """x <- x / (G P^T m) * G P^T [y / (P G x + a)]."""
@@ -69,8 +75,11 @@ class EMStep:
         if self.additive is not None:
             projection = projection.add_(self.additive)
         ratio = self.measured / projection.clamp_min_(LEAST_PROJECTION)
-        factor = psf(projector.adjoint(ratio))
-        return factor.mul_(self.inverse_sensitivity).mul_(image)  # in place: memory traffic is the limit
+        # In place where possible: memory traffic is the limit.
+        factor = psf(projector.adjoint(ratio)).mul_(self.inverse_sensitivity)
+        if self.kept is not None:
+            factor = torch.where(self.kept, 1.0, factor)
+        return factor.mul_(image)
 
 
 def _em_step(prompts: torch.Tensor, part: AcquisitionModel, index: int, of: int) -> EMStep:
@@ -85,6 +94,10 @@ def _em_step(prompts: torch.Tensor, part: AcquisitionModel, index: int, of: int)
         additive=None if additive is None else leading_axes_fastest(additive, 2),
         inverse_sensitivity=leading_axes_fastest(inverse_sensitivity, 2),
     )
+
+
+def _where_any(mask: torch.Tensor) -> torch.Tensor | None:
+    return mask if mask.any() else None
 
 
 def _quotient(numerator: torch.Tensor, denominator: torch.Tensor) -> torch.Tensor:

@@ -113,12 +113,12 @@ def _by_hand(likelihood: Any, image: Any, *, iterations: int, subsets: int) -> n
     likelihood.set_num_subsets(subsets)
     likelihood.set_up(estimate)
     sensitivities = [likelihood.get_subset_sensitivity(index).as_array() for index in range(subsets)]
+    seen = sum(sensitivities) > 0
     values = estimate.as_array()
     for _ in range(iterations):
         for index, sensitivity in enumerate(sensitivities):
             ratio = likelihood.get_backprojection_of_acquisition_ratio(estimate, index).as_array()
-            values = np.divide(
-                values * ratio, sensitivity, out=np.zeros_like(values), where=sensitivity > 0
-            )
+            kept = np.where(seen, values, np.float32(0))
+            values = np.divide(values * ratio, sensitivity, out=kept, where=sensitivity > 0)
             estimate.fill(values)
     return values

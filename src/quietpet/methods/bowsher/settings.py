@@ -33,7 +33,9 @@ class Settings(MethodSettings):
     )
     iterations: int = Field(10, ge=1, description="MAP-EM iterations (passes over all views)")
     subsets: int = Field(
-        14, ge=1, le=252, description="ordered subsets; with 1 no step lowers the objective"
+        14,
+        ge=1,
+        description="ordered subsets, at most one per view; with 1 no step lowers the objective",
     )
 
     @field_validator("beta")
@@ -60,6 +62,10 @@ class Settings(MethodSettings):
     @property
     def reconstructs(self) -> bool:
         return True
+
+    @property
+    def least_views(self) -> int:
+        return self.subsets
 
     def describe(self) -> str:
         return (
