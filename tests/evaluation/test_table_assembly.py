@@ -164,6 +164,15 @@ def test_page_names_the_template_loudly_and_only_then() -> None:
     assert TEMPLATE_WARNING not in render(assemble(scores(), plan=PLAN), plan=PLAN)
 
 
+@pytest.mark.parametrize("projector", ["embedded", "sirf"])
+def test_page_says_what_was_acquired_whatever_the_projector(projector: str) -> None:
+    table = scores().assign(projector=projector)
+    plan = replace(PLAN, acquisition="scatter 37 %, no randoms")
+    page = render(assemble(table, plan=plan), plan=plan)
+    assert "scatter 37 %, no randoms" in page
+    assert "no scatter" not in page
+
+
 def test_page_is_well_formed_markdown() -> None:
     table = scores(replicates=2, methods=METHODS[:3], estimates=("single", "mean_of_4"))
     page = render(assemble(table, plan=PLAN), plan=PLAN)

@@ -163,7 +163,7 @@ def _known_deviations(rows: Sequence[TableRow], plan: TablePlan) -> str:
             f"Embedded projector: two-dimensional, {plan.rays} ray(s) per bin, {plan.acquisition}."
         )
     if any(row.projector == "sirf" for row in rows):
-        lines.append("Projector of STIR through SIRF: direct planes, no scatter, no randoms.")
+        lines.append(f"Projector of STIR through SIRF: direct planes, {plan.acquisition}.")
     lines += [f"Dose {name}: {text}." for name, text in plan.doses.items()]
     lines += [
         f"{name} ({plan.protocol}): {text}." for name, text in plan.methods.items() if name in scored
