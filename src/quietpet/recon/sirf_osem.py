@@ -94,7 +94,7 @@ def _likelihood(
 
 
 def _by_reconstructor(likelihood: Any, image: Any, *, iterations: int, subsets: int) -> np.ndarray:
-    """OSMAPOSL without a prior, which is OSEM."""
+    """OSMAPOSL without a prior: OSEM, in which pixels that one subset does not see become 0."""
     estimate = image.get_uniform_copy(1.0)
     reconstructor = engine().stir.OSMAPOSLReconstructor()
     reconstructor.set_objective_function(likelihood)
