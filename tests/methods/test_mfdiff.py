@@ -6,9 +6,10 @@ from pydantic import ValidationError
 
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
-from quietpet.methods.mfdiff.fusion import FeatureFusion
+from quietpet.methods.blocks.fusion import FeatureFusion
+from quietpet.methods.blocks.fusion_settings import FusionSettings
 from quietpet.methods.mfdiff.model import build
-from quietpet.methods.mfdiff.settings import DenoiserSettings, FusionSettings, Settings
+from quietpet.methods.mfdiff.settings import DenoiserSettings, Settings
 from quietpet.training.weights import load_weights, save_weights
 
 FUSION = FusionSettings(channels=8, heads=2, encoder_blocks=1)

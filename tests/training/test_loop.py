@@ -11,7 +11,8 @@ from quietpet.config import TrainingSettings
 from quietpet.data.batches import StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
-from quietpet.methods.mfdiff.settings import DenoiserSettings, FusionSettings
+from quietpet.methods.blocks.fusion_settings import FusionSettings
+from quietpet.methods.mfdiff.settings import DenoiserSettings
 from quietpet.methods.mfdiff.settings import Settings as DiffusionSettings
 from quietpet.methods.registry import build
 from quietpet.methods.unet.settings import Settings as UNetSettings

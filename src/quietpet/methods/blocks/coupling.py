@@ -12,14 +12,17 @@ class AffineCoupling(nn.Module):
     """One affine coupling layer (MFdiff, Eq. 4): one half of the channels scales and shifts the other.
 
     D_f = F_f * exp(s(F_l)) + t(F_l),  D_l = F_l;  with ``swapped`` the halves exchange roles. The
-    log-scale s is tanh of an inverted residual block, so that no layer amplifies more than e-fold: a
-    bare exponential overflows in half precision and makes the inverse inaccurate.
+    log-scale s is that of an inverted residual block, bent by tanh to stay within +-``log_scale_bound``:
+    a bare exponential overflows in half precision and makes the inverse inaccurate.
     """
 
-    def __init__(self, *, channels: int, expansion: float, swapped: bool) -> None:
+    def __init__(
+        self, *, channels: int, expansion: float, swapped: bool, log_scale_bound: float
+    ) -> None:
         super().__init__()
         half = channels // 2
         self._swapped = swapped
+        self._bound = log_scale_bound
         self.log_scale = InvertedResidual(channels=half, expansion=expansion)
         self.shift = InvertedResidual(channels=half, expansion=expansion)
 
@@ -34,7 +37,7 @@ class AffineCoupling(nn.Module):
         return self._join((changed - self.shift(kept)) * torch.exp(-self._bounded(kept)), kept)
 
     def _bounded(self, kept: torch.Tensor) -> torch.Tensor:
-        return torch.tanh(self.log_scale(kept))
+        return self._bound * torch.tanh(self.log_scale(kept) / self._bound)
 
     def _split(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         first, last = features.chunk(2, dim=1)
@@ -51,10 +54,15 @@ class CouplingStack(nn.Module):
     stack as they entered it.
     """
 
-    def __init__(self, *, channels: int, layers: int, expansion: float) -> None:
+    def __init__(self, *, channels: int, layers: int, expansion: float, log_scale_bound: float) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            AffineCoupling(channels=channels, expansion=expansion, swapped=index % 2 == 1)
+            AffineCoupling(
+                channels=channels,
+                expansion=expansion,
+                swapped=index % 2 == 1,
+                log_scale_bound=log_scale_bound,
+            )
             for index in range(layers)
         )
 

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from monai.networks.blocks.cablock import CABlock, FeedForward
 from torch import nn
 
+from quietpet.methods.blocks.attention import SpatialAttention
 from quietpet.methods.blocks.normalisation import ChannelLayerNorm
 
 
 class RestormerBlock(nn.Module):
     """G' = MHA(LN(F)) + F,  G = MLP(LN(G')) + G'  (MFdiff, Eq. 3).
 
-    MHA attends between channels (each head a covariance of channel maps over the whole image), whose
-    cost is linear in the number of pixels; attention between pixels would need 192**4 products per head.
-    MLP is the gated convolutional feed-forward layer of Restormer.
+    Restormer's MHA attends between channels (each head a covariance of channel maps over the whole
+    image), whose cost is linear in the number of pixels; between pixels it needs 192**4 products per
+    head. MLP is the gated convolutional feed-forward layer of Restormer.
     """
 
-    def __init__(self, *, channels: int, heads: int, expansion: float) -> None:
+    def __init__(
+        self,
+        *,
+        channels: int,
+        heads: int,
+        expansion: float,
+        attention: Literal["channel", "spatial"] = "channel",
+    ) -> None:
         super().__init__()
         self.norm_attention = ChannelLayerNorm(channels)
-        self.attention = CABlock(spatial_dims=2, dim=channels, num_heads=heads, bias=False)
+        self.attention = (
+            CABlock(spatial_dims=2, dim=channels, num_heads=heads, bias=False)
+            if attention == "channel"
+            else SpatialAttention(channels=channels, heads=heads)
+        )
         self.norm_mlp = ChannelLayerNorm(channels)
         self.mlp = FeedForward(spatial_dims=2, dim=channels, ffn_expansion_factor=expansion, bias=False)
 

@@ -11,6 +11,7 @@ from torch import nn
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
+from quietpet.methods.blocks.fusion import FeatureFusion
 from quietpet.methods.diffusion.process import (
     clean_from_noise,
     diffuse,
@@ -18,7 +19,6 @@ from quietpet.methods.diffusion.process import (
 )
 from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.diffusion.schedule import linear_schedule
-from quietpet.methods.mfdiff.fusion import FeatureFusion
 from quietpet.methods.mfdiff.settings import DenoiserSettings, Settings
 
 

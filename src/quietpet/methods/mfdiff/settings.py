@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from quietpet.config import MethodSettings, Positive, Section
+from quietpet.methods.blocks.fusion_settings import FusionSettings
 
 Width = Annotated[int, Field(ge=1)]
 _PREDICTED = {
@@ -19,35 +20,6 @@ _PREDICTED = {
     "x0": "x0-prediction",
     "residual": "residual x0-prediction",
 }
-
-
-class FusionSettings(Section):
-    """Sizes of the multi-modality feature fusion module (section 3.1)."""
-
-    channels: int = Field(
-        64,
-        ge=2,
-        multiple_of=2,
-        description="C, channels of every feature map; CDDFuse, the same design, has 64",
-    )
-    heads: int = Field(8, ge=1, description="attention heads; 8 in CDDFuse")
-    encoder_blocks: int = Field(
-        4, ge=1, description="Restormer blocks per modality encoder; 4 in CDDFuse"
-    )
-    coupling_layers: int = Field(
-        3, ge=1, description="affine coupling layers of a detail branch; stated"
-    )
-    decoder_blocks: int = Field(2, ge=1, description="Restormer blocks of the decoder; stated")
-    expansion: Positive = Field(
-        2.0,
-        description="hidden / outer channels of feed-forward and inverted residual layers; 2 in CDDFuse",
-    )
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> FusionSettings:
-        if self.channels % self.heads:
-            raise ValueError(f"heads = {self.heads} must divide channels = {self.channels}")
-        return self
 
 
 class DenoiserSettings(Section):
