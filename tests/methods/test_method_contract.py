@@ -39,6 +39,10 @@ VARIANTS = {
             "normalisation": "none",
         },
         {**SMALL_NETWORK, "normalisation": "group"},
+        {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "branches": ("global", "global")}},
+        {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "branches": ("detail", "detail")}},
+        {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "aggregation": "concat"}},
+        {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "global_attention": "spatial"}},
     ],
     "mfdiff": [
         {**SMALL_MFDIFF, "prediction": "epsilon", "sampler": "ddpm"},
@@ -165,7 +169,7 @@ def test_every_parameter_belongs_to_one_group(settings):
 
 @every_method
 def test_the_loss_is_repeatable_and_falls_on_one_batch(settings):
-    method = made(settings)
+    method = made(settings).train()
     for group, parameters in method.groups().items():
         optimiser = torch.optim.AdamW(parameters, lr=3e-3)
         losses = []

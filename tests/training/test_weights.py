@@ -27,11 +27,12 @@ def rewrite(path, change):
     write_tensors(path, tensors, record)
 
 
-def test_the_file_carries_settings_lineage_and_provenance(saved):
+def test_the_file_carries_settings_size_lineage_and_provenance(saved):
     _, record = read_tensors(saved)
     assert record["settings"] == UNET.model_dump(mode="json")
     assert record["lineage"] == {"data_source": "template"}
     assert record["provenance"] == {"a": 1}
+    assert record["parameters"] == sum(each.numel() for each in build(UNET).parameters())
 
 
 @pytest.mark.parametrize(

@@ -107,9 +107,10 @@ def test_the_tables_are_complete(finished):
     assert {row["data_source"] for row in rows} == {"template"}
     assert {row["projector"] for row in rows} == {"embedded"}
     methods = {(row["table"], row["method"]) for row in rows}
+    ablation = ("unet", "munet_concat", "gmunet", "dmunet", "cmunet", "mfdiff")
     assert methods == {
-        *(("1", name) for name in ("lpet", "gaussian", "bowsher", "unet", "munet_concat", "mfdiff")),
-        *(("5", name) for name in ("unet", "munet_concat", "mfdiff")),
+        *(("1", name) for name in ("lpet", "gaussian", "bowsher", *ablation)),
+        *(("5", name) for name in ablation),
     }
     for row in rows:
         if row["metric"] in ("psnr_db", "ssim", "nmse"):
@@ -120,6 +121,7 @@ def test_the_tables_are_complete(finished):
                  if row["metric"] == "psnr_db" and row["variant"] == "paper"}  # fmt: skip
     assert published["1", "lpet"] == "21.13"
     assert published["5", "unet"] == "26.39"
+    assert published["5", "cmunet"] == "36.51"
     assert "residual" in next(row["protocol"] for row in rows if row["method"] == "mfdiff")
 
 

@@ -31,5 +31,10 @@ class Restorer(nn.Module, ABC):
     def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """Restored images (slice, 1, y, x); slice ``i`` draws from ``generators[i]`` only."""
 
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers are trained; 0 for filters."""
+        return sum(each.numel() for group in self.groups().values() for each in group)
+
     def tune(self, validation: Sequence[Batch]) -> None:
         """Choose numbers that are not trained by gradient on the validation slices; none by default."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, fields
 
 import torch
@@ -20,6 +21,8 @@ from quietpet.store import write_csv
 from quietpet.training.checkpoint import Checkpoint, LogRow
 from quietpet.training.loop import train
 from quietpet.training.weights import save_weights
+
+logger = logging.getLogger(__name__)
 
 WORKERS_PER_GPU = 2
 """Processes that prepare batches while a GPU computes; on a CPU they would compete with the network."""
@@ -54,6 +57,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         validation = [measured.attach(batch) for batch in validation]
     torch.manual_seed(named_seed(job.study_seed, *names, "initial weights"))
     method = build(job.model)
+    logger.info("%s: %d parameters", job.method, method.parameter_count)
     checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs))
     rows = train(
         method,

@@ -24,6 +24,7 @@ def save_weights(
     """Write the method's parameters and buffers."""
     record = {
         "settings": settings.for_training().model_dump(mode="json"),
+        "parameters": method.parameter_count,
         "lineage": dict(lineage),
         "provenance": dict(provenance),
     }

@@ -1,4 +1,4 @@
-"""Regression U-Net on the low-dose image, with or without T1."""
+"""Regression U-Net on the low-dose image, alone, with T1, or with features fused from both."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 
 from quietpet.data.pairs import Batch
 from quietpet.methods.base import Restorer
+from quietpet.methods.blocks.fusion import FeatureFusion
 from quietpet.methods.unet.settings import Settings
 
 _NORMALISATIONS = {"none": None, "batch": "batch", "group": ("group", {"num_groups": 4})}
@@ -29,9 +30,10 @@ class RegressionUNet(Restorer):
         self._residual = settings.residual
         self._criterion = _LOSSES[settings.loss]
         self._own_maximum_weight = settings.own_maximum_weight
+        self.fusion = FeatureFusion(settings.fusion) if settings.fusion else None
         self.network = BasicUNet(
             spatial_dims=2,
-            in_channels=len(settings.inputs),
+            in_channels=len(settings.inputs) + (settings.fusion.channels if settings.fusion else 0),
             out_channels=1,
             features=settings.features,
             norm=_NORMALISATIONS[settings.normalisation],
@@ -42,7 +44,7 @@ class RegressionUNet(Restorer):
             nn.init.zeros_(self.network.final_conv.bias)
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
-        return {"network": list(self.network.parameters())}
+        return {"network": list(self.parameters())}
 
     def loss(self, batch: Batch, group: str, generator: torch.Generator) -> torch.Tensor:
         restored, standard = self._restored(batch), batch.standard
@@ -56,8 +58,10 @@ class RegressionUNet(Restorer):
         return self._restored(batch)
 
     def _restored(self, batch: Batch) -> torch.Tensor:
-        images = torch.cat([getattr(batch, name) for name in self._inputs], dim=1)
-        output = self.network(images)
+        images = [getattr(batch, name) for name in self._inputs]
+        if self.fusion is not None:
+            images.append(self.fusion(batch.low, batch.t1))
+        output = self.network(torch.cat(images, dim=1))
         return batch.low + output if self._residual else output
 
 

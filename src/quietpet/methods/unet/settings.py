@@ -7,20 +7,28 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from quietpet.config import MethodSettings, NonNegative
+from quietpet.methods.blocks.fusion_settings import FusionSettings
 
 Width = Annotated[int, Field(ge=1)]
 Input = Literal["low", "t1"]
 
 
 class Settings(MethodSettings):
-    """A plain U-Net trained by regression (ablations UNet and MUNet of the paper, section 5.3).
+    """A plain U-Net trained by regression: the ablations of MFdiff without diffusion (section 5.3).
 
-    The paper names the architecture [53] and no sizes or loss; the defaults are those of [53].
+    UNet sees the low-dose image, MUNet also T1. In GMUNet, DMUNet and CMUNet the fusion module replaces
+    that concatenation: the network sees concat(x_P, F), as MFdiff's denoiser does beside x_t. The paper
+    names the architecture [53] and no sizes or loss; the defaults are those of [53].
     """
 
     kind: Literal["unet"] = "unet"
     inputs: tuple[Input, ...] = Field(
         ("low",), min_length=1, description="images concatenated as input channels; [low, t1]: MUNet"
+    )
+    fusion: FusionSettings | None = Field(
+        None,
+        description="features fused from low-dose image and T1 as further input channels; branches "
+        "[global, global]: GMUNet, [detail, detail]: DMUNet, [global, detail]: CMUNet",
     )
     features: tuple[Width, Width, Width, Width, Width, Width] = Field(
         (64, 128, 256, 512, 1024, 64),
@@ -58,5 +66,8 @@ class Settings(MethodSettings):
         return 2 ** (len(self.features) - 2)  # the last width is that of the output layer
 
     def describe(self) -> str:
+        sources = [*self.inputs]
+        if self.fusion:
+            sources.append(f"fusion ({', '.join(self.fusion.branches)})")
         scaling = " in both scalings" if self.own_maximum_weight else ""
-        return f"regression from {' + '.join(self.inputs)}, {self.loss.upper()}{scaling}"
+        return f"regression from {' + '.join(sources)}, {self.loss.upper()}{scaling}"
