@@ -9,7 +9,11 @@ from quietpet.evaluation.published import published_methods
 from quietpet.methods.registry import build
 from quietpet.study import load_study, read_yaml
 
-CONFIGURATIONS = ["config.yaml", "workflow/configs/paper.yaml", "workflow/configs/tiny.yaml"]
+CONFIGURATIONS = [
+    "workflow/configs/ablations.yaml",
+    "workflow/configs/paper.yaml",
+    "workflow/configs/tiny.yaml",
+]
 FUSED = {
     "gmunet": ("global", "global"),
     "dmunet": ("detail", "detail"),
