@@ -1,8 +1,8 @@
 """The embedded projector: an explicit system matrix, batched and differentiable.
 
-Measured against on-the-fly Joseph and strip-area models in numpy, numba and torch, the sparse matrix of
-the head disc won in both accuracy and speed once products keep all slices in registers
-(``benchmarks/projectors.py``).
+Why a stored sparse matrix and no lines traced on the fly: for a head, a batch of slices shares one pass
+over it, tens of times as fast as ASTRA's traced projectors slice by slice, at the same error against
+ellipses of 0.3 to 0.4 % (``benchmarks/projectors.py``). That took no float16 weights.
 """
 
 from __future__ import annotations
