@@ -16,14 +16,18 @@ LINEAGE = {"data_source": "template", "projector": "embedded"}
 
 
 def write_packed(
-    path: Path, *, split: str = "train", slices: int = 6, pixels: int = PIXELS, seed: int = 0
-) -> Path:
-    """Write a file of kind "dataset"; images are of order 100, so that scaling matters."""
+    path: Path, *, split: str = "train", slices: int = 6, pixels: int = PIXELS, seed: int = 0,
+    dataset: str = "phantom", data_source: str = "template", contrast: float = 1.0,
+) -> Path:  # fmt: skip
+    """Write a file of kind "dataset"; images are of order 100, so that scaling matters.
+
+    The ring is ``40 + 60 * contrast`` on a disc of 40.
+    """
     rng = np.random.default_rng(seed)
     radius = np.hypot(*np.meshgrid(*[np.arange(pixels) - pixels // 2] * 2, indexing="ij"))
     head = np.broadcast_to(radius < pixels * 0.36, (slices, pixels, pixels))
     ring = np.stack([abs(radius - pixels * rng.uniform(0.18, 0.27)) < 3 for _ in range(slices)])
-    truth = (40.0 * head + 60.0 * ring).astype(np.float32)
+    truth = (40.0 * head + 60.0 * contrast * ring).astype(np.float32)
     standard = gaussian_filter(truth, (0, 0.6, 0.6))
     noisy = np.maximum(standard + head * rng.normal(0, 25, truth.shape), 0)
     low = gaussian_filter(noisy, (0, 0.8, 0.8)).astype(np.float32)
@@ -39,11 +43,11 @@ def write_packed(
         "t1_scale": np.array([activity_weighted_mean(image) for image in t1]),
     }  # fmt: skip
     attributes = {
-        "dataset": "phantom",
+        "dataset": dataset,
         "setting": "low",
         "split": split,
         "affine_ras_mm": mmr_grid(pixels).affine_ras_mm.tolist(),
-        "lineage": LINEAGE,
+        "lineage": {**LINEAGE, "data_source": data_source},
         "provenance": {},
     }
     write_hdf5(path, kind="dataset", arrays=arrays, attributes=attributes)

@@ -9,6 +9,7 @@ import sys
 import pytest
 import yaml
 
+from quietpet.config import TissueValues
 from quietpet.errors import InputError
 from quietpet.jobs import JOBS, settings_for
 from quietpet.study import json_schema, load_study, read_yaml
@@ -23,6 +24,7 @@ SCAN = {"injected_mbq": 200, "uptake_minutes": 40, "minutes": 15}
 RECONSTRUCTION = {"psf_fwhm_mm": 4.0, "iterations": 10, "subsets": 14}
 CALIBRATION = {"grey_matter_suv": 7, "weight_kg": 75, "sensitivity_cps_per_kbq": 36}
 
+FLAT = dict.fromkeys(TissueValues.model_fields, 50)
 DEEP = {"channels": [8] * 8, "attention": [False] * 8, "norm_groups": 8, "head_channels": 8}
 
 
@@ -160,6 +162,115 @@ def test_calibration_needs_grey_matter(repository):
     activity = {**read_yaml(repository / "config.yaml")["phantoms"]["activity"], "grey_matter": 0}
     with pytest.raises(InputError, match=r"phantoms\.activity by its grey matter, which is 0"):
         load_study({**raw, "phantoms": {"activity": activity}}, origin=str(path))
+
+
+DOMAINS = {
+    "shifted": {
+        "doses": {
+            "standard": {"counts": 5e9, **RECONSTRUCTION},
+            "low": {"low": {"counts": 5e7, **RECONSTRUCTION}},
+        }
+    }
+}
+LEARNING = {
+    "stages": {
+        "external": {"data": ["phantom/low"]},
+        "internal": {"data": ["own"], "iterations": 300, "learning_rate": 5e-4},
+    },
+    "regimes": {"external": ["external"], "external_internal": ["external", "internal"]},
+}
+
+
+@pytest.fixture
+def staged(raw):
+    return {**raw, "domains": DOMAINS, "learning": LEARNING}
+
+
+def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
+    study = load_study(changed(staged, "domains.shifted.activity", FLAT), origin="")
+    view = study.of_dataset("shifted")
+    assert view.doses.low["low"].counts == (5e7, 5e7)
+    assert view.phantoms.activity.white_matter == 50
+    assert (view.splits, view.scanner, view.phantoms.mu_per_cm) == (
+        study.splits,
+        study.scanner,
+        study.phantoms.mu_per_cm,
+    )
+    assert view.study_seed != study.study_seed
+    assert study.of_dataset("phantom") is study
+
+
+def test_a_study_without_domains_has_the_jobs_it_had(raw, staged):
+    """Domains add jobs and change none."""
+    trained = {"dataset": "phantom", "setting": "low", "method": "mfdiff", "replicate": "r0"}
+    before, after = load_study(raw, origin=""), load_study(staged, origin="")
+    for stage, names in {
+        "fetch": {},
+        "phantom": {"subject": "04"},
+        "simulate": {"subject": "04", "dose": "low"},
+        "pack": {"dataset": "phantom", "setting": "low", "split": "test"},
+        "fit": trained,
+        "restore": trained,
+        "score": trained,
+    }.items():
+        assert settings_for(before, stage, **names) == settings_for(after, stage, **names)
+
+
+def test_stages_reach_their_jobs(staged):
+    study = load_study(staged, origin="")
+    names = {"dataset": "shifted", "setting": "low", "method": "unet", "replicate": "r0"}
+    job = json.loads(settings_for(study, "fit", **names, stages="external-internal"))
+    assert job["trained_on"] == [["shifted", "low"]]
+    assert (job["continues"], job["stages"]) == (True, ["external", "internal"])
+    assert (job["training"]["iterations"], job["training"]["learning_rate"]) == (300, 5e-4)
+    assert job["training"]["batch_size"] == study.training.batch_size
+    for regime, weights_of in (("external", "phantom"), ("external_internal", None)):
+        job = json.loads(settings_for(study, "restore", **names, regime=regime))
+        assert (job["learning"], job["weights_of"]) == (regime, weights_of)
+    words = {name: study.learning_word("shifted", name, "") for name in ("lpet", "gaussian")}
+    assert words == {"lpet": "-", "gaussian": "internal"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("learning", None, r"domains and learning belong together"),
+        ("domains", {}, r"domains and learning belong together"),
+        ("domains.phantom", DOMAINS["shifted"], r"'phantom' is the name of the study's own"),
+        (
+            "domains.shifted.doses.low.low.subsets",
+            253,
+            r"domains\.shifted: doses\.low\.low\.subsets = 253",
+        ),
+        ("domains.shifted.slices", {"indices": [127]}, r"domains\.shifted: slices\.indices = 127"),
+        (
+            "domains.shifted.splits",
+            {"train": ["45"], "validation": ["43"], "test": ["46"]},
+            r"subject '45' is in 'train', but in 'test' of splits; its anatomy would leak",
+        ),
+        (
+            "domains.shifted.doses.low.low",
+            {"thinned": {"fraction": 0.5}, **RECONSTRUCTION},
+            r"'low' is thinned in one data set and a scan of its own in another",
+        ),
+        (
+            "learning.stages.external.data",
+            ["phantom/none"],
+            r"no data set 'phantom/none'; .*phantom/low",
+        ),
+        ("learning.stages.external.data", ["phantom"], r"learning\.stages\.external\.data"),
+        ("learning.regimes.other", ["late"], r"regime 'other' names the unknown stage 'late'"),
+        ("learning.regimes.other", [], r"regime 'other' has no stages"),
+        (
+            "training.warmup_iterations",
+            300,
+            r"learning\.stages\.internal: .*fewer than iterations = 300",
+        ),
+    ],
+)
+def test_mistakes_in_stages_are_named(staged, key, value, message):
+    with pytest.raises(InputError, match=message):
+        load_study(changed(staged, key, value), origin="config.yaml")
 
 
 def test_a_new_level_leaves_other_jobs_settings_alone(raw):

@@ -31,6 +31,7 @@ from quietpet.config import (
     TissueValues,
     TrainingSettings,
 )
+from quietpet.learning import Training, training_before, training_data
 from quietpet.methods.registry import AnyMethodSettings
 from quietpet.study import Study
 
@@ -53,7 +54,7 @@ class FetchJob(Section):
         here = Path(os.environ.get("PWD", "."))
         return cls(
             source=study.phantoms.source,
-            subjects=study.splits.subjects,
+            subjects=study.subjects,
             cache_dir=os.path.normpath(here / Path(named).expanduser()) if named else DEFAULT_CACHE,
             cache_is_named=bool(named),
         )
@@ -194,6 +195,7 @@ class PackJob(Section):
 
     @classmethod
     def of(cls, study: Study, *, dataset: str, setting: str, split: str) -> PackJob:
+        study = study.of_dataset(dataset)
         return cls(
             dataset=dataset,
             setting=setting,
@@ -235,35 +237,65 @@ class LearningJob(MethodJob):
 
 
 class FitJob(LearningJob):
-    """Train one replicate of one method on one data set."""
+    """Train one replicate of one method, or one stage of its learning.
 
+    ``dataset`` and ``setting`` name the validation slices and, unless ``trained_on`` names others, the
+    training data. ``stages`` are those of :class:`quietpet.learning.Training`; where it ``continues``,
+    others went before.
+    """
+
+    stages: tuple[str, ...] = ()
+    trained_on: tuple[tuple[str, str], ...] = ()
+    continues: bool = False
     training: TrainingSettings
 
     @classmethod
-    def of(cls, study: Study, *, method: str, **names: str) -> FitJob:
+    def of(
+        cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str, stages: str = ""
+    ) -> FitJob:
+        training = Training(
+            dataset=dataset, setting=setting, stages=tuple(stages.split("-")) if stages else ()
+        )
         return cls(
-            **names,
+            dataset=dataset,
+            setting=setting,
             method=method,
+            replicate=replicate,
+            stages=training.stages,
+            trained_on=training_data(study.learning, training) if training.stages else (),
+            continues=training_before(study.learning, training) is not None,
             study_seed=study.study_seed,
             model=study.methods[method].for_training(),
-            acquisition=_acquisition(study, method=method, setting=names["setting"]),
-            training=study.training,
+            acquisition=_acquisition(study.of_dataset(dataset), method=method, setting=setting),
+            training=study.training_of(training),
         )
 
 
 class RestoreJob(LearningJob):
-    """Restore the test slices with one trained replicate."""
+    """Restore the test slices with one trained replicate.
 
+    ``weights_of`` names the data set that the weights were validated on, if it is another one.
+    """
+
+    learning: str
+    weights_of: str | None = None
     inference: InferenceSettings
 
     @classmethod
-    def of(cls, study: Study, *, method: str, **names: str) -> RestoreJob:
+    def of(
+        cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str, regime: str = ""
+    ) -> RestoreJob:
+        weights = study.weights_for(dataset=dataset, setting=setting, regime=regime)
         return cls(
-            **names,
+            dataset=dataset,
+            setting=setting,
             method=method,
+            learning=study.learning_word(dataset, method, regime),
+            weights_of=None if weights.dataset == dataset else weights.dataset,
+            replicate=replicate,
             study_seed=study.study_seed,
             model=study.methods[method],
-            acquisition=_acquisition(study, method=method, setting=names["setting"]),
+            acquisition=_acquisition(study.of_dataset(dataset), method=method, setting=setting),
             inference=study.inference,
         )
 
@@ -271,11 +303,13 @@ class RestoreJob(LearningJob):
 class ScoreJob(MethodJob):
     """Compare restored test slices with the standard dose."""
 
+    learning: str
     evaluation: EvaluationSettings
 
     @classmethod
-    def of(cls, study: Study, **names: str) -> ScoreJob:
-        return cls(**names, evaluation=study.evaluation)
+    def of(cls, study: Study, *, regime: str = "", **names: str) -> ScoreJob:
+        learning = study.learning_word(names["dataset"], names["method"], regime)
+        return cls(**names, learning=learning, evaluation=study.evaluation)
 
 
 class TablesJob(Section):
@@ -284,7 +318,8 @@ class TablesJob(Section):
     study_seed: int
     protocol: str
     methods: dict[str, str]
-    learning: dict[str, str]
+    staged: tuple[str, ...] = ()
+    regimes: tuple[str, ...] = ()
     published_settings: tuple[str, ...]
     doses: dict[str, str]
     acquisition: str
@@ -297,9 +332,17 @@ class TablesJob(Section):
             study_seed=study.study_seed,
             protocol=study.protocol,
             methods={name: settings.describe() for name, settings in study.methods.items()},
-            learning={name: settings.learning for name, settings in study.methods.items()},
+            staged=tuple(study.domains),
+            regimes=tuple(study.learning.regimes) if study.learning else (),
             published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
-            doses={name: level.describe() for name, level in study.doses.levels.items()},
+            doses={
+                **{name: level.describe() for name, level in study.doses.levels.items()},
+                **{
+                    f"{dataset}/{name}": level.describe()
+                    for dataset, domain in study.domains.items()
+                    for name, level in domain.doses.levels.items()
+                },
+            },
             acquisition=study.acquisition.describe(),
             rays=study.scanner.rays,
             evaluation=study.evaluation,
@@ -325,8 +368,13 @@ JOBS: dict[str, type[Section]] = {
 
 
 def settings_for(study: Study, stage: str, **names: str) -> str:
-    """JSON settings of one job: ``stage`` for the wildcard values ``names``."""
+    """JSON settings of one job: ``stage`` for the wildcard values ``names``.
+
+    ``domain`` among them names the simulated data set, if it is not the study's first.
+    """
     job: Any = JOBS[stage]
+    if domain := names.pop("domain", ""):
+        study = study.of_dataset(domain)
     return job.of(study, **names).model_dump_json()
 
 

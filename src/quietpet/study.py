@@ -5,7 +5,7 @@ Kept free of torch, so that Snakemake validates a study in well under a second.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,26 @@ from quietpet.config import (
     EvaluationSettings,
     InferenceSettings,
     Label,
+    LesionSettings,
     LowDoseSettings,
     PhantomSettings,
     ScannerSettings,
     Section,
     SliceSettings,
     SplitSettings,
+    TissueValues,
     TrainingSettings,
 )
 from quietpet.errors import InputError
 from quietpet.geometry.scanner import SCANNERS
+from quietpet.learning import LearningSettings, Training, last_training
 from quietpet.methods.registry import AnyMethodSettings, method_kinds
+from quietpet.seeds import named_seed
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 SPLITS = ("train", "validation", "test")
+PHANTOM = "phantom"
+"""Name of the data set that a study always simulates."""
 
 
 class DoseLevels(Section):
@@ -70,6 +76,21 @@ class DoseLevels(Section):
         return tuple(name for name in self.levels if name not in self.thinned)
 
 
+class DomainSettings(Section):
+    """A further simulated data set; sections that are not given are those of the study.
+
+    Its draws are independent of those of the other data sets.
+    """
+
+    activity: TissueValues | None = Field(None, description="in place of phantoms.activity")
+    t1: TissueValues | None = Field(None, description="in place of phantoms.t1")
+    lesions: LesionSettings | None = Field(None, description="in place of phantoms.lesions")
+    slices: SliceSettings | None = None
+    splits: SplitSettings | None = None
+    acquisition: AcquisitionSettings | None = None
+    doses: DoseLevels
+
+
 class Study(Section):
     """Everything that decides the numbers in ``results/tables.csv``."""
 
@@ -81,8 +102,14 @@ class Study(Section):
     scanner: ScannerSettings = ScannerSettings()
     acquisition: AcquisitionSettings = AcquisitionSettings()
     doses: DoseLevels
+    domains: dict[Label, DomainSettings] = Field(
+        {}, description="further simulated data sets, restored by networks that learn in stages"
+    )
     datasets: DatasetSettings = DatasetSettings()
     training: TrainingSettings = TrainingSettings()
+    learning: LearningSettings | None = Field(
+        None, description="how networks learn to restore the data sets in domains"
+    )
     replicates: int = Field(1, ge=1, description="trainings of each network from different seeds")
     inference: InferenceSettings = InferenceSettings()
     methods: dict[Label, AnyMethodSettings] = Field(min_length=1)
@@ -169,6 +196,118 @@ class Study(Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _domains_fit(self) -> Study:
+        if bool(self.domains) != (self.learning is not None):
+            raise ValueError("domains and learning belong together: give both or none")
+        if PHANTOM in self.domains:
+            raise ValueError(f"domains: {PHANTOM!r} is the name of the study's own data set")
+        for name in self.domains:
+            view = self.of_dataset(name)
+            try:
+                view._calibrated()
+                view._fits_the_scanner()
+            except ValueError as error:
+                raise ValueError(f"domains.{name}: {error}") from None
+            self._require_same_roles(name, view)
+            self._require_same_making(name, view)
+        return self
+
+    def _require_same_roles(self, name: str, view: Study) -> None:
+        roles = {s: split for split in SPLITS for s in getattr(self.splits, split)}
+        for split in SPLITS:
+            for subject in getattr(view.splits, split):
+                if roles.get(subject, split) != split:
+                    raise ValueError(
+                        f"domains.{name}.splits: subject {subject!r} is in {split!r}, but in "
+                        f"{roles[subject]!r} of splits; its anatomy would leak between the data sets"
+                    )
+
+    def _require_same_making(self, name: str, view: Study) -> None:
+        for thinned, simulated in ((self, view), (view, self)):
+            if both := set(thinned.doses.thinned) & set(simulated.doses.simulated):
+                raise ValueError(
+                    f"domains.{name}.doses: {min(both)!r} is thinned in one data set and a scan of its "
+                    "own in another; give them different names"
+                )
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> Study:
+        if self.learning is None:
+            return self
+        for reference in self.learning.references:
+            known = [
+                f"{name}/{low}" for name in self.dataset_names for low in self.of_dataset(name).doses.low
+            ]
+            if reference not in known:
+                raise ValueError(
+                    f"learning.stages: no data set {reference!r}; there are {', '.join(known)}"
+                )
+        for name, stage in self.learning.stages.items():
+            try:
+                stage.training(self.training)
+            except ValidationError as error:
+                raise ValueError(f"learning.stages.{name}: {explain(error)}") from None
+        return self
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Subjects of all data sets."""
+        views = map(self.of_dataset, self.dataset_names)
+        return tuple(dict.fromkeys(subject for view in views for subject in view.splits.subjects))
+
+    @property
+    def dataset_names(self) -> tuple[str, ...]:
+        """All simulated data sets, the study's own first."""
+        return (PHANTOM, *self.domains)
+
+    def of_dataset(self, name: str) -> Study:
+        """The study as if data set ``name`` were its only one."""
+        if name == PHANTOM:
+            return self
+        domain = self.domains[name]
+        parts = ("slices", "splits", "acquisition", "doses")
+        phantoms = ("activity", "t1", "lesions")
+        return self.model_copy(
+            update={
+                **_given(domain, parts),
+                "phantoms": self.phantoms.model_copy(update=_given(domain, phantoms)),
+                "study_seed": named_seed(self.study_seed, "domain", name),
+                "domains": {},
+                "learning": None,
+            }
+        )
+
+    def training_of(self, training: Training) -> TrainingSettings:
+        """Optimisation of one training of a network."""
+        if self.learning is None or not training.stages:
+            return self.training
+        return self.learning.stages[training.stages[-1]].training(self.training)
+
+    def weights_for(self, *, dataset: str, setting: str, regime: str) -> Training:
+        """The training whose weights restore ``setting`` of ``dataset``.
+
+        Without a ``regime`` it is that on this data set alone.
+        """
+        if self.learning is None or not regime:
+            return Training(dataset=dataset, setting=setting)
+        return last_training(
+            self.learning, self.learning.regimes[regime], dataset=dataset, setting=setting
+        )
+
+    def regimes(self, *, dataset: str, method: str) -> tuple[str, ...]:
+        """Regimes under which ``method`` is scored on ``dataset``; "" is no regime."""
+        if self.learning is None or dataset == PHANTOM or not self.methods[method].trained:
+            return ("",)
+        return tuple(self.learning.regimes)
+
+    def learning_word(self, dataset: str, method: str, regime: str) -> str:
+        """Value of the table column 'learning'."""
+        word = self.methods[method].learning
+        if regime or word == "-":
+            return regime or word
+        return word if dataset == PHANTOM else "internal"
+
     def describe(self) -> str:
         """What is simulated, in words: one line for the acquisition, the images and each dose."""
         lines = [f"Acquisition: {self.acquisition.describe()}.", f"Images: {self._units()}."]
@@ -186,6 +325,11 @@ class Study(Section):
             f"{KBQ_PER_ML} at the start of the standard scan, at every dose; grey matter is "
             f"{grey_matter:.3g} (SUV {calibration.grey_matter_suv:g}, {calibration.weight_kg:g} kg)"
         )
+
+
+def _given(section: Section, names: Iterable[str]) -> dict[str, Any]:
+    """The values that ``section`` has for ``names``."""
+    return {name: value for name in names if (value := getattr(section, name)) is not None}
 
 
 def load_study(raw: Mapping[str, Any], *, origin: str) -> Study:

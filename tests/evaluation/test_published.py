@@ -30,7 +30,9 @@ def test_table_layouts_speak_of_published_data_sets() -> None:
     published = {(key.table, key.dataset, key.setting) for key in published_values()}
     for layout in LAYOUTS:
         settings = {
-            s for table, dataset, s in published if (table, dataset) == (layout.table, layout.dataset)
+            setting
+            for table, dataset, setting in published
+            if table == layout.table and layout.dataset in (None, dataset)
         }
         assert settings
         assert layout.published_setting is None or settings == {layout.published_setting}

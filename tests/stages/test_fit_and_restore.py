@@ -67,7 +67,7 @@ def fitted(files, folder, model):
 def restored(files, folder, weights, model, *, batch_size=2, pixels=48):
     names = {"dataset": "phantom", "setting": "low", "method": "m", "replicate": "0"}
     inference = InferenceSettings(pixels=pixels, batch_size=batch_size)
-    job = RestoreJob(study_seed=1, **names, model=model, inference=inference)
+    job = RestoreJob(study_seed=1, **names, learning="external", model=model, inference=inference)
     target = folder / f"restored{batch_size}.h5"
     inputs = Files({"weights": [weights], "test": [files["test"]]})
     restore.run(job, inputs, Files({"restored": [target]}))
@@ -130,7 +130,7 @@ def test_data_too_large_for_the_device_train_the_same_weights(files, tmp_path, m
 def test_the_card_says_what_the_weights_are(files, tmp_path):
     fitted(files, tmp_path, UNET)
     card = (tmp_path / "card.md").read_text()
-    assert card.startswith("# m, trained on phantom/low, replicate 0\n\nunet: regression from low")
+    assert card.startswith("# m, trained for phantom/low, replicate 0\n\nunet: regression from low")
     with (tmp_path / "log.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     best = min(rows, key=lambda row: float(row["validation"]))
@@ -228,7 +228,11 @@ def test_a_damaged_data_set_is_one_sentence(files, tmp_path, capsys):
     weights, _ = fitted(files, tmp_path, {"kind": "lpet"})
     names = {"dataset": "phantom", "setting": "low", "method": "m", "replicate": "0"}
     job = RestoreJob(
-        study_seed=1, **names, model={"kind": "lpet"}, inference=InferenceSettings(pixels=48)
+        study_seed=1,
+        **names,
+        learning="-",
+        model={"kind": "lpet"},
+        inference=InferenceSettings(pixels=48),
     )
     arguments = ["restore", "--settings", job.model_dump_json(), "--in", f"weights={weights}"]
     target = tmp_path / "restored.h5"

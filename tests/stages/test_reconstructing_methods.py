@@ -56,7 +56,10 @@ def fitted(files, folder, *, acquisition=ACQUISITION, sinograms=None):
 
 def restored(files, folder, weights, *, sinograms=None, pixels=64, batch_size=3):
     inference = InferenceSettings(pixels=pixels, batch_size=batch_size)
-    job = RestoreJob(study_seed=1, **NAMES, model=MODEL, inference=inference, acquisition=ACQUISITION)
+    job = RestoreJob(
+        study_seed=1, **NAMES, learning="external", model=MODEL, inference=inference,
+        acquisition=ACQUISITION,
+    )  # fmt: skip
     inputs = {
         "weights": [weights], "test": [files["test"]],
         "sinograms": sinograms or [files["test sinograms"]],

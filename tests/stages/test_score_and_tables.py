@@ -43,6 +43,7 @@ def write_test_set(path: Path, **changed: np.ndarray) -> Path:
 
 def write_restored(path: Path, *, arrays: dict[str, np.ndarray] | None = None, **changed: Any) -> Path:
     attributes = {"dataset": "phantom", "setting": "low", "method": "lpet", "replicate": "0"}
+    attributes["learning"] = "external"
     attributes |= {"samples": 1, "lineage": LINEAGE, **changed}
     held = {"single": images(1), "key": KEYS, **(arrays or {})}
     write_hdf5(path, kind="restored", arrays=held, attributes=attributes)
@@ -50,7 +51,8 @@ def write_restored(path: Path, *, arrays: dict[str, np.ndarray] | None = None, *
 
 
 def run_score(folder: Path, restored: Path, test: Path, *, method: str = "lpet") -> list[dict[str, str]]:
-    job = ScoreJob(dataset="phantom", setting="low", method=method, replicate="0", evaluation=EVALUATION)
+    names = {"dataset": "phantom", "setting": "low", "method": method, "replicate": "0"}
+    job = ScoreJob(**names, learning="external", evaluation=EVALUATION)
     target = folder / f"{method}.csv"
     score.run(job, Files({"restored": [restored], "test": [test]}), Files({"scores": [target]}))
     with target.open(newline="") as stream:
@@ -123,7 +125,6 @@ def tables_job() -> TablesJob:
         study_seed=0,
         protocol="tiny",
         methods={"lpet": "no processing", "gaussian": "filtered"},
-        learning={"lpet": "-", "gaussian": "external"},
         published_settings=("low",),
         doses={"standard": "1e+10 counts per volume"},
         acquisition="no scatter, no randoms",

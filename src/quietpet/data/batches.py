@@ -16,6 +16,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
 from quietpet.data.dataset import PairDataset
+from quietpet.data.joint import JointPairs
 from quietpet.data.pairs import Batch, DosePair
 from quietpet.errors import InputError
 from quietpet.seeds import Name, numpy_rng
@@ -37,7 +38,7 @@ class StepBatches(Dataset[Batch]):
 
     def __init__(
         self,
-        pairs: PairDataset,
+        pairs: PairDataset | JointPairs,
         *,
         study_seed: int,
         names: Sequence[Name],
@@ -103,7 +104,7 @@ class ResidentBatches(Dataset[Batch]):
                 images[row] = torch.from_numpy(getattr(square, name))
 
     @staticmethod
-    def bytes(pairs: PairDataset) -> int:
+    def bytes(pairs: PairDataset | JointPairs) -> int:
         """Device memory that the images of ``pairs`` would take."""
         return len(_NETWORK_IMAGES) * len(pairs) * pairs.pixels**2 * 4
 
@@ -228,7 +229,7 @@ def _permutation(seed: tuple[Name, ...], epoch: int, count: int) -> np.ndarray:
     return numpy_rng(*seed, "epoch", epoch).permutation(count)
 
 
-def _require_fits(pairs: PairDataset, pixels: int | None) -> None:
+def _require_fits(pairs: PairDataset | JointPairs, pixels: int | None) -> None:
     if pixels and pixels > pairs.pixels:
         raise InputError(
             f"{pairs.path}: its images have {pairs.pixels} x {pairs.pixels} pixels, too few for squares "

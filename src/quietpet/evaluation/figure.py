@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from quietpet.evaluation.comparison import VARIANTS
-from quietpet.evaluation.tables import TableRow
+from quietpet.evaluation.tables import STAGES_TABLE, TableRow
 
 PANELS = (("psnr_db", "PSNR [dB]"), ("nmse", "NMSE"))
 COLOURS = ("tab:blue", "tab:orange")
@@ -26,8 +26,7 @@ def draw(rows: Sequence[TableRow]) -> Figure:
         for name, members in groupby(single, key=lambda row: (row.table, row.dataset, row.setting))
     ]
     heights = [
-        PANEL_MARGIN_INCH + ROW_HEIGHT_INCH * len({row.method for row in members})
-        for _, members in groups
+        PANEL_MARGIN_INCH + ROW_HEIGHT_INCH * len({*map(_name, members)}) for _, members in groups
     ]
     figure = Figure(figsize=(9.0, sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -43,10 +42,10 @@ def draw(rows: Sequence[TableRow]) -> Figure:
 
 def _panel(axis: Axes, rows: Sequence[TableRow], *, label: str) -> None:
     """Methods from top to bottom; bars are the intervals over subjects, crosses the published means."""
-    methods = list(dict.fromkeys(row.method for row in rows))
+    methods = list(dict.fromkeys(map(_name, rows)))
     for variant, colour, offset in zip(VARIANTS, COLOURS, (-0.12, 0.12), strict=True):
         for row in (row for row in rows if row.variant == variant.name):
-            height = methods.index(row.method) + offset
+            height = methods.index(_name(row)) + offset
             axis.plot(row.mean, height, "o", color=colour, markersize=4, label=_once(axis, variant.name))
             if row.ci_low is not None:
                 axis.hlines(height, row.ci_low, row.ci_high, color=colour, linewidth=1.5)
@@ -58,6 +57,11 @@ def _panel(axis: Axes, rows: Sequence[TableRow], *, label: str) -> None:
     axis.set_xlabel(label, fontsize=8)
     axis.tick_params(axis="x", labelsize=8)
     axis.grid(axis="x", alpha=0.3)
+
+
+def _name(row: TableRow) -> str:
+    """The method, and in a table that compares how methods learn, how it did."""
+    return f"{row.method}, {row.learning}" if row.table == STAGES_TABLE else row.method
 
 
 def _once(axis: Axes, label: str) -> str:

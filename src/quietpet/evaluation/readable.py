@@ -70,7 +70,7 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
 def _table(table: str, rows: Sequence[TableRow]) -> Iterator[str]:
     title = next(layout.title for layout in LAYOUTS if layout.table == table)
     yield f"## Table {table}: {title}"
-    for setting, of_setting in groupby(rows, key=lambda row: row.setting):
+    for (_, setting), of_setting in groupby(rows, key=lambda row: (row.dataset, row.setting)):
         members = list(of_setting)
         first = members[0]
         yield (
@@ -91,7 +91,7 @@ def _grid(variant: Variant, rows: Sequence[TableRow]) -> str:
     if variant == PAPER:
         header.append("published: PSNR, SSIM, NMSE")
     lines = [f"Variant `{variant.name}`\n", _line(header), _line(["---"] * len(header))]
-    for _, members in groupby(rows, key=lambda row: (row.method, row.estimate)):
+    for _, members in groupby(rows, key=lambda row: (row.method, row.learning, row.estimate)):
         lines.append(_line(_grid_cells(variant, metrics, {row.metric: row for row in members})))
     return "\n".join(lines)
 
@@ -138,7 +138,7 @@ def _claim(rows: Sequence[TableRow]) -> str:
     settings = sorted({f"{row.dataset}/{row.setting}" for row in rows})
     sources = sorted({row.data_source for row in rows})
     counts = " or ".join(str(count) for count in subjects)
-    simulated = " (simulated phantoms)" if {row.dataset for row in rows} == {"phantom"} else ""
+    simulated = " (simulated phantoms)" if {*sources} <= {"brainweb", "template"} else ""
     return "\n".join(
         [
             "## Claim, after RELAINCE (J Nucl Med 2022;63:1288)",

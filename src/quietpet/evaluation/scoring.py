@@ -17,8 +17,8 @@ LINEAGE = ("data_source", "projector", "registration")
 """Facts that score files inherit from their inputs."""
 
 SCORE_COLUMNS = (
-    "dataset", "setting", "method", "replicate", "estimate", "subject", "key", "slice_mm", "angle_deg",
-    "metric", "variant", "value", *LINEAGE,
+    "dataset", "setting", "method", "learning", "replicate", "estimate", "subject", "key", "slice_mm",
+    "angle_deg", "metric", "variant", "value", *LINEAGE,
 )  # fmt: skip
 """Columns of a score file; ``value`` is empty where the metric is undefined in that slice."""
 

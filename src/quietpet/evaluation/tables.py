@@ -22,16 +22,21 @@ from quietpet.seeds import numpy_rng
 class TableLayout:
     """What one table shows: a data set, and for an ablation only the methods published there.
 
-    ``published_setting`` is the published table's own word for the study's published dose level; None
-    where the settings carry the published names already. An ablation shows that level alone.
+    Without ``dataset`` it shows those that networks learned to restore in stages, with the published
+    settings of the form setting/learning. ``published_setting`` is the published table's own word for
+    the study's published dose level; None where the settings carry the published names already. An
+    ablation shows that level alone.
     """
 
     table: str
     title: str
-    dataset: str
+    dataset: str | None
     published_setting: str | None = None
     ablation: bool = False
 
+
+STAGES_TABLE = "6"
+"""The table that compares how methods learned."""
 
 LAYOUTS = (
     TableLayout(table="1", title="phantoms, all methods", dataset="phantom", published_setting="-"),
@@ -45,17 +50,22 @@ LAYOUTS = (
         published_setting="ablation",
         ablation=True,
     ),
+    TableLayout(table=STAGES_TABLE, title="learning in stages", dataset=None),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class TablePlan:
-    """What the tables need to know of the study; ``methods`` and ``doses`` map names to descriptions."""
+    """What the tables need to know of the study; ``methods`` and ``doses`` map names to descriptions.
+
+    ``staged`` are the data sets that networks learn to restore under the ``regimes``.
+    """
 
     study_seed: int
     protocol: str
     methods: Mapping[str, str]
-    learning: Mapping[str, str]
+    staged: tuple[str, ...]
+    regimes: tuple[str, ...]
     published_settings: tuple[str, ...]
     doses: Mapping[str, str]
     acquisition: str
@@ -115,7 +125,7 @@ def assemble(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[TableRow, ...]:
 
 
 def _shown(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Series:
-    shown = scores["dataset"] == layout.dataset
+    shown = scores["dataset"].isin(plan.staged if layout.dataset is None else [layout.dataset])
     if layout.ablation:
         shown &= scores["setting"].isin(plan.published_settings)
         shown &= scores["method"].isin(published_methods(layout.table))
@@ -124,13 +134,13 @@ def _shown(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Ser
 
 def _rows(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> Iterator[TableRow]:
     defined = scores.dropna(subset=["value"])
-    groups = ["setting", "method", "metric", "variant", "estimate", *LINEAGE]
+    groups = ["dataset", "setting", "method", "learning", "metric", "variant", "estimate", *LINEAGE]
     for names, values in defined.groupby(groups):
         group = dict(zip(groups, names, strict=True))
         summary = summarise(
             values,
             # One seed per data set and setting: methods are compared on the same resamples.
-            rng=numpy_rng(plan.study_seed, "bootstrap", layout.dataset, group["setting"]),
+            rng=numpy_rng(plan.study_seed, "bootstrap", group["dataset"], group["setting"]),
             resamples=plan.evaluation.bootstrap_resamples,
             confidence=plan.evaluation.confidence,
         )
@@ -142,12 +152,11 @@ def _row(group: Mapping[str, str], summary: Summary, layout: TableLayout, plan: 
     if layout.published_setting is not None and setting in plan.published_settings:
         setting = layout.published_setting
     method, metric = group["method"], group["metric"]
-    key = PublishedKey(layout.table, layout.dataset, setting, method, metric)
+    cell = f"{setting}/{group['learning']}" if layout.dataset is None else setting
+    key = PublishedKey(layout.table, group["dataset"], cell, method, metric)
     published = published_values().get(key) if group["variant"] == PAPER.name else None
     return TableRow(
         table=layout.table,
-        dataset=layout.dataset,
-        learning=plan.learning[method],
         protocol=f"{plan.protocol}: {plan.methods[method]}",
         paper_mean=published.mean if published else None,
         paper_std=published.std if published else None,
@@ -161,9 +170,11 @@ def _order(row: TableRow, plan: TablePlan) -> tuple[Any, ...]:
     methods = list(plan.methods)
     metrics = [(metric.variant.name, metric.name) for metric in METRICS]
     return (
+        row.dataset,
         row.setting not in {layout.published_setting for layout in LAYOUTS},
         row.setting,
         methods.index(row.method),
+        plan.regimes.index(row.learning) if row.learning in plan.regimes else -1,
         row.estimate != "single",
         row.estimate,
         metrics.index((row.variant, row.metric)),
@@ -171,7 +182,7 @@ def _order(row: TableRow, plan: TablePlan) -> tuple[Any, ...]:
 
 
 def _check_names(scores: pd.DataFrame, plan: TablePlan) -> None:
-    datasets = {layout.dataset for layout in LAYOUTS}
+    datasets = {layout.dataset for layout in LAYOUTS if layout.dataset} | {*plan.staged}
     metrics = {f"{metric.name}/{metric.variant.name}" for metric in METRICS}
     found = scores["metric"] + "/" + scores["variant"]
     for what, names, known in (
@@ -188,14 +199,14 @@ def _check_names(scores: pd.DataFrame, plan: TablePlan) -> None:
 
 def _check_slices(scores: pd.DataFrame) -> None:
     """Every slice once per (method, replicate, ...), and the same slices for all methods."""
-    run = ["dataset", "setting", "method", "replicate", "estimate", "metric", "variant"]
+    run = ["dataset", "setting", "method", "learning", "replicate", "estimate", "metric", "variant"]
     repeated = scores.duplicated([*run, "subject", "key"])
     if repeated.any():
         raise InputError(
             f"a slice was scored twice: {dict(scores.loc[repeated, [*run, 'key']].iloc[0])}."
         )
     for (dataset, setting), block in scores.groupby(["dataset", "setting"]):
-        slices = block.groupby(["method", "replicate", "estimate"])["key"].agg(frozenset)
+        slices = block.groupby(["method", "learning", "replicate", "estimate"])["key"].agg(frozenset)
         differing = slices[slices != slices.iloc[0]]
         if len(differing):
             raise InputError(

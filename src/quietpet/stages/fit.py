@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 
 import torch
 
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches, head_square
 from quietpet.data.dataset import PairDataset
+from quietpet.data.joint import JointPairs
+from quietpet.errors import InputError
 from quietpet.jobs import FitJob
+from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build, model_module
 from quietpet.provenance import Stopwatch, file_digest, fingerprint, provenance, settings_digest
 from quietpet.seeds import named_seed
@@ -21,7 +26,7 @@ from quietpet.store import write_csv, write_text
 from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint, LogRow
 from quietpet.training.loop import train
-from quietpet.training.weights import save_weights
+from quietpet.training.weights import load_weights, save_weights
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +41,20 @@ RESIDENT_SHARE = 0.25
 def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     """Inputs ``train`` and ``validation``; outputs ``weights`` (safetensors) and ``log`` (CSV).
 
+    There may be several ``train``, in the order of ``job.trained_on``. A later stage of learning takes
+    the weights it starts from as ``start``.
     If asked for, also ``card``: Markdown that says what the weights are, and what not.
     A method that reconstructs also takes the ``sinograms`` of all validation subjects.
     """
     watch, device = Stopwatch(), compute_device()
-    pairs, held_out = (PairDataset(inputs.one(name)) for name in ("train", "validation"))
-    names = (job.dataset, job.setting, job.method, job.replicate)
+    parts = [PairDataset(path) for path in inputs.many("train")]
+    held_out = PairDataset(inputs.one("validation"))
+    own = (job.dataset, job.setting)
+    _require_data(parts, job.trained_on or (own,))
+    _require_data([held_out], (own,))
+    pairs = parts[0] if len(parts) == 1 else JointPairs(parts)
+    start = _start(job, inputs.get("start"))
+    names = (job.dataset, job.setting, job.method, *job.stages, job.replicate)
     settings = job.training
     validation = [
         batch.to(device)
@@ -75,10 +88,12 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         names=names,
         checkpoint=checkpoint,
         device=device,
+        start=start,
         workers=0 if resident or device.type == "cpu" else WORKERS_PER_GPU,
     )
     write_csv(outputs.one("log"), [field.name for field in fields(LogRow)], map(asdict, rows))
-    lineage = common_lineage([(each.path, each.lineage) for each in (pairs, held_out)])
+    # Weights inherit from the data set they are validated on; other stages may have other sources.
+    same = [each for each in (*parts, held_out) if each.dataset == job.dataset]
     origin = provenance(
         "fit",
         settings=job.model_dump(mode="json"),
@@ -87,19 +102,44 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         device=str(device),
         also=(model_module(job.model),),
     )
-    save_weights(outputs.one("weights"), method, settings=job.model, lineage=lineage, provenance=origin)
+    save_weights(
+        outputs.one("weights"),
+        method,
+        settings=job.model,
+        lineage=common_lineage((each.path, each.lineage) for each in same),
+        provenance=origin,
+    )
     if card := outputs.get("card"):
-        data = {"training": pairs, "validation": held_out}
+        data = {"training": " and ".join(map(_described, parts)), "validation": _described(held_out)}
+        if start:
+            data["started from"] = f"weights of {inputs.one('start')}, of an earlier stage of learning"
         text = model_card(
-            title=f"{job.method}, trained on {job.dataset}/{job.setting}, replicate {job.replicate}",
+            title=f"{job.method}, trained for {job.dataset}/{job.setting}, replicate {job.replicate}",
             model=job.model,
             training=settings,
-            data={part: _described(each) for part, each in data.items()},
+            data=data,
             rows=rows,
             provenance=origin,
         )
         write_text(card, text)
     checkpoint.remove()
+
+
+def _require_data(parts: Sequence[PairDataset], wanted: Sequence[tuple[str, str]]) -> None:
+    """Refuse files that hold other data sets or settings than the job names, or in another order."""
+    found = [(part.dataset, part.setting) for part in parts]
+    if found != list(wanted):
+        named = [
+            ", ".join(f"{dataset}/{setting}" for dataset, setting in each) for each in (found, wanted)
+        ]
+        raise InputError(f"{parts[0].path}: the data given are {named[0]}, this job learns {named[1]}.")
+
+
+def _start(job: FitJob, weights: Path | None) -> Restorer | None:
+    if job.continues != (weights is not None):
+        problem = "starts from the weights of another" if job.continues else "is the first of its kind"
+        raise InputError(f"fit of {job.method}: this training {problem}; give `start` for later stages.")
+    return load_weights(weights, job.model)[0] if weights else None
 
 
 def _described(pairs: PairDataset) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,10 +22,12 @@ from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import torch_generator
 from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
-from quietpet.stages.lineage import common_lineage
+from quietpet.stages.lineage import Lineage, common_lineage
 from quietpet.stages.sinograms import measured_slices
 from quietpet.store import require_finite, write_hdf5
 from quietpet.training.weights import load_weights
+
+_NAMES = {"dataset", "setting", "method", "learning", "replicate"}
 
 
 def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
@@ -67,11 +70,9 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
         kind="restored",
         arrays={**arrays, "key": np.array(pairs.keys)},
         attributes={
-            **job.model_dump(mode="json", include={"dataset", "setting", "method", "replicate"}),
+            **job.model_dump(mode="json", include=_NAMES),
             "samples": job.model.samples,
-            "lineage": common_lineage(
-                [(inputs.one("weights"), trained_on), (pairs.path, pairs.lineage)]
-            ),
+            "lineage": _lineage(job, pairs, inputs.one("weights"), trained_on),
             "provenance": provenance(
                 "restore",
                 settings=job.model_dump(mode="json"),
@@ -82,6 +83,12 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
             ),
         },
     )
+
+
+def _lineage(job: RestoreJob, pairs: PairDataset, weights: Path, trained_on: Lineage) -> Lineage:
+    """That of the slices; weights of the same data set must share it, those of another need not."""
+    learned = [] if job.weights_of not in (None, job.dataset) else [(weights, trained_on)]
+    return common_lineage([*learned, (pairs.path, pairs.lineage)])
 
 
 def _on(device: torch.device, batch: Batch, measured: MeasuredSlices | None) -> Batch:

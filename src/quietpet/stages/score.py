@@ -21,7 +21,7 @@ from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
 from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_csv, write_json
 
-_NAMES = ("dataset", "setting", "method", "replicate")
+_NAMES = ("dataset", "setting", "method", "learning", "replicate")
 
 
 def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:

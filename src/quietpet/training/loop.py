@@ -38,6 +38,7 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     names: Sequence[Name],
     checkpoint: Checkpoint,
     device: torch.device,
+    start: Restorer | None = None,
     workers: int = 0,
 ) -> tuple[LogRow, ...]:
     """Train ``method`` in place and return its log; goes on from ``checkpoint`` if that exists.
@@ -47,10 +48,15 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     of a diffusion model can be compared too. With ``settings.ema`` these are averaged weights. On the
     CPU an interrupted and resumed training ends with exactly the weights of an uninterrupted one.
 
+    ``start`` gives the weights to start from, and with them the numbers that were tuned for them.
+
     Raises:
         InputError: the loss stopped being finite, or the checkpoint does not fit.
     """
-    method.tune(validation)
+    if start is None:
+        method.tune(validation)
+    else:
+        method.load_state_dict(start.state_dict())
     if not method.groups():
         return ()
 

@@ -1,0 +1,122 @@
+"""Learning in stages: which networks a study trains, on what, and from which weights.
+
+A regime is a list of stages. Trainings are named by what they depend on, so that regimes which begin
+alike share the network of their common stages, and a stage that does not depend on the data set which
+is restored is trained once for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from quietpet.config import Label, Positive, Section, TrainingSettings
+
+OWN = "own"
+"""In a stage's data: the data set and setting that the network is to restore."""
+
+DataReference = Annotated[str, Field(pattern=r"^(own|[a-z][a-z0-9_]*/[a-z][a-z0-9_]*)$")]
+
+
+class LearningStage(Section):
+    """One training: its data, and what differs from the section ``training``."""
+
+    data: tuple[DataReference, ...] = Field(
+        min_length=1,
+        description="dataset/setting, all slices drawn alike often; own: those to be restored, on "
+        "which the stage is then validated; without own, it is on the first",
+    )
+    iterations: int | None = Field(None, ge=1, description="optimiser steps; none: training.iterations")
+    learning_rate: Positive | None = Field(
+        None, description="peak learning rate; none: training.learning_rate"
+    )
+
+    @property
+    def changes(self) -> dict[str, int | float]:
+        """What differs from the section ``training``."""
+        given = {"iterations": self.iterations, "learning_rate": self.learning_rate}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def training(self, common: TrainingSettings) -> TrainingSettings:
+        """The settings of this stage; raises ValueError when they contradict each other."""
+        return TrainingSettings.model_validate({**common.model_dump(), **self.changes})
+
+
+class LearningSettings(Section):
+    """Regimes under which networks learn to restore the data sets in ``domains``."""
+
+    stages: dict[Label, LearningStage] = Field(min_length=1)
+    regimes: dict[Label, tuple[Label, ...]] = Field(
+        min_length=1,
+        description="stages in their order, each starting from the weights of the one before; the "
+        "regime's name is the value of the table column 'learning'",
+    )
+
+    @model_validator(mode="after")
+    def _stages_exist(self) -> Self:
+        for regime, stages in self.regimes.items():
+            if not stages:
+                raise ValueError(f"regime {regime!r} has no stages")
+            for stage in stages:
+                if stage not in self.stages:
+                    raise ValueError(
+                        f"regime {regime!r} names the unknown stage {stage!r}; known: "
+                        f"{', '.join(self.stages)}"
+                    )
+        return self
+
+    @property
+    def references(self) -> set[str]:
+        """Every dataset/setting that a stage names."""
+        return {reference for stage in self.stages.values() for reference in stage.data} - {OWN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Names one training of a network.
+
+    ``dataset`` and ``setting`` are those it is validated on. ``stages`` are the stages up to and with
+    this one; none for a training on that data set alone, with the settings common to all.
+    """
+
+    dataset: str
+    setting: str
+    stages: tuple[str, ...] = ()
+
+
+def last_training(
+    learning: LearningSettings, stages: tuple[str, ...], *, dataset: str, setting: str
+) -> Training:
+    """The training that ends ``stages``, for restoring ``setting`` of ``dataset``."""
+    last = learning.stages[stages[-1]]
+    if not any(OWN in learning.stages[stage].data for stage in stages):
+        dataset, setting = _named(last.data[0])
+    alone = last.data in ((OWN,), (f"{dataset}/{setting}",))
+    if len(stages) == 1 and alone and not last.changes:
+        stages = ()
+    return Training(dataset=dataset, setting=setting, stages=stages)
+
+
+def training_before(learning: LearningSettings | None, training: Training) -> Training | None:
+    """The training whose weights ``training`` starts from, if it does not start afresh."""
+    if learning is None or len(training.stages) < 2:
+        return None
+    return last_training(
+        learning, training.stages[:-1], dataset=training.dataset, setting=training.setting
+    )
+
+
+def training_data(learning: LearningSettings | None, training: Training) -> tuple[tuple[str, str], ...]:
+    """Data sets and settings that ``training`` learns from."""
+    own = (training.dataset, training.setting)
+    if learning is None or not training.stages:
+        return (own,)
+    data = learning.stages[training.stages[-1]].data
+    return tuple(own if reference == OWN else _named(reference) for reference in data)
+
+
+def _named(reference: str) -> tuple[str, str]:
+    dataset, _, setting = reference.partition("/")
+    return dataset, setting
