@@ -19,6 +19,7 @@ CONFIGURATIONS = (
     "workflow/configs/paper.yaml",
     "workflow/configs/tiny.yaml",
     "workflow/configs/dose_ladder.yaml",
+    "workflow/configs/stages.yaml",
 )
 SCAN = {"injected_mbq": 200, "uptake_minutes": 40, "minutes": 15}
 RECONSTRUCTION = {"psf_fwhm_mm": 4.0, "iterations": 10, "subsets": 14}

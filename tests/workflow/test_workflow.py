@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 import yaml
 
+from quietpet.config import TissueValues
 from quietpet.projection.engines import sirf_is_installed
 from quietpet.store import open_hdf5, read_array, read_attribute, read_json
+from quietpet.training.tensors import read_tensors
 
 pytestmark = pytest.mark.workflow
 
@@ -173,6 +175,62 @@ def test_a_dose_ladder_with_scatter_and_randoms_runs(repository, tmp_path):
 
     output = snakemake(repository, *arguments[:-1], "--dry-run", "results/counts.csv")
     assert planned_jobs(output)["simulate"] == 2
+
+
+DOMAIN = {
+    "activity": {**dict.fromkeys(TissueValues.model_fields, 10), "air": 0, "white_matter": 80},
+    "doses": {"standard": LEVEL, "low": {"faint": {**LEVEL, "counts": 5e7}}},
+}
+LEARNING = {
+    "stages": {
+        "external": {"data": ["phantom/low"]},
+        "internal": {"data": ["own"], "iterations": 6},
+        "mixed": {"data": ["phantom/low", "own"]},
+    },
+    "regimes": {"external": ["external"], "external_internal": ["external", "internal"]},
+}
+
+
+def test_a_second_data_set_adds_its_jobs_and_runs_no_other(
+    repository, finished, configuration, tmp_path
+):
+    staged = {**configuration, "domains": {"other": DOMAIN}, "learning": LEARNING}
+    jobs = planned_jobs(dry_run(repository, finished, staged, tmp_path))
+    # Three methods are not trained; three networks get a second stage, and the first they have.
+    assert jobs == {
+        "phantom": 3, "slices": 3, "simulate": 6, "reconstruct": 6, "pack": 3,
+        "fit": 6, "restore": 9, "score": 9, "tables": 1,
+    }  # fmt: skip
+
+
+def test_learning_in_stages_ends_in_table_6(repository, finished, configuration, tmp_path):
+    """On the networks of the finished study: all regimes of a U-Net, and what is not trained."""
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    methods = {name: configuration["methods"][name] for name in ("lpet", "bowsher", "unet")}
+    regimes = {**LEARNING["regimes"], "internal": ["internal"], "mixed": ["mixed"]}
+    staged = {
+        **configuration, "methods": methods, "domains": {"other": DOMAIN},
+        "learning": {**LEARNING, "regimes": regimes},
+    }  # fmt: skip
+    path = tmp_path / "staged.yaml"
+    path.write_text(yaml.safe_dump(staged, sort_keys=False))
+    options = ("--configfile", path, "--directory", study, "--show-failed-logs", "results/tables.csv")
+    snakemake(repository, *options)
+    with (study / "results/tables.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["table"] == "6"]
+    found = dict.fromkeys(
+        (row["dataset"], row["setting"], row["method"], row["learning"]) for row in rows
+    )
+    assert list(found) == [
+        ("other", "faint", "lpet", "-"),
+        ("other", "faint", "bowsher", "internal"),
+        *(("other", "faint", "unet", regime) for regime in regimes),
+    ]
+    weights = study / "results/models/other/faint/unet/external-internal/r0/weights.safetensors"
+    started = read_tensors(weights)[1]["provenance"]["inputs"]
+    assert "results/models/phantom/low/unet/r0/weights.safetensors" in started
+    assert "Nothing to be done" in snakemake(repository, *options, "--dry-run")
 
 
 def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, configuration, tmp_path):

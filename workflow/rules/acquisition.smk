@@ -22,16 +22,18 @@ rule engine:
 
 rule simulate:
     input:
-        slices="results/slices/{subject}.h5",
+        slices="results/{domain}slices/{subject}.h5",
         engine="results/engine.json" if STUDY.scanner.projector == "auto" else [],
     output:
-        sinograms="results/sinograms/{subject}/{dose}.h5",
-    wildcard_constraints:
-        dose=one_of(STUDY.doses.simulated),
+        sinograms="results/{domain}sinograms/{subject}/{dose}.h5",
     log:
-        "logs/simulate/{subject}-{dose}.log",
+        "logs/simulate/{domain}{subject}-{dose}.log",
     benchmark:
-        "logs/simulate/{subject}-{dose}.tsv"
+        "logs/simulate/{domain}{subject}-{dose}.tsv"
+    wildcard_constraints:
+        dose=one_of(
+            {level for view in VIEWS.values() for level in view.doses.simulated}
+        ),
     threads: 1
     resources:
         mem_mb=2000,
@@ -48,15 +50,15 @@ rule simulate:
 
 rule thin:
     input:
-        standard="results/sinograms/{subject}/standard.h5",
+        standard="results/{domain}sinograms/{subject}/standard.h5",
     output:
-        sinograms="results/sinograms/{subject}/{dose}.h5",
-    wildcard_constraints:
-        dose=one_of(STUDY.doses.thinned),
+        sinograms="results/{domain}sinograms/{subject}/{dose}.h5",
     log:
-        "logs/thin/{subject}-{dose}.log",
+        "logs/thin/{domain}{subject}-{dose}.log",
     benchmark:
-        "logs/thin/{subject}-{dose}.tsv"
+        "logs/thin/{domain}{subject}-{dose}.tsv"
+    wildcard_constraints:
+        dose=one_of({level for view in VIEWS.values() for level in view.doses.thinned}),
     threads: 1
     resources:
         mem_mb=2000,
@@ -100,13 +102,13 @@ rule counts:
 
 rule reconstruct:
     input:
-        sinograms="results/sinograms/{subject}/{dose}.h5",
+        sinograms="results/{domain}sinograms/{subject}/{dose}.h5",
     output:
-        images="results/images/{subject}/{dose}.h5",
+        images="results/{domain}images/{subject}/{dose}.h5",
     log:
-        "logs/reconstruct/{subject}-{dose}.log",
+        "logs/reconstruct/{domain}{subject}-{dose}.log",
     benchmark:
-        "logs/reconstruct/{subject}-{dose}.tsv"
+        "logs/reconstruct/{domain}{subject}-{dose}.tsv"
     threads: 1
     resources:
         mem_mb=2000,
@@ -123,15 +125,18 @@ rule reconstruct:
 def of_split(pattern):
     """Input function: ``pattern`` for every subject of the split, at the wildcard's dose."""
     return lambda wildcards: expand(
-        pattern, subject=getattr(STUDY.splits, wildcards.split), setting=wildcards.setting
+        pattern,
+        domain=domain_of(wildcards.dataset),
+        subject=getattr(VIEWS[wildcards.dataset].splits, wildcards.split),
+        setting=wildcards.setting,
     )
 
 
 rule pack:
     input:
-        slices=of_split("results/slices/{subject}.h5"),
-        standard=of_split("results/images/{subject}/standard.h5"),
-        low=of_split("results/images/{subject}/{setting}.h5"),
+        slices=of_split("results/{domain}slices/{subject}.h5"),
+        standard=of_split("results/{domain}images/{subject}/standard.h5"),
+        low=of_split("results/{domain}images/{subject}/{setting}.h5"),
     output:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
     log:
@@ -147,7 +152,9 @@ rule pack:
         settings=settings("pack"),
         code=code("pack"),
         slices=lambda wildcards, input: [f"slices={path}" for path in input.slices],
-        standard=lambda wildcards, input: [f"standard={path}" for path in input.standard],
+        standard=lambda wildcards, input: [
+            f"standard={path}" for path in input.standard
+        ],
         low=lambda wildcards, input: [f"low={path}" for path in input.low],
     shell:
         "quietpet pack --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"

@@ -6,11 +6,12 @@ from pathlib import Path
 import quietpet
 from quietpet.errors import InputError
 from quietpet.jobs import FetchJob, settings_for
+from quietpet.learning import Training, training_before, training_data
 from quietpet.methods.registry import model_module
 from quietpet.projection.engines import require_installed
 from quietpet.provenance import file_digest, fingerprint
 from quietpet.store import read_json
-from quietpet.study import SPLITS, load_study
+from quietpet.study import PHANTOM, SPLITS, load_study
 
 SOURCES = str(Path(workflow.basedir) / "workflow" / "sources.tsv")
 PUBLISHED = Path(quietpet.__file__).parent / "evaluation" / "published.csv"
@@ -34,19 +35,40 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
+def folder_of(names, *, below=""):
+    """Wildcard constraint: a folder called one of ``names``, or no folder at all."""
+    return f"({below}({one_of(names)})/)?"
+
+
+VIEWS = {name: STUDY.of_dataset(name) for name in STUDY.dataset_names}
+STAGES = one_of(STUDY.learning.stages if STUDY.learning else [])
+
+
 wildcard_constraints:
     subject="[A-Za-z0-9]+",
-    dose=one_of(STUDY.doses.levels),
-    dataset="phantom",
-    setting="|".join(STUDY.doses.low),
+    # Empty for the data set "phantom", so that a study without domains has no such folders.
+    domain=folder_of(STUDY.domains, below="domains/"),
+    dose=one_of({level for view in VIEWS.values() for level in view.doses.levels}),
+    dataset=one_of(VIEWS),
+    setting=one_of({level for view in VIEWS.values() for level in view.doses.low}),
     split="|".join(SPLITS),
     method="|".join(STUDY.methods),
+    # Stages that led to weights, and the regime that these restore under; empty for a plain training.
+    stages=folder_of([f"({STAGES})(-({STAGES}))*"]),
+    regime=folder_of(STUDY.learning.regimes if STUDY.learning else []),
     replicate=r"r\d+",
+
+
+def domain_of(dataset):
+    """The folder of a simulated data set below ``results``."""
+    return "" if dataset == PHANTOM else f"domains/{dataset}/"
 
 
 def settings(stage):
     """Params function: the JSON settings of the job that these wildcards name."""
-    return lambda wildcards: settings_for(STUDY, stage, **dict(wildcards.items()))
+    return lambda wildcards: settings_for(
+        STUDY, stage, **{name: Path(value).name for name, value in wildcards.items()}
+    )
 
 
 def code(stage):

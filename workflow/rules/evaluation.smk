@@ -3,13 +3,13 @@
 
 rule score:
     input:
-        restored="results/restored/{dataset}/{setting}/{method}/{replicate}.h5",
+        restored="results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5",
         test="results/datasets/{dataset}/{setting}/test.h5",
     output:
-        scores="results/scores/{dataset}/{setting}/{method}/{replicate}.csv",
-        provenance="results/scores/{dataset}/{setting}/{method}/{replicate}.json",
+        scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
     log:
-        "logs/score/{dataset}-{setting}-{method}-{replicate}.log",
+        "logs/score/{dataset}-{setting}-{method}-{regime}{replicate}.log",
     threads: 1
     resources:
         mem_mb=2000,
@@ -25,9 +25,11 @@ rule score:
 
 
 ALL_SCORES = [
-    f"results/scores/phantom/{setting}/{method}/{replicate}.csv"
-    for setting in STUDY.doses.low
+    f"results/scores/{dataset}/{setting}/{method}/{f'{regime}/' if regime else ''}{replicate}.csv"
+    for dataset, view in VIEWS.items()
+    for setting in view.doses.low
     for method in STUDY.methods
+    for regime in STUDY.regimes(dataset=dataset, method=method)
     for replicate in replicates(method)
 ]
 

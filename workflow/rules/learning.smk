@@ -8,32 +8,79 @@ def sinograms_of(split):
         if not STUDY.methods[wildcards.method].reconstructs:
             return []
         return expand(
-            "results/sinograms/{subject}/{dose}.h5",
-            subject=getattr(STUDY.splits, split),
+            "results/{domain}sinograms/{subject}/{dose}.h5",
+            domain=domain_of(wildcards.dataset),
+            subject=getattr(VIEWS[wildcards.dataset].splits, split),
             dose=wildcards.setting,
         )
 
     return paths
 
 
-def sinogram_arguments(wildcards, input):
-    """Params function: the sinograms as arguments of the command."""
-    return [f"sinograms={path}" for path in input.sinograms]
+def arguments(*names):
+    """Params function: the inputs called ``names``, of which there may be any number, as arguments."""
+    return lambda wildcards, input: [
+        f"{name}={path}" for name in names for path in input[name]
+    ]
+
+
+def training_named(wildcards):
+    """The training whose weights these wildcards name."""
+    stages = Path(wildcards.stages).name
+    return Training(
+        dataset=wildcards.dataset,
+        setting=wildcards.setting,
+        stages=tuple(stages.split("-")) if stages else (),
+    )
+
+
+def weights_of(training, wildcards):
+    """The file of the weights of ``training``, for the wildcards' method and replicate."""
+    stages = "".join(f"{name}/" for name in ["-".join(training.stages)] if name)
+    return (
+        f"results/models/{training.dataset}/{training.setting}/{wildcards.method}/"
+        f"{stages}{wildcards.replicate}/weights.safetensors"
+    )
+
+
+def training_sets(wildcards):
+    """Input function: what a training learns from."""
+    data = training_data(STUDY.learning, training_named(wildcards))
+    return [
+        f"results/datasets/{dataset}/{setting}/train.h5" for dataset, setting in data
+    ]
+
+
+def starting_weights(wildcards):
+    """Input function: the weights of the stage before, if there is one."""
+    before = training_before(STUDY.learning, training_named(wildcards))
+    return [weights_of(before, wildcards)] if before else []
+
+
+def learned_weights(wildcards):
+    """Input function: the weights that restore under the wildcards' regime."""
+    training = STUDY.weights_for(
+        dataset=wildcards.dataset,
+        setting=wildcards.setting,
+        regime=Path(wildcards.regime).name,
+    )
+    return weights_of(training, wildcards)
 
 
 rule fit:
     input:
-        train="results/datasets/{dataset}/{setting}/train.h5",
+        train=training_sets,
         validation="results/datasets/{dataset}/{setting}/validation.h5",
+        start=starting_weights,
         sinograms=sinograms_of("validation"),
     output:
-        weights="results/models/{dataset}/{setting}/{method}/{replicate}/weights.safetensors",
-        log="results/models/{dataset}/{setting}/{method}/{replicate}/training.csv",
-        card="results/models/{dataset}/{setting}/{method}/{replicate}/card.md",
+        weights="results/models/{dataset}/{setting}/{method}/{stages}{replicate}/weights.safetensors",
+        log="results/models/{dataset}/{setting}/{method}/{stages}{replicate}/training.csv",
+        card="results/models/{dataset}/{setting}/{method}/{stages}{replicate}/card.md",
     log:
-        "logs/fit/{dataset}-{setting}-{method}-{replicate}.log",
+        "logs/fit/{dataset}-{setting}-{method}-{stages}{replicate}.log",
     benchmark:
-        "logs/fit/{dataset}-{setting}-{method}-{replicate}.tsv"
+        "logs/fit/{dataset}-{setting}-{method}-{stages}{replicate}.tsv"
     threads: 1
     resources:
         mem_mb=6000,
@@ -42,24 +89,24 @@ rule fit:
     params:
         settings=settings("fit"),
         code=method_code("fit"),
-        sinograms=sinogram_arguments,
+        inputs=arguments("train", "start", "sinograms"),
     shell:
         "quietpet fit --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in train={input.train} validation={input.validation} {params.sinograms}"
+        " --in validation={input.validation} {params.inputs}"
         " --out weights={output.weights} log={output.log} card={output.card} 2> {log}"
 
 
 rule restore:
     input:
-        weights="results/models/{dataset}/{setting}/{method}/{replicate}/weights.safetensors",
+        weights=learned_weights,
         test="results/datasets/{dataset}/{setting}/test.h5",
         sinograms=sinograms_of("test"),
     output:
-        restored="results/restored/{dataset}/{setting}/{method}/{replicate}.h5",
+        restored="results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5",
     log:
-        "logs/restore/{dataset}-{setting}-{method}-{replicate}.log",
+        "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
     benchmark:
-        "logs/restore/{dataset}-{setting}-{method}-{replicate}.tsv"
+        "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.tsv"
     threads: 1
     resources:
         mem_mb=6000,
@@ -68,8 +115,8 @@ rule restore:
     params:
         settings=settings("restore"),
         code=method_code("restore"),
-        sinograms=sinogram_arguments,
+        inputs=arguments("sinograms"),
     shell:
         "quietpet restore --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in weights={input.weights} test={input.test} {params.sinograms}"
+        " --in weights={input.weights} test={input.test} {params.inputs}"
         " --out restored={output.restored} 2> {log}"

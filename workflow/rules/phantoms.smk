@@ -12,9 +12,14 @@ def earlier_decision():
         asked = decision["provenance"]["settings"]
         volumes = decision["volumes"].values()
         if decision["source"] == "brainweb":
-            holds = FETCH.source != "template" and all(Path(path).exists() for path in volumes)
+            holds = FETCH.source != "template" and all(
+                Path(path).exists() for path in volumes
+            )
         else:
-            holds = (asked["source"], asked["cache_dir"]) == (FETCH.source, FETCH.cache_dir)
+            holds = (asked["source"], asked["cache_dir"]) == (
+                FETCH.source,
+                FETCH.cache_dir,
+            )
     except (InputError, KeyError, TypeError, AttributeError):
         return None
     return decision if holds else None
@@ -58,7 +63,9 @@ def label_volume(wildcards):
     if FETCH.source == "template":
         return []
     decision = DECIDED
-    if decision is None or (decision["volumes"] and wildcards.subject not in decision["volumes"]):
+    if decision is None or (
+        decision["volumes"] and wildcards.subject not in decision["volumes"]
+    ):
         decision = read_json(Path(checkpoints.fetch.get().output.decision))
     return decision["volumes"].get(wildcards.subject, [])
 
@@ -68,11 +75,11 @@ rule phantom:
         labels=label_volume,
         sources=lambda wildcards: SOURCES if label_volume(wildcards) else [],
     output:
-        phantom="results/phantoms/{subject}.h5",
+        phantom="results/{domain}phantoms/{subject}.h5",
     log:
-        "logs/phantom/{subject}.log",
+        "logs/phantom/{domain}{subject}.log",
     benchmark:
-        "logs/phantom/{subject}.tsv"
+        "logs/phantom/{domain}{subject}.tsv"
     threads: 1
     resources:
         mem_mb=3000,
@@ -81,7 +88,9 @@ rule phantom:
     params:
         settings=settings("phantom"),
         code=code("phantom"),
-        files=lambda wildcards, input: [f"{name}={path}" for name, path in input.items() if path],
+        files=lambda wildcards, input: [
+            f"{name}={path}" for name, path in input.items() if path
+        ],
     shell:
         "quietpet phantom --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in {params.files:q} --out phantom={output.phantom} 2> {log}"
@@ -89,13 +98,13 @@ rule phantom:
 
 rule slices:
     input:
-        phantom="results/phantoms/{subject}.h5",
+        phantom="results/{domain}phantoms/{subject}.h5",
     output:
-        slices="results/slices/{subject}.h5",
+        slices="results/{domain}slices/{subject}.h5",
     log:
-        "logs/slices/{subject}.log",
+        "logs/slices/{domain}{subject}.log",
     benchmark:
-        "logs/slices/{subject}.tsv"
+        "logs/slices/{domain}{subject}.tsv"
     threads: 1
     resources:
         mem_mb=1000,
