@@ -23,10 +23,11 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 
 import torch
 from peers import embedded_engine
-from problem import GRID, SCANNER, STANDARD, Protocol, conditions, raster, reconstruction
+from problem import GRID, SCANNER, STANDARD, Protocol, conditions, reconstruction
 
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
+from quietpet.phantom.ellipses import HEAD_ACTIVITY, rasterise
 from quietpet.projection.embedded import embedded_projector_3d
 from quietpet.recon.osem import osem
 
@@ -51,7 +52,7 @@ def volume() -> Callable[[], object]:
 
     def reconstruct() -> None:
         activity = torch.zeros(GRID.shape)
-        activity[24:104] = torch.from_numpy(raster())
+        activity[24:104] = torch.from_numpy(rasterise(HEAD_ACTIVITY, GRID))
         psf = GaussianPSF(
             fwhm_mm=VOLUME.psf_fwhm_mm,
             pixel_mm=GRID.pixel_mm,

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from problem import GRID, SCANNER, Bins
+from problem import GRID, SCANNER
 from scipy import sparse
 
+from quietpet.phantom.ellipses import ParallelBins
 from quietpet.projection.embedded import EmbeddedProjector, embedded_projector
 from quietpet.projection.system_matrix import system_matrix
 
@@ -25,7 +26,9 @@ class Peer:
     ``build(views)`` prepares forward and adjoint, (slice, y, x) to (slice, view, bin) and back, NumPy.
     """
 
-    def __init__(self, build: Callable[[range], tuple[Callable, Callable]], *, views: range, bins: Bins):
+    def __init__(
+        self, build: Callable[[range], tuple[Callable, Callable]], *, views: range, bins: ParallelBins
+    ):
         self.views = views
         self.image_shape = GRID.shape[1:]
         self.sinogram_shape = (len(views), bins.offsets_mm.size)
@@ -53,7 +56,7 @@ class Engine:
 
     name: str
     projector: Peer | EmbeddedProjector
-    bins: Bins
+    bins: ParallelBins
     batch: int
     rays: int | None = None
     differences: str = ""
@@ -85,21 +88,23 @@ def embedded_engine(*, rays: int, batch: int) -> Engine:
     )
 
 
-def scanner_bins(seen: slice) -> Bins:
+def scanner_bins(seen: slice) -> ParallelBins:
     """Some of the scanner's own bins, all views."""
-    return Bins(
+    return ParallelBins(
         angles_rad=SCANNER.view_angles_rad,
         offsets_mm=SCANNER.bin_offsets_mm[seen],
         widths_mm=SCANNER.bin_widths_mm[seen],
     )
 
 
-def equidistant(bins: Bins) -> Bins:
+def equidistant(bins: ParallelBins) -> ParallelBins:
     """The same number of bins, all as wide as those in the middle."""
     middle = int(np.abs(bins.offsets_mm).argmin())
     width = bins.widths_mm[middle]
     offsets = (np.arange(bins.offsets_mm.size) - middle) * width
-    return Bins(angles_rad=bins.angles_rad, offsets_mm=offsets, widths_mm=np.full(offsets.size, width))
+    return ParallelBins(
+        angles_rad=bins.angles_rad, offsets_mm=offsets, widths_mm=np.full(offsets.size, width)
+    )
 
 
 def scipy_engine(ours: Engine) -> Engine:
@@ -133,7 +138,7 @@ def scipy_engine(ours: Engine) -> Engine:
     )
 
 
-def astra_engines(bins: Bins) -> list[Engine | Absent]:
+def astra_engines(bins: ParallelBins) -> list[Engine | Absent]:
     """ASTRA's CPU projectors: equidistant bins, one slice at a time (it has no batches in 2-D)."""
     try:
         import astra  # noqa: PLC0415 (may be absent)
@@ -206,7 +211,7 @@ def skimage_engine() -> Engine | Absent:
     except ImportError as error:
         return Absent(name="scikit-image", remedy=f"pip install scikit-image ({error})")
     n = GRID.n_pixels
-    bins = Bins(
+    bins = ParallelBins(
         angles_rad=SCANNER.view_angles_rad,
         offsets_mm=GRID.axis_mm,
         widths_mm=np.full(n, GRID.pixel_mm),

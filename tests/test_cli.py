@@ -50,6 +50,13 @@ def test_a_terminated_writer_removes_its_temporary_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("threads", ["0", "-1"])
+def test_no_threads_are_refused(capsys, threads):
+    with pytest.raises(SystemExit):
+        main(["slices", "--settings", "{}", "--out", "slices=y", "--threads", threads])
+    assert f"{threads} is less than 1" in capsys.readouterr().err
+
+
 def test_unnamed_file_is_refused(capsys):
     settings = '{"study_seed": 0, "subject": "04", "slices": {}}'
     assert main(["slices", "--settings", settings, "--in", "phantom.h5", "--out", "slices=y"]) == 1

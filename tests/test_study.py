@@ -93,6 +93,12 @@ def test_paper_configuration_is_the_published_protocol(repository):
         ("doses.low.low.counts", [2e8, 1e8], r"a range of counts is \[low, high\]"),
         ("doses.low.low.counts", [-1, 1e8], r"greater than 0, got -1"),
         ("doses.low.low.counts", float("nan"), r"counts"),
+        ("doses.low.low.counts", True, r"doses.low.low.counts"),
+        (
+            "doses.low.low",
+            {"thinned": {"fraction": 0.5}, "counts_per": "slice", **RECONSTRUCTION},
+            r"counts_per: slice says what counts mean, but there are none",
+        ),
         (
             "doses.low.standard",
             {"counts": 1e8, "psf_fwhm_mm": 4, "iterations": 1, "subsets": 1},

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         verb.add_argument("--settings", required=True, help="JSON settings of this job")
         verb.add_argument("--in", dest="inputs", nargs="*", default=[], metavar="NAME=PATH")
         verb.add_argument("--out", dest="outputs", nargs="+", required=True, metavar="NAME=PATH")
-        verb.add_argument("--threads", type=int, default=1, help="CPU threads this job may use")
+        verb.add_argument("--threads", type=_positive, default=1, help="CPU threads this job may use")
         verb.add_argument("--gpus", type=int, help="GPUs this job may use (default: what there is)")
         verb.set_defaults(command=_run_stage, stage=stage)
     verb = verbs.add_parser("validate", help="Check a configuration, print it in full and explain it.")
@@ -72,11 +72,18 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("what", choices=["projector"], help="projector: SIRF, or the embedded one alone")
     verb.add_argument("--scanner", choices=get_args(ScannerModel), default="siemens_mmr")
     verb.add_argument("--rays", type=int, choices=range(1, 65), default=1, metavar="N", help="per bin")
-    verb.add_argument("--threads", type=int, default=1, help="CPU threads")
+    verb.add_argument("--threads", type=_positive, default=1, help="CPU threads")
     verb.set_defaults(command=_check)
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
     verb.set_defaults(command=lambda _: print(json.dumps(json_schema(), indent=2)))
     return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return number
 
 
 def _run_stage(options: argparse.Namespace) -> None:

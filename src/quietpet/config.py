@@ -281,7 +281,8 @@ class DoseSettings(ReconstructionSettings):
     )
     @classmethod
     def _range(cls, counts: object) -> object:
-        return (counts, counts) if isinstance(counts, int | float) else counts
+        single = isinstance(counts, int | float) and not isinstance(counts, bool)
+        return (counts, counts) if single else counts
 
     @field_validator("counts")
     @classmethod
@@ -295,6 +296,8 @@ class DoseSettings(ReconstructionSettings):
         ways = self._ways()
         if sum(way is not None for way in ways.values()) != 1:
             raise ValueError(f"a dose is given by exactly one of {', '.join(ways)}")
+        if self.counts is None and self.counts_per != "volume":
+            raise ValueError(f"counts_per: {self.counts_per} says what counts mean, but there are none")
         return self
 
     def _ways(self) -> dict[str, object]:

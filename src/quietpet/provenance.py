@@ -13,7 +13,7 @@ import importlib.metadata
 import json
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -131,15 +131,28 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(source.read_text())
 
 
-def _imported_modules(module: str) -> set[str]:
+@functools.cache
+def _imported_modules(module: str) -> frozenset[str]:
     names: set[str] = set()
-    for node in ast.walk(_tree(module)):
+    for node in _statements(_tree(module)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return {name for name in names if name.startswith(f"{PACKAGE}.") and _source_of(name)}
+    return frozenset(name for name in names if name.startswith(f"{PACKAGE}.") and _source_of(name))
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """All statements, in any depth: a tenth of the nodes, and imports are nothing else."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            for inner in getattr(node, block, ()):
+                waiting.append(inner)
+                if isinstance(inner, ast.stmt):
+                    yield inner
 
 
 @functools.cache

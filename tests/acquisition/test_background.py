@@ -44,6 +44,11 @@ def test_fractions_hold_where_they_are_counted():
     assert scatter[0, 0] == scatter[0, 1]
 
 
+def test_what_no_line_sees_cannot_be_scaled():
+    with pytest.raises(ValueError, match="no line of response"):
+        scaled_to(80.0, np.zeros((1, 3)), within=np.ones((1, 3), dtype=bool))
+
+
 def test_noise_equivalent_counts_in_closed_form():
     """60^2 / (60 + 20 + k 20): 36 with a noise-free estimate of randoms, 30 with delayed counts."""
     counts = [np.array([value]) for value in (60.0, 20.0, 20.0)]

@@ -109,6 +109,14 @@ def test_unfolded_products_are_the_sheared_ones():
     torch.testing.assert_close(sum_unfolded(blocks, source, n_target_lanes=35), expected)
 
 
+def test_unfolded_products_refuse_lanes_that_do_not_exist():
+    matrix = sparse.csr_array(np.eye(2, dtype=np.float32))
+    shears = [Shear(slope=-4.0, source_lane=1, target_lane=0, n_lanes=3)]
+    blocks = unfold_shears(matrix, np.ones(2, np.float32), shears, torch.device("cpu"))
+    with pytest.raises(ValueError, match="reads lanes -3 to"):
+        sum_unfolded(blocks, torch.ones(2, 9), n_target_lanes=3)
+
+
 HALF_AXES_MM = np.array([80.0, 60.0, 70.0])
 CENTRE_MM = np.array([5.0, -8.0, 10.0])
 

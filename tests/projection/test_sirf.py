@@ -36,7 +36,7 @@ def test_absent_sirf_is_named_with_its_remedy(without_sirf):
         InputError, match=r"scanner\.projector = 'sirf'.*ghcr\.io/synerbi/sirf.*envs/sirf"
     ):
         require_installed("sirf")
-    with pytest.raises(InputError, match=r"SIRF cannot be imported \(.*sirf.*\); run in the container"):
+    with pytest.raises(InputError, match=r"SIRF cannot be used \(ModuleNotFoundError: .*sirf.*\); run"):
         engine.__wrapped__()
     with pytest.raises(ImportError):
         Engine()

@@ -155,3 +155,15 @@ def test_gradients_reach_the_prompts(model, cylinder):
         difference = score(prompts + step * direction) - score(prompts - step * direction)
     expected = float(difference) / (2 * step)
     assert float(torch.sum(gradient.double() * direction)) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("subsets", [0, 253])
+def test_a_number_of_subsets_that_does_not_exist_is_refused(model, cylinder, subsets):
+    with pytest.raises(ValueError, match=f"{subsets} subsets of 252 views"):
+        osem(model.expected(cylinder[0]), model, iterations=1, subsets=subsets)
+
+
+def test_prompts_of_other_slices_than_the_model_are_refused(model, cylinder):
+    prompts = model.expected(cylinder[0]).repeat(2, 1, 1)
+    with pytest.raises(ValueError, match=r"prompts \(2, 252, 344\), but a model of \(1, 252, 344\)"):
+        osem(prompts, model, iterations=1, subsets=10)

@@ -29,8 +29,14 @@ def odds(fraction: float) -> float:
 
 
 def scaled_to(total: float, shape: np.ndarray, *, within: np.ndarray) -> np.ndarray:
-    """The sinogram ``shape`` (view, bin), scaled so that its bins ``within`` sum to ``total``."""
-    return shape * float(total / shape.sum(where=within, dtype=np.float64))
+    """The sinogram ``shape`` (view, bin), scaled so that its bins ``within`` sum to ``total``.
+
+    Raises ValueError when it is 0 in all of them.
+    """
+    here = shape.sum(where=within, dtype=np.float64)
+    if here <= 0:
+        raise ValueError("no line of response that meets activity sees anything of this sinogram")
+    return shape * float(total / here)
 
 
 def estimated_randoms(delayed: np.ndarray, normalisation: np.ndarray, *, window: int) -> np.ndarray:

@@ -75,12 +75,13 @@ class EmbeddedProjector:
         )
 
 
+@functools.lru_cache(maxsize=1)
 def embedded_projector(
     scanner: ScannerGeometry, grid: ImageGrid, *, rays: int, device: torch.device | str = "cpu"
 ) -> EmbeddedProjector:
     """The direct-plane projector of all views, for slices (..., y, x).
 
-    Takes half a second to build, so build it once per job.
+    Takes half a second to build, with its subsets, so the last one is kept.
     """
     system = SparseMap(
         system_matrix(scanner, grid, rays=rays),

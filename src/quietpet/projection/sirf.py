@@ -98,10 +98,11 @@ def engine() -> Engine:
     """
     try:
         return Engine()
-    except ImportError as error:
+    # A SIRF of another release lacks functions; a broken one cannot load its libraries.
+    except (ImportError, AttributeError, OSError) as error:
         raise InputError(
-            f"scanner.projector: SIRF cannot be imported ({error}); {SIRF_REMEDY}."
-        ) from None
+            f"scanner.projector: SIRF cannot be used ({type(error).__name__}: {error}); {SIRF_REMEDY}."
+        ) from error
 
 
 class SirfProjector:

@@ -28,9 +28,15 @@ class UnfoldedShear:
     n_shifts: int
 
     def add_to(self, target: torch.Tensor, source: torch.Tensor) -> None:
-        """Add the block of the product with ``source`` (column, lane) to ``target`` (row, lane)."""
+        """Add the block of the product with ``source`` (column, lane) to ``target`` (row, lane).
+
+        Raises ValueError when the shifts lead beyond the lanes of ``source``.
+        """
         shear = self.shear
         first = shear.source_lane + self.least_shift
+        last = first + self.n_shifts + shear.n_lanes - 1  # beside the last lane
+        if first < 0 or last > source.shape[1]:
+            raise ValueError(f"{shear} reads lanes {first} to {last} of {source.shape[1]}")
         windows = source.unfold(1, shear.n_lanes, 1)[:, first : first + self.n_shifts]
         shifted_copies = windows.movedim(1, 0).reshape(-1, shear.n_lanes)
         block = slice(shear.target_lane, shear.target_lane + shear.n_lanes)

@@ -19,7 +19,13 @@ from quietpet.acquisition.psf import GaussianPSF
 from quietpet.acquisition.sensitivity import attenuation_factors
 from quietpet.geometry.grid import ImageGrid, scanner_grid
 from quietpet.geometry.scanner import ScannerGeometry
-from quietpet.phantom.ellipses import HEAD_ACTIVITY, HEAD_MU_PER_CM, line_integrals, rasterise
+from quietpet.phantom.ellipses import (
+    HEAD_ACTIVITY,
+    HEAD_MU_PER_CM,
+    ParallelBins,
+    line_integrals,
+    rasterise,
+)
 from quietpet.projection.protocol import Projector
 from quietpet.units import MM_PER_CM
 
@@ -140,8 +146,9 @@ def against_closed_forms(case: HeadCase, engine: Engine) -> Iterator[Finding]:
     OSEM starts from closed-form prompts, and is judged by the mean of the white matter.
     """
     scanner, pixel_mm = case.scanner, case.grid.pixel_mm
-    exact_forward = line_integrals(HEAD_ACTIVITY, scanner) / pixel_mm
-    exact_factors = np.exp(-line_integrals(HEAD_MU_PER_CM, scanner) / MM_PER_CM)
+    bins = ParallelBins.of(scanner)
+    exact_forward = line_integrals(HEAD_ACTIVITY, bins) / pixel_mm
+    exact_factors = np.exp(-line_integrals(HEAD_MU_PER_CM, bins) / MM_PER_CM)
 
     def finding(quantity: str, difference: float, seconds: float) -> Finding:
         return Finding(

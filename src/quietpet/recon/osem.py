@@ -40,7 +40,17 @@ def osem(
 
 
 def em_steps(prompts: torch.Tensor, model: AcquisitionModel, *, subsets: int) -> list[EMStep]:
-    """The EM updates of all subsets, in the order in which :func:`osem` makes them."""
+    """The EM updates of all subsets, in the order in which :func:`osem` makes them.
+
+    Raises:
+        ValueError: there are no subsets, or more than views; ``prompts`` and the model differ in shape.
+    """
+    if not 1 <= subsets <= len(model.projector.views):
+        raise ValueError(f"{subsets} subsets of {len(model.projector.views)} views")
+    if prompts.shape != model.multiplicative.shape:
+        raise ValueError(
+            f"prompts {tuple(prompts.shape)}, but a model of {tuple(model.multiplicative.shape)}"
+        )
     prompts, model = prompts[..., model.projector.seen_bins], model.trimmed()
     steps = [_em_step(prompts, model.subset(index, subsets), index, subsets) for index in range(subsets)]
     seen = functools.reduce(torch.maximum, (step.inverse_sensitivity for step in steps)) > 0
