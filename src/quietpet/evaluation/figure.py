@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from quietpet.evaluation.comparison import VARIANTS
-from quietpet.evaluation.tables import STAGES_TABLE, TableRow
+from quietpet.evaluation.tables import LEARNING_TABLES, TableRow
 
 PANELS = (("psnr_db", "PSNR [dB]"), ("nmse", "NMSE"))
 COLOURS = ("tab:blue", "tab:orange")
@@ -61,7 +61,7 @@ def _panel(axis: Axes, rows: Sequence[TableRow], *, label: str) -> None:
 
 def _name(row: TableRow) -> str:
     """The method, and in a table that compares how methods learn, how it did."""
-    return f"{row.method}, {row.learning}" if row.table == STAGES_TABLE else row.method
+    return f"{row.method}, {row.learning}" if row.table in LEARNING_TABLES else row.method
 
 
 def _once(axis: Axes, label: str) -> str:

@@ -22,10 +22,12 @@ from quietpet.seeds import numpy_rng
 class TableLayout:
     """What one table shows: a data set, and for an ablation only the methods published there.
 
-    Without ``dataset`` it shows those that networks learned to restore in stages, with the published
-    settings of the form setting/learning. ``published_setting`` is the published table's own word for
-    the study's published dose level; None where the settings carry the published names already. An
-    ablation shows that level alone.
+    Without ``dataset`` it shows those that networks learned to restore under several regimes, with
+    published settings of the form setting/regime. ``published_setting`` is the published table's own
+    word for the study's published dose level; None where the settings carry the published names already.
+    An ablation shows that level alone. ``regimes`` are those that the table is about, with the published
+    word for each; None: all, under their own names. A study that has none of them shows what it has, and
+    a comparison of regimes is left out when one is missing.
     """
 
     table: str
@@ -33,16 +35,27 @@ class TableLayout:
     dataset: str | None
     published_setting: str | None = None
     ablation: bool = False
+    regimes: Mapping[str, str] | None = None
+
+    @property
+    def compares_learning(self) -> bool:
+        """Whether its rows differ in how a method learned."""
+        return self.dataset is None
 
 
-STAGES_TABLE = "6"
-"""The table that compares how methods learned."""
+_TWO_STAGES = "external_internal"
 
 LAYOUTS = (
     TableLayout(table="1", title="phantoms, all methods", dataset="phantom", published_setting="-"),
-    TableLayout(table="2", title="in vivo, OOD data 1", dataset="ood1"),
-    TableLayout(table="3", title="in vivo, OOD data 2", dataset="ood2"),
-    TableLayout(table="4", title="in vivo, OOD data 3", dataset="ood3"),
+    *(
+        TableLayout(
+            table=str(number + 1),
+            title=f"in vivo, OOD data {number}",
+            dataset=f"ood{number}",
+            regimes={_TWO_STAGES: ""},
+        )
+        for number in (1, 2, 3)
+    ),
     TableLayout(
         table="5",
         title="phantoms, ablation",
@@ -50,15 +63,25 @@ LAYOUTS = (
         published_setting="ablation",
         ablation=True,
     ),
-    TableLayout(table=STAGES_TABLE, title="learning in stages", dataset=None),
+    TableLayout(table="6", title="learning in stages", dataset=None),
+    TableLayout(
+        table="7",
+        title="one stage of mixed data, or two stages",
+        dataset=None,
+        regimes={"mixed": "single_stage", _TWO_STAGES: "two_stage"},
+    ),
 )
+
+
+LEARNING_TABLES = tuple(layout.table for layout in LAYOUTS if layout.compares_learning)
+"""Tables whose rows differ in how a method learned."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TablePlan:
     """What the tables need to know of the study; ``methods`` and ``doses`` map names to descriptions.
 
-    ``staged`` are the data sets that networks learn to restore under the ``regimes``.
+    ``staged`` are the data sets that networks learn to restore under several of the ``regimes``.
     """
 
     study_seed: int
@@ -126,6 +149,12 @@ def assemble(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[TableRow, ...]:
 
 def _shown(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Series:
     shown = scores["dataset"].isin(plan.staged if layout.dataset is None else [layout.dataset])
+    if layout.regimes is not None:
+        about = {*layout.regimes} & {*plan.regimes}
+        if layout.compares_learning and len(about) < len(layout.regimes):
+            return shown & False  # one side of the comparison is missing
+        if about:
+            shown &= scores["learning"].isin(about) | ~scores["learning"].isin(plan.regimes)
     if layout.ablation:
         shown &= scores["setting"].isin(plan.published_settings)
         shown &= scores["method"].isin(published_methods(layout.table))
@@ -152,7 +181,7 @@ def _row(group: Mapping[str, str], summary: Summary, layout: TableLayout, plan: 
     if layout.published_setting is not None and setting in plan.published_settings:
         setting = layout.published_setting
     method, metric = group["method"], group["metric"]
-    cell = f"{setting}/{group['learning']}" if layout.dataset is None else setting
+    cell = _published_setting(layout, setting, group["learning"])
     key = PublishedKey(layout.table, group["dataset"], cell, method, metric)
     published = published_values().get(key) if group["variant"] == PAPER.name else None
     return TableRow(
@@ -163,6 +192,12 @@ def _row(group: Mapping[str, str], summary: Summary, layout: TableLayout, plan: 
         **{**group, "setting": setting},
         **vars(summary),
     )
+
+
+def _published_setting(layout: TableLayout, setting: str, learning: str) -> str:
+    if not layout.compares_learning:
+        return setting
+    return f"{setting}/{(layout.regimes or {}).get(learning, learning)}"
 
 
 def _order(row: TableRow, plan: TablePlan) -> tuple[Any, ...]:
