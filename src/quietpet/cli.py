@@ -69,11 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("configfile", type=Path)
     verb.set_defaults(command=_validate)
     verb = verbs.add_parser("check", help="Check that an engine computes what it should, in a minute.")
-    verb.add_argument("what", choices=["projector"], help="projector: SIRF, or the embedded one alone")
-    verb.add_argument("--scanner", choices=get_args(ScannerModel), default="siemens_mmr")
-    verb.add_argument("--rays", type=int, choices=range(1, 65), default=1, metavar="N", help="per bin")
-    verb.add_argument("--threads", type=_positive, default=1, help="CPU threads")
-    verb.set_defaults(command=_check)
+    _add_checks(verb.add_subparsers(required=True, metavar="what"))
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
     verb.set_defaults(command=lambda _: print(json.dumps(json_schema(), indent=2)))
     return parser
@@ -84,6 +80,23 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number} is less than 1")
     return number
+
+
+def _add_checks(checks: argparse._SubParsersAction) -> None:
+    check = checks.add_parser("projector", help="SIRF against the embedded one, or this one alone")
+    check.add_argument("--scanner", choices=get_args(ScannerModel), default="siemens_mmr")
+    check.add_argument("--rays", type=int, choices=range(1, 65), default=1, metavar="N", help="per bin")
+    check.add_argument("--threads", type=_positive, default=1, help="CPU threads")
+    check.set_defaults(command=_check_projector)
+    check = checks.add_parser(
+        "registration", help="SPM12 against the embedded engine on one scan: millimetres between them"
+    )
+    check.add_argument("--pet", type=Path, required=True, help="3-D NIfTI, the long image")
+    check.add_argument("--t1", type=Path, required=True, help="3-D NIfTI")
+    check.add_argument("--engine", choices=["spm12", "embedded"], help="only this one")
+    check.add_argument("--figure", type=Path, metavar="PNG", help="edges of T1 over PET, per engine")
+    check.add_argument("--threads", type=_positive, default=1, help="CPU threads")
+    check.set_defaults(command=_check_registration)
 
 
 def _run_stage(options: argparse.Namespace) -> None:
@@ -113,10 +126,19 @@ def _limit_threads(threads: int) -> None:
         os.environ[variable] = str(threads)
 
 
-def _check(options: argparse.Namespace) -> int:
+def _check_projector(options: argparse.Namespace) -> int:
     _limit_threads(options.threads)
     check = importlib.import_module("quietpet.stages.check")
     return 0 if check.check_projector(options.scanner, rays=options.rays) else 1
+
+
+def _check_registration(options: argparse.Namespace) -> int:
+    _limit_threads(options.threads)
+    check = importlib.import_module("quietpet.stages.check_registration")
+    passed = check.check_registration(
+        pet=options.pet, t1=options.t1, engine=options.engine, figure=options.figure
+    )
+    return 0 if passed else 1
 
 
 def _validate(options: argparse.Namespace) -> None:

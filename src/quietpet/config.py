@@ -16,6 +16,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 SubjectId = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 ProjectorChoice = Literal["embedded", "sirf", "auto"]
+RegistrationChoice = Literal["auto", "spm12", "embedded"]
 ScannerModel = Literal["siemens_mmr", "siemens_vision_600", "ge_signa_petmr", "small_test"]
 
 
@@ -462,6 +463,25 @@ class EvaluationSettings(Section):
     )
     bootstrap_resamples: int = Field(2000, ge=100, description="resamples of subjects for the intervals")
     confidence: float = Field(0.95, gt=0, lt=1, description="level of the confidence intervals")
+
+
+class RegistrationSettings(Section):
+    """How PET is registered to T1, and when a result is not believed."""
+
+    engine: RegistrationChoice = Field(
+        "auto", description="auto: SPM12 where a working one is found, else the embedded engine"
+    )
+    spm_minutes: Positive = Field(30.0, description="SPM12 is stopped after this time per scan [min]")
+    most_rotation_deg: float = Field(
+        45.0, gt=0, le=180, description="a scan that is turned by more is refused [degrees]"
+    )
+    most_offset_mm: Positive = Field(
+        50.0,
+        description="so is one whose head centres end further apart, wherever the headers put them [mm]",
+    )
+    least_field_of_view: float = Field(
+        0.7, ge=0, le=1, description="and one with less than this part of the head of T1 in PET"
+    )
 
 
 class MethodSettings(Section, ABC):

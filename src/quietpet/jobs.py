@@ -21,6 +21,7 @@ from quietpet.config import (
     Positive,
     ProjectorChoice,
     ReconstructionSettings,
+    RegistrationSettings,
     ScannerModel,
     ScannerSettings,
     ScanSettings,
@@ -181,6 +182,17 @@ class ReconstructJob(Section):
     def of(cls, study: Study, *, subject: str, dose: str) -> ReconstructJob:
         protocol = _part(ReconstructionSettings, study.doses.level(dose))
         return cls(subject=subject, dose=dose, protocol=protocol, scanner=study.scanner)
+
+
+class RegisterJob(Section):
+    """Register the PET images of one scan to its T1, and resample them once."""
+
+    scan: str
+    registration: RegistrationSettings
+
+    @classmethod
+    def of(cls, study: Study, *, scan: str) -> RegisterJob:
+        return cls(scan=scan, registration=study.registration)
 
 
 class PackJob(Section):
@@ -358,6 +370,7 @@ JOBS: dict[str, type[Section]] = {
     "thin": ThinJob,
     "counts": CountsJob,
     "reconstruct": ReconstructJob,
+    "register": RegisterJob,
     "pack": PackJob,
     "fit": FitJob,
     "restore": RestoreJob,

@@ -35,6 +35,9 @@ _REPORTED_PACKAGES = (
     "h5py",
     "monai",
     "nilearn",
+    "nibabel",
+    "SimpleITK",
+    "nipype",
     "scikit-image",
 )
 

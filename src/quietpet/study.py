@@ -23,6 +23,7 @@ from quietpet.config import (
     LesionSettings,
     LowDoseSettings,
     PhantomSettings,
+    RegistrationSettings,
     ScannerSettings,
     Section,
     SliceSettings,
@@ -105,6 +106,7 @@ class Study(Section):
     domains: dict[Label, DomainSettings] = Field(
         {}, description="further simulated data sets, restored by networks that learn in stages"
     )
+    registration: RegistrationSettings = RegistrationSettings()
     datasets: DatasetSettings = DatasetSettings()
     training: TrainingSettings = TrainingSettings()
     learning: LearningSettings | None = Field(

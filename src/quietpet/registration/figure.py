@@ -1,0 +1,80 @@
+"""Is PET where T1 is? Edges of T1 over PET in three planes, before and after registration.
+
+The planes show the outline of the face: treat the figure like an undefaced image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from nibabel.affines import apply_affine
+from skimage.feature import canny
+
+from quietpet.registration.head import head_mm
+from quietpet.registration.register import Registration
+from quietpet.registration.volume import RigidTransform, Volume, resample
+from quietpet.units import sigma_from_fwhm
+
+PLANES = ("sagittal", "coronal", "transaxial")
+_PIXEL_MM = 1.0
+_HALF_SIDE_MM = 110.0
+_EDGE_FWHM_MM = 3.0
+_BRIGHTEST = 99.5
+"""Percentile of PET that is white."""
+
+
+def draw(t1: Volume, pet: Volume, found: Registration, *, title: str) -> Figure:
+    """Two rows (as the headers say, registered), three planes through the middle of the head.
+
+    The subject's right is on the left; the nose of the sagittal plane points left.
+    """
+    rows = (
+        (f"headers, NMI {found.nmi_before:.3f}", RigidTransform.identity()),
+        (f"{found.engine}, NMI {found.nmi_after:.3f}", found.transform),
+    )
+    centre_mm = head_mm(t1).mean(axis=0)
+    figure = Figure(figsize=(9.0, 6.4), layout="constrained", facecolor="black")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(rows), len(PLANES))
+    for panels, (label, transform) in zip(axes, rows, strict=True):
+        for plane, axis in enumerate(panels):
+            grid = _plane(plane, centre_mm)
+            _panel(
+                axis,
+                edges_of=resample(t1, RigidTransform.identity(), like=grid),
+                over=resample(pet, transform, like=grid),
+                plane=plane,
+            )
+            axis.set_title(f"{PLANES[plane]}, {label}", fontsize=8, color="white")
+    figure.suptitle(
+        f"{title}: {found.rotation_deg:.1f} degrees, {found.translation_mm:.1f} mm, {found.version}",
+        fontsize=9,
+        color="white",
+    )
+    return figure
+
+
+def _plane(normal: int, centre_mm: np.ndarray) -> Volume:
+    """A grid of RAS mm, one voxel thick along axis ``normal``, around ``centre_mm``."""
+    side = int(2 * _HALF_SIDE_MM / _PIXEL_MM) + 1
+    shape = [side] * 3
+    shape[normal] = 1
+    affine = np.diag([_PIXEL_MM] * 3 + [1.0])
+    affine[:3, 3] = centre_mm - apply_affine(affine, (np.array(shape) - 1) / 2)
+    return Volume(values=np.broadcast_to(np.float32(0), shape), affine_ras_mm=affine)
+
+
+def _panel(axis: Axes, *, edges_of: Volume, over: Volume, plane: int) -> None:
+    t1, pet = (each.values.squeeze(plane).T for each in (edges_of, over))
+    edges = canny(t1 / max(float(t1.max()), 1e-30), sigma=sigma_from_fwhm(_EDGE_FWHM_MM) / _PIXEL_MM)
+    white = float(np.percentile(pet, _BRIGHTEST))
+    # Rows upwards; the subject's right, or the front, on the left.
+    flip = slice(None, None, -1)
+    shown, edges = (pet, edges) if plane else (pet[:, flip], edges[:, flip])
+    axis.imshow(shown, cmap="gray", vmin=0, vmax=white or 1.0, origin="lower", interpolation="nearest")
+    overlay = np.zeros((*edges.shape, 4))
+    overlay[edges] = (1.0, 0.3, 0.1, 0.9)
+    axis.imshow(overlay, origin="lower", interpolation="nearest")
+    axis.set_axis_off()

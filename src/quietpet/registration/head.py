@@ -1,0 +1,60 @@
+"""Coarse copies of an image, and where the head is in it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from quietpet.registration.volume import Volume
+from quietpet.units import sigma_from_fwhm
+
+_SPACING_MM, _FWHM_MM = 4.0, 8.0
+_OF_OTSU = 0.4
+"""Otsu's threshold lies between the brain and the rest; the scalp is darker than that in PET."""
+
+
+def coarsened(volume: Volume, *, spacing_mm: float, fwhm_mm: float) -> Volume:
+    """Gaussian-weighted means around the points of a coarser grid with the same axes.
+
+    Axes whose voxels are larger than ``spacing_mm`` already keep them. The grid is centred on the image,
+    and the weights of each point sum to one, at the borders too.
+    """
+    values, voxel_mm = np.asarray(volume.values, np.float32), volume.voxel_mm
+    to_old = np.eye(4)
+    for axis, step_mm in enumerate(voxel_mm):
+        n, step = values.shape[axis], max(spacing_mm / step_mm, 1.0)
+        n_coarse = int((n - 1) / step) + 1
+        centres = (n - 1) / 2 + step * (np.arange(n_coarse) - (n_coarse - 1) / 2)
+        distance_mm = step_mm * (centres[:, None] - np.arange(n))
+        weights = np.exp(-0.5 * (distance_mm / sigma_from_fwhm(fwhm_mm)) ** 2).astype(np.float32)
+        weights /= weights.sum(axis=1, keepdims=True)
+        values = np.moveaxis(np.tensordot(weights, values, axes=(1, axis)), 0, axis)
+        to_old[axis, axis], to_old[axis, 3] = step, centres[0]
+    return Volume(values=values, affine_ras_mm=volume.affine_ras_mm @ to_old)
+
+
+def head_mm(volume: Volume) -> np.ndarray:
+    """Positions every 4 mm of all that the head's outline encloses, (n, 3) RAS mm.
+
+    The outline is that of the largest connected region above a threshold.
+    """
+    coarse = coarsened(volume, spacing_mm=_SPACING_MM, fwhm_mm=_FWHM_MM)
+    positive = coarse.values[coarse.values > 0]
+    regions, _ = ndimage.label(coarse.values > _OF_OTSU * threshold_otsu(positive))
+    sizes = np.bincount(regions.ravel())
+    sizes[0] = 0
+    return coarse.world_mm(np.argwhere(ndimage.binary_fill_holes(regions == sizes.argmax())))
+
+
+def cropped(volume: Volume, around_mm: np.ndarray, *, margin_mm: float) -> Volume:
+    """The smallest block of voxels that holds the positions (n, 3) and a margin about them."""
+    indices, margin = volume.indices(around_mm), margin_mm / volume.voxel_mm
+    first = np.maximum(np.floor(indices.min(axis=0) - margin).astype(int), 0)
+    last = np.minimum(np.ceil(indices.max(axis=0) + margin).astype(int) + 1, volume.values.shape)
+    to_old = np.eye(4)
+    to_old[:3, 3] = first
+    return Volume(
+        values=volume.values[tuple(map(slice, first, last))],
+        affine_ras_mm=volume.affine_ras_mm @ to_old,
+    )
