@@ -74,6 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--rays", type=int, choices=range(1, 65), default=1, metavar="N", help="per bin")
     verb.add_argument("--threads", type=int, default=1, help="CPU threads")
     verb.set_defaults(command=_check)
+    verb = verbs.add_parser("audit", help="Report what in a BIDS data set with PET contradicts itself.")
+    verb.add_argument("root", type=Path, help="folder of the data set; images may be missing")
+    verb.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")
+    verb.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
+    verb.add_argument(
+        "--read-images", action="store_true", help="read images to their end: checksums, NaN (slow)"
+    )
+    verb.set_defaults(command=_audit)
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
     verb.set_defaults(command=lambda _: print(json.dumps(json_schema(), indent=2)))
     return parser
@@ -110,6 +118,14 @@ def _check(options: argparse.Namespace) -> int:
     _limit_threads(options.threads)
     check = importlib.import_module("quietpet.stages.check")
     return 0 if check.check_projector(options.scanner, rays=options.rays) else 1
+
+
+def _audit(options: argparse.Namespace) -> int:
+    audit = importlib.import_module("quietpet.stages.audit")
+    passed = audit.audit_tree(
+        options.root, html=options.html, json=options.json, read_images=options.read_images
+    )
+    return 0 if passed else 1
 
 
 def _validate(options: argparse.Namespace) -> None:
