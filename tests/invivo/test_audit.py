@@ -159,6 +159,7 @@ def respoil(**changes: Any) -> Callable[[Path], None]:
 
 
 FLIP = np.diag([-1.0, 1, 1, 1])
+ELSEWHERE = np.array([[1.0, 0, 0, 30], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
 STARTS = petbids.sidecar(2)["FrameTimesStart"]
 
 

@@ -22,7 +22,7 @@ from quietpet.errors import InputError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = 540  # NIfTI-2; NIfTI-1 needs 348
-_BLOCK_BYTES = 1 << 24
+_BLOCK_BYTES = 1 << 20
 _FETCH_AGAIN = "Fetch it again."
 
 
