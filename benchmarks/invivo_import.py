@@ -3,8 +3,8 @@
     python benchmarks/invivo_import.py --folder /scratch
 
 Writes a 4-D image as the Monash data sets have them (16-s frames of 344 x 344 x 127 voxels, int16 with a
-scale, gzip: about 1 GB for 225 frames) unless it is there, then takes the 30-min, 2-min and 16-s windows of
-it, and prints seconds and the greatest memory of the process.
+scale, gzip: about 1 GB for 225 frames) unless it is there, takes its 30-min, 2-min and 16-s windows, and
+prints seconds and the greatest memory of the process.
 """
 
 from __future__ import annotations
@@ -61,8 +61,7 @@ def write_series(path: Path, n_frames: int) -> None:
     head = ((x - 172) ** 2 + (y - 172) ** 2 < 75**2)[:, :, None]
     rng = np.random.default_rng(0)
     frame = np.zeros(SHAPE, np.int16)
-    opened = gzip.open(path, "wb", compresslevel=1) if path.suffix == ".gz" else path.open("wb")
-    with opened as stream:
+    with gzip.open(path, "wb", compresslevel=1) if path.suffix == ".gz" else path.open("wb") as stream:
         stream.write(header.binaryblock + bytes(4))
         noise = (rng.standard_normal(SHAPE) * 2000 + 8000).astype(np.int16)
         for number in range(n_frames):
