@@ -70,6 +70,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(command=_validate)
     verb = verbs.add_parser("check", help="Check that an engine computes what it should, in a minute.")
     _add_checks(verb.add_subparsers(required=True, metavar="what"))
+    verb = verbs.add_parser("audit", help="Report what in a BIDS data set with PET contradicts itself.")
+    verb.add_argument("root", type=Path, help="folder of the data set; images may be missing")
+    verb.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")
+    verb.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
+    verb.add_argument(
+        "--read-images", action="store_true", help="read images to their end: checksums, NaN (slow)"
+    )
+    verb.set_defaults(command=_audit)
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
     verb.set_defaults(command=lambda _: print(json.dumps(json_schema(), indent=2)))
     return parser
@@ -137,6 +145,14 @@ def _check_registration(options: argparse.Namespace) -> int:
     check = importlib.import_module("quietpet.stages.check_registration")
     passed = check.check_registration(
         pet=options.pet, t1=options.t1, engine=options.engine, figure=options.figure
+    )
+    return 0 if passed else 1
+
+
+def _audit(options: argparse.Namespace) -> int:
+    audit = importlib.import_module("quietpet.stages.audit")
+    passed = audit.audit_tree(
+        options.root, html=options.html, json=options.json, read_images=options.read_images
     )
     return 0 if passed else 1
 

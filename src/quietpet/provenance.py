@@ -24,7 +24,7 @@ _PACKAGE_FOLDER = Path(__file__).parent
 # Modules that cannot change a result: settings reach a step by value, as its parameters.
 _WITHOUT_EFFECT = frozenset(
     f"{PACKAGE}.{name}"
-    for name in ("cli", "config", "errors", "jobs", "progress", "provenance", "study")
+    for name in ("cli", "config", "errors", "invivo.settings", "jobs", "progress", "provenance", "study")
 )
 
 _REPORTED_PACKAGES = (

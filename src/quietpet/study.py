@@ -33,6 +33,7 @@ from quietpet.config import (
 )
 from quietpet.errors import InputError
 from quietpet.geometry.scanner import SCANNERS
+from quietpet.invivo.settings import InvivoSettings
 from quietpet.learning import LearningSettings, Training, last_training
 from quietpet.methods.registry import AnyMethodSettings, method_kinds
 from quietpet.seeds import named_seed
@@ -107,6 +108,9 @@ class Study(Section):
         {}, description="further simulated data sets, restored by networks that learn in stages"
     )
     registration: RegistrationSettings = RegistrationSettings()
+    invivo: InvivoSettings | None = Field(
+        None, description="data sets of real (or stand-in) scans; none: phantoms alone"
+    )
     datasets: DatasetSettings = DatasetSettings()
     training: TrainingSettings = TrainingSettings()
     learning: LearningSettings | None = Field(
@@ -234,6 +238,16 @@ class Study(Section):
                 )
 
     @model_validator(mode="after")
+    def _invivo_fits(self) -> Study:
+        taken = {PHANTOM, *self.domains}
+        for name in self.invivo.datasets if self.invivo else ():
+            if name in taken:
+                raise ValueError(
+                    f"invivo.datasets: {name!r} is a simulated data set; choose another name"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _stages_fit(self) -> Study:
         if self.learning is None:
             return self
@@ -314,6 +328,7 @@ class Study(Section):
         """What is simulated, in words: one line for the acquisition, the images and each dose."""
         lines = [f"Acquisition: {self.acquisition.describe()}.", f"Images: {self._units()}."]
         lines += [f"Dose {name}: {level.describe()}." for name, level in self.doses.levels.items()]
+        lines += [self.invivo.describe()] if self.invivo else []
         return "\n".join(lines)
 
     def _units(self) -> str:

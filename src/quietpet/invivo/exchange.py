@@ -1,0 +1,142 @@
+"""Side-cars that lie in another participant's folder.
+
+Two clocks tell whose a side-car is: the scanner's own AcquisitionTime, written by the converter from the
+image, and the TimeZero that people add. Where they disagree in one folder and agree to the second across
+folders, the added fields were exchanged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from quietpet.invivo.clock import clock_difference_s, clock_text
+from quietpet.invivo.findings import Finding
+from quietpet.invivo.scans import Image, Participant
+from quietpet.invivo.sidecar import frame_list, number
+
+_OWN_S = 60.0
+_OTHERS_S = 2.0
+_DOSE_MBQ = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """The image of ``participant`` began when the side-car of ``owner`` says.
+
+    ``seconds`` is the image's AcquisitionTime minus that TimeZero.
+    """
+
+    participant: str
+    owner: str
+    seconds: float
+
+
+def clock_error_s(image: Image, sidecar: Image) -> float | None:
+    """AcquisitionTime of ``image`` minus the start that the people behind ``sidecar`` noted [s].
+
+    The start is TimeZero, or ScanStart or the first frame after it, whichever fits best; None where one
+    of the clocks is missing.
+    """
+    acquired, zero = image.acquired_clock_s, sidecar.time_zero_clock_s
+    if acquired is None or zero is None:
+        return None
+    first = frame_list(sidecar.values, "FrameTimesStart") or [0.0]
+    offsets = {0.0, number(sidecar.values, "ScanStart") or 0.0, first[0]}
+    return min((clock_difference_s(acquired, zero + offset) for offset in offsets), key=abs)
+
+
+def find_exchanges(pet: Sequence[Image]) -> dict[str, Exchange]:
+    """Whose side-car fits each participant whose own does not, by participant.
+
+    Only what is beyond doubt: the own clock is more than a minute off, that of exactly one other
+    participant at most 2 s. The first image of a participant with both clocks speaks for all.
+    """
+    speaking: dict[str, Image] = {}
+    for image in pet:
+        if None not in (image.acquired_clock_s, image.time_zero_clock_s):
+            speaking.setdefault(image.participant, image)
+    found = {}
+    for participant, image in speaking.items():
+        if abs(clock_error_s(image, image) or 0.0) <= _OWN_S:
+            continue
+        fitting = [
+            owner
+            for owner, other in speaking.items()
+            if owner != participant and abs(clock_error_s(image, other) or 0.0) <= _OTHERS_S
+        ]
+        if len(fitting) == 1:
+            zero = speaking[fitting[0]].time_zero_clock_s or 0.0
+            seconds = clock_difference_s(image.acquired_clock_s or 0.0, zero)
+            found[participant] = Exchange(participant=participant, owner=fitting[0], seconds=seconds)
+    return found
+
+
+def exchange_findings(participants: Sequence[Participant]) -> list[Finding]:
+    """One finding per exchanged side-car, with all that speaks for it; and clocks that fit nowhere."""
+    by_label = {each.label: each for each in participants if each.pet}
+    exchanges = find_exchanges([image for each in by_label.values() for image in each.pet])
+    findings = []
+    for label, participant in by_label.items():
+        image = participant.pet[0]
+        error = clock_error_s(image, image)
+        if label in exchanges:
+            owner = by_label[exchanges[label].owner].pet[0]
+            findings.append(_exchanged(participant, image, owner, exchanges[label]))
+        elif error is not None and abs(error) > _OWN_S:
+            findings.append(
+                image.origin.finding(
+                    "time-zero",
+                    "warning",
+                    "TimeZero",
+                    value=str(image.sidecar["TimeZero"]),
+                    expected=f"about {clock_text(image.acquired_clock_s or 0.0)}",
+                    evidence=f"AcquisitionTime of the same image differs by {error:.0f} s, and no other "
+                    "participant's TimeZero fits",
+                )
+            )
+    return findings
+
+
+def _exchanged(participant: Participant, image: Image, owner: Image, exchange: Exchange) -> Finding:
+    evidence = [
+        f"AcquisitionTime {clock_text(image.acquired_clock_s or 0.0)} of the image is the TimeZero of "
+        f"{exchange.owner} to {abs(exchange.seconds):.0f} s, not the own {image.sidecar['TimeZero']}"
+    ]
+    own, there, header = image.sidecar_dose_mbq, owner.sidecar_dose_mbq, image.header_dose_mbq
+    if header is not None and there is not None:
+        agrees = abs(header - there) <= _DOSE_MBQ
+        evidence.append(
+            f"RadionuclideTotalDose of the image is {header:.1f} MBq, "
+            f"{'as' if agrees else 'but not'} the dose noted for {exchange.owner}"
+        )
+    evidence += _t1_evidence(participant, image)
+    return image.origin.finding(
+        "exchanged-sidecar",
+        "error",
+        "InjectedRadioactivity, TimeZero, InjectionStart and other added fields",
+        value=f"{_mbq(own)}, TimeZero {image.sidecar['TimeZero']}",
+        expected=f"{_mbq(there)}, TimeZero {owner.sidecar['TimeZero']}, as noted for {exchange.owner}",
+        evidence="; ".join(evidence),
+        correction="dose: RadionuclideTotalDose of the image; frame times: FrameTimesStart of "
+        f"{exchange.owner} where its length fits the image",
+    )
+
+
+def _t1_evidence(participant: Participant, image: Image) -> list[str]:
+    """What ties the converter's fields to this folder: the T1 image beside."""
+    for t1 in participant.t1:
+        if None in (t1.acquired_clock_s, image.acquired_clock_s):
+            continue
+        apart = clock_difference_s(t1.acquired_clock_s, image.acquired_clock_s) / 60
+        words = [f"the T1 in this folder was acquired {abs(apart):.0f} min from the image"]
+        if image.sidecar.get("TxRefAmp") is not None is not t1.sidecar.get("TxRefAmp") and (
+            image.sidecar["TxRefAmp"] == t1.sidecar["TxRefAmp"]
+        ):
+            words.append("with the same TxRefAmp")
+        return [" ".join(words)]
+    return []
+
+
+def _mbq(dose: float | None) -> str:
+    return "no dose" if dose is None else f"{dose:g} MBq"

@@ -1,0 +1,169 @@
+"""Whether an image is where its header, its side-car and its companion say it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from quietpet.invivo.findings import Severity
+from quietpet.invivo.series import ImageHeader
+
+_SIZE_TOLERANCE = 0.01
+_POSITION_MM = 1.0
+_OVERLAP = 0.5
+_OPPOSITE = -0.9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing wrong with the geometry of an image; an "error" makes the image unusable."""
+
+    severity: Severity
+    key: str
+    value: str
+    expected: str
+    evidence: str
+    correction: str = "none"
+
+
+def header_faults(header: ImageHeader) -> Iterator[Fault]:
+    """What in a header contradicts itself."""
+    matrix = header.affine_ras_mm[:3, :3]
+    if not np.isfinite(header.affine_ras_mm).all() or abs(np.linalg.det(matrix)) < 1e-9:
+        yield Fault(
+            severity="error",
+            key="affine",
+            value=_numbers(header.affine_ras_mm),
+            expected="finite, with three independent axes",
+            evidence="no voxel has a position",
+        )
+        return
+    if header.space_units not in ("mm", "unknown"):
+        yield Fault(
+            severity="error",
+            key="xyzt_units",
+            value=header.space_units,
+            expected="mm",
+            evidence="NIfTI images of heads are in millimetres",
+        )
+    steps = np.linalg.norm(matrix, axis=0)
+    if np.abs(steps / np.array(header.voxel_mm) - 1).max() > _SIZE_TOLERANCE:
+        yield Fault(
+            severity="error",
+            key="pixdim",
+            value=_numbers(header.voxel_mm),
+            expected=_numbers(steps),
+            evidence="the affine steps by another size from voxel to voxel",
+        )
+    yield from _two_affines(header)
+
+
+def _two_affines(header: ImageHeader) -> Iterator[Fault]:
+    sform, qform = header.sform_ras_mm, header.qform_ras_mm
+    if sform is None and qform is None:
+        yield Fault(
+            severity="error",
+            key="sform_code, qform_code",
+            value="0, 0",
+            expected="at least one above 0",
+            evidence="the header gives no position and no orientation: left and right are unknown",
+        )
+    if sform is None or qform is None:
+        return
+    if np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
+        yield Fault(
+            severity="error",
+            key="sform, qform",
+            value=f"{_orientation(sform)}, {_orientation(qform)}",
+            expected="one handedness",
+            evidence="one is the mirror image of the other: left and right are swapped in one of them",
+        )
+        return
+    apart_mm = max(
+        float(np.linalg.norm((sform - qform) @ [*corner, 1])) for corner in _corners(header.frame_shape)
+    )
+    if apart_mm > _POSITION_MM:
+        yield Fault(
+            severity="warning",
+            key="sform, qform",
+            value=f"{apart_mm:.1f} mm apart",
+            expected="one position",
+            evidence="programs differ in which of the two they read",
+            correction="the sform is read",
+        )
+
+
+def dicom_faults(header: ImageHeader, cosines: Any) -> Iterator[Fault]:
+    """Whether the first axis runs as DICOM's rows do (``ImageOrientationPatientDICOM``).
+
+    Converters may reverse rows and slices of transaxial images, not columns: an opposite first axis
+    means that left and right were swapped in the affine. Says nothing where axes were permuted.
+    """
+    if not isinstance(cosines, list) or len(cosines) != 6:
+        return
+    # DICOM's patient axes point left, posterior, up; NIfTI's right, anterior, up.
+    row = np.array(cosines[:3], dtype=float) * [-1, -1, 1]
+    axis = header.affine_ras_mm[:3, 0] / np.linalg.norm(header.affine_ras_mm[:3, 0])
+    if row @ axis < _OPPOSITE:
+        yield Fault(
+            severity="error",
+            key="affine",
+            value=f"first axis {_numbers(axis)}",
+            expected=f"first axis {_numbers(row)}",
+            evidence=f"ImageOrientationPatientDICOM is {cosines}: left and right are swapped",
+        )
+
+
+def voxel_faults(header: ImageHeader, stated_mm: Any) -> Iterator[Fault]:
+    """Whether voxels are as large as the side-car's ``ImageVoxelSize`` says."""
+    if not isinstance(stated_mm, list) or len(stated_mm) != 3:
+        return
+    ratio = np.array(header.voxel_mm) / np.array(stated_mm, dtype=float)
+    if np.abs(ratio - 1).max() > _SIZE_TOLERANCE:
+        yield Fault(
+            severity="warning",
+            key="ImageVoxelSize",
+            value=_numbers(stated_mm),
+            expected=_numbers(header.voxel_mm),
+            evidence="the image's header",
+            correction="the image's header is read",
+        )
+
+
+def companion_faults(pet: ImageHeader, t1: ImageHeader) -> Iterator[Fault]:
+    """Whether PET and T1 of one session look at the same place at all."""
+    boxes = [
+        np.array([header.affine_ras_mm[:3] @ [*c, 1] for c in _corners(header.frame_shape)])
+        for header in (pet, t1)
+    ]
+    low = np.maximum(*(box.min(axis=0) for box in boxes))
+    high = np.minimum(*(box.max(axis=0) for box in boxes))
+    smaller = np.minimum(*(np.ptp(box, axis=0) for box in boxes))
+    shared = np.clip(high - low, 0, None) / smaller
+    if shared.min() < _OVERLAP:
+        yield Fault(
+            severity="warning",
+            key="affine",
+            value=f"shares {_numbers(100 * shared)} % of the field of view along x, y, z",
+            expected=f"at least {100 * _OVERLAP:g} %",
+            evidence=f"compared with {t1.file}: one of the two positions is wrong or mirrored",
+        )
+
+
+def _corners(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    return product(*((0, side - 1) for side in shape))
+
+
+def _orientation(affine: np.ndarray) -> str:
+    from nibabel.orientations import aff2axcodes  # noqa: PLC0415 (slow, and only messages need it)
+
+    return "".join(str(code) for code in aff2axcodes(affine))
+
+
+def _numbers(values: Any) -> str:
+    rounded = np.round(np.asarray(values, dtype=float), 3) + 0.0
+    return str(rounded.tolist())

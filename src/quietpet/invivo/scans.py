@@ -1,0 +1,152 @@
+"""What an audit and an import look at: the side-cars and image headers of a BIDS tree, read already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from quietpet.invivo.clock import clock_seconds
+from quietpet.invivo.findings import Finding, Origin
+from quietpet.invivo.series import ImageHeader
+from quietpet.invivo.sidecar import normalised, number
+
+BQ_PER_MBQ = 1e6
+
+_ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9]+)")
+
+
+def entities_of(stem: str) -> dict[str, str]:
+    """``{"sub": "01", "task": "rest"}`` of ``sub-01_task-rest_pet``."""
+    return dict(found.groups() for part in stem.split("_") if (found := _ENTITY.fullmatch(part)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """One image and its side-car: PET or T1.
+
+    ``stem`` is the path in the tree without its extensions. ``header`` is None where no image lies, or
+    none that can be read; ``fault`` then says why it cannot.
+    """
+
+    participant: str
+    stem: str
+    sidecar: Mapping[str, Any]
+    has_sidecar: bool
+    header: ImageHeader | None = None
+    fault: str | None = None
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(participant=self.participant, file=f"{self.stem}.json")
+
+    @property
+    def image_origin(self) -> Origin:
+        return Origin(
+            participant=self.participant, file=self.header.file if self.header else f"{self.stem}.nii.gz"
+        )
+
+    @cached_property
+    def entities(self) -> dict[str, str]:
+        return entities_of(self.stem.rpartition("/")[2])
+
+    @cached_property
+    def _normalised(self) -> tuple[dict[str, Any], list[Finding]]:
+        return normalised(self.sidecar, self.origin)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The side-car under today's names; see :mod:`quietpet.invivo.sidecar`."""
+        return self._normalised[0]
+
+    @property
+    def repairs(self) -> list[Finding]:
+        return self._normalised[1]
+
+    @property
+    def n_frames(self) -> int | None:
+        """Frames of the image itself, or of dcmstack's record of it; None where neither is there."""
+        if self.header is not None and len(self.header.shape) == 4:
+            return self.header.shape[3]
+        shape = self.sidecar.get("dcmmeta_shape")
+        return int(shape[3]) if isinstance(shape, list) and len(shape) == 4 else None
+
+    @property
+    def acquired_clock_s(self) -> float | None:
+        """When the scanner began, by its own DICOM header [s after midnight]."""
+        return clock_seconds(self.sidecar.get("AcquisitionTime"))
+
+    @property
+    def time_zero_clock_s(self) -> float | None:
+        return clock_seconds(self.sidecar.get("TimeZero"))
+
+    @property
+    def header_dose_mbq(self) -> float | None:
+        """Injected activity that was typed in at the scanner (DICOM RadionuclideTotalDose) [MBq]."""
+        dose_bq = number(self.values, "RadionuclideTotalDose")
+        return None if dose_bq is None else dose_bq / BQ_PER_MBQ
+
+    @property
+    def sidecar_dose_mbq(self) -> float | None:
+        """``InjectedRadioactivity`` [MBq], where its unit says how to read it."""
+        dose = number(self.values, "InjectedRadioactivity")
+        per_mbq = {"MBq": 1.0, "kBq": 1e-3, "GBq": 1e3, "Bq": 1e-6, "mCi": 37.0}
+        factor = per_mbq.get(self.values.get("InjectedRadioactivityUnits", ""))
+        return None if dose is None or factor is None else dose * factor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Participant:
+    """One participant's PET images in the order of their runs, T1 images, and row of the table."""
+
+    label: str
+    row: Mapping[str, str]
+    pet: Sequence[Image]
+    t1: Sequence[Image]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A BIDS tree, its images represented by their headers."""
+
+    description: Mapping[str, Any]
+    participants: Sequence[Participant]
+    columns: Sequence[str] = ()
+    listed: Sequence[str] = ()
+    ignored: Sequence[str] = ()
+
+    @property
+    def pet(self) -> list[Image]:
+        return [image for participant in self.participants for image in participant.pet]
+
+    @property
+    def has_images(self) -> bool:
+        """Whether any image lies in the tree, readable or not; metadata alone can be audited too."""
+        images = [image for each in self.participants for image in (*each.pet, *each.t1)]
+        return any(image.header or image.fault for image in images)
+
+
+_MODES = {
+    "bolus": ("b", "bolus"),
+    "infusion": ("i", "infusion", "constant infusion"),
+    "bolus_infusion": ("bi", "b/i", "bolus infusion", "bolus+infusion", "hybrid"),
+}
+_MODE_COLUMNS = ("group", "administration", "mode_of_administration", "protocol")
+
+
+def administration(text: str | None) -> str | None:
+    """``bolus``, ``infusion`` or ``bolus_infusion``, however it is spelled; None for other words."""
+    if not isinstance(text, str):
+        return None
+    word = re.sub(r"[\s_-]+", " ", text.strip().lower())
+    return next((mode for mode, words in _MODES.items() if word in words), None)
+
+
+def group_administration(row: Mapping[str, str]) -> tuple[str, str] | None:
+    """Column and mode of administration that a row of participants.tsv states, if one does."""
+    for column in _MODE_COLUMNS:
+        if mode := administration(row.get(column)):
+            return column, mode
+    return None

@@ -1,0 +1,293 @@
+"""The section ``invivo`` of a configuration: scans, the windows taken of them, who is in which cohort.
+
+Kept free of slow imports, as ``config.py`` is: Snakemake reads it at every start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from quietpet.config import Label, NonNegative, Positive, Section, SplitSettings
+from quietpet.units import SECONDS_PER_MINUTE
+
+STANDARD = "standard"
+Administration = Literal["bolus", "infusion", "bolus_infusion"]
+WindowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+"""Of a window or a setting; unlike other names it may begin with a digit: 2min, 16s."""
+
+SPLITS = ("train", "validation", "test")
+
+
+class WindowSettings(Section):
+    """A part of a scan, which becomes one image."""
+
+    minutes: Positive | None = Field(None, description="length [min], rounded to whole frames")
+    frames: int | None = Field(None, ge=1, description="in place of minutes: this many frames")
+    start_minutes: NonNegative = Field(
+        30.0,
+        description="after the time zero of the frame times [min]; the first frame is the first to "
+        "start then or later",
+    )
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.minutes is None) == (self.frames is None):
+            raise ValueError("a window is given by exactly one of minutes, frames")
+        return self
+
+    @property
+    def start_s(self) -> float:
+        return self.start_minutes * SECONDS_PER_MINUTE
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.minutes is None else self.minutes * SECONDS_PER_MINUTE
+
+    def describe(self) -> str:
+        """The window in the words of a methods section."""
+        length = f"{self.minutes:g} min" if self.minutes else f"{self.frames} frame(s)"
+        return f"{length} from {self.start_minutes:g} min on"
+
+
+class SourceSettings(Section):
+    """Where scans come from: a BIDS tree with PET and T1 images."""
+
+    kind: Literal["openneuro", "folder", "standin"] = Field(
+        description="openneuro: fetched, participant by participant; folder: one that you have; "
+        "standin: the cohort of this study's own simulated scans"
+    )
+    accession: str | None = Field(None, pattern=r"^ds\d{6}$", description="openneuro: of the data set")
+    manifest: str | None = Field(
+        None,
+        description="openneuro: table of files (accession, version, path, bytes, md5), for data sets "
+        "other than ds002898 and ds003397, whose table comes with the program",
+    )
+    root: str | None = Field(
+        None,
+        description="folder of the tree, relative to the folder of the command; with openneuro it is "
+        "where files are kept, and those there already are not fetched; none: resources/<accession>",
+    )
+    cohort: Label | None = Field(None, description="standin: name of the simulated cohort")
+    entities: dict[str, str] = Field(
+        {}, description="BIDS entities that the PET file names must have, such as {task: rest, ses: '1'}"
+    )
+    runs: tuple[str, ...] = Field(
+        (), description="runs that are fetched and read, as in the file names; none: all"
+    )
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        needed, also = _SOURCE_KEYS[self.kind]
+        given = {key for key in ("accession", "manifest", "root", "cohort") if getattr(self, key)}
+        if needed not in given:
+            raise ValueError(f"kind {self.kind!r} needs {needed}")
+        if wrong := sorted(given - {needed} - also):
+            raise ValueError(f"kind {self.kind!r} has no {', '.join(wrong)}")
+        return self
+
+
+_SOURCE_KEYS = {
+    "openneuro": ("accession", {"manifest", "root"}),
+    "folder": ("root", set()),
+    "standin": ("cohort", set()),
+}
+"""Kind of a source -> the key it needs, and those it may have."""
+
+
+class CohortSetting(Section):
+    """One setting of a data set: which short window, of whom.
+
+    Doses are those of the scanner's header, which is right where side-cars were exchanged.
+    """
+
+    window: WindowName = Field(description="of windows.low: the low dose")
+    splits: SplitSettings | None = Field(None, description="in place of the data set's")
+    header_dose_mbq: tuple[NonNegative, Positive] | None = Field(
+        None,
+        description="range [low, high] in which the injected activity in the scanner's header of every "
+        "test participant must lie [MBq]",
+    )
+    administration: Administration | None = Field(
+        None, description="how every test participant must have got the tracer"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.header_dose_mbq and self.header_dose_mbq[0] > self.header_dose_mbq[1]:
+            raise ValueError(f"a range of doses is [low, high], got {list(self.header_dose_mbq)}")
+        return self
+
+
+class CohortSettings(Section):
+    """One in-vivo data set: a source, who trains and who tests, and its settings."""
+
+    source: Label
+    splits: SplitSettings | None = Field(None, description="participants, without 'sub-'")
+    settings: dict[WindowName, CohortSetting] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _split(self) -> Self:
+        for name, setting in self.settings.items():
+            if setting.splits is None and self.splits is None:
+                raise ValueError(f"settings.{name} has no splits, and neither has the data set")
+        return self
+
+    def splits_of(self, setting: str) -> SplitSettings:
+        splits = self.settings[setting].splits or self.splits
+        if splits is None:
+            raise ValueError(f"{setting} has no splits")
+        return splits
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """Everybody in any split of any setting."""
+        everybody = (who for name in self.settings for who in self.splits_of(name).subjects)
+        return tuple(dict.fromkeys(everybody))
+
+
+class SlicePlaneSettings(Section):
+    """Which slices of the T1 grid enter the data sets, and how they are augmented.
+
+    T1 is brought to RAS order: the third axis runs from the feet to the head, so slices are transaxial
+    up to the tilt of the head. Indices are on a grid of ``axis_slices`` slices of ``slice_mm``; other
+    grids are cut at the same millimetres from the middle of the axis.
+    """
+
+    indices: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        tuple(range(130, 150, 2)), min_length=1, description="slices along the third axis, from 0"
+    )
+    axis_slices: int = Field(256, ge=1, description="slices of the grid that indices count on")
+    slice_mm: Positive = Field(1.0, description="distance of its slices [mm]")
+    rotations: int = Field(5, ge=1, description="in-plane rotations per slice; the first is 0")
+    max_angle_deg: float = Field(15.0, ge=0, le=180, description="rotations are uniform in +-this [deg]")
+
+    @model_validator(mode="after")
+    def _on_the_grid(self) -> Self:
+        if len(set(self.indices)) != len(self.indices):
+            raise ValueError(f"slice indices must differ from each other, got {self.indices}")
+        if max(self.indices) >= self.axis_slices:
+            raise ValueError(
+                f"indices reach {max(self.indices)}, but the grid has {self.axis_slices} slices, from 0"
+            )
+        return self
+
+    @property
+    def offsets_mm(self) -> tuple[float, ...]:
+        """Distance of every slice from the middle of the third axis, positive towards the head [mm]."""
+        return tuple((index - (self.axis_slices - 1) / 2) * self.slice_mm for index in self.indices)
+
+
+class Windows(Section):
+    """The long window, and the short ones that stand for low doses."""
+
+    standard: WindowSettings = WindowSettings(minutes=30)
+    low: dict[WindowName, WindowSettings] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names(self) -> Self:
+        if STANDARD in self.low:
+            raise ValueError(f"a short window cannot be called {STANDARD!r}")
+        return self
+
+    @property
+    def all(self) -> dict[str, WindowSettings]:
+        """Every window by its name, the standard one first."""
+        return {STANDARD: self.standard, **self.low}
+
+
+class InvivoSettings(Section):
+    """In-vivo data sets: standard- and low-dose images from windows of real, or stand-in, scans."""
+
+    sources: dict[Label, SourceSettings] = Field(min_length=1)
+    windows: Windows
+    rounding: Literal["nearest", "down", "up"] = Field(
+        "nearest",
+        description="of windows to whole frames, as 30 min are 112.5 frames of 16 s: nearest takes 113",
+    )
+    datasets: dict[Label, CohortSettings] = Field(min_length=1)
+    slices: SlicePlaneSettings = SlicePlaneSettings()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for name, dataset in self.datasets.items():
+            _require_known(dataset.source, self.sources, f"datasets.{name}.source")
+            for setting, cohort in dataset.settings.items():
+                _require_known(
+                    cohort.window, self.windows.low, f"datasets.{name}.settings.{setting}.window"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _one_role_each(self) -> Self:
+        roles: dict[tuple[str, str], tuple[str, str]] = {}
+        for place, source, splits in self._all_splits():
+            for split in SPLITS:
+                for participant in getattr(splits, split):
+                    before, where = roles.setdefault((source, participant), (split, place))
+                    if before != split:
+                        raise ValueError(
+                            f"{place}: participant {participant!r} of {source} is in {split!r}, but in "
+                            f"{before!r} of {where}; its anatomy would leak between the two: remove it "
+                            "from one"
+                        )
+        return self
+
+    def _all_splits(self) -> Iterator[tuple[str, str, SplitSettings]]:
+        for name, dataset in self.datasets.items():
+            for setting in dataset.settings:
+                yield f"datasets.{name}.settings.{setting}", dataset.source, dataset.splits_of(setting)
+
+    @property
+    def scans(self) -> tuple[tuple[str, str], ...]:
+        """Source and participant of every scan that a data set needs, each once."""
+        needed = (
+            (dataset.source, participant)
+            for dataset in self.datasets.values()
+            for participant in dataset.participants
+        )
+        return tuple(dict.fromkeys(needed))
+
+    def windows_of(self, source: str) -> dict[str, WindowSettings]:
+        """The windows that data sets of ``source`` use, by name, the standard one first."""
+        used = {setting.window for dataset in self._of(source) for setting in dataset.settings.values()}
+        return {name: window for name, window in self.windows.all.items() if name in {STANDARD, *used}}
+
+    def requirements(self, source: str, participant: str) -> dict[str, CohortSetting]:
+        """The settings that test on a participant, by ``dataset/setting``."""
+        return {
+            f"{name}/{setting}": cohort
+            for name, dataset in self.datasets.items()
+            if dataset.source == source
+            for setting, cohort in dataset.settings.items()
+            if participant in dataset.splits_of(setting).test
+        }
+
+    def _of(self, source: str) -> list[CohortSettings]:
+        return [dataset for dataset in self.datasets.values() if dataset.source == source]
+
+    def describe(self) -> str:
+        """One line per data set, for ``quietpet validate``."""
+        lines = []
+        for name, dataset in self.datasets.items():
+            settings = ", ".join(
+                f"{setting} ({self.windows.low[cohort.window].describe()})"
+                for setting, cohort in dataset.settings.items()
+            )
+            lines.append(
+                f"In vivo {name}: {settings} against {self.windows.standard.describe()}, "
+                f"{len(dataset.participants)} participants of {dataset.source}."
+            )
+        return "\n".join(lines)
+
+
+def scan_name(source: str, participant: str) -> str:
+    """Name of a scan in ``results/invivo/``: two data sets that use it share it."""
+    return f"{source}_sub-{participant}"
+
+
+def _require_known(name: str, known: Iterable[str], key: str) -> None:
+    if name not in known:
+        raise ValueError(f"{key}: no {name!r}; there are {', '.join(known)}")

@@ -1,0 +1,190 @@
+"""When each frame was measured, from whatever a side-car tells."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from quietpet.errors import InputError
+from quietpet.invivo.clock import clock_difference_s
+from quietpet.invivo.scans import Image
+from quietpet.invivo.sidecar import frame_list
+
+_MS_PER_S = 1e3
+_DESCRIBED = re.compile(r"(?<!\d)(\d{1,4})[ _]?s(?:ec(?:onds?)?)?(?![a-z])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameTiming:
+    """Starts and durations of all frames [s], shape (frame,); ``source`` tells where they come from."""
+
+    starts_s: np.ndarray
+    durations_s: np.ndarray
+    source: str
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.starts_s)
+
+    @property
+    def ends_s(self) -> np.ndarray:
+        return self.starts_s + self.durations_s
+
+    def later(self, seconds: float) -> FrameTiming:
+        return replace(self, starts_s=self.starts_s + seconds)
+
+    @property
+    def gaps_s(self) -> np.ndarray:
+        """Time between the end of a frame and the start of the next [s], shape (frame - 1,)."""
+        return self.starts_s[1:] - self.ends_s[:-1]
+
+
+def joined(parts: Sequence[FrameTiming]) -> FrameTiming:
+    """The frames of several runs in a row."""
+    return FrameTiming(
+        starts_s=np.concatenate([part.starts_s for part in parts]),
+        durations_s=np.concatenate([part.durations_s for part in parts]),
+        source="; ".join(dict.fromkeys(part.source for part in parts)),
+    )
+
+
+def listed(image: Image, *, whose: str = "its side-car") -> FrameTiming | None:
+    """Timing as the side-car lists it, midnight unwrapped; None where it lists none."""
+    starts, durations = (frame_list(image.values, key) for key in ("FrameTimesStart", "FrameDuration"))
+    if starts is None or durations is None or len(starts) != len(durations):
+        return None
+    return FrameTiming(
+        starts_s=np.array(starts),
+        durations_s=np.array(durations),
+        source=f"FrameTimesStart and FrameDuration of {whose}",
+    )
+
+
+def without_gaps(timing: FrameTiming) -> FrameTiming | None:
+    """``timing`` with the frames put back that its list leaves out; None where that is not its fault.
+
+    The list must be regular but for the gaps: one duration, and every gap a whole number of it.
+    """
+    duration = timing.durations_s[0]
+    steps = (timing.starts_s - timing.starts_s[0]) / duration
+    # A wrap undone leaves the first start a second off the grid of the others.
+    if np.ptp(timing.durations_s) or np.abs(steps - np.round(steps)).max() > 0.1:
+        return None
+    n_frames = round(steps[-1]) + 1
+    if n_frames == timing.n_frames:
+        return None
+    return FrameTiming(
+        starts_s=timing.starts_s[0] + duration * np.arange(n_frames),
+        durations_s=np.full(n_frames, duration),
+        source=f"{timing.source}, with {n_frames - timing.n_frames} frames that the list leaves out",
+    )
+
+
+def derived(runs: Sequence[Image], run: int, *, n_frames: int) -> FrameTiming | None:
+    """Timing of ``runs[run]`` where its side-car lists none; None where it cannot be told.
+
+    Starts are counted from the first run's AcquisitionTime. The duration of a frame is, in this order,
+    DICOM's ActualFrameDuration as dcmstack keeps it, the seconds in SeriesDescription, either of them
+    of another run, or the time to the next run divided by the frames.
+    """
+    clocks = [image.acquired_clock_s for image in runs]
+    if clocks[run] is None or clocks[0] is None:
+        return None
+    found = _frame_duration(runs, run)
+    if found is None and run + 1 < len(runs) and clocks[run + 1] is not None:
+        found = clock_difference_s(clocks[run + 1], clocks[run]) / n_frames, "time to the next run"
+    if found is None:
+        return None
+    duration, source = found
+    return FrameTiming(
+        starts_s=clock_difference_s(clocks[run], clocks[0]) + duration * np.arange(n_frames),
+        durations_s=np.full(n_frames, duration),
+        source=f"AcquisitionTime of the runs, {source}",
+    )
+
+
+def _frame_duration(runs: Sequence[Image], run: int) -> tuple[float, str] | None:
+    """Duration of a frame [s] that this run's side-car tells, or else another run's, and which key."""
+    for which in (run, *(other for other in range(len(runs)) if other != run)):
+        of = "" if which == run else f" of {runs[which].stem.rpartition('/')[2]}"
+        const = runs[which].sidecar.get("global", {}).get("const", {})
+        if duration_ms := const.get("ActualFrameDuration"):
+            return float(duration_ms) / _MS_PER_S, f"DICOM ActualFrameDuration{of}"
+        if described := described_duration_s(runs[which]):
+            return described, f"SeriesDescription{of}"
+    return None
+
+
+def described_duration_s(image: Image) -> float | None:
+    """Seconds that a series description such as ``Dynamic_16sec_DataSet`` names; None if none."""
+    found = _DESCRIBED.search(str(image.sidecar.get("SeriesDescription", "")))
+    return float(found.group(1)) if found else None
+
+
+def timeline(
+    runs: Sequence[Image], run: int, *, n_frames: int | None = None, listed_by: Image | None = None
+) -> FrameTiming:
+    """Timing of ``runs[run]``, counted from the time zero of all runs of the scan.
+
+    ``n_frames``: frames of the image, None where it is not here (and the side-car is believed).
+    ``listed_by``: the image whose side-car lists the frames, where that is not its own.
+
+    Raises:
+        InputError: it is neither listed for this number of frames, nor can it be derived.
+    """
+    image, other_lengths = runs[run], []
+    for each in (listed_by or image, image):
+        whose = "its side-car" if each is image else f"{each.stem.rpartition('/')[2]}.json"
+        timing = listed(each, whose=whose)
+        if timing is None:
+            continue
+        for candidate in (timing, without_gaps(timing)):
+            if candidate and n_frames in (None, candidate.n_frames):
+                return _require_ordered(candidate, image)
+        other_lengths.append(timing.n_frames)
+    if other_lengths:
+        raise InputError(
+            f"{image.image_origin.file}: has {n_frames} frames, but FrameTimesStart in its side-car "
+            f"lists {other_lengths[-1]}. Correct the side-car, or fetch the image again."
+        )
+    n_frames = n_frames or image.n_frames or _frames_to_next_run(runs, run)
+    found = derived(runs, run, n_frames=n_frames) if n_frames else None
+    if found is None:
+        raise InputError(
+            f"{image.origin.file}: lacks FrameTimesStart and FrameDuration, and nothing else tells when "
+            "its frames were measured. Add both keys to the side-car."
+        )
+    return found
+
+
+def _frames_to_next_run(runs: Sequence[Image], run: int) -> int | None:
+    """Frames that fit before the next run, where the side-cars tell its time and a frame's duration."""
+    found = _frame_duration(runs, run)
+    clocks = [each.acquired_clock_s for each in runs[run : run + 2]]
+    if found is None or len(clocks) < 2 or None in clocks:
+        return None
+    return round(clock_difference_s(clocks[1], clocks[0]) / found[0])
+
+
+def _require_ordered(timing: FrameTiming, image: Image) -> FrameTiming:
+    if not (timing.durations_s > 0).all() or not (np.diff(timing.starts_s) > 0).all():
+        raise InputError(
+            f"{image.origin.file}: frames must have a duration above 0 and start one after the other; "
+            "correct FrameTimesStart and FrameDuration."
+        )
+    return timing
+
+
+def decay_factors(timing: FrameTiming, *, half_life_s: float, reference_s: float = 0.0) -> np.ndarray:
+    """What a frame's mean activity was multiplied by to stand for that at ``reference_s``, (frame,).
+
+    exp(lambda (t - reference)) * lambda d / (1 - exp(-lambda d)) with the start t and duration d of the
+    frame (DICOM PS3.3, C.8.9.4, Decay Factor; the second term is the mean decay within a frame).
+    """
+    rate = math.log(2.0) / half_life_s
+    within = rate * timing.durations_s / -np.expm1(-rate * timing.durations_s)
+    return np.exp(rate * (timing.starts_s - reference_s)) * within

@@ -1,0 +1,171 @@
+"""Standard and low dose from the frames of one scan: which frames, and with what weight each.
+
+A short window of the same scan stands for a low dose: it has proportionally fewer counts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from quietpet.errors import InputError
+from quietpet.invivo.timing import FrameTiming, decay_factors
+
+Rounding = Literal["nearest", "down", "up"]
+_HALF_LIFE_S = {"F18": 6586.2, "C11": 1221.8, "N13": 597.9, "O15": 122.24, "Ga68": 4062.6}
+"""BIPM Monographie 5 (decay data evaluation project), in seconds."""
+
+_GAP_S = 1.0
+"""Clocks are written to the second: less than this between two frames is no gap."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameWindow:
+    """Consecutive frames taken for one image: numbers from 0, weights, and the real time [s].
+
+    The image is sum(weights * frames): (frame,) weights on images of (x, y, z) in Bq/ml.
+    """
+
+    frames: tuple[int, ...]
+    weights: tuple[float, ...]
+    start_s: float
+    end_s: float
+
+    @property
+    def seconds(self) -> float:
+        return self.end_s - self.start_s
+
+
+def choose_frames(
+    timing: FrameTiming, *, start_s: float, seconds: float, rounding: Rounding, name: str
+) -> range:
+    """The frames of a window: from the first that starts at or after ``start_s``, for ``seconds``.
+
+    Frames are whole, so their number is rounded: 112.5 frames of 16 s are 113 when rounded to the
+    nearest (half goes up) or up, 112 down; at least one frame.
+
+    Raises:
+        InputError: the scan ends before, or frames are missing in between; names ``name``.
+    """
+    later = np.flatnonzero(timing.starts_s >= start_s - _GAP_S)
+    if later.size == 0:
+        raise InputError(
+            f"invivo.windows.{name}: starts at {start_s:g} s, but the last frame at "
+            f"{timing.starts_s[-1]:g} s; choose an earlier start_minutes."
+        )
+    first = int(later[0])
+    lengths = timing.ends_s[first:] - timing.starts_s[first]
+    count = _count(lengths, seconds, rounding)
+    if count > len(lengths):
+        raise InputError(
+            f"invivo.windows.{name}: wants {seconds:g} s from {timing.starts_s[first]:g} s on, but the "
+            f"scan ends at {timing.ends_s[-1]:g} s; choose a shorter window or an earlier start_minutes."
+        )
+    gaps = timing.gaps_s[first : first + count - 1]
+    if gaps.size and np.abs(gaps).max() > _GAP_S:
+        frame = first + int(np.abs(gaps).argmax())
+        raise InputError(
+            f"invivo.windows.{name}: between frames {frame} and {frame + 1} lie "
+            f"{timing.gaps_s[frame]:g} s; choose a window without a gap."
+        )
+    return range(first, first + count)
+
+
+def _count(lengths: np.ndarray, seconds: float, rounding: Rounding) -> int:
+    """Frames that ``seconds`` hold when rounded, at least 1; more than there are where they end before.
+
+    ``lengths`` (frame,) are the times from the start of the first to the end of each.
+    """
+    one_more = lengths[-1] + (lengths[-1] - lengths[-2] if len(lengths) > 1 else lengths[-1])
+    ends, tolerance = np.append(lengths, one_more), 1e-6 * seconds
+    whole = int(np.count_nonzero(ends <= seconds + tolerance))
+    within = ends[whole - 1] if whole else 0.0
+    if whole == len(ends) or seconds - within <= tolerance:
+        return whole
+    nearer_above = ends[whole] - seconds <= seconds - within + tolerance
+    if rounding == "up" or (rounding == "nearest" and nearer_above):
+        return whole + 1
+    return max(1, whole)
+
+
+def weigh_frames(
+    timing: FrameTiming,
+    chosen: range,
+    *,
+    half_life_s: float,
+    decay_corrected: bool,
+    reference_s: float = 0.0,
+) -> FrameWindow:
+    """Weights that make of ``chosen`` the image that one long frame would have given.
+
+    A reconstruction of the whole window sees the mean of the undecayed activity,
+    sum(d_i A_i) / sum(d_i) with the duration d_i and mean activity A_i of frame i, and is corrected by
+    the decay factor D of the whole window. Frames corrected one by one hold I_i = D_i A_i, hence
+
+        image = sum(w_i I_i),   w_i = D d_i / (D_i sum(d_i)),
+
+    with D_i = 1 where frames are not decay-corrected: the image then is corrected here, to
+    ``reference_s``, so that windows at different times can be compared. For corrected frames the weights
+    sum to 1, and are d_i / sum(d_i) but for the decay across the window.
+    """
+    frames = list(chosen)
+    part = FrameTiming(
+        starts_s=timing.starts_s[frames], durations_s=timing.durations_s[frames], source=timing.source
+    )
+    whole = FrameTiming(
+        starts_s=part.starts_s[:1], durations_s=part.durations_s.sum(keepdims=True), source=part.source
+    )
+    known = {"half_life_s": half_life_s, "reference_s": reference_s}
+    each = decay_factors(part, **known) if decay_corrected else np.ones(len(frames))
+    weights = decay_factors(whole, **known)[0] * part.durations_s / (each * whole.durations_s[0])
+    return FrameWindow(
+        frames=tuple(frames),
+        weights=tuple(float(weight) for weight in weights),
+        start_s=float(part.starts_s[0]),
+        end_s=float(part.ends_s[-1]),
+    )
+
+
+def window_means(
+    frames: Iterable[tuple[int, np.ndarray]], windows: Mapping[str, FrameWindow]
+) -> dict[str, np.ndarray]:
+    """Weighted sums of ``frames`` (number and image of (x, y, z), one by one), by window, float32.
+
+    One image per window is held, and one frame.
+    """
+    weights = {
+        name: dict(zip(window.frames, window.weights, strict=True)) for name, window in windows.items()
+    }
+    sums: dict[str, np.ndarray] = {}
+    for number, frame in frames:
+        for name, of_frame in weights.items():
+            if number in of_frame:
+                weighted = frame * np.float32(of_frame[number])
+                if name in sums:
+                    sums[name] += weighted
+                else:
+                    sums[name] = weighted.astype(np.float64)
+    return {name: values.astype(np.float32) for name, values in sums.items()}
+
+
+def half_life_of(radionuclide: str | None, half_life_s: float | None) -> float:
+    """Half-life [s]: as the scanner states it, else that of the radionuclide (``F18``, ``[11C]``, ...).
+
+    Raises:
+        InputError: neither is known.
+    """
+    if half_life_s is not None and half_life_s > 0:
+        return half_life_s
+    mass = re.search(r"\d+", radionuclide or "")
+    symbol = re.search(r"[A-Za-z]+", radionuclide or "")
+    name = f"{symbol.group().capitalize()}{mass.group()}" if mass and symbol else ""
+    if name not in _HALF_LIFE_S:
+        raise InputError(
+            f"TracerRadionuclide {radionuclide!r}: half-life unknown; add RadionuclideHalfLife [s] to "
+            "the side-car."
+        )
+    return _HALF_LIFE_S[name]

@@ -1,0 +1,329 @@
+"""The audit against the defects of two real data sets, a clean one, and one defect after the other."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import petbids
+import pytest
+
+from quietpet.cli import main
+from quietpet.errors import InputError
+from quietpet.invivo.audit import audit
+from quietpet.invivo.exchange import find_exchanges
+from quietpet.invivo.findings import DATA_SET, Finding
+from quietpet.invivo.timing import decay_factors, timeline
+from quietpet.stages.bids import read_tree
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return petbids.write_dataset(tmp_path_factory.mktemp("bids") / "tiny")
+
+
+@pytest.fixture
+def tree(clean: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(clean, tmp_path / "tiny"))
+
+
+def found(root: Path, check: str) -> list[Finding]:
+    return [finding for finding in audit(read_tree(root)) if finding.check == check]
+
+
+def test_a_clean_data_set_has_no_findings(clean: Path, capsys) -> None:
+    assert audit(read_tree(clean)) == []
+    assert main(["audit", str(clean), "--read-images"]) == 0
+    assert capsys.readouterr().out == "0 errors, 0 warnings, 0 notes\n"
+
+
+@pytest.fixture(scope="module")
+def rspetmr(shared: Path) -> list[Finding]:
+    return audit(read_tree(shared / "invivo_metadata" / "ds002898"))
+
+
+@pytest.fixture(scope="module")
+def dacra(shared: Path) -> list[Finding]:
+    return audit(read_tree(shared / "invivo_metadata" / "ds003397"))
+
+
+def test_ds002898_whose_dose_is_whose(shared: Path, rspetmr: list[Finding]) -> None:
+    with (shared / "facts" / "ds002898_dose_audit.csv").open() as stream:
+        rows = {row["participant"]: row for row in csv.DictReader(stream)}
+    dataset = read_tree(shared / "invivo_metadata" / "ds002898")
+    owners = {label: found.owner for label, found in find_exchanges(dataset.pet).items()}
+    assert len(owners) == 26
+    for label, row in rows.items():
+        assert owners.get(label, label) == row["sidecar_whose_time_zero_matches_header"]
+    findings = {each.participant: each for each in rspetmr if each.check == "exchanged-sidecar"}
+    assert findings.keys() == owners.keys()
+    for label, finding in findings.items():
+        row = rows[label]
+        assert finding.severity == "error"
+        assert f"{float(row['sidecar_injected_radioactivity_mbq']):g} MBq" in finding.value
+        assert f"{float(row['matching_sidecar_injected_mbq']):g} MBq" in finding.expected
+        assert row["matching_time_zero"] in finding.expected
+        assert f"{float(row['header_radionuclide_total_dose_mbq']):.1f} MBq" in finding.evidence
+        assert "RadionuclideTotalDose" in finding.correction
+    assert "but not the dose noted for sub-27" in findings["sub-24"].evidence
+
+
+def by_check(findings: list[Finding]) -> dict[str, set[str]]:
+    checks: dict[str, set[str]] = {}
+    for finding in findings:
+        checks.setdefault(finding.check, set()).add(finding.participant)
+    return checks
+
+
+def test_ds002898_other_defects(rspetmr: list[Finding]) -> None:
+    checks = by_check(rspetmr)
+    everyone = {f"sub-{number:02d}" for number in range(1, 28)}
+    assert checks["midnight-wrap"] == {"sub-04", "sub-09", "sub-24"}
+    assert checks["exchanged-frames"] == {"sub-04", "sub-09", "sub-24"}
+    assert checks["string-numbers"] == everyone
+    assert checks["old-key-names"] == everyone
+    assert checks["decay-factors"] == checks["copied-constant"] == everyone
+    assert checks["scalar-per-frame"] == checks["clock-times"] == {"sub-27"}
+    assert checks["frame-gaps"] == {"sub-20", "sub-27"}
+    assert checks["unlike-the-others"] == {"sub-06", "sub-20", "sub-27"}
+    assert checks["hidden-from-validators"] == checks["no-images"] == {DATA_SET}
+    wrap = next(each for each in rspetmr if each.check == "midnight-wrap")
+    assert wrap.value.startswith("[86399, 15, 31")
+    assert wrap.expected.startswith("[-1.0, 15")
+    units = next(each for each in rspetmr if each.check == "old-key-names")
+    assert "FrameDurationUnit" in units.value
+    assert "FrameDurationUnits" in units.expected
+
+
+def test_ds003397(dacra: list[Finding]) -> None:
+    checks = by_check(dacra)
+    everyone = {f"sub-{number:02d}" for number in range(1, 16)}
+    assert checks["missing-keys"] == everyone
+    missing = next(each for each in dacra if each.check == "missing-keys")
+    for key in ("FrameTimesStart", "FrameDuration", "Units", "InjectedRadioactivity", "TimeZero"):
+        assert key in missing.key
+    assert "22 of them" in missing.evidence
+    assert missing.file.endswith("and 3 more")
+    assert checks["mode-of-administration"] == {f"sub-{n}" for n in ("05", "07", "08", "09", "10")}
+    assert checks["late-injection"] == {"sub-06"}
+    assert checks["derived-frame-times"] == everyone
+    assert not any(finding.severity == "error" for finding in dacra)
+
+
+def test_ds003397_derived_times_agree_with_dicom(shared: Path) -> None:
+    """Run 4 has both: DICOM's own times and decay factors per frame, and the keys we derive from."""
+    for participant in read_tree(shared / "invivo_metadata" / "ds003397").participants:
+        run = participant.pet[3]
+        samples = run.sidecar["time"]["samples"]
+        timing = timeline(participant.pet, 3)
+        assert timing.n_frames == len(samples["AcquisitionTime"]) == 41
+        np.testing.assert_array_equal(timing.starts_s, 4800 + 16.0 * np.arange(41))
+        # FrameReferenceTime [ms] is where the activity has its mean within a frame (PS3.3, C.8.9.4).
+        rate = np.log(2) / 6586.2
+        mean_s = np.log(rate * 16 / (1 - np.exp(-rate * 16))) / rate
+        reference_s = np.array(samples["FrameReferenceTime"]) / 1e3 - mean_s
+        np.testing.assert_allclose(np.diff(reference_s), 16, atol=1e-6)
+        # Two participants' series are corrected to a second after their first frame.
+        series_s = timing.starts_s[0] - reference_s[0]
+        assert round(series_s, 3) == (1 if participant.label in ("sub-09", "sub-10") else 0)
+        factors = decay_factors(timing, half_life_s=6586.2, reference_s=series_s)
+        np.testing.assert_allclose(factors, samples["DecayFactor"], rtol=4e-6)
+
+
+def spoil(**changes: Any) -> Callable[[Path], None]:
+    """Give participant 2 a side-car with other values; None takes a key away."""
+
+    def do(root: Path) -> None:
+        values = {**petbids.sidecar(2), **changes}
+        petbids.write_sidecar(root, 2, {k: v for k, v in values.items() if v is not None})
+
+    return do
+
+
+def respoil(**changes: Any) -> Callable[[Path], None]:
+    """Rewrite participant 2's PET image."""
+
+    def do(root: Path) -> None:
+        known = {"values": petbids.frames(2), "affine": petbids.PET_AFFINE, **changes}
+        petbids.write_image(petbids.pet_path(root, 2), **known)
+
+    return do
+
+
+FLIP = np.diag([-1.0, 1, 1, 1])
+ELSEWHERE = np.array([[1.0, 0, 0, 30], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+STARTS = petbids.sidecar(2)["FrameTimesStart"]
+
+
+def copied_time(root: Path) -> None:
+    spoil(TimeZero=petbids.sidecar(5)["TimeZero"])(root)
+
+
+def exchanged(root: Path) -> None:
+    for own, other in ((2, 3), (3, 2)):
+        added = {key: petbids.sidecar(other)[key] for key in ("TimeZero", "InjectedRadioactivity")}
+        petbids.write_sidecar(root, own, {**petbids.sidecar(own), **added})
+
+
+def with_form(which: str) -> Callable[[Path], None]:
+    def do(root: Path) -> None:
+        image = nib.load(petbids.pet_path(root, 2))
+        getattr(image, f"set_{which}")(FLIP @ petbids.PET_AFFINE, code=1)
+        nib.save(image, petbids.pet_path(root, 2))
+
+    return do
+
+
+def web_page(root: Path) -> None:
+    petbids.pet_path(root, 2).write_text("<!DOCTYPE html><html>504 Gateway Time-out</html>")
+
+
+def annex_pointer(root: Path) -> None:
+    petbids.pet_path(root, 2).write_text("/annex/objects/MD5E-s1530599960--fb58a7.nii.gz\n")
+
+
+def cut_short(root: Path) -> None:
+    path = petbids.pet_path(root, 2)
+    path.write_bytes(path.read_bytes()[:200])
+
+
+DEFECTS = {
+    "string-numbers": spoil(InjectedRadioactivity="232.0"),
+    "old-key-names": spoil(Units=None, Unit="Bq/mL"),
+    "clock-times": spoil(InjectionStart="11:30:35"),
+    "scalar-per-frame": spoil(FrameDuration=16),
+    "midnight-wrap": spoil(FrameTimesStart=[86399.0, *STARTS[1:]]),
+    "unit-spelling": spoil(InjectedRadioactivityUnits="Mbq"),
+    "missing-keys": spoil(TracerName=None),
+    "units": spoil(Units="SUV"),
+    "frame-times": spoil(FrameDuration=[16.0] * 3),
+    "frame-count": spoil(FrameTimesStart=STARTS[:-1], FrameDuration=[16.0] * 11),
+    "frame-gaps": spoil(FrameTimesStart=[*STARTS[:-1], 400.0]),
+    "decay-factors": spoil(DecayCorrectionFactor=[1.07238] * petbids.N_FRAMES),
+    "copied-constant": spoil(ScatterFraction=[44.32] * petbids.N_FRAMES),
+    "dose": spoil(InjectedRadioactivity=168.0),
+    "time-zero": spoil(TimeZero="05:00:00"),
+    "copied-time": copied_time,
+    "exchanged-sidecar": exchanged,
+    "mode-of-administration": spoil(ModeOfAdministration="bolus"),
+    "unlike-the-others": spoil(ReconMethodName="FBP"),
+    "dimensions": respoil(values=petbids.frames(2)[..., 0]),
+    "misnamed-gz": respoil(gzipped=False),
+    "geometry": with_form("qform"),
+    "unreadable-image": web_page,
+    "missing-image": lambda root: petbids.pet_path(root, 2).unlink(),
+    "missing-t1": lambda root: shutil.rmtree(petbids.t1_path(root, 2).parent),
+}
+
+
+@pytest.mark.parametrize("check", DEFECTS)
+def test_every_defect_is_found_where_it_is(tree: Path, check: str) -> None:
+    DEFECTS[check](tree)
+    findings = found(tree, check)
+    assert findings, "not found"
+    affected = {"sub-02", "sub-03"} if check == "exchanged-sidecar" else {"sub-02"}
+    assert {finding.participant for finding in findings} == affected
+    for finding in findings:
+        assert finding.file.startswith("sub-0")
+        assert "" not in (finding.key, finding.value, finding.expected, finding.evidence)
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "words"),
+    [
+        (with_form("qform"), "mirror image"),
+        (with_form("sform"), "mirror image"),
+        (respoil(affine=FLIP @ petbids.PET_AFFINE), "ImageOrientationPatientDICOM"),
+        (
+            respoil(affine=petbids.PET_AFFINE + np.array([[0, 0, 0, 30]] + 3 * [4 * [0]])),
+            "field of view",
+        ),
+    ],
+)
+def test_left_and_right_and_position(tree: Path, spoiled, words: str) -> None:
+    spoiled(tree)
+    assert any(words in f"{each.value} {each.evidence}" for each in found(tree, "geometry"))
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "words"),
+    [(web_page, "web page"), (annex_pointer, "pointer"), (cut_short, "damaged")],
+)
+def test_what_is_no_image(tree: Path, spoiled, words: str) -> None:
+    spoiled(tree)
+    (finding,) = found(tree, "unreadable-image")
+    assert words in finding.value
+
+
+def test_reading_images_finds_what_headers_hide(tree: Path, capsys) -> None:
+    path = petbids.pet_path(tree, 2)
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 0xFF  # in the stored checksum
+    path.write_bytes(bytes(content))
+    broken = petbids.frames(3).astype(np.float32)
+    broken[0, 0, 0, 7] = np.nan
+    petbids.write_image(petbids.pet_path(tree, 3), broken, petbids.PET_AFFINE)
+    assert main(["audit", str(tree)]) == 0
+    capsys.readouterr()
+    report = tree.parent / "report.json"
+    assert main(["audit", str(tree), "--read-images", "--json", str(report)]) == 1
+    faults = {each["participant"]: each["value"] for each in json.loads(report.read_text())["findings"]}
+    assert "CRC" in faults["sub-02"]
+    assert "1 of 120 values of frame 7 are not finite" in faults["sub-03"]
+
+
+def test_side_cars_are_inherited(tree: Path) -> None:
+    for number in range(1, 7):
+        values = petbids.sidecar(number)
+        del values["TracerName"]
+        petbids.write_sidecar(tree, number, values)
+    (tree / "task-rest_pet.json").write_text(json.dumps({"TracerName": "FDG"}))
+    assert audit(read_tree(tree)) == []
+    (tree / "task-rest_pet.json").rename(tree / "task-other_pet.json")
+    assert len(found(tree, "missing-keys")) == 6
+
+
+def test_the_reports_hold_every_finding(tree: Path, tmp_path: Path, capsys) -> None:
+    DEFECTS["units"](tree)
+    html, report = tmp_path / "audit.html", tmp_path / "audit.json"
+    description = tree / "dataset_description.json"
+    description.write_text(json.dumps({"Name": "<script>alert(1)</script>", "BIDSVersion": "1.8.0"}))
+    assert main(["audit", str(tree), "--html", str(html), "--json", str(report)]) == 1
+    assert "error   units (1): sub-02" in capsys.readouterr().out
+    content = json.loads(report.read_text())
+    assert content["counts"] == {"error": 1, "warning": 1, "note": 0}
+    assert {each["check"] for each in content["findings"]} == {"units", "unlike-the-others"}
+    page = html.read_text()
+    assert "<script>" not in page
+    assert page.count("sub-02_task-rest_pet.json") == 2
+
+
+def test_a_folder_that_is_no_data_set(tmp_path: Path, capsys) -> None:
+    assert main(["audit", str(tmp_path / "absent")]) == 1
+    assert "no such folder" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"holds no folders sub-\*"):
+        read_tree(tmp_path)
+
+
+def test_a_broken_side_car_is_one_finding(tree: Path) -> None:
+    petbids.write_sidecar(tree, 2, {}).write_text("{")
+    (finding,) = found(tree, "unreadable-image")
+    assert "not readable as JSON" in finding.value
+    assert str(tree) not in finding.value
+
+
+def test_gzip_under_the_name_of_an_uncompressed_image(tree: Path) -> None:
+    path = petbids.pet_path(tree, 2)
+    path.rename(path.with_suffix(""))
+    (finding,) = found(tree, "misnamed-gz")
+    assert finding.value == "gzip without .gz"
+    with gzip.open(path.with_suffix("")) as stream:
+        assert stream.read(4) == (348).to_bytes(4, "little")

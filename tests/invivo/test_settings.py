@@ -1,0 +1,146 @@
+"""The section ``invivo``: mistakes end with one sentence, cohorts follow from the configuration alone."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from quietpet.errors import InputError
+from quietpet.invivo.settings import InvivoSettings, SlicePlaneSettings, scan_name
+from quietpet.invivo.slices import slice_numbers
+
+SECTION: dict[str, Any] = {
+    "sources": {
+        "rspetmr": {"kind": "openneuro", "accession": "ds002898"},
+        "own": {"kind": "folder", "root": "bids", "entities": {"task": "rest"}},
+        "simulated": {"kind": "standin", "cohort": "fdg"},
+    },
+    "windows": {"low": {"2min": {"minutes": 2}, "16s": {"frames": 1}, "other": {"minutes": 5}}},
+    "datasets": {
+        "ood1": {
+            "source": "rspetmr",
+            "splits": {"train": ["01", "02"], "validation": ["03"], "test": ["06"]},
+            "settings": {"2min": {"window": "2min"}, "16s": {"window": "16s"}},
+        },
+        "ood2": {
+            "source": "rspetmr",
+            "settings": {
+                "ld": {
+                    "window": "16s",
+                    "splits": {"train": ["01"], "validation": ["03"], "test": ["22"]},
+                    "header_dose_mbq": [215, 235],
+                },
+                "uld": {
+                    "window": "16s",
+                    "splits": {"train": ["01"], "validation": ["03"], "test": ["04"]},
+                    "header_dose_mbq": [160, 175],
+                },
+            },
+        },
+        "elsewhere": {
+            "source": "own",
+            "splits": {"train": ["06"], "validation": ["03"], "test": ["01"]},
+            "settings": {"short": {"window": "2min", "administration": "bolus"}},
+        },
+    },
+}
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    section = copy.deepcopy(SECTION)
+    *parents, last = path.split("/")
+    place = section
+    for name in parents:
+        place = place[name]
+    place[last] = value
+    return section
+
+
+def test_scans_windows_and_requirements() -> None:
+    section = InvivoSettings.model_validate(SECTION)
+    rest = [("rspetmr", who) for who in ("01", "02", "03", "06", "22", "04")]
+    assert section.scans == (*rest, ("own", "06"), ("own", "03"), ("own", "01"))
+    assert list(section.windows_of("rspetmr")) == ["standard", "2min", "16s"]
+    assert list(section.windows_of("own")) == ["standard", "2min"]
+    assert section.windows.standard.seconds == 1800
+    assert section.windows.standard.start_s == 1800
+    assert section.requirements("rspetmr", "04").keys() == {"ood2/uld"}
+    assert section.requirements("rspetmr", "01") == {}
+    assert section.datasets["ood2"].splits_of("uld").test == ("04",)
+    assert scan_name("rspetmr", "04") == "rspetmr_sub-04"
+    assert "ood2: ld (1 frame(s) from 30 min on), uld" in section.describe()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("datasets/ood1/splits/test", ["01"], "'01' is in 'train' and again in 'test'"),
+        ("datasets/ood1/splits/test", ["04", "22", "03"], "'03' is in 'validation' and again"),
+        ("datasets/ood1/splits/train", ["01", "04"], "ood2.*'04' of rspetmr is in 'test', but in 'train'"),
+        ("datasets/ood1/source", "absent", "datasets.ood1.source: no 'absent'; there are rspetmr, own"),
+        ("datasets/ood1/settings/16s/window", "8s", "no '8s'; there are 2min, 16s, other"),
+        ("datasets/ood2/settings/ld/splits", None, "settings.ld has no splits"),
+        ("datasets/ood2/settings/ld/header_dose_mbq", [235, 215], "a range of doses is"),
+        ("windows/low/2min", {"minutes": 2, "frames": 7}, "exactly one of minutes, frames"),
+        ("windows/low/2min", {}, "exactly one of minutes, frames"),
+        ("windows/low/standard", {"minutes": 2}, "cannot be called 'standard'"),
+        ("sources/own", {"kind": "folder"}, "kind 'folder' needs root"),
+        ("sources/own", {"kind": "openneuro", "root": "bids"}, "kind 'openneuro' needs accession"),
+        ("sources/own", {"kind": "standin", "cohort": "fdg", "root": "x"}, "'standin' has no root"),
+        ("sources/own/kind", "xnat", "openneuro"),
+        ("slices", {"indices": [300]}, "indices reach 300, but the grid has 256"),
+        ("slices", {"indices": [130, 130]}, "must differ"),
+        ("rounding", "sideways", "nearest"),
+    ],
+)
+def test_mistakes_are_named(path: str, value: Any, words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        InvivoSettings.model_validate(changed(path, value))
+
+
+def test_the_same_number_in_two_sources_is_two_people() -> None:
+    InvivoSettings.model_validate(changed("datasets/elsewhere/splits/test", ["02"]))
+
+
+def test_published_slices_in_millimetres() -> None:
+    slices = SlicePlaneSettings()
+    assert slices.indices == (130, 132, 134, 136, 138, 140, 142, 144, 146, 148)
+    assert slices.offsets_mm == tuple(np.arange(2.5, 22, 2))
+
+
+def affine(z_mm: float, order: tuple[int, int, int] = (0, 1, 2)) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.diag([1.0, 1.0, z_mm])[:, list(order)]
+    return matrix
+
+
+@pytest.mark.parametrize(
+    ("n_slices", "z_mm", "first", "last"),
+    [(256, 1.0, 130, 148), (176, 1.0, 90, 108), (128, 2.0, 65, 74), (320, 0.8, 163, 185)],
+)
+def test_other_grids_are_cut_at_the_same_millimetres(n_slices, z_mm, first, last) -> None:
+    numbers = slice_numbers(
+        SlicePlaneSettings(), shape=(176, 256, n_slices), affine_ras_mm=affine(z_mm), file="T1w.nii.gz"
+    )
+    assert (numbers[0], numbers[-1]) == (first, last)
+    offsets = (np.array(numbers) - (n_slices - 1) / 2) * z_mm
+    assert np.abs(offsets - SlicePlaneSettings().offsets_mm).max() <= z_mm / 2
+
+
+def test_a_grid_without_those_slices() -> None:
+    with pytest.raises(InputError, match=r"T1w\.nii\.gz: has 20 slices of 2 mm, none at \["):
+        slice_numbers(
+            SlicePlaneSettings(), shape=(9, 9, 20), affine_ras_mm=affine(2.0), file="T1w.nii.gz"
+        )
+
+
+@pytest.mark.parametrize("matrix", [affine(1.0, (2, 0, 1)), np.diag([-1.0, 1, 1, 1])])
+def test_a_grid_in_another_order_is_not_cut(matrix: np.ndarray) -> None:
+    with pytest.raises(InputError, match="its axes do not run to the right"):
+        slice_numbers(
+            SlicePlaneSettings(), shape=(256, 256, 256), affine_ras_mm=matrix, file="T1w.nii.gz"
+        )
