@@ -19,6 +19,7 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/phantoms.smk"
 include: "workflow/rules/acquisition.smk"
+include: "workflow/rules/invivo.smk"
 include: "workflow/rules/learning.smk"
 include: "workflow/rules/evaluation.smk"
 

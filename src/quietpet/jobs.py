@@ -38,6 +38,7 @@ from quietpet.config import (
     TissueValues,
     TrainingSettings,
 )
+from quietpet.invivo.settings import SlicePlaneSettings
 from quietpet.learning import Training, training_before, training_data
 from quietpet.methods.registry import AnyMethodSettings
 from quietpet.study import Study
@@ -224,6 +225,35 @@ class PackJob(Section):
         )
 
 
+class PackScansJob(Section):
+    """Cut the slices of a split's registered scans into one data set."""
+
+    study_seed: int
+    dataset: str
+    setting: str
+    split: str
+    source: str
+    participants: tuple[str, ...]
+    window: str
+    slices: SlicePlaneSettings
+    pixels: int
+
+    @classmethod
+    def of(cls, study: Study, *, dataset: str, setting: str, split: str) -> PackScansJob:
+        cohort = study.invivo.datasets[dataset]
+        return cls(
+            study_seed=study.study_seed,
+            dataset=dataset,
+            setting=setting,
+            split=split,
+            source=cohort.source,
+            participants=getattr(cohort.splits_of(setting), split),
+            window=cohort.settings[setting].window,
+            slices=study.invivo.slices,
+            pixels=study.datasets.pixels,
+        )
+
+
 class MethodJob(Section):
     """Names one replicate of one method on one data set."""
 
@@ -284,7 +314,7 @@ class FitJob(LearningJob):
             continues=training_before(study.learning, training) is not None,
             study_seed=study.study_seed,
             model=study.methods[method].for_training(),
-            acquisition=_acquisition(study.of_dataset(dataset), method=method, setting=setting),
+            acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
             training=study.training_of(training),
         )
 
@@ -313,7 +343,7 @@ class RestoreJob(LearningJob):
             replicate=replicate,
             study_seed=study.study_seed,
             model=study.methods[method],
-            acquisition=_acquisition(study.of_dataset(dataset), method=method, setting=setting),
+            acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
             inference=study.inference,
         )
 
@@ -350,8 +380,8 @@ class StandinJob(Section):
     template: TemplateSettings
 
     @classmethod
-    def of(cls, study: Study, standin: StandinSettings, *, cohort: str, participant: str) -> StandinJob:
-        settings = standin.cohorts[cohort]
+    def of(cls, study: Study, *, cohort: str, participant: str) -> StandinJob:
+        settings = study.standin.cohorts[cohort]
         needed = settings.participants if settings.defects else (participant,)
         return cls(
             study_seed=study.study_seed,
@@ -361,7 +391,7 @@ class StandinJob(Section):
             defects=settings.defects,
             infusion_minutes=settings.infusion_minutes,
             participants={name: settings.participants[name] for name in needed},
-            scan=standin.scan,
+            scan=study.standin.scan,
             # The stand-in is always projected by the embedded engine: thousands of slices.
             scanner=study.scanner.model_copy(update={"projector": "embedded"}),
             mu_per_cm=study.phantoms.mu_per_cm,
@@ -378,8 +408,10 @@ class StandinCohortJob(Section):
     scan: StandinScanSettings
 
     @classmethod
-    def of(cls, standin: StandinSettings, *, cohort: str) -> StandinCohortJob:
-        return cls(cohort=cohort, settings=standin.cohorts[cohort], scan=standin.scan)
+    def of(cls, study: Study, *, cohort: str) -> StandinCohortJob:
+        return cls(
+            cohort=cohort, settings=study.standin.cohorts[cohort], scan=study.standin.scan
+        )
 
 
 class TablesJob(Section):
@@ -402,7 +434,14 @@ class TablesJob(Section):
             study_seed=study.study_seed,
             protocol=study.protocol,
             methods={name: settings.describe() for name, settings in study.methods.items()},
-            staged=tuple(study.domains),
+            staged=tuple(
+                name
+                for name in (*study.domains, *study.invivo_names)
+                if any(
+                    len(study.regimes(dataset=name, method=method)) > 1
+                    for method in study.methods_for(name)
+                )
+            ),
             regimes=tuple(study.learning.regimes) if study.learning else (),
             published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
             doses={
@@ -411,6 +450,11 @@ class TablesJob(Section):
                     f"{dataset}/{name}": level.describe()
                     for dataset, domain in study.domains.items()
                     for name, level in domain.doses.levels.items()
+                },
+                **{
+                    f"{dataset}/{setting}": study.invivo.windows.low[cohort.window].describe()
+                    for dataset in study.invivo_names
+                    for setting, cohort in study.invivo.datasets[dataset].settings.items()
                 },
             },
             acquisition=study.acquisition.describe(),
@@ -430,6 +474,7 @@ JOBS: dict[str, type[Section]] = {
     "reconstruct": ReconstructJob,
     "register": RegisterJob,
     "pack": PackJob,
+    "pack_scans": PackScansJob,
     "fit": FitJob,
     "restore": RestoreJob,
     "score": ScoreJob,
@@ -451,9 +496,10 @@ def settings_for(study: Study, stage: str, **names: str) -> str:
     return job.of(study, **names).model_dump_json()
 
 
-def _acquisition(study: Study, *, method: str, setting: str) -> AcquisitionJob | None:
+def _acquisition(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob | None:
     if not study.methods[method].reconstructs:
         return None
+    study = study.of_dataset(dataset)
     protocol = _part(ReconstructionSettings, study.doses.level(setting))
     return AcquisitionJob(scanner=study.scanner, protocol=protocol)
 

@@ -5,7 +5,7 @@ Kept free of torch, so that Snakemake validates a study in well under a second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from quietpet.config import (
     Section,
     SliceSettings,
     SplitSettings,
+    StandinSettings,
     TissueValues,
     TrainingSettings,
 )
@@ -111,10 +112,13 @@ class Study(Section):
     invivo: InvivoSettings | None = Field(
         None, description="data sets of real (or stand-in) scans; none: phantoms alone"
     )
+    standin: StandinSettings | None = Field(
+        None, description="simulated scans, for sources of kind standin in invivo"
+    )
     datasets: DatasetSettings = DatasetSettings()
     training: TrainingSettings = TrainingSettings()
     learning: LearningSettings | None = Field(
-        None, description="how networks learn to restore the data sets in domains"
+        None, description="how networks learn to restore the data sets in domains and invivo"
     )
     replicates: int = Field(1, ge=1, description="trainings of each network from different seeds")
     inference: InferenceSettings = InferenceSettings()
@@ -204,8 +208,8 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _domains_fit(self) -> Study:
-        if bool(self.domains) != (self.learning is not None):
-            raise ValueError("domains and learning belong together: give both or none")
+        if bool(self.domains or self.invivo) != (self.learning is not None):
+            raise ValueError("domains or invivo, and learning, belong together: give both or none")
         if PHANTOM in self.domains:
             raise ValueError(f"domains: {PHANTOM!r} is the name of the study's own data set")
         for name in self.domains:
@@ -240,12 +244,47 @@ class Study(Section):
     @model_validator(mode="after")
     def _invivo_fits(self) -> Study:
         taken = {PHANTOM, *self.domains}
-        for name in self.invivo.datasets if self.invivo else ():
+        for name, cohort in self.invivo.datasets.items() if self.invivo else ():
             if name in taken:
                 raise ValueError(
                     f"invivo.datasets: {name!r} is a simulated data set; choose another name"
                 )
+            for regime in cohort.regimes or ():
+                if regime not in self.learning.regimes:
+                    raise ValueError(
+                        f"invivo.datasets.{name}.regimes: no {regime!r} in learning.regimes; there are "
+                        f"{', '.join(self.learning.regimes)}"
+                    )
         return self
+
+    @model_validator(mode="after")
+    def _standin_fits(self) -> Study:
+        roles = {subject: split for split in SPLITS for subject in getattr(self.splits, split)}
+        for dataset, setting, split, cohort, participant in self._standin_participants():
+            place = f"invivo.datasets.{dataset}.settings.{setting}"
+            known = self.standin.cohorts if self.standin else {}
+            if cohort not in known:
+                raise ValueError(f"{place}: its source is the cohort {cohort!r}, which standin lacks")
+            if participant not in known[cohort].participants:
+                raise ValueError(f"{place}: standin.cohorts.{cohort} has no participant {participant!r}")
+            anatomy = known[cohort].participants[participant].anatomy
+            if roles.setdefault(anatomy, split) != split:
+                raise ValueError(
+                    f"{place}: participant {participant!r} in {split!r} has the head of {anatomy!r}, "
+                    f"which is in {roles[anatomy]!r} elsewhere; its anatomy would leak between the two"
+                )
+        return self
+
+    def _standin_participants(self) -> Iterator[tuple[str, str, str, str, str]]:
+        """Data set, setting, split, cohort and participant of every use of a simulated scan."""
+        for name, dataset in self.invivo.datasets.items() if self.invivo else ():
+            source = self.invivo.sources[dataset.source]
+            if source.cohort is None:
+                continue
+            for setting in dataset.settings:
+                for split in SPLITS:
+                    for participant in getattr(dataset.splits_of(setting), split):
+                        yield name, setting, split, source.cohort, participant
 
     @model_validator(mode="after")
     def _stages_fit(self) -> Study:
@@ -253,7 +292,9 @@ class Study(Section):
             return self
         for reference in self.learning.references:
             known = [
-                f"{name}/{low}" for name in self.dataset_names for low in self.of_dataset(name).doses.low
+                f"{name}/{setting}"
+                for name in (*self.dataset_names, *self.invivo_names)
+                for setting in self.settings_of(name)
             ]
             if reference not in known:
                 raise ValueError(
@@ -268,17 +309,39 @@ class Study(Section):
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Subjects of all data sets."""
+        """Phantom subjects of all data sets, those of simulated scans last."""
         views = map(self.of_dataset, self.dataset_names)
-        return tuple(dict.fromkeys(subject for view in views for subject in view.splits.subjects))
+        subjects = [subject for view in views for subject in view.splits.subjects]
+        cohorts = self.standin.cohorts.values() if self.standin else ()
+        subjects += [each.anatomy for cohort in cohorts for each in cohort.participants.values()]
+        return tuple(dict.fromkeys(subjects))
 
     @property
     def dataset_names(self) -> tuple[str, ...]:
         """All simulated data sets, the study's own first."""
         return (PHANTOM, *self.domains)
 
+    @property
+    def invivo_names(self) -> tuple[str, ...]:
+        """All data sets of scans."""
+        return tuple(self.invivo.datasets) if self.invivo else ()
+
+    def settings_of(self, dataset: str) -> tuple[str, ...]:
+        """Low doses of a simulated data set, settings of one of scans."""
+        if dataset in self.invivo_names:
+            return tuple(self.invivo.datasets[dataset].settings)
+        return tuple(self.of_dataset(dataset).doses.low)
+
+    def methods_for(self, dataset: str) -> tuple[str, ...]:
+        """Methods that can restore a data set: scans come without sinograms."""
+        return tuple(
+            name
+            for name, method in self.methods.items()
+            if not (dataset in self.invivo_names and method.reconstructs)
+        )
+
     def of_dataset(self, name: str) -> Study:
-        """The study as if data set ``name`` were its only one."""
+        """The study as if the simulated data set ``name`` were its only one."""
         if name == PHANTOM:
             return self
         domain = self.domains[name]
@@ -290,6 +353,7 @@ class Study(Section):
                 "phantoms": self.phantoms.model_copy(update=_given(domain, phantoms)),
                 "study_seed": named_seed(self.study_seed, "domain", name),
                 "domains": {},
+                "invivo": None,
                 "learning": None,
             }
         )
@@ -315,7 +379,8 @@ class Study(Section):
         """Regimes under which ``method`` is scored on ``dataset``; "" is no regime."""
         if self.learning is None or dataset == PHANTOM or not self.methods[method].trained:
             return ("",)
-        return tuple(self.learning.regimes)
+        chosen = self.invivo.datasets[dataset].regimes if dataset in self.invivo_names else None
+        return tuple(self.learning.regimes) if chosen is None else chosen
 
     def learning_word(self, dataset: str, method: str, regime: str) -> str:
         """Value of the table column 'learning'."""

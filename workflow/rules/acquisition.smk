@@ -139,6 +139,8 @@ rule pack:
         low=of_split("results/{domain}images/{subject}/{setting}.h5"),
     output:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
+    wildcard_constraints:
+        dataset=one_of(VIEWS),
     log:
         "logs/pack/{dataset}-{setting}-{split}.log",
     benchmark:

@@ -40,7 +40,17 @@ def folder_of(names, *, below=""):
     return f"({below}({one_of(names)})/)?"
 
 
+def named(files):
+    """Params function: all files of "input" or "output" as arguments, under the names of the rule."""
+    return lambda wildcards, input, output: [
+        f"{name}={path}"
+        for name, paths in (input if files == "input" else output).items()
+        for path in ([paths] if isinstance(paths, str) else paths)
+    ]
+
+
 VIEWS = {name: STUDY.of_dataset(name) for name in STUDY.dataset_names}
+DATASETS = (*VIEWS, *STUDY.invivo_names)
 STAGES = one_of(STUDY.learning.stages if STUDY.learning else [])
 
 
@@ -49,8 +59,10 @@ wildcard_constraints:
     # Empty for the data set "phantom", so that a study without domains has no such folders.
     domain=folder_of(STUDY.domains, below="domains/"),
     dose=one_of({level for view in VIEWS.values() for level in view.doses.levels}),
-    dataset=one_of(VIEWS),
-    setting=one_of({level for view in VIEWS.values() for level in view.doses.low}),
+    dataset=one_of(DATASETS),
+    setting=one_of({name for dataset in DATASETS for name in STUDY.settings_of(dataset)}),
+    cohort=one_of(STUDY.standin.cohorts if STUDY.standin else []),
+    participant="[A-Za-z0-9]+",
     split="|".join(SPLITS),
     method="|".join(STUDY.methods),
     # Stages that led to weights, and the regime that these restore under; empty for a plain training.

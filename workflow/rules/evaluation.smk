@@ -26,9 +26,9 @@ rule score:
 
 ALL_SCORES = [
     f"results/scores/{dataset}/{setting}/{method}/{f'{regime}/' if regime else ''}{replicate}.csv"
-    for dataset, view in VIEWS.items()
-    for setting in view.doses.low
-    for method in STUDY.methods
+    for dataset in DATASETS
+    for setting in STUDY.settings_of(dataset)
+    for method in STUDY.methods_for(dataset)
     for regime in STUDY.regimes(dataset=dataset, method=method)
     for replicate in replicates(method)
 ]

@@ -58,22 +58,22 @@ checkpoint fetch:
         " 2>&1 | tee {log} >&2"
 
 
-def label_volume(wildcards):
-    """The subject's BrainWeb volume, or nothing when the study uses the template."""
+def label_files(subject):
+    """A subject's BrainWeb volume and its checksum, or nothing when the study uses the template."""
     if FETCH.source == "template":
-        return []
+        return {}
     decision = DECIDED
     if decision is None or (
-        decision["volumes"] and wildcards.subject not in decision["volumes"]
+        decision["volumes"] and subject not in decision["volumes"]
     ):
         decision = read_json(Path(checkpoints.fetch.get().output.decision))
-    return decision["volumes"].get(wildcards.subject, [])
+    volume = decision["volumes"].get(subject)
+    return {"labels": volume, "sources": SOURCES} if volume else {}
 
 
 rule phantom:
     input:
-        labels=label_volume,
-        sources=lambda wildcards: SOURCES if label_volume(wildcards) else [],
+        unpack(lambda wildcards: label_files(wildcards.subject)),
     output:
         phantom="results/{domain}phantoms/{subject}.h5",
     log:
@@ -88,9 +88,7 @@ rule phantom:
     params:
         settings=settings("phantom"),
         code=code("phantom"),
-        files=lambda wildcards, input: [
-            f"{name}={path}" for name, path in input.items() if path
-        ],
+        files=named("input"),
     shell:
         "quietpet phantom --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in {params.files:q} --out phantom={output.phantom} 2> {log}"

@@ -127,6 +127,9 @@ class CohortSettings(Section):
     source: Label
     splits: SplitSettings | None = Field(None, description="participants, without 'sub-'")
     settings: dict[WindowName, CohortSetting] = Field(min_length=1)
+    regimes: tuple[Label, ...] | None = Field(
+        None, description="of learning.regimes, those under which networks restore it; none: all"
+    )
 
     @model_validator(mode="after")
     def _split(self) -> Self:
@@ -161,6 +164,11 @@ class SlicePlaneSettings(Section):
     )
     axis_slices: int = Field(256, ge=1, description="slices of the grid that indices count on")
     slice_mm: Positive = Field(1.0, description="distance of its slices [mm]")
+    pixel_mm: Positive | None = Field(
+        None,
+        description="side of a packed pixel [mm]; none: that of T1. Networks that also learn from "
+        "phantoms see one scale if it is that of the phantoms",
+    )
     rotations: int = Field(5, ge=1, description="in-plane rotations per slice; the first is 0")
     max_angle_deg: float = Field(15.0, ge=0, le=180, description="rotations are uniform in +-this [deg]")
 

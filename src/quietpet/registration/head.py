@@ -35,7 +35,13 @@ def coarsened(volume: Volume, *, spacing_mm: float, fwhm_mm: float) -> Volume:
 
 
 def head_mm(volume: Volume) -> np.ndarray:
-    """Positions every 4 mm of all that the head's outline encloses, (n, 3) RAS mm.
+    """Positions every 4 mm of all that the head's outline encloses, (n, 3) RAS mm."""
+    mask = head_mask(volume)
+    return mask.world_mm(np.argwhere(mask.values))
+
+
+def head_mask(volume: Volume) -> Volume:
+    """All that the head's outline encloses, bool on a grid of 4 mm.
 
     The outline is that of the largest connected region above a threshold.
     """
@@ -44,7 +50,8 @@ def head_mm(volume: Volume) -> np.ndarray:
     regions, _ = ndimage.label(coarse.values > _OF_OTSU * threshold_otsu(positive))
     sizes = np.bincount(regions.ravel())
     sizes[0] = 0
-    return coarse.world_mm(np.argwhere(ndimage.binary_fill_holes(regions == sizes.argmax())))
+    filled = ndimage.binary_fill_holes(regions == sizes.argmax())
+    return Volume(values=filled, affine_ras_mm=coarse.affine_ras_mm)
 
 
 def cropped(volume: Volume, around_mm: np.ndarray, *, margin_mm: float) -> Volume:

@@ -1,0 +1,258 @@
+# Scans -> windows -> registered to T1 -> packed data sets, for the data sets of the section `invivo`.
+
+from quietpet.invivo.settings import STANDARD, scan_name
+from quietpet.standin.layout import participant_files, runs_of
+
+SOURCES_INVIVO = STUDY.invivo.sources if STUDY.invivo else {}
+
+
+def scan_path(source, name):
+    """Path of a file of one scan of ``source``."""
+    return f"results/invivo/{scan_name(source, '{participant}')}/{name}"
+
+
+def window_names(source):
+    """The short windows that data sets of ``source`` use."""
+    return [name for name in STUDY.invivo.windows_of(source) if name != STANDARD]
+
+
+def standin_tree(cohort):
+    """Folder of the BIDS data set of a simulated cohort."""
+    return f"results/standin/{cohort}/bids"
+
+
+def standin_images(cohort):
+    """Images and side-cars of one participant of a cohort, by the names that the stage gives them."""
+    settings, folder = STUDY.standin.cohorts[cohort], standin_tree(cohort)
+    files = participant_files(
+        settings.layout, "{participant}", runs=len(runs_of(STUDY.standin.scan))
+    )
+    return {
+        "pet": [f"{folder}/{path}" for path in files.pet],
+        "pet_json": [f"{folder}/{path}" for path in files.pet_sidecars],
+        "t1": f"{folder}/{files.t1}",
+        "t1_json": f"{folder}/{files.t1_sidecar}",
+    }
+
+
+rule standin_cohort:
+    output:
+        description="results/standin/{cohort}/bids/dataset_description.json",
+        readme="results/standin/{cohort}/bids/README",
+        participants="results/standin/{cohort}/bids/participants.tsv",
+        participants_json="results/standin/{cohort}/bids/participants.json",
+        ignored="results/standin/{cohort}/bids/.bidsignore",
+    log:
+        "logs/standin/{cohort}.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        settings=settings("standin_cohort"),
+        code=code("standin_cohort"),
+        outputs=named("output"),
+    shell:
+        "quietpet standin_cohort --threads {threads} --gpus {resources.gpu}"
+        " --settings {params.settings:q} --out {params.outputs:q} 2> {log}"
+
+
+# A rule for each cohort, because the names of its files depend on its layout.
+for cohort in STUDY.standin.cohorts if STUDY.standin else ():
+
+    rule:
+        name:
+            f"standin_{cohort}"
+        input:
+            unpack(
+                lambda wildcards, members=STUDY.standin.cohorts[cohort].participants: (
+                    label_files(members[wildcards.participant].anatomy)
+                )
+            ),
+        output:
+            **standin_images(cohort),
+            truth=f"results/standin/{cohort}/truth/{{participant}}.json",
+        log:
+            f"logs/standin/{cohort}-{{participant}}.log",
+        benchmark:
+            f"logs/standin/{cohort}-{{participant}}.tsv"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=120,
+            gpu=0,
+        params:
+            settings=lambda wildcards, cohort=cohort: settings_for(
+                STUDY, "standin", cohort=cohort, participant=wildcards.participant
+            ),
+            code=code("standin"),
+            inputs=named("input"),
+            outputs=named("output"),
+        shell:
+            "quietpet standin --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
+            " --in {params.inputs:q} --out {params.outputs:q} 2> {log}"
+
+
+def tree_of(source):
+    """Files that must be there before a scan of ``source`` can be located: its whole simulated cohort."""
+    cohort = SOURCES_INVIVO[source].cohort
+    if cohort is None:
+        return []
+    files = standin_images(cohort)
+    patterns = [*files["pet"], *files["pet_json"], files["t1"], files["t1_json"]]
+    return [
+        f"{standin_tree(cohort)}/dataset_description.json",
+        f"{standin_tree(cohort)}/participants.tsv",
+        *expand(patterns, participant=STUDY.standin.cohorts[cohort].participants),
+    ]
+
+
+# A rule for each source, because its windows decide the names of the files.
+for source in SOURCES_INVIVO:
+
+    rule:
+        name:
+            f"fetch_{source}"
+        input:
+            tree=tree_of(source),
+        output:
+            located=scan_path(source, "located.json"),
+        log:
+            f"logs/invivo/{source}-{{participant}}-fetch.log",
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=720,
+            gpu=0,
+            downloads=1,
+        params:
+            settings=lambda wildcards, source=source: settings_for(
+                STUDY,
+                "fetch_invivo",
+                source=source,
+                participant=wildcards.participant,
+            ),
+            code=code("fetch_invivo"),
+        shell:
+            "quietpet fetch_invivo --threads {threads} --gpus {resources.gpu}"
+            " --settings {params.settings:q} --out located={output.located} 2> {log}"
+
+    rule:
+        name:
+            f"import_{source}"
+        input:
+            located=scan_path(source, "located.json"),
+        output:
+            standard=scan_path(source, f"{STANDARD}.nii.gz"),
+            low=[scan_path(source, f"{name}.nii.gz") for name in window_names(source)],
+            t1=scan_path(source, "T1w.nii.gz"),
+            scan=scan_path(source, "scan.json"),
+        log:
+            f"logs/invivo/{source}-{{participant}}-import.log",
+        benchmark:
+            f"logs/invivo/{source}-{{participant}}-import.tsv"
+        threads: 1
+        resources:
+            mem_mb=3000,
+            runtime=60,
+            gpu=0,
+        params:
+            settings=lambda wildcards, source=source: settings_for(
+                STUDY,
+                "import_scan",
+                source=source,
+                participant=wildcards.participant,
+            ),
+            code=code("import_scan"),
+            outputs=named("output"),
+        shell:
+            "quietpet import_scan --threads {threads} --gpus {resources.gpu}"
+            " --settings {params.settings:q} --in located={input.located}"
+            " --out {params.outputs:q} 2> {log}"
+
+    rule:
+        name:
+            f"register_{source}"
+        input:
+            standard=scan_path(source, f"{STANDARD}.nii.gz"),
+            low=[scan_path(source, f"{name}.nii.gz") for name in window_names(source)],
+            t1=scan_path(source, "T1w.nii.gz"),
+        output:
+            standard=scan_path(source, f"registered/{STANDARD}.nii.gz"),
+            low=[
+                scan_path(source, f"registered/{name}.nii.gz")
+                for name in window_names(source)
+            ],
+            itk=scan_path(source, "registered/t1_to_pet.tfm"),
+            matrix=scan_path(source, "registered/t1_to_pet_ras_mm.txt"),
+            fsl=scan_path(source, "registered/pet_to_t1_flirt.mat"),
+            figure=scan_path(source, "registered/qc.png"),
+            registration=scan_path(source, "registered/registration.json"),
+        log:
+            f"logs/invivo/{source}-{{participant}}-register.log",
+        benchmark:
+            f"logs/invivo/{source}-{{participant}}-register.tsv"
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=120,
+            gpu=0,
+        params:
+            settings=lambda wildcards, source=source: settings_for(
+                STUDY,
+                "register",
+                scan=scan_name(source, wildcards.participant),
+            ),
+            code=code("register"),
+            inputs=named("input"),
+            outputs=named("output"),
+        shell:
+            "quietpet register --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
+            " --in {params.inputs:q} --out {params.outputs:q} 2> {log}"
+
+
+def scans_of_split(wildcards):
+    """Input function: the registered scans of a split, by the names that `pack_scans` gives them."""
+    cohort = STUDY.invivo.datasets[wildcards.dataset]
+    setting = cohort.settings[wildcards.setting]
+    return {
+        name: expand(
+            scan_path(cohort.source, path),
+            participant=getattr(
+                cohort.splits_of(wildcards.setting), wildcards.split
+            ),
+        )
+        for name, path in (
+            ("scan", "scan.json"),
+            ("registration", "registered/registration.json"),
+            ("t1", "T1w.nii.gz"),
+            ("standard", f"{STANDARD}.nii.gz"),
+            ("low", f"{setting.window}.nii.gz"),
+        )
+    }
+
+
+rule pack_scans:
+    input:
+        unpack(scans_of_split),
+    output:
+        dataset="results/datasets/{dataset}/{setting}/{split}.h5",
+    wildcard_constraints:
+        dataset=one_of(STUDY.invivo_names),
+    log:
+        "logs/pack/{dataset}-{setting}-{split}.log",
+    benchmark:
+        "logs/pack/{dataset}-{setting}-{split}.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+        gpu=0,
+    params:
+        settings=settings("pack_scans"),
+        code=code("pack_scans"),
+        inputs=named("input"),
+    shell:
+        "quietpet pack_scans --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
+        " --in {params.inputs:q} --out dataset={output.dataset} 2> {log}"
