@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import model_validator
 
@@ -31,20 +31,64 @@ from quietpet.config import (
     StandinCohortSettings,
     StandinParticipant,
     StandinScanSettings,
-    StandinSettings,
     SubjectId,
     TemplateSettings,
     ThinningSettings,
     TissueValues,
     TrainingSettings,
 )
-from quietpet.invivo.settings import SlicePlaneSettings
+from quietpet.invivo.settings import (
+    CohortSetting,
+    SlicePlaneSettings,
+    SourceSettings,
+    WindowSettings,
+)
 from quietpet.learning import Training, training_before, training_data
 from quietpet.methods.registry import AnyMethodSettings
 from quietpet.study import Study
 
 CACHE_VARIABLE = "QUIETPET_BRAINWEB"
 DEFAULT_CACHE = "resources/brainweb"
+
+
+class FetchInvivoJob(Section):
+    """Have one participant's PET, T1 and side-cars on disk, and say where they are."""
+
+    name: str
+    source: SourceSettings
+    participant: str
+    root: str
+
+    @classmethod
+    def of(cls, study: Study, *, source: str, participant: str) -> FetchInvivoJob:
+        settings = study.in_vivo.sources[source]
+        named = settings.root
+        return cls(
+            name=source,
+            source=settings,
+            participant=participant,
+            root=_from_here(named) if named else f"resources/{settings.accession or settings.cohort}",
+        )
+
+
+class ImportScanJob(Section):
+    """Average the windows of one scan's frames, and take its T1 along."""
+
+    source: str
+    participant: str
+    windows: dict[str, WindowSettings]
+    rounding: Literal["nearest", "down", "up"]
+    requirements: dict[str, CohortSetting]
+
+    @classmethod
+    def of(cls, study: Study, *, source: str, participant: str) -> ImportScanJob:
+        return cls(
+            source=source,
+            participant=participant,
+            windows=study.in_vivo.windows_of(source),
+            rounding=study.in_vivo.rounding,
+            requirements=study.in_vivo.requirements(source, participant),
+        )
 
 
 class FetchJob(Section):
@@ -58,12 +102,10 @@ class FetchJob(Section):
     @classmethod
     def of(cls, study: Study) -> FetchJob:
         named = os.environ.get(CACHE_VARIABLE) or study.phantoms.cache_dir
-        # PWD is where the command was given; Snakemake's --directory changes the working folder only.
-        here = Path(os.environ.get("PWD", "."))
         return cls(
             source=study.phantoms.source,
             subjects=study.subjects,
-            cache_dir=os.path.normpath(here / Path(named).expanduser()) if named else DEFAULT_CACHE,
+            cache_dir=_from_here(named) if named else DEFAULT_CACHE,
             cache_is_named=bool(named),
         )
 
@@ -409,9 +451,7 @@ class StandinCohortJob(Section):
 
     @classmethod
     def of(cls, study: Study, *, cohort: str) -> StandinCohortJob:
-        return cls(
-            cohort=cohort, settings=study.standin.cohorts[cohort], scan=study.standin.scan
-        )
+        return cls(cohort=cohort, settings=study.standin.cohorts[cohort], scan=study.standin.scan)
 
 
 class TablesJob(Section):
@@ -465,6 +505,8 @@ class TablesJob(Section):
 
 JOBS: dict[str, type[Section]] = {
     "fetch": FetchJob,
+    "fetch_invivo": FetchInvivoJob,
+    "import_scan": ImportScanJob,
     "phantom": PhantomJob,
     "slices": SlicesJob,
     "engine": EngineJob,
@@ -494,6 +536,14 @@ def settings_for(study: Study, stage: str, **names: str) -> str:
     if domain := names.pop("domain", ""):
         study = study.of_dataset(domain)
     return job.of(study, **names).model_dump_json()
+
+
+def _from_here(folder: str) -> str:
+    """A folder that the user named, relative to where the command was given.
+
+    That is PWD: Snakemake's --directory changes the working folder only.
+    """
+    return os.path.normpath(Path(os.environ.get("PWD", ".")) / Path(folder).expanduser())
 
 
 def _acquisition(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob | None:

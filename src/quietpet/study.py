@@ -317,6 +317,13 @@ class Study(Section):
         return tuple(dict.fromkeys(subjects))
 
     @property
+    def in_vivo(self) -> InvivoSettings:
+        """The section ``invivo``, for those who need one; ValueError without."""
+        if self.invivo is None:
+            raise ValueError("this study has no section invivo")
+        return self.invivo
+
+    @property
     def dataset_names(self) -> tuple[str, ...]:
         """All simulated data sets, the study's own first."""
         return (PHANTOM, *self.domains)

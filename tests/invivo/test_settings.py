@@ -1,4 +1,4 @@
-"""The section ``invivo``: mistakes end with one sentence, cohorts follow from the configuration alone."""
+"""The section ``invivo``: mistakes end with one sentence, cohorts follow from configuration alone."""
 
 from __future__ import annotations
 
@@ -80,7 +80,11 @@ def test_scans_windows_and_requirements() -> None:
     [
         ("datasets/ood1/splits/test", ["01"], "'01' is in 'train' and again in 'test'"),
         ("datasets/ood1/splits/test", ["04", "22", "03"], "'03' is in 'validation' and again"),
-        ("datasets/ood1/splits/train", ["01", "04"], "ood2.*'04' of rspetmr is in 'test', but in 'train'"),
+        (
+            "datasets/ood1/splits/train",
+            ["01", "04"],
+            "ood2.*'04' of rspetmr is in 'test', but in 'train'",
+        ),
         ("datasets/ood1/source", "absent", "datasets.ood1.source: no 'absent'; there are rspetmr, own"),
         ("datasets/ood1/settings/16s/window", "8s", "no '8s'; there are 2min, 16s, other"),
         ("datasets/ood2/settings/ld/splits", None, "settings.ld has no splits"),

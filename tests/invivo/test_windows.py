@@ -53,6 +53,7 @@ def test_frames_of_growing_length() -> None:
     assert choose(timing, 0, 100) == range(4)
     assert choose(timing, 0, 60, "down") == range(3)
     assert choose(timing, 15, 90) == range(2, 4)
+    assert choose(timing, 0, 290) == range(5), "230 s are nearer than 530 s"
 
 
 @pytest.mark.parametrize(
@@ -60,11 +61,15 @@ def test_frames_of_growing_length() -> None:
     [
         (6000, 16, "starts at 6000 s, but the last frame at 5680 s"),
         (5600, 120, "scan ends at 5696 s"),
+        (0, 16, "no frame before 48 s"),
     ],
 )
-def test_a_scan_that_ends_before(start_s: float, seconds: float, words: str) -> None:
+def test_a_scan_that_is_not_there_then(start_s: float, seconds: float, words: str) -> None:
+    timing = FrameTiming(
+        starts_s=regular().starts_s[3:], durations_s=regular().durations_s[3:], source="test"
+    )
     with pytest.raises(InputError, match=rf"^invivo\.windows\.standard: .*{words}"):
-        choose(regular(), start_s, seconds)
+        choose(timing, start_s, seconds)
 
 
 def test_a_gap_within_a_window() -> None:

@@ -134,9 +134,13 @@ for source in SOURCES_INVIVO:
                 participant=wildcards.participant,
             ),
             code=code("fetch_invivo"),
+            description=lambda wildcards, input: (
+                f"--in description={input.tree[0]}" if input.tree else ""
+            ),
         shell:
             "quietpet fetch_invivo --threads {threads} --gpus {resources.gpu}"
-            " --settings {params.settings:q} --out located={output.located} 2> {log}"
+            " --settings {params.settings:q} {params.description}"
+            " --out located={output.located} 2> {log}"
 
     rule:
         name:

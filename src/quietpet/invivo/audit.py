@@ -32,8 +32,14 @@ _SAME_IN_ALL = (
 
 
 def audit(dataset: Dataset) -> list[Finding]:
-    """All findings of a data set, errors first."""
-    return merged(finding for check in _CHECKS for finding in check(dataset))
+    """All findings of a data set, errors first; alike ones of several runs as one."""
+    return merged(inspect(dataset))
+
+
+def inspect(dataset: Dataset) -> Iterator[Finding]:
+    """All findings, file by file."""
+    for check in _CHECKS:
+        yield from check(dataset)
 
 
 def _tree(dataset: Dataset) -> Iterator[Finding]:
@@ -400,7 +406,7 @@ def _one_image(image: Image, *, is_pet: bool) -> Iterator[Finding]:
         if image.fault or is_pet:
             yield origin.finding(
                 "unreadable-image" if image.fault else "missing-image",
-                "error",
+                "error" if image.fault else "warning",
                 "image",
                 value=image.fault or "no image beside the side-car",
                 expected="a NIfTI image",

@@ -142,6 +142,8 @@ def timeline(
         timing = listed(each, whose=whose)
         if timing is None:
             continue
+        if each is image and None not in (zeros := [of.time_zero_clock_s for of in (image, runs[0])]):
+            timing = timing.later(clock_difference_s(*zeros))
         for candidate in (timing, without_gaps(timing)):
             if candidate and n_frames in (None, candidate.n_frames):
                 return _require_ordered(candidate, image)

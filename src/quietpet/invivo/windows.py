@@ -19,7 +19,7 @@ Rounding = Literal["nearest", "down", "up"]
 _HALF_LIFE_S = {"F18": 6586.2, "C11": 1221.8, "N13": 597.9, "O15": 122.24, "Ga68": 4062.6}
 """BIPM Monographie 5 (decay data evaluation project), in seconds."""
 
-_GAP_S = 1.0
+GAP_S = 1.0
 """Clocks are written to the second: less than this between two frames is no gap."""
 
 
@@ -51,13 +51,18 @@ def choose_frames(
     Raises:
         InputError: the scan ends before, or frames are missing in between; names ``name``.
     """
-    later = np.flatnonzero(timing.starts_s >= start_s - _GAP_S)
+    later = np.flatnonzero(timing.starts_s >= start_s - GAP_S)
     if later.size == 0:
         raise InputError(
             f"invivo.windows.{name}: starts at {start_s:g} s, but the last frame at "
             f"{timing.starts_s[-1]:g} s; choose an earlier start_minutes."
         )
     first = int(later[0])
+    if timing.starts_s[first] - start_s > timing.durations_s[first] + GAP_S:
+        raise InputError(
+            f"invivo.windows.{name}: starts at {start_s:g} s, but the images at hand have no frame "
+            f"before {timing.starts_s[first]:g} s; add the run before, or choose a later start_minutes."
+        )
     lengths = timing.ends_s[first:] - timing.starts_s[first]
     count = _count(lengths, seconds, rounding)
     if count > len(lengths):
@@ -66,7 +71,7 @@ def choose_frames(
             f"scan ends at {timing.ends_s[-1]:g} s; choose a shorter window or an earlier start_minutes."
         )
     gaps = timing.gaps_s[first : first + count - 1]
-    if gaps.size and np.abs(gaps).max() > _GAP_S:
+    if gaps.size and np.abs(gaps).max() > GAP_S:
         frame = first + int(np.abs(gaps).argmax())
         raise InputError(
             f"invivo.windows.{name}: between frames {frame} and {frame + 1} lie "

@@ -39,6 +39,22 @@ def read_tree(root: Path) -> Dataset:
     )
 
 
+def read_participant(root: Path, label: str) -> Participant:
+    """One participant of the tree, as in :func:`read_tree`.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    folder = root / label
+    if not folder.is_dir():
+        raise InputError(
+            f"{folder}: no such folder; correct the participants in invivo.datasets, or the root of "
+            "the source."
+        )
+    _, rows = _table(root / "participants.tsv")
+    return _participant(root, folder, rows)
+
+
 def _participant(root: Path, folder: Path, rows: Mapping[str, Mapping[str, str]]) -> Participant:
     return Participant(
         label=folder.name,

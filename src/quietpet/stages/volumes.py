@@ -17,6 +17,7 @@ from quietpet.store import atomic_path
 
 _SCANNER_ANATOMICAL = 1
 _FORMS_AGREE_MM = 0.5
+_SHEAR_MM = 0.1
 _GZIP_LEVEL = 1
 """Noise hardly compresses; this level takes a fifth of the time of the default."""
 
@@ -56,15 +57,29 @@ def read_volume(path: Path) -> Volume:
     return Volume(values=values, affine_ras_mm=affine)
 
 
-def write_volume(target: Path, volume: Volume) -> None:
-    """float32, gzipped; the same position in sform and qform, as programs differ in which they read."""
+def write_volume(target: Path, volume: Volume, *, description: str = "") -> None:
+    """float32, gzipped, with the same position in sform and qform: programs differ in which they read.
+
+    Raises:
+        InputError: the axes are not at right angles, which a qform cannot hold.
+    """
     image = nib.Nifti1Image(np.asarray(volume.values, np.float32), volume.affine_ras_mm)
     image.set_qform(volume.affine_ras_mm, _SCANNER_ANATOMICAL)
     image.set_sform(volume.affine_ras_mm, _SCANNER_ANATOMICAL)
     image.header.set_xyzt_units("mm")
+    image.header["descrip"] = description.encode()[:79]
+    far_corner = np.array([*image.shape, 1])
+    if np.abs((image.get_qform() - image.get_sform()) @ far_corner).max() > _SHEAR_MM:
+        raise InputError(f"{target.name}: its axes are not at right angles; reslice the image first.")
     with atomic_path(target) as partial:
         # Neither name nor time, so that the same image is the same bytes.
         partial.write_bytes(gzip.compress(image.to_bytes(), _GZIP_LEVEL, mtime=0))
+
+
+def in_ras_order(volume: Volume) -> Volume:
+    """The same voxels with axes turned to right, anterior, superior, without interpolation."""
+    image = nib.as_closest_canonical(nib.Nifti1Image(volume.values, volume.affine_ras_mm))
+    return Volume(values=np.asarray(image.dataobj), affine_ras_mm=image.affine)
 
 
 def _require_agreement(path: Path, volume: Volume, qform: np.ndarray) -> None:

@@ -1,0 +1,181 @@
+"""What an import must know of one scan, taken from wherever its side-cars tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from quietpet.errors import InputError
+from quietpet.invivo.exchange import Exchange
+from quietpet.invivo.findings import DATA_SET, Finding
+from quietpet.invivo.scans import Image, Participant, administration, group_administration
+from quietpet.invivo.settings import CohortSetting
+from quietpet.invivo.sidecar import number
+from quietpet.invivo.timing import FrameTiming, joined, timeline
+from quietpet.invivo.windows import GAP_S, half_life_of
+
+BQ_PER_ML = "Bq/mL"
+_PER_BQ = {"bq/ml": 1.0, "bqml": 1.0, "kbq/ml": 1000.0}
+_UNUSABLE = frozenset(("unreadable-image", "dimensions", "geometry", "units", "frame-times"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanFacts:
+    """Tracer, dose and scaling of a scan; doses in MBq, None where nobody noted one.
+
+    ``to_bq_per_ml`` multiplies the image's values. ``administration_from`` says which key or column
+    told how the tracer was given.
+    """
+
+    tracer: str | None
+    radionuclide: str | None
+    half_life_s: float
+    decay_corrected: bool
+    to_bq_per_ml: float
+    header_dose_mbq: float | None
+    noted_dose_mbq: float | None
+    administration: str | None
+    administration_from: str
+
+
+def require_usable(findings: Iterable[Finding], images: Iterable[Image]) -> None:
+    """Stop at what makes ``images`` unusable: not readable, no frames, no unit, left for right.
+
+    Raises:
+        InputError: one sentence on the first such finding.
+    """
+    stems = tuple(image.stem for image in images)
+    for finding in findings:
+        blocking = finding.check in _UNUSABLE and finding.severity == "error"
+        if blocking and finding.file.startswith(stems):
+            raise InputError(
+                f"{finding.file}: {finding.key} is {finding.value}, but should be {finding.expected} "
+                f"({finding.evidence}). Correct the file, or leave {finding.participant} out of "
+                "invivo.datasets."
+            )
+
+
+def applied(findings: Iterable[Finding], participant: str) -> list[Finding]:
+    """The findings on one participant, and on the data set, whose correction an import makes."""
+    return [
+        finding
+        for finding in findings
+        if finding.participant in (participant, DATA_SET) and not finding.correction.startswith("none")
+    ]
+
+
+def scan_facts(participant: Participant, runs: Sequence[Image], exchange: Exchange | None) -> ScanFacts:
+    """Facts on the scan ``runs`` of a participant; a fact that one run lacks is taken from another.
+
+    Doses in an exchanged side-car are another's: ``noted_dose_mbq`` is then None.
+
+    Raises:
+        InputError: unit, half-life or decay correction cannot be told.
+    """
+    first = runs[0]
+    units = _first(runs, "Units", "Units")
+    if str(units).lower() not in _PER_BQ:
+        raise InputError(
+            f"{first.origin.file}: lacks Units, and nothing else tells what its values mean. Add "
+            f"'Units': '{BQ_PER_ML}' if they are activity concentrations."
+        )
+    corrected = _first(runs, "ImageDecayCorrected")
+    if corrected is None:
+        # DICOM PS3.3, C.8.9.1: START and ADMIN are corrected, to different times, NONE is not.
+        word = _first(runs, "", "DecayCorrection")
+        corrected = None if word is None else word != "NONE"
+    if not isinstance(corrected, bool):
+        raise InputError(
+            f"{first.origin.file}: ImageDecayCorrected is {corrected!r}; add it as true or false."
+        )
+    radionuclide = _first(runs, "TracerRadionuclide")
+    half_lives = [number(image.values, "RadionuclideHalfLife") for image in runs]
+    mode, told_by = _administration(participant, runs)
+    return ScanFacts(
+        tracer=_first(runs, "TracerName"),
+        radionuclide=radionuclide,
+        half_life_s=half_life_of(radionuclide, next((each for each in half_lives if each), None)),
+        decay_corrected=corrected,
+        to_bq_per_ml=_PER_BQ[str(units).lower()],
+        header_dose_mbq=next((dose for image in runs if (dose := image.header_dose_mbq)), None),
+        noted_dose_mbq=None
+        if exchange
+        else next((dose for image in runs if (dose := image.sidecar_dose_mbq)), None),
+        administration=mode,
+        administration_from=told_by,
+    )
+
+
+def _first(runs: Sequence[Image], key: str, dicom_key: str = "") -> Any:
+    """The first value of ``key`` in any run, else of ``dicom_key`` as dcmstack keeps it."""
+    stored = [image.sidecar.get("global", {}).get("const", {}) for image in runs]
+    values = [*(image.values.get(key) for image in runs), *(const.get(dicom_key) for const in stored)]
+    return next((value for value in values if value is not None), None)
+
+
+def _administration(participant: Participant, runs: Sequence[Image]) -> tuple[str | None, str]:
+    if stated := group_administration(participant.row):
+        return stated[1], f"column {stated[0]!r} of participants.tsv"
+    written = _first(runs, "ModeOfAdministration")
+    return administration(written), "ModeOfAdministration"
+
+
+def scan_timing(
+    all_runs: Sequence[Image], present: Sequence[Image], owner: Participant | None
+) -> FrameTiming:
+    """Timing of the frames of the runs ``present``, one run after the other.
+
+    ``all_runs`` are those that have a side-car: the first gives the time zero where none is noted.
+    ``owner`` is the participant in whose folder this one's exchanged side-car lies.
+
+    Raises:
+        InputError: the timing of a run cannot be told, or contradicts its image.
+    """
+    parts = []
+    for image in present:
+        same_run = [each for each in owner.pet if _run(each) == _run(image)] if owner else []
+        parts.append(
+            timeline(
+                all_runs,
+                list(all_runs).index(image),
+                n_frames=image.n_frames,
+                listed_by=same_run[0] if same_run else None,
+            )
+        )
+    timing = joined(parts)
+    if (timing.gaps_s < -GAP_S).any():
+        raise InputError(
+            f"{present[-1].origin.file}: its frames do not begin after those of the run before; correct "
+            "the frame times, or name one run in invivo.sources.*.runs."
+        )
+    return timing
+
+
+def _run(image: Image) -> dict[str, str]:
+    return {name: value for name, value in image.entities.items() if name != "sub"}
+
+
+def require_cohort(requirements: Mapping[str, CohortSetting], facts: ScanFacts, scan: str) -> None:
+    """Refuse a test participant whose dose or administration is not that of the setting.
+
+    Raises:
+        InputError: names ``dataset/setting``, the value and the range.
+    """
+    for name, setting in requirements.items():
+        dose = facts.header_dose_mbq
+        if setting.header_dose_mbq and not (
+            dose is not None and setting.header_dose_mbq[0] <= dose <= setting.header_dose_mbq[1]
+        ):
+            low, high = setting.header_dose_mbq
+            found = "no dose" if dose is None else f"{dose:.1f} MBq"
+            raise InputError(
+                f"invivo.datasets, {name}: {scan} has {found} in the scanner's header, not {low:g} to "
+                f"{high:g} MBq; choose another test participant, or another range."
+            )
+        if setting.administration and facts.administration != setting.administration:
+            raise InputError(
+                f"invivo.datasets, {name}: {scan} had {facts.administration or 'an unknown protocol'} "
+                f"({facts.administration_from}), not {setting.administration}; choose another test "
+                "participant."
+            )

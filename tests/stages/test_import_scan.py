@@ -1,0 +1,309 @@
+"""From a BIDS tree to the images of a scan's windows; every unusable scan is one clear error."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import petbids
+import pytest
+
+from quietpet.cli import main
+from quietpet.errors import InputError
+from quietpet.invivo.settings import CohortSetting, SourceSettings, WindowSettings
+from quietpet.jobs import FetchInvivoJob, ImportScanJob
+from quietpet.stages import fetch_invivo, import_scan
+from quietpet.stages.files import Files
+
+WINDOWS = {
+    "standard": WindowSettings(minutes=1.6, start_minutes=0.5),
+    "half": WindowSettings(minutes=0.5, start_minutes=0.5),
+    "16s": WindowSettings(frames=1, start_minutes=1.0),
+}
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return petbids.write_dataset(tmp_path_factory.mktemp("bids") / "tiny")
+
+
+@pytest.fixture
+def tree(clean: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(clean, tmp_path / "tiny"))
+
+
+def fetch_job(root: Path, participant: str = "02", **source: Any) -> FetchInvivoJob:
+    settings = SourceSettings(kind="folder", root=str(root), **source)
+    return FetchInvivoJob(name="own", source=settings, participant=participant, root=str(root))
+
+
+def import_job(participant: str = "02", **other: Any) -> ImportScanJob:
+    known = {"windows": WINDOWS, "rounding": "nearest", "requirements": {}}
+    return ImportScanJob(source="own", participant=participant, **{**known, **other})
+
+
+def imported(root: Path, results: Path, *, job: ImportScanJob | None = None, **source: Any) -> Path:
+    job = job or import_job()
+    located = results / "located.json"
+    fetch_invivo.run(
+        fetch_job(root, job.participant, **source), Files({}), Files({"located": [located]})
+    )
+    outputs = {
+        "standard": [results / "standard.nii.gz"],
+        "low": [results / f"{name}.nii.gz" for name in job.windows if name != "standard"],
+        "t1": [results / "T1w.nii.gz"],
+        "scan": [results / "scan.json"],
+    }
+    import_scan.run(job, Files({"located": [located]}), Files(outputs))
+    return results
+
+
+def expected_mean(first: int, count: int, *, decay: bool = True) -> np.ndarray:
+    """Frames of participant 2 weighted by the decays in them, in RAS order (the x axis was reversed)."""
+    values = petbids.frames(2)[::-1, ..., first : first + count].astype(float) * 0.5
+    rate = np.log(2) / petbids.HALF_LIFE_S
+    weights = np.exp(-rate * petbids.FRAME_S * np.arange(count)) if decay else np.ones(count)
+    return np.average(values, axis=-1, weights=weights)
+
+
+def test_windows_and_t1_of_a_scan(clean: Path, tmp_path: Path) -> None:
+    results = imported(clean, tmp_path)
+    for name, first, count in (("standard", 2, 6), ("half", 2, 2), ("16s", 4, 1)):
+        image = nib.load(results / f"{name}.nii.gz")
+        np.testing.assert_allclose(image.get_fdata(), expected_mean(first, count), rtol=1e-5, atol=1e-3)
+        assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
+        np.testing.assert_array_equal(image.get_qform(), image.get_sform())
+        assert image.get_data_dtype() == np.float32
+        # The same voxel is at the same place as before.
+        assert (image.affine @ [5, 0, 0, 1]).tolist() == (petbids.PET_AFFINE @ [0, 0, 0, 1]).tolist()
+    t1 = nib.load(results / "T1w.nii.gz")
+    np.testing.assert_array_equal(t1.get_fdata(), nib.load(petbids.t1_path(clean, 2)).get_fdata())
+    np.testing.assert_array_equal(t1.affine, petbids.T1_AFFINE)
+    scan = json.loads((results / "scan.json").read_text())
+    assert scan["complete"] is True
+    assert scan["units"] == "Bq/mL"
+    assert scan["header_dose_mbq"] == scan["noted_dose_mbq"] == 232.0
+    assert (scan["tracer"], scan["administration"]) == ("FDG", "infusion")
+    assert scan["corrections"] == []
+    assert scan["windows"]["standard"]["frames"] == [2, 7]
+    assert scan["windows"]["standard"]["seconds"] == 96
+    assert scan["windows"]["half"] == {
+        "frames": [2, 3], "n_frames": 2, "start_s": 32, "end_s": 64, "seconds": 32,
+        "asked": "0.5 min from 0.5 min on", "weights": scan["windows"]["half"]["weights"],
+    }  # fmt: skip
+    assert any(path.endswith("_pet.nii.gz") for path in scan["provenance"]["inputs"])
+
+
+@pytest.mark.parametrize(("rounding", "count"), [("down", 1), ("up", 2), ("nearest", 2)])
+def test_rounding_is_a_setting_and_recorded(
+    clean: Path, tmp_path: Path, rounding: str, count: int
+) -> None:
+    results = imported(clean, tmp_path, job=import_job(rounding=rounding))
+    scan = json.loads((results / "scan.json").read_text())
+    assert scan["rounding"] == rounding
+    assert scan["windows"]["half"]["n_frames"] == count
+    image = nib.load(results / "half.nii.gz").get_fdata()
+    np.testing.assert_allclose(image, expected_mean(2, count), rtol=1e-5, atol=1e-3)
+
+
+def test_the_same_scan_gives_the_same_bytes(clean: Path, tmp_path: Path) -> None:
+    first, second = (imported(clean, tmp_path / name) for name in "ab")
+    for name in ("standard.nii.gz", "16s.nii.gz", "T1w.nii.gz"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_kilobecquerels_become_becquerels(tree: Path, tmp_path: Path) -> None:
+    for number in range(1, 7):
+        petbids.write_sidecar(tree, number, petbids.sidecar(number, Units="kBq/mL"))
+    image = nib.load(imported(tree, tmp_path / "out") / "16s.nii.gz").get_fdata()
+    np.testing.assert_allclose(image, 1000 * expected_mean(4, 1), rtol=1e-6)
+
+
+def test_frames_without_decay_correction_are_corrected(tree: Path, tmp_path: Path) -> None:
+    petbids.write_sidecar(tree, 2, petbids.sidecar(2, ImageDecayCorrected=False))
+    image = nib.load(imported(tree, tmp_path / "out") / "standard.nii.gz").get_fdata()
+    rate, start_s, seconds = np.log(2) / petbids.HALF_LIFE_S, 32.0, 96.0
+    whole = np.exp(rate * start_s) * rate * seconds / (1 - np.exp(-rate * seconds))
+    np.testing.assert_allclose(image, whole * expected_mean(2, 6, decay=False), rtol=1e-5, atol=1e-3)
+
+
+def split_in_runs(root: Path, *, keys: bool) -> None:
+    """Participant 2's frames in two files of six, with or without the keys that BIDS wants."""
+    values, path = petbids.frames(2), petbids.pet_path(root, 2)
+    sidecar = petbids.sidecar(2)
+    for old in path.parent.iterdir():
+        old.unlink()
+    for run in (1, 2):
+        clock = f"11:3{0 if run == 1 else 1}:{2 if run == 1 else 38:02d}.000000"
+        half = slice(6 * (run - 1), 6 * run)
+        own = {**sidecar, "AcquisitionTime": clock}
+        for key in ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor"):
+            own[key] = sidecar[key][half]
+        if not keys:
+            kept = ("AcquisitionTime", "RadionuclideHalfLife", "RadionuclideTotalDose")
+            own = {key: own[key] for key in kept}
+            own["SeriesDescription"] = "_Bol_Inf_DataSet_1st_set_PRR_AC_Images"
+        if not keys and run == 2:
+            const = {"ActualFrameDuration": 16000, "Units": "BQML", "DecayCorrection": "START"}
+            own |= {"dcmmeta_shape": [6, 5, 4, 6], "global": {"const": const}}
+        name = f"sub-02_task-rest_run-{run}_pet"
+        (path.parent / f"{name}.json").write_text(json.dumps(own))
+        petbids.write_image(
+            path.with_name(f"{name}.nii.gz"),
+            values[..., half],
+            petbids.PET_AFFINE,
+            slope=0.5,
+            gzipped=run == 2,
+        )
+
+
+@pytest.mark.parametrize("keys", [True, False])
+def test_a_scan_of_several_runs(tree: Path, tmp_path: Path, keys: bool) -> None:
+    """As ds003397: misnamed uncompressed images, and without keys the timing is derived."""
+    split_in_runs(tree, keys=keys)
+    results = imported(tree, tmp_path / "out")
+    for name, first, count in (("standard", 2, 6), ("16s", 4, 1)):
+        image = nib.load(results / f"{name}.nii.gz").get_fdata()
+        np.testing.assert_allclose(image, expected_mean(first, count), rtol=1e-5, atol=1e-3)
+    scan = json.loads((results / "scan.json").read_text())
+    checks = {each["check"] for each in scan["corrections"]}
+    assert "misnamed-gz" in checks
+    assert ("derived-frame-times" in checks) != keys
+    assert scan["header_dose_mbq"] == 232.0
+    assert scan["windows"]["standard"]["frames"] == [2, 7]
+
+
+def test_only_some_runs_are_read(tree: Path, tmp_path: Path) -> None:
+    split_in_runs(tree, keys=False)
+    (petbids.pet_path(tree, 2).with_name("sub-02_task-rest_run-1_pet.nii.gz")).unlink()
+    later = {name: WindowSettings(frames=2, start_minutes=1.6) for name in WINDOWS}
+    results = imported(tree, tmp_path / "out", job=import_job(windows=later), runs=("2",))
+    image = nib.load(results / "half.nii.gz").get_fdata()
+    np.testing.assert_allclose(image, expected_mean(6, 2), rtol=1e-5, atol=1e-3)
+    with pytest.raises(InputError, match="no frame before 96 s; add the run before"):
+        imported(tree, tmp_path / "out", runs=("2",))
+
+
+def test_an_exchanged_side_car_gives_neither_dose_nor_times(tree: Path, tmp_path: Path) -> None:
+    for own, other in ((2, 3), (3, 2)):
+        added = {
+            key: petbids.sidecar(other)[key]
+            for key in ("TimeZero", "InjectedRadioactivity", "FrameTimesStart")
+        }
+        if own == 3:  # noted for participant 2: a scan that began a second early
+            added["FrameTimesStart"] = [time - 1 for time in added["FrameTimesStart"]]
+        petbids.write_sidecar(tree, own, {**petbids.sidecar(own), **added})
+    results = imported(tree, tmp_path / "out")
+    scan = json.loads((results / "scan.json").read_text())
+    assert scan["header_dose_mbq"] == 232.0
+    assert scan["noted_dose_mbq"] is None
+    assert scan["frame_times_from"].endswith("sub-03_task-rest_pet.json")
+    assert scan["windows"]["standard"]["start_s"] == 31
+    assert [each["check"] for each in scan["corrections"]] == ["exchanged-sidecar"]
+
+
+NAN = petbids.frames(2).astype(np.float32)
+NAN[1, 1, 1, 4] = np.nan
+
+
+def image(values: np.ndarray, affine: np.ndarray = petbids.PET_AFFINE) -> Callable[[Path], None]:
+    return lambda root: petbids.write_image(petbids.pet_path(root, 2), values, affine, slope=0.5)
+
+
+def sidecar(**other: Any) -> Callable[[Path], None]:
+    return lambda root: petbids.write_sidecar(root, 2, petbids.sidecar(2, **other)) and None
+
+
+def broken_checksum(root: Path) -> None:
+    content = bytearray(petbids.pet_path(root, 2).read_bytes())
+    content[-6] ^= 1
+    petbids.pet_path(root, 2).write_bytes(bytes(content))
+
+
+BAD = {
+    "no T1": (
+        lambda root: shutil.rmtree(petbids.t1_path(root, 2).parent),
+        r"sub-02: has no T1-weighted image",
+    ),
+    "NaN": (image(NAN), r"_pet\.nii\.gz: 1 of 120 values of frame 4 are not finite"),
+    "units": (sidecar(Units="SUV"), r'_pet\.json: Units is "SUV", but should be Bq/mL or kBq/mL'),
+    "3-D": (image(petbids.frames(2)[..., 0]), r"dim is 3-D, \[6, 5, 4\], but should be 4-D"),
+    "frame times": (
+        sidecar(FrameTimesStart=[0, 16, 32], FrameDuration=[16, 16, 16]),
+        r"has 12 frames, but FrameTimesStart in its side-car lists 3",
+    ),
+    "checksum": (broken_checksum, r"_pet\.nii\.gz: damaged \(CRC check failed"),
+    "left and right": (
+        image(petbids.frames(2), np.diag([-1.0, 1, 1, 1]) @ petbids.PET_AFFINE),
+        r"affine is first axis .*left and right are swapped",
+    ),
+    "no image": (
+        lambda root: petbids.pet_path(root, 2).unlink(),
+        r"tiny: has no PET image of sub-02",
+    ),
+    "T1 cut short": (
+        lambda root: (
+            petbids.t1_path(root, 2).write_bytes(petbids.t1_path(root, 2).read_bytes()[:-40]) and None
+        ),
+        r"_T1w\.nii\.gz: damaged",
+    ),
+    "JSON": (
+        lambda root: petbids.write_sidecar(root, 2, {}).write_text("{") and None,
+        r"not readable as JSON",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_an_unusable_scan_is_one_clear_error_and_others_go_on(
+    tree: Path, tmp_path: Path, name: str
+) -> None:
+    spoil, words = BAD[name]
+    spoil(tree)
+    with pytest.raises(InputError, match=words):
+        imported(tree, tmp_path / "bad")
+    assert [path.name for path in (tmp_path / "bad").glob("*") if path.suffix != ".json"] == []
+    assert not (tmp_path / "bad" / "scan.json").exists()
+    assert (imported(tree, tmp_path / "good", job=import_job("03")) / "scan.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"header_dose_mbq": (160, 175)}, r"ood2/uld: own_sub-02 has 232\.0 MBq .* not 160 to 175 MBq"),
+        ({"administration": "bolus"}, r"own_sub-02 had infusion \(column 'group' .*\), not bolus"),
+    ],
+)
+def test_a_cohort_is_what_it_says(clean: Path, tmp_path: Path, setting, words: str) -> None:
+    requirements = {"ood2/uld": CohortSetting(window="16s", **setting)}
+    with pytest.raises(InputError, match=words):
+        imported(clean, tmp_path, job=import_job(requirements=requirements))
+    fitting = CohortSetting(window="16s", header_dose_mbq=(225, 235), administration="infusion")
+    imported(clean, tmp_path, job=import_job(requirements={"ood2/ld": fitting}))
+
+
+def test_the_command_line_runs_both_steps(clean: Path, tmp_path: Path) -> None:
+    located = f"located={tmp_path}/located.json"
+    settings = fetch_job(clean).model_dump_json()
+    assert main(["fetch_invivo", "--settings", settings, "--out", located]) == 0
+    settings = import_job(windows={"standard": WINDOWS["standard"], "16s": WINDOWS["16s"]})
+    outputs = [f"{name}={tmp_path}/{name}.nii.gz" for name in ("standard", "t1")] + [
+        f"low={tmp_path}/16s.nii.gz",
+        f"scan={tmp_path}/scan.json",
+    ]
+    arguments = ["--settings", settings.model_dump_json(), "--in", located, "--out", *outputs]
+    assert main(["import_scan", *arguments]) == 0
+    assert (tmp_path / "16s.nii.gz").exists()
+
+
+def test_outputs_must_be_the_windows(clean: Path, tmp_path: Path) -> None:
+    located = tmp_path / "located.json"
+    fetch_invivo.run(fetch_job(clean), Files({}), Files({"located": [located]}))
+    outputs = {name: [tmp_path / f"{name}.nii.gz"] for name in ("standard", "low", "t1", "scan")}
+    with pytest.raises(InputError, match=r"outputs called 'low' are \['low'\], but the windows are"):
+        import_scan.run(import_job(), Files({"located": [located]}), Files(outputs))
