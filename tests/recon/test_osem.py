@@ -164,6 +164,13 @@ def test_a_number_of_subsets_that_does_not_exist_is_refused(model, cylinder, sub
 
 
 def test_prompts_of_other_slices_than_the_model_are_refused(model, cylinder):
-    prompts = model.expected(cylinder[0]).repeat(2, 1, 1)
-    with pytest.raises(ValueError, match=r"prompts \(2, 252, 344\), but a model of \(1, 252, 344\)"):
-        osem(prompts, model, iterations=1, subsets=10)
+    of_three = replace(model, multiplicative=model.multiplicative.repeat(3, 1, 1))
+    for prompts in (model.expected(cylinder[0]), model.expected(cylinder[0].repeat(2, 1, 1))):
+        with pytest.raises(ValueError, match=r"but a model of \(3, 252, 344\)"):
+            osem(prompts, of_three, iterations=1, subsets=10)
+
+
+def test_slices_may_share_one_model(model, cylinder):
+    prompts = model.expected(torch.cat([cylinder[0], 2 * cylinder[0]]))
+    alone = osem(prompts[1:], model, iterations=1, subsets=10)
+    torch.testing.assert_close(osem(prompts, model, iterations=1, subsets=10)[1:], alone)

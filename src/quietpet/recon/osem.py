@@ -43,14 +43,15 @@ def em_steps(prompts: torch.Tensor, model: AcquisitionModel, *, subsets: int) ->
     """The EM updates of all subsets, in the order in which :func:`osem` makes them.
 
     Raises:
-        ValueError: there are no subsets, or more than views; ``prompts`` and the model differ in shape.
+        ValueError: there are no subsets, or more than views; the model is neither that of each slice of
+            ``prompts`` nor one that several share.
     """
     if not 1 <= subsets <= len(model.projector.views):
         raise ValueError(f"{subsets} subsets of {len(model.projector.views)} views")
-    if prompts.shape != model.multiplicative.shape:
-        raise ValueError(
-            f"prompts {tuple(prompts.shape)}, but a model of {tuple(model.multiplicative.shape)}"
-        )
+    modelled = model.multiplicative.shape
+    shared = (own in (1, size) for own, size in zip(modelled[::-1], prompts.shape[::-1], strict=False))
+    if len(modelled) > prompts.ndim or not all(shared):
+        raise ValueError(f"prompts {tuple(prompts.shape)}, but a model of {tuple(modelled)}")
     prompts, model = prompts[..., model.projector.seen_bins], model.trimmed()
     steps = [_em_step(prompts, model.subset(index, subsets), index, subsets) for index in range(subsets)]
     seen = functools.reduce(torch.maximum, (step.inverse_sensitivity for step in steps)) > 0
