@@ -1,0 +1,211 @@
+"""A dynamic scan: events of every frame, drawn and reconstructed frame by frame.
+
+Tissues have one time-activity curve each, so that the expected sinograms of all frames are sums of one set
+per class of tissue. Every stored slice is a direct plane to which all lines of response of its height
+count, as after rebinning. The reconstruction does not know the point spread (OP-OSEM): what the scanner's
+resolution and the filter do to the images is there to be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from quietpet.acquisition.background import odds, scaled_to, scatter_kernel
+from quietpet.acquisition.counts import poisson_prompts
+from quietpet.acquisition.model import AcquisitionModel
+from quietpet.acquisition.psf import GaussianPSF
+from quietpet.acquisition.sensitivity import (
+    attenuation_factors,
+    bin_efficiencies,
+    counts_per_kbq_per_ml,
+    without_gaps,
+)
+from quietpet.config import ScannerSettings, StandinScanSettings
+from quietpet.geometry.grid import ImageGrid
+from quietpet.geometry.scanner import SCANNERS
+from quietpet.projection.embedded import embedded_projector
+from quietpet.projection.protocol import Projector
+from quietpet.recon.osem import osem
+
+LANES_PER_BATCH = 180
+"""Slices of several frames that are reconstructed together."""
+
+RANDOMS_AT_MBQ = 100.0
+"""Activity in the body at which ``randoms_fraction`` holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """What was there during one frame.
+
+    ``decays`` (class,) is the integral of the activity of each tissue [kBq/ml min], ``weight_minutes`` the
+    undecayed minutes by which images are divided, ``body_mbq`` the activity in the body at its middle.
+    """
+
+    decays: np.ndarray
+    weight_minutes: float
+    body_mbq: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scanner:
+    """A head in the scanner. Sinograms (slice, view, bin) hold the bins that see the image.
+
+    ``rows`` are the slices of ``grid`` that hold the head. ``trues`` and ``scatter`` (class, slice, view,
+    bin) are expected prompts of 1 kBq/ml min in each class of tissue; ``sensitivity`` those of a line
+    integral of 1; ``randoms_shape`` sums to 1 in the lines of each slice that see activity.
+    """
+
+    grid: ImageGrid
+    rows: np.ndarray
+    projector: Projector
+    sensitivity: np.ndarray
+    trues: np.ndarray
+    scatter: np.ndarray
+    randoms_shape: np.ndarray
+
+    def expected(self, frame: Frame, *, randoms_fraction: float) -> tuple[np.ndarray, np.ndarray]:
+        """Expected prompts of a frame, and the part of them that are scatter and randoms."""
+        trues, scatter = (_of_tissues(each, frame.decays) for each in (self.trues, self.scatter))
+        coincidences = np.where(self.randoms_shape > 0, trues + scatter, 0).sum(axis=(1, 2))
+        randoms = odds(randoms_fraction) * frame.body_mbq / RANDOMS_AT_MBQ * coincidences
+        background = scatter + randoms.astype(np.float32)[:, None, None] * self.randoms_shape
+        return trues + background, background
+
+
+def standin_grid(scanner: ScannerSettings, *, axial_step: int) -> ImageGrid:
+    """The stored grid: the scanner's own, or one slice for each ring."""
+    geometry = SCANNERS[scanner.model]()
+    return ImageGrid(
+        n_slices=geometry.n_image_slices if axial_step == 1 else geometry.n_rings,
+        n_pixels=scanner.image_pixels,
+        slice_mm=axial_step * geometry.ring_spacing_mm / 2,
+        pixel_mm=geometry.image_pixel_mm,
+    )
+
+
+def head_in_scanner(
+    fractions: np.ndarray,
+    mu_per_cm: np.ndarray,
+    *,
+    grid: ImageGrid,
+    scanner: ScannerSettings,
+    scan: StandinScanSettings,
+    rng: np.random.Generator,
+) -> Scanner:
+    """Project the tissues of a head, (class, z, y, x) and (z, y, x); ``rng`` draws bin efficiencies."""
+    geometry = SCANNERS[scanner.model]()
+    whole = embedded_projector(geometry, grid, rays=scanner.rays)
+    projector, bins = whole.trimmed(), whole.seen_bins
+    efficiencies = bin_efficiencies(geometry, spread=scanner.efficiency_spread, rng=rng)
+    normalisation = without_gaps(geometry, efficiencies) if scanner.gaps else efficiencies
+    calibration = counts_per_kbq_per_ml(
+        whole,
+        normalisation,
+        grid,
+        sensitivity_cps_per_kbq=scan.sensitivity_cps_per_kbq,
+        minutes=1.0,
+    )
+    normalisation = normalisation[:, bins]
+    rows = np.flatnonzero(mu_per_cm.any(axis=(1, 2)))
+    blur = _gaussian(grid, fwhm_mm=scan.psf_fwhm_mm)
+    attenuation = attenuation_factors(
+        torch.from_numpy(mu_per_cm[rows]), projector, pixel_mm=grid.pixel_mm
+    )
+    arriving = np.stack(
+        [
+            (attenuation * projector.forward(blur(torch.from_numpy(each))[rows])).numpy()
+            for each in fractions
+        ]
+    )
+    trues = np.ascontiguousarray(np.float32(calibration) * normalisation * arriving)
+    lines = trues.any(axis=0)
+    scatter = np.zeros_like(trues)
+    if scan.scatter_fraction:
+        kernel = scatter_kernel(geometry, fwhm_mm=scan.scatter_fwhm_mm)[bins, bins]
+        for index in np.ndindex(trues.shape[:2]):
+            total = odds(scan.scatter_fraction) * trues[index].sum(dtype=np.float64)
+            if total:
+                shape = normalisation * (arriving[index] @ kernel)
+                scatter[index] = scaled_to(total, shape, within=lines[index[1]])
+    return Scanner(
+        grid=grid,
+        rows=rows,
+        projector=projector,
+        sensitivity=np.float32(calibration) * normalisation * attenuation.numpy(),
+        trues=trues,
+        scatter=scatter,
+        randoms_shape=np.stack([scaled_to(1.0, normalisation, within=each) * each for each in lines]),
+    )
+
+
+def measured_frames(
+    scanner: Scanner,
+    frames: Sequence[Frame],
+    *,
+    scan: StandinScanSettings,
+    generator_of: Callable[[int], np.random.Generator],
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Image (z, y, x) of each frame [kBq/ml, decay-corrected to time 0], and its prompts.
+
+    ``generator_of`` gives the generator of a frame by its number, whatever else is computed.
+    """
+    post_filter = _gaussian(scanner.grid, fwhm_mm=scan.post_fwhm_mm)
+    model = AcquisitionModel(
+        projector=scanner.projector,
+        psf=GaussianPSF(
+            fwhm_mm=0.0, pixel_mm=scanner.grid.pixel_mm, image_shape=scanner.projector.image_shape
+        ),
+        multiplicative=torch.from_numpy(scanner.sensitivity),
+    )
+    per_batch = max(1, LANES_PER_BATCH // len(scanner.rows))
+    for first in range(0, len(frames), per_batch):
+        batch = range(first, min(first + per_batch, len(frames)))
+        prompts, background = zip(
+            *(_draw(scanner, frames[n], scan=scan, rng=generator_of(n)) for n in batch), strict=True
+        )
+        images = osem(
+            torch.from_numpy(np.stack(prompts).astype(np.float32)),
+            _with_background(model, np.stack(background)),
+            iterations=scan.iterations,
+            subsets=scan.subsets,
+        )
+        for n, counts, image in zip(batch, prompts, images, strict=True):
+            volume = torch.zeros(scanner.grid.shape)
+            volume[scanner.rows] = image / frames[n].weight_minutes
+            yield post_filter(volume).numpy(), int(counts.sum(dtype=np.int64))
+
+
+def _draw(
+    scanner: Scanner, frame: Frame, *, scan: StandinScanSettings, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    expected, background = scanner.expected(frame, randoms_fraction=scan.randoms_fraction)
+    return poisson_prompts(expected, rng), background
+
+
+def _with_background(model: AcquisitionModel, background: np.ndarray) -> AcquisitionModel:
+    """The model of several frames (frame, slice, view, bin); all zeros are left out."""
+    if not background.any():
+        return model
+    return AcquisitionModel(
+        projector=model.projector,
+        psf=model.psf,
+        multiplicative=model.multiplicative,
+        background=torch.from_numpy(background),
+    )
+
+
+def _of_tissues(sinograms: np.ndarray, decays: np.ndarray) -> np.ndarray:
+    """Sum of (class, slice, view, bin) weighted by the activity of each class."""
+    flat = decays.astype(np.float32) @ sinograms.reshape(len(sinograms), -1)
+    return flat.reshape(sinograms.shape[1:])
+
+
+def _gaussian(grid: ImageGrid, *, fwhm_mm: float) -> GaussianPSF:
+    return GaussianPSF(
+        fwhm_mm=fwhm_mm, pixel_mm=grid.pixel_mm, image_shape=grid.shape, slice_mm=grid.slice_mm
+    )
