@@ -383,13 +383,16 @@ class KineticsSettings(Section):
 class TissueKinetics(Section):
     """Kinetics of each class of tissue.
 
-    Grey matter: Reivich et al., J Cereb Blood Flow Metab 5:179 (1985). White matter: the oval centre (K1)
-    and the temporal lobe (k2, k3) of Heiss et al., ibid. 4:212 (1984). CSF and the rest of the head follow no
-    publication: they reach about a tenth of grey matter an hour after a bolus, as in phantoms.activity.
+    Grey matter: Reivich et al., J Cereb Blood Flow Metab 5:179 (1985). White matter: the oval centre
+    (K1) and the temporal lobe (k2, k3) of Heiss et al., ibid. 4:212 (1984). CSF and the rest of the head
+    follow no publication: they reach a tenth of grey matter an hour after a bolus, as in
+    phantoms.activity.
     """
 
     grey_matter: KineticsSettings = KineticsSettings(k1=0.095, k2=0.125, k3=0.069)
-    white_matter: KineticsSettings = KineticsSettings(k1=0.0485, k2=0.1198, k3=0.0386, blood_fraction=0.03)
+    white_matter: KineticsSettings = KineticsSettings(
+        k1=0.0485, k2=0.1198, k3=0.0386, blood_fraction=0.03
+    )
     csf: KineticsSettings = KineticsSettings(k1=0.006, k2=0.01, k3=0.0, blood_fraction=0.0)
     other: KineticsSettings = KineticsSettings(k1=0.02, k2=0.08, k3=0.002, blood_fraction=0.03)
     blood: KineticsSettings = KineticsSettings(k1=0.0, k2=1.0, k3=0.0, blood_fraction=1.0)
@@ -424,14 +427,14 @@ class StandinScanSettings(Section):
         0.1,
         ge=0,
         lt=1,
-        description="randoms / prompts with 100 MBq in the body; randoms per coincidence follow the activity",
+        description="randoms / prompts at 100 MBq in the body; per coincidence they follow the activity",
     )
     psf_fwhm_mm: NonNegative = Field(
         4.3, description="resolution of the scanner, FWHM [mm]; unknown to the reconstruction"
     )
     axial_step: Literal[1, 2] = Field(
         2,
-        description="slices of half the ring spacing in one stored slice; 2: one slice per ring, half the time",
+        description="half ring spacings in one slice; 2: one slice per ring, in half the time",
     )
     iterations: int = Field(3, ge=1, description="OSEM iterations")
     subsets: int = Field(21, ge=1, description="OSEM subsets")
@@ -444,7 +447,10 @@ class StandinScanSettings(Section):
         0.02, description="standard deviation of either channel of the T1 image / white matter"
     )
     max_rotation_deg: float = Field(
-        5.0, ge=0, le=45, description="components of the rotation from T1 to PET are uniform in +-this [deg]"
+        5.0,
+        ge=0,
+        le=45,
+        description="components of the rotation from T1 to PET are uniform in +-this [deg]",
     )
     max_translation_mm: NonNegative = Field(
         8.0, le=50, description="components of the translation are uniform in +-this [mm]"
@@ -479,7 +485,7 @@ class StandinCohortSettings(Section):
 
 
 class StandinSettings(Section):
-    """Simulated in-vivo data sets, for want of the real ones; called ``standin`` wherever they appear."""
+    """Simulated in-vivo data sets, for want of real ones; called ``standin`` wherever they appear."""
 
     scan: StandinScanSettings = StandinScanSettings()
     cohorts: dict[Label, StandinCohortSettings] = Field(min_length=1)

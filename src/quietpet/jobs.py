@@ -16,6 +16,7 @@ from quietpet.config import (
     DoseSettings,
     EvaluationSettings,
     InferenceSettings,
+    Label,
     LesionSettings,
     PhantomSource,
     Positive,
@@ -26,6 +27,11 @@ from quietpet.config import (
     ScanSettings,
     Section,
     SliceSettings,
+    StandinCohortSettings,
+    StandinParticipant,
+    StandinScanSettings,
+    StandinSettings,
+    SubjectId,
     TemplateSettings,
     ThinningSettings,
     TissueValues,
@@ -312,6 +318,58 @@ class ScoreJob(MethodJob):
         return cls(**names, learning=learning, evaluation=study.evaluation)
 
 
+class StandinJob(Section):
+    """Scan one participant of a simulated in-vivo data set.
+
+    ``participants`` holds this one, and all of them where side-cars are exchanged.
+    """
+
+    study_seed: int
+    cohort: Label
+    participant: SubjectId
+    layout: str
+    defects: bool
+    infusion_minutes: Positive
+    participants: dict[SubjectId, StandinParticipant]
+    scan: StandinScanSettings
+    scanner: ScannerSettings
+    mu_per_cm: TissueValues
+    t1: TissueValues
+    template: TemplateSettings
+
+    @classmethod
+    def of(cls, study: Study, standin: StandinSettings, *, cohort: str, participant: str) -> StandinJob:
+        settings = standin.cohorts[cohort]
+        needed = settings.participants if settings.defects else (participant,)
+        return cls(
+            study_seed=study.study_seed,
+            cohort=cohort,
+            participant=participant,
+            layout=settings.layout,
+            defects=settings.defects,
+            infusion_minutes=settings.infusion_minutes,
+            participants={name: settings.participants[name] for name in needed},
+            scan=standin.scan,
+            # The stand-in is always projected by the embedded engine: thousands of slices.
+            scanner=study.scanner.model_copy(update={"projector": "embedded"}),
+            mu_per_cm=study.phantoms.mu_per_cm,
+            t1=study.phantoms.t1,
+            template=study.phantoms.template,
+        )
+
+
+class StandinCohortJob(Section):
+    """Write the top-level files of a simulated in-vivo data set."""
+
+    cohort: Label
+    settings: StandinCohortSettings
+    scan: StandinScanSettings
+
+    @classmethod
+    def of(cls, standin: StandinSettings, *, cohort: str) -> StandinCohortJob:
+        return cls(cohort=cohort, settings=standin.cohorts[cohort], scan=standin.scan)
+
+
 class TablesJob(Section):
     """Aggregate all scores into the tables."""
 
@@ -363,6 +421,8 @@ JOBS: dict[str, type[Section]] = {
     "restore": RestoreJob,
     "score": ScoreJob,
     "tables": TablesJob,
+    "standin": StandinJob,
+    "standin_cohort": StandinCohortJob,
 }
 """Job settings of every stage, by the stage's name."""
 

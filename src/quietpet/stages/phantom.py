@@ -5,14 +5,13 @@ from __future__ import annotations
 from quietpet.geometry.grid import scanner_grid
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs import PhantomJob
-from quietpet.phantom.brainweb import read_sources, read_volume
 from quietpet.phantom.lesions import draw_lesions
 from quietpet.phantom.maps import activity_map, attenuation_map, describe_lesions, t1_map
 from quietpet.phantom.resample import sample_nearest
-from quietpet.phantom.tissues import LabelVolume
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
 from quietpet.stages.files import Files
+from quietpet.stages.labels import data_source, label_volume
 from quietpet.store import write_hdf5
 
 UNITS = {"activity": "relative", "mu_per_cm": "1/cm", "t1": "arbitrary"}
@@ -22,7 +21,7 @@ def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
     """``labels`` and ``sources`` (a BrainWeb volume and its checksum), or neither -> ``phantom``."""
     watch = Stopwatch()
     grid = scanner_grid(SCANNERS[job.scanner_model](), job.image_pixels)
-    volume = _label_volume(job, inputs)
+    volume = label_volume(job.subject, inputs, template=job.template, study_seed=job.study_seed)
     lesions = {
         modality: draw_lesions(
             volume,
@@ -53,18 +52,9 @@ def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
                 modality: describe_lesions(volume, drawn, grid=grid)
                 for modality, drawn in lesions.items()
             },
-            "lineage": {"data_source": "brainweb" if inputs.get("labels") else "template"},
+            "lineage": {"data_source": data_source(inputs)},
             "provenance": provenance(
                 "phantom", settings=job.model_dump(), inputs=inputs.all(), watch=watch
             ),
         },
     )
-
-
-def _label_volume(job: PhantomJob, inputs: Files) -> LabelVolume:
-    if path := inputs.get("labels"):
-        return read_volume(path, source=read_sources(inputs.one("sources"))[job.subject])
-    from quietpet.phantom.template import load_template, template_volume  # noqa: PLC0415 (slow)
-
-    rng = numpy_rng(job.study_seed, "template", job.subject)
-    return template_volume(load_template(), settings=job.template, rng=rng)

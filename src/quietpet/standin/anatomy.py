@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +36,8 @@ T1_UNITS_PER_SIGNAL = 4.0
 class T1Geometry:
     """Where a T1 image lies, and how the head moved before the PET scan.
 
-    ``affine_ras_mm`` takes voxels (i, j, k) to T1 world, ``t1_to_pet_ras_mm`` T1 world to PET world (4x4).
+    ``affine_ras_mm`` takes voxels (i, j, k) to T1 world, ``t1_to_pet_ras_mm`` T1 world to PET world;
+    both are 4x4.
     """
 
     shape: tuple[int, int, int]
@@ -67,7 +67,7 @@ def draw_t1_geometry(
     max_translation_mm: float,
     rng: np.random.Generator,
 ) -> T1Geometry:
-    """A random rigid motion, and a slightly oblique grid (right, front, top) that has the head in its middle.
+    """A random rigid motion, and a slightly oblique grid (right, front, top) around the head.
 
     The rotation vector and the translation have components uniform in plus or minus the given limits.
     """
@@ -84,7 +84,12 @@ def draw_t1_geometry(
 
 
 def t1_image(
-    volume: LabelVolume, geometry: T1Geometry, *, values: TissueValues, noise: float, rng: np.random.Generator
+    volume: LabelVolume,
+    geometry: T1Geometry,
+    *,
+    values: TissueValues,
+    noise: float,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """T1-weighted magnitude image (i, j, k), int16: linear samples of the head, with Rician noise.
 
@@ -97,12 +102,6 @@ def t1_image(
     real, imaginary = (sigma * rng.standard_normal(image.shape, dtype=np.float32) for _ in range(2))
     magnitude = np.hypot(image + real, imaginary)
     return np.rint(T1_UNITS_PER_SIGNAL * magnitude).astype(np.int16)
-
-
-def regional_means(image: np.ndarray, fractions: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Mean of an image over the voxels that one tissue fills whole, for each tissue that has any."""
-    whole = {name: fraction > 0.999 for name, fraction in fractions.items()}
-    return {name: float(image[mask].mean()) for name, mask in whole.items() if mask.any()}
 
 
 def _slice_means(volume: LabelVolume, *, table: np.ndarray, grid: ImageGrid) -> np.ndarray:

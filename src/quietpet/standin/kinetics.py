@@ -1,4 +1,4 @@
-"""Time-activity curves of FDG: plasma after a bolus or an infusion, and the irreversible two-tissue model.
+"""Time-activity curves of FDG: plasma after a bolus or an infusion, and the two-tissue model.
 
 Plasma follows the bolus response of Feng et al. (Int J Biomed Comput 32:95, 1993, model 2), tissue the
 three-compartment model of Sokoloff et al. (J Neurochem 28:897, 1977) without dephosphorylation. Together
@@ -115,8 +115,8 @@ def frame_weights(
     return np.exp(-rate * starts) * -np.expm1(-rate * (ends - starts)) / rate
 
 
-# State of the linear system: four of the plasma curve, free and phosphorylated FDG in tissue, the rate of
-# the infusion, and the integral of the measured activity.
+# State of the linear system: four of the plasma curve, free and phosphorylated FDG in tissue, the rate
+# of the infusion, and the integral of the measured activity.
 _PLASMA, _FREE, _BOUND, _RATE, _INTEGRAL = slice(0, 4), 4, 5, 6, 7
 _PLASMA_CURVE = np.array([1.0, 0.0, 1.0, 1.0])
 

@@ -1,9 +1,9 @@
 """A dynamic scan: events of every frame, drawn and reconstructed frame by frame.
 
-Tissues have one time-activity curve each, so that the expected sinograms of all frames are sums of one set
-per class of tissue. Every stored slice is a direct plane to which all lines of response of its height
-count, as after rebinning. The reconstruction does not know the point spread (OP-OSEM): what the scanner's
-resolution and the filter do to the images is there to be seen.
+Tissues have one time-activity curve each, so that the expected sinograms of all frames are sums of one
+set per class of tissue. Every stored slice is a direct plane to which all lines of response of its
+height count, as after rebinning. The reconstruction does not know the point spread (OP-OSEM): what the
+resolution of the scanner and the filter do to the images is there to be seen.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ RANDOMS_AT_MBQ = 100.0
 class Frame:
     """What was there during one frame.
 
-    ``decays`` (class,) is the integral of the activity of each tissue [kBq/ml min], ``weight_minutes`` the
-    undecayed minutes by which images are divided, ``body_mbq`` the activity in the body at its middle.
+    ``decays`` (class,) is the integral of the activity of each tissue [kBq/ml min], ``weight_minutes``
+    the undecayed minutes by which images are divided, ``body_mbq`` the activity in the body half-way.
     """
 
     decays: np.ndarray
@@ -55,9 +55,9 @@ class Frame:
 class Scanner:
     """A head in the scanner. Sinograms (slice, view, bin) hold the bins that see the image.
 
-    ``rows`` are the slices of ``grid`` that hold the head. ``trues`` and ``scatter`` (class, slice, view,
-    bin) are expected prompts of 1 kBq/ml min in each class of tissue; ``sensitivity`` those of a line
-    integral of 1; ``randoms_shape`` sums to 1 in the lines of each slice that see activity.
+    ``rows`` are the slices of ``grid`` that hold the head. ``trues`` and ``scatter`` (class, slice,
+    view, bin) are expected prompts of 1 kBq/ml min in each class of tissue; ``sensitivity`` those of a
+    line integral of 1; ``randoms_shape`` sums to 1 in the lines of each slice that see activity.
     """
 
     grid: ImageGrid

@@ -1,0 +1,269 @@
+"""Stage ``standin``: one participant of a simulated in-vivo data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from quietpet.acquisition.dose import decay_factor
+from quietpet.config import KineticsSettings
+from quietpet.errors import InputError
+from quietpet.geometry.grid import ImageGrid
+from quietpet.jobs import StandinJob
+from quietpet.progress import track
+from quietpet.provenance import Stopwatch, provenance
+from quietpet.seeds import numpy_rng
+from quietpet.stages.files import Files
+from quietpet.stages.labels import data_source, label_volume
+from quietpet.stages.nifti import SeriesWriter, write_series, write_volume
+from quietpet.standin import sidecars
+from quietpet.standin.anatomy import (
+    CLASSES,
+    T1Geometry,
+    attenuation_slices,
+    draw_t1_geometry,
+    t1_image,
+    tissue_fractions,
+)
+from quietpet.standin.kinetics import Administration, Plasma, frame_decays, frame_weights
+from quietpet.standin.layout import runs_of
+from quietpet.standin.scan import Frame, Scanner, head_in_scanner, measured_frames, standin_grid
+from quietpet.store import write_json
+from quietpet.units import SECONDS_PER_MINUTE
+
+BQ_PER_KBQ = 1000.0
+HEADROOM = 32
+"""Largest value that can be stored / largest true activity of any tissue in any frame."""
+
+BOLUS_FRACTIONS = {"bolus": 1.0, "infusion": 0.0, "bolus_infusion": 0.5}
+
+
+def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
+    """``labels`` and ``sources``, or neither -> ``pet``, ``pet_json``, ``t1``, ``t1_json``, ``truth``.
+
+    ``pet`` and ``pet_json`` are one path per run. ``truth`` is a JSON outside the BIDS tree: the rigid
+    motion and the time-activity curves. Images appear together, when all frames are in them.
+    """
+    watch, runs = Stopwatch(), runs_of(job.scan)
+    pet, pet_json = outputs.many("pet"), outputs.many("pet_json")
+    if not len(pet) == len(pet_json) == len(runs):
+        raise InputError(
+            f"{len(pet)} files called 'pet' and {len(pet_json)} called 'pet_json' were given, but "
+            f"{job.scan.frames} frames make {len(runs)} runs."
+        )
+    member = job.participants[job.participant]
+    volume = label_volume(member.anatomy, inputs, template=job.template, study_seed=job.study_seed)
+    geometry = draw_t1_geometry(
+        shape=job.scan.t1_shape,
+        voxel_mm=job.scan.t1_voxel_mm,
+        max_rotation_deg=job.scan.max_rotation_deg,
+        max_translation_mm=job.scan.max_translation_mm,
+        rng=_rng(job, "motion"),
+    )
+    t1 = t1_image(volume, geometry, values=job.t1, noise=job.scan.t1_noise, rng=_rng(job, "t1"))
+
+    grid = standin_grid(job.scanner, axial_step=job.scan.axial_step)
+    kinetics = _kinetics(job)
+    edges, frames = _frames(job, kinetics)
+    scanner = head_in_scanner(
+        tissue_fractions(volume, grid=grid),
+        attenuation_slices(volume, values=job.mu_per_cm, grid=grid),
+        grid=grid,
+        scanner=job.scanner,
+        scan=job.scan,
+        rng=_rng(job, "efficiencies"),
+    )
+    means = np.array([frame.decays / frame.weight_minutes for frame in frames])
+    with ExitStack() as written:
+        writers = [
+            written.enter_context(
+                write_series(
+                    path,
+                    shape=grid.shape,
+                    frames=len(numbers),
+                    affine_ras_mm=_pet_affine(grid),
+                    frame_seconds=job.scan.frame_seconds,
+                    scale=HEADROOM * BQ_PER_KBQ * float(means.max()) / np.iinfo(np.int16).max,
+                    compressed=not job.defects or not _stored_plainly(job, number, len(runs)),
+                )
+            )
+            for number, (path, numbers) in enumerate(zip(pet, runs, strict=True))
+        ]
+        prompts = _write_frames(job, scanner, frames, runs, writers)
+        write_volume(outputs.one("t1"), t1, geometry.affine_ras_mm)
+        write_json(outputs.one("t1_json"), sidecars.t1_sidecar(_facts(job, job.participant, grid)))
+        for number, (path, numbers) in enumerate(zip(pet_json, runs, strict=True)):
+            described = sidecars.Run(
+                number=number,
+                starts_s=[edges[frame][0] * SECONDS_PER_MINUTE for frame in numbers],
+                prompts=[prompts[frame] for frame in numbers],
+                shape=grid.shape[::-1],
+                affine_ras_mm=_pet_affine(grid),
+            )
+            write_json(path, _pet_sidecar(job, described, grid, last_run=number + 1 == len(runs)))
+        write_json(
+            outputs.one("truth"),
+            {
+                "data_source": "standin",
+                "cohort": job.cohort,
+                "participant": job.participant,
+                "anatomy": member.anatomy,
+                "anatomy_source": data_source(inputs),
+                **_motion_truth(geometry),
+                **_activity_truth(job, kinetics, edges, means),
+                "prompts": prompts,
+                "provenance": provenance(
+                    "standin", settings=job.model_dump(), inputs=inputs.all(), watch=watch
+                ),
+            },
+        )
+
+
+def _rng(job: StandinJob, *what: str | int, participant: str | None = None) -> np.random.Generator:
+    return numpy_rng(job.study_seed, "standin", job.cohort, participant or job.participant, *what)
+
+
+def _kinetics(job: StandinJob) -> dict[str, KineticsSettings]:
+    """The rate constants of this participant: log-normal around those of the settings."""
+    sigma = np.sqrt(np.log1p(job.scan.kinetics_cv**2))
+    own = {}
+    for name in CLASSES:
+        usual = getattr(job.scan.kinetics, name)
+        factors = np.exp(sigma * _rng(job, "kinetics", name).standard_normal(3) - sigma**2 / 2)
+        rates = {
+            rate: factor * getattr(usual, rate)
+            for rate, factor in zip(("k1", "k2", "k3"), factors.tolist(), strict=True)
+        }
+        own[name] = usual.model_copy(update=rates)
+    return own
+
+
+def _frames(
+    job: StandinJob, kinetics: dict[str, KineticsSettings]
+) -> tuple[list[tuple[float, float]], list[Frame]]:
+    """Edges of the frames [min after the injection], and the activity in each."""
+    member, scan = job.participants[job.participant], job.scan
+    first_s, step_s = scan.first_frame_minutes * SECONDS_PER_MINUTE, scan.frame_seconds
+    starts_s = [first_s + number * step_s for number in range(scan.frames)]
+    edges = [(s / SECONDS_PER_MINUTE, (s + step_s) / SECONDS_PER_MINUTE) for s in starts_s]
+    administration = Administration(
+        injected_mbq=member.injected_mbq,
+        bolus_fraction=BOLUS_FRACTIONS[member.administration],
+        infusion_minutes=job.infusion_minutes,
+    )
+    plasma = Plasma(suv=scan.plasma_suv, weight_kg=scan.weight_kg)
+    decays = np.stack(
+        [
+            frame_decays(
+                kinetics[name], plasma, administration, edges, half_life_minutes=scan.half_life_minutes
+            )
+            for name in CLASSES
+        ],
+        axis=1,
+    )
+    weights = frame_weights(edges, half_life_minutes=scan.half_life_minutes)
+    middles = [(start + end) / 2 for start, end in edges]
+    return edges, [
+        Frame(
+            decays=of_tissues,
+            weight_minutes=float(weight),
+            body_mbq=administration.given_mbq(middle)
+            * decay_factor(middle, half_life_minutes=scan.half_life_minutes),
+        )
+        for of_tissues, weight, middle in zip(decays, weights, middles, strict=True)
+    ]
+
+
+def _write_frames(
+    job: StandinJob,
+    scanner: Scanner,
+    frames: Sequence[Frame],
+    runs: Sequence[range],
+    writers: Sequence[SeriesWriter],
+) -> list[int]:
+    """Draw, reconstruct and write all frames; returns their prompts."""
+    measured = measured_frames(
+        scanner, frames, scan=job.scan, generator_of=lambda number: _rng(job, "prompts", number)
+    )
+    into = [writer for writer, numbers in zip(writers, runs, strict=True) for _ in numbers]
+    prompts = []
+    label = f"frames of {job.cohort} {job.participant}"
+    for writer, (image, counts) in track(
+        zip(into, measured, strict=True), label=label, total=len(frames), unit="frames"
+    ):
+        writer.append(BQ_PER_KBQ * image[:, ::-1, ::-1])
+        prompts.append(counts)
+    return prompts
+
+
+def _pet_affine(grid: ImageGrid) -> np.ndarray:
+    """4x4 matrix from the stored voxels (x, y, z, 1) to RAS mm: x runs to the left, y to the front."""
+    turned = np.zeros((4, 4))
+    turned[0, 2], turned[1, 1], turned[2, 0], turned[3, 3] = 1, -1, -1, 1
+    turned[1:3, 3] = grid.n_pixels - 1
+    return grid.affine_ras_mm @ turned
+
+
+def _facts(job: StandinJob, participant: str, grid: ImageGrid) -> sidecars.ScanFacts:
+    member = job.participants[participant]
+    return sidecars.ScanFacts(
+        layout=job.layout,
+        administration=member.administration,
+        infusion_minutes=job.infusion_minutes,
+        injected_mbq=member.injected_mbq,
+        started_s=sidecars.draw_start_s(_rng(job, "clock", participant=participant)),
+        voxel_mm=(grid.pixel_mm, grid.pixel_mm, grid.slice_mm),
+    )
+
+
+def _pet_sidecar(
+    job: StandinJob, described: sidecars.Run, grid: ImageGrid, *, last_run: bool
+) -> dict[str, Any]:
+    own = _facts(job, job.participant, grid)
+    if not job.defects:
+        return sidecars.pet_sidecar(own, described, job.scan)
+    if job.layout == "ds003397":
+        return sidecars.defective_ds003397(own, described, job.scan, summarised=last_run)
+    everyone = list(job.participants)
+    ordinal = everyone.index(job.participant)
+    return sidecars.defective_ds002898(
+        own,
+        described,
+        job.scan,
+        noted=_facts(job, everyone[(ordinal + 1) % len(everyone)], grid),
+        ordinal=ordinal,
+        last=ordinal + 1 == len(everyone),
+    )
+
+
+def _stored_plainly(job: StandinJob, run: int, runs: int) -> bool:
+    """Defects of ds003397: not compressed though called .nii.gz, all runs but the last of several."""
+    return job.layout == "ds003397" and (runs == 1 or run + 1 < runs)
+
+
+def _motion_truth(geometry: T1Geometry) -> dict[str, Any]:
+    motion = geometry.t1_to_pet_ras_mm
+    cosine = np.clip((np.trace(motion[:3, :3]) - 1) / 2, -1, 1)
+    return {
+        "t1_to_pet_ras_mm": motion.tolist(),
+        "t1_to_pet_is": "4x4 matrix from T1 world to PET world, both RAS mm",
+        "rotation_deg": float(np.rad2deg(np.arccos(cosine))),
+        "translation_mm": motion[:3, 3].tolist(),
+    }
+
+
+def _activity_truth(
+    job: StandinJob,
+    kinetics: dict[str, KineticsSettings],
+    edges: Sequence[tuple[float, float]],
+    means: np.ndarray,
+) -> dict[str, Any]:
+    return {
+        "kinetics": {name: rates.model_dump() for name, rates in kinetics.items()},
+        "frame_edges_minutes": [list(edge) for edge in edges],
+        "mean_kbq_per_ml": {name: means[:, n].tolist() for n, name in enumerate(CLASSES)},
+        "mean_is": f"decay-corrected to the injection (half-life {job.scan.half_life_minutes:g} min)",
+    }
