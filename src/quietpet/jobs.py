@@ -30,7 +30,6 @@ from quietpet.config import (
     StandinCohortSettings,
     StandinParticipant,
     StandinScanSettings,
-    StandinSettings,
     SubjectId,
     TemplateSettings,
     ThinningSettings,
@@ -338,8 +337,8 @@ class StandinJob(Section):
     template: TemplateSettings
 
     @classmethod
-    def of(cls, study: Study, standin: StandinSettings, *, cohort: str, participant: str) -> StandinJob:
-        settings = standin.cohorts[cohort]
+    def of(cls, study: Study, *, cohort: str, participant: str) -> StandinJob:
+        settings = study.standin.cohorts[cohort]
         needed = settings.participants if settings.defects else (participant,)
         return cls(
             study_seed=study.study_seed,
@@ -349,7 +348,7 @@ class StandinJob(Section):
             defects=settings.defects,
             infusion_minutes=settings.infusion_minutes,
             participants={name: settings.participants[name] for name in needed},
-            scan=standin.scan,
+            scan=study.standin.scan,
             # The stand-in is always projected by the embedded engine: thousands of slices.
             scanner=study.scanner.model_copy(update={"projector": "embedded"}),
             mu_per_cm=study.phantoms.mu_per_cm,
@@ -366,7 +365,8 @@ class StandinCohortJob(Section):
     scan: StandinScanSettings
 
     @classmethod
-    def of(cls, standin: StandinSettings, *, cohort: str) -> StandinCohortJob:
+    def of(cls, study: Study, *, cohort: str) -> StandinCohortJob:
+        standin = study.standin
         return cls(cohort=cohort, settings=standin.cohorts[cohort], scan=standin.scan)
 
 

@@ -27,6 +27,7 @@ from quietpet.config import (
     Section,
     SliceSettings,
     SplitSettings,
+    StandinSettings,
     TissueValues,
     TrainingSettings,
 )
@@ -104,6 +105,9 @@ class Study(Section):
     doses: DoseLevels
     domains: dict[Label, DomainSettings] = Field(
         {}, description="further simulated data sets, restored by networks that learn in stages"
+    )
+    standin: StandinSettings | None = Field(
+        None, description="simulated in-vivo scans, written as BIDS data sets; none: no such data sets"
     )
     datasets: DatasetSettings = DatasetSettings()
     training: TrainingSettings = TrainingSettings()
@@ -189,6 +193,8 @@ class Study(Section):
             (f"methods.{n}.subsets", m.least_views, scanner.n_views, "views")
             for n, m in self.methods.items()
         ]
+        if self.standin:
+            limits.append(("standin.scan.subsets", self.standin.scan.subsets, scanner.n_views, "views"))
         for name, value, limit, what in limits:
             if value > limit:
                 raise ValueError(
@@ -252,9 +258,10 @@ class Study(Section):
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Subjects of all data sets."""
+        """Subjects of all data sets, and those whose heads the stand-in scans."""
         views = map(self.of_dataset, self.dataset_names)
-        return tuple(dict.fromkeys(subject for view in views for subject in view.splits.subjects))
+        phantoms = [subject for view in views for subject in view.splits.subjects]
+        return tuple(dict.fromkeys((*phantoms, *(self.standin.anatomies if self.standin else ()))))
 
     @property
     def dataset_names(self) -> tuple[str, ...]:
