@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from quietpet.config import TissueValues
+from quietpet.config import SplitSettings, TissueValues
 from quietpet.errors import InputError
 from quietpet.jobs import JOBS, settings_for
 from quietpet.study import json_schema, load_study, read_yaml
@@ -140,7 +140,8 @@ def test_one_number_is_a_fixed_count_level(raw):
 
 def test_every_job_gets_settings_it_can_read_back(raw):
     half = {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}
-    study = load_study(changed(raw, "doses.low.half", half), origin="config.yaml")
+    raw = changed(raw, "doses.low.half", half) | {"standin": STANDIN}
+    study = load_study(raw, origin="config.yaml")
     trained = {"dataset": "phantom", "setting": "low", "method": "mfdiff", "replicate": "r0"}
     names = {
         "fetch": {},
@@ -156,6 +157,8 @@ def test_every_job_gets_settings_it_can_read_back(raw):
         "restore": trained,
         "score": trained,
         "tables": {},
+        "standin": {"cohort": "rspetmr", "participant": "02"},
+        "standin_cohort": {"cohort": "rspetmr"},
     }
     assert names.keys() == JOBS.keys()
     for stage, values in names.items():
@@ -315,3 +318,68 @@ def test_validation_does_not_load_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+STANDIN = {
+    "cohorts": {
+        "rspetmr": {
+            "layout": "ds002898",
+            "participants": {
+                "01": {"anatomy": "04", "injected_mbq": 225},
+                "02": {"anatomy": "48", "injected_mbq": 167.6},
+                "03": {"anatomy": "48", "injected_mbq": 226},
+            },
+        },
+        "dacra": {
+            "layout": "ds003397",
+            "infusion_minutes": 55,
+            "defects": True,
+            "participants": {
+                "01": {"anatomy": "45", "injected_mbq": 240, "administration": "bolus"},
+                "11": {"anatomy": "46", "injected_mbq": 240, "administration": "bolus_infusion"},
+            },
+        },
+    }
+}
+
+
+def splits(train, validation, test):
+    return SplitSettings(train=train, validation=validation, test=test)
+
+
+def test_heads_of_the_stand_in_come_from_the_phantoms_source(raw):
+    study = load_study(raw | {"standin": STANDIN}, origin="config.yaml")
+    assert study.standin.anatomies == ("04", "48", "45", "46")
+    assert study.subjects == (*study.splits.subjects, "48")
+    assert json.loads(settings_for(study, "fetch"))["subjects"] == list(study.subjects)
+
+
+def test_a_stand_in_job_knows_no_more_than_it_needs(raw):
+    raw["scanner"]["projector"] = "auto"
+    study = load_study(raw | {"standin": STANDIN}, origin="config.yaml")
+    clean = json.loads(settings_for(study, "standin", cohort="rspetmr", participant="02"))
+    assert list(clean["participants"]) == ["02"]
+    assert clean["scanner"]["projector"] == "embedded"
+    exchanged = json.loads(settings_for(study, "standin", cohort="dacra", participant="01"))
+    assert list(exchanged["participants"]) == ["01", "11"]
+    assert exchanged["infusion_minutes"] == 55
+    top = json.loads(settings_for(study, "standin_cohort", cohort="dacra"))
+    assert top["settings"]["layout"] == "ds003397"
+
+
+def test_an_anatomy_of_the_stand_in_has_one_role(raw):
+    cohort = load_study(raw | {"standin": STANDIN}, origin="config.yaml").standin.cohorts["rspetmr"]
+    anatomies = splits(["01"], ["02"], ["03"]).model_copy(update={"validation": ()})
+    assert cohort.roles(anatomies) == {"04": "train", "48": "test"}
+    with pytest.raises(
+        ValueError, match=r"anatomy '48' is in 'validation' and, as participant '03', in"
+    ):
+        cohort.roles(splits(["01"], ["02"], ["03"]))
+    with pytest.raises(ValueError, match="participant '09' is not in the cohort; there are 01, 02, 03"):
+        cohort.roles(splits(["01"], ["02"], ["09"]))
+
+
+def test_subsets_of_the_stand_in_fit_the_scanner(raw):
+    standin = STANDIN | {"scan": {"subsets": 253}}
+    with pytest.raises(InputError, match=r"standin.scan.subsets = 253 is larger than 252, the views"):
+        load_study(raw | {"standin": standin}, origin="config.yaml")

@@ -7,7 +7,6 @@ those of the published protocol where it states one; ``config.yaml`` shows and e
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -480,9 +479,26 @@ class StandinCohortSettings(Section):
     infusion_minutes: Positive = Field(95.0, description="length of an infusion [min]")
     participants: dict[SubjectId, StandinParticipant] = Field(min_length=1)
 
-    def anatomies(self, participants: Iterable[str]) -> tuple[str, ...]:
-        """Phantom subjects of some participants: no two splits of a study may share one."""
-        return tuple(dict.fromkeys(self.participants[name].anatomy for name in participants))
+    def roles(self, splits: SplitSettings) -> dict[str, str]:
+        """Split of every anatomy, when ``splits`` names participants of this cohort.
+
+        Raises ValueError for a participant that is not in the cohort, and for an anatomy in two splits.
+        """
+        roles: dict[str, str] = {}
+        for split in ("train", "validation", "test"):
+            for name in getattr(splits, split):
+                if name not in self.participants:
+                    raise ValueError(
+                        f"participant {name!r} is not in the cohort; there are "
+                        f"{', '.join(self.participants)}"
+                    )
+                anatomy = self.participants[name].anatomy
+                if roles.setdefault(anatomy, split) != split:
+                    raise ValueError(
+                        f"anatomy {anatomy!r} is in {roles[anatomy]!r} and, as participant {name!r}, in "
+                        f"{split!r}; an anatomy in two places leaks: remove it from one"
+                    )
+        return roles
 
 
 class StandinSettings(Section):
@@ -490,6 +506,12 @@ class StandinSettings(Section):
 
     scan: StandinScanSettings = StandinScanSettings()
     cohorts: dict[Label, StandinCohortSettings] = Field(min_length=1)
+
+    @property
+    def anatomies(self) -> tuple[str, ...]:
+        """Phantom subjects whose heads are scanned, each once."""
+        members = (each for cohort in self.cohorts.values() for each in cohort.participants.values())
+        return tuple(dict.fromkeys(member.anatomy for member in members))
 
 
 class DatasetSettings(Section):

@@ -451,7 +451,8 @@ class StandinCohortJob(Section):
 
     @classmethod
     def of(cls, study: Study, *, cohort: str) -> StandinCohortJob:
-        return cls(cohort=cohort, settings=study.standin.cohorts[cohort], scan=study.standin.scan)
+        standin = study.standin
+        return cls(cohort=cohort, settings=standin.cohorts[cohort], scan=standin.scan)
 
 
 class TablesJob(Section):

@@ -113,7 +113,7 @@ class Study(Section):
         None, description="data sets of real (or stand-in) scans; none: phantoms alone"
     )
     standin: StandinSettings | None = Field(
-        None, description="simulated scans, for sources of kind standin in invivo"
+        None, description="simulated in-vivo scans, written as BIDS data sets; none: no such data sets"
     )
     datasets: DatasetSettings = DatasetSettings()
     training: TrainingSettings = TrainingSettings()
@@ -199,6 +199,8 @@ class Study(Section):
             (f"methods.{n}.subsets", m.least_views, scanner.n_views, "views")
             for n, m in self.methods.items()
         ]
+        if self.standin:
+            limits.append(("standin.scan.subsets", self.standin.scan.subsets, scanner.n_views, "views"))
         for name, value, limit, what in limits:
             if value > limit:
                 raise ValueError(
@@ -260,31 +262,29 @@ class Study(Section):
     @model_validator(mode="after")
     def _standin_fits(self) -> Study:
         roles = {subject: split for split in SPLITS for subject in getattr(self.splits, split)}
-        for dataset, setting, split, cohort, participant in self._standin_participants():
-            place = f"invivo.datasets.{dataset}.settings.{setting}"
-            known = self.standin.cohorts if self.standin else {}
+        known = self.standin.cohorts if self.standin else {}
+        for place, cohort, splits in self._simulated_scans():
             if cohort not in known:
                 raise ValueError(f"{place}: its source is the cohort {cohort!r}, which standin lacks")
-            if participant not in known[cohort].participants:
-                raise ValueError(f"{place}: standin.cohorts.{cohort} has no participant {participant!r}")
-            anatomy = known[cohort].participants[participant].anatomy
-            if roles.setdefault(anatomy, split) != split:
-                raise ValueError(
-                    f"{place}: participant {participant!r} in {split!r} has the head of {anatomy!r}, "
-                    f"which is in {roles[anatomy]!r} elsewhere; its anatomy would leak between the two"
-                )
+            try:
+                found = known[cohort].roles(splits)
+            except ValueError as error:
+                raise ValueError(f"{place}: {error}") from None
+            for anatomy, split in found.items():
+                if roles.setdefault(anatomy, split) != split:
+                    raise ValueError(
+                        f"{place}: the head of {anatomy!r} is in {split!r}, but in {roles[anatomy]!r} "
+                        "elsewhere; its anatomy would leak between the data sets"
+                    )
         return self
 
-    def _standin_participants(self) -> Iterator[tuple[str, str, str, str, str]]:
-        """Data set, setting, split, cohort and participant of every use of a simulated scan."""
+    def _simulated_scans(self) -> Iterator[tuple[str, str, SplitSettings]]:
+        """Place in the configuration, cohort and splits of every setting that uses simulated scans."""
         for name, dataset in self.invivo.datasets.items() if self.invivo else ():
-            source = self.invivo.sources[dataset.source]
-            if source.cohort is None:
-                continue
-            for setting in dataset.settings:
-                for split in SPLITS:
-                    for participant in getattr(dataset.splits_of(setting), split):
-                        yield name, setting, split, source.cohort, participant
+            if cohort := self.invivo.sources[dataset.source].cohort:
+                for setting in dataset.settings:
+                    place = f"invivo.datasets.{name}.settings.{setting}"
+                    yield place, cohort, dataset.splits_of(setting)
 
     @model_validator(mode="after")
     def _stages_fit(self) -> Study:
@@ -309,12 +309,10 @@ class Study(Section):
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        """Phantom subjects of all data sets, those of simulated scans last."""
+        """Subjects of all data sets, and those whose heads the stand-in scans."""
         views = map(self.of_dataset, self.dataset_names)
-        subjects = [subject for view in views for subject in view.splits.subjects]
-        cohorts = self.standin.cohorts.values() if self.standin else ()
-        subjects += [each.anatomy for cohort in cohorts for each in cohort.participants.values()]
-        return tuple(dict.fromkeys(subjects))
+        phantoms = [subject for view in views for subject in view.splits.subjects]
+        return tuple(dict.fromkeys((*phantoms, *(self.standin.anatomies if self.standin else ()))))
 
     @property
     def in_vivo(self) -> InvivoSettings:

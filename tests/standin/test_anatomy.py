@@ -73,9 +73,7 @@ def test_the_ball_lies_in_pet_where_it_was_put():
 def test_the_motion_takes_landmarks_of_t1_to_pet():
     for seed in range(3):
         geometry = drawn(seed)
-        image = t1_image(
-            head_with_ball(), geometry, values=T1, noise=0.0, rng=np.random.default_rng(0)
-        )
+        image = t1_image(head_with_ball(), geometry, values=T1, noise=0.0, rng=np.random.default_rng(0))
         weights = np.clip(image - T1_UNITS_PER_SIGNAL * T1.skin, 0, None)  # of the ball alone
         index = [np.average(axis, weights=weights) for axis in np.indices(image.shape)]
         in_t1 = geometry.affine_ras_mm @ [*index, 1]

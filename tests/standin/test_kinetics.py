@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.integrate import quad, solve_ivp
@@ -32,9 +34,7 @@ PROTOCOLS = {"bolus": BOLUS, "infusion": INFUSION, "hybrid": HYBRID}
 def curve(kinetics, administration, minutes, *, half_life_minutes=np.inf, width=1e-3):
     """Activity at given times, as means of very short frames."""
     edges = [(t - width / 2, t + width / 2) for t in minutes]
-    decays = frame_decays(
-        kinetics, PLASMA, administration, edges, half_life_minutes=half_life_minutes
-    )
+    decays = frame_decays(kinetics, PLASMA, administration, edges, half_life_minutes=half_life_minutes)
     return decays / width
 
 
@@ -151,7 +151,7 @@ def test_patlak_s_slope_is_the_net_influx(protocol):
             BLOOD,
             PLASMA,
             PROTOCOLS[protocol],
-            [(0, minutes[0]), *zip(minutes[:-1], minutes[1:], strict=True)],
+            [(0, minutes[0]), *itertools.pairwise(minutes)],
             half_life_minutes=np.inf,
         )
     )
@@ -165,8 +165,7 @@ def test_patlak_s_slope_is_the_net_influx(protocol):
 def test_weights_are_decays_of_undecayed_activity():
     edges = [(30.0, 30.0 + 16 / 60), (40.0, 70.0)]
     expected = [
-        decay_factor(start, half_life_minutes=F18)
-        * decaying_minutes(end - start, half_life_minutes=F18)
+        decay_factor(start, half_life_minutes=F18) * decaying_minutes(end - start, half_life_minutes=F18)
         for start, end in edges
     ]
     np.testing.assert_allclose(frame_weights(edges, half_life_minutes=F18), expected, rtol=1e-12)

@@ -41,9 +41,7 @@ def images(scanner, frames, scan=SCAN, *, name="noise"):
     def generator_of(number):
         return np.random.default_rng([*name.encode(), number])
 
-    return [
-        image for image, _ in measured_frames(scanner, frames, scan=scan, generator_of=generator_of)
-    ]
+    return [image for image, _ in measured_frames(scanner, frames, scan=scan, generator_of=generator_of)]
 
 
 def inside(image):
@@ -127,7 +125,7 @@ def test_prompts_are_poisson(scanner):
             scanner,
             [one] * 60,
             scan=SCAN.model_copy(update={"iterations": 1, "subsets": 1}),
-            generator_of=lambda number: np.random.default_rng(number),
+            generator_of=np.random.default_rng,
         )
     ]
     total = float(expected.sum())

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from quietpet.config import TissueKinetics, TissueValues
 from quietpet.geometry.grid import ImageGrid
-from quietpet.phantom.resample import sample_linear
+from quietpet.phantom.resample import require_inside_image, sample_linear
 from quietpet.phantom.tissues import LabelVolume, Tissue, value_table
 
 CLASSES = tuple(TissueKinetics.model_fields)
@@ -55,7 +55,12 @@ def tissue_fractions(volume: LabelVolume, *, grid: ImageGrid) -> np.ndarray:
 
 
 def attenuation_slices(volume: LabelVolume, *, values: TissueValues, grid: ImageGrid) -> np.ndarray:
-    """Linear attenuation coefficient [1/cm], float32, (z, y, x)."""
+    """Linear attenuation coefficient [1/cm], float32, (z, y, x).
+
+    Raises:
+        InputError: the head reaches beyond the image.
+    """
+    require_inside_image(volume, grid=grid)
     return _slice_means(volume, table=value_table(values), grid=grid)
 
 
