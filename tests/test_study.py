@@ -20,6 +20,7 @@ CONFIGURATIONS = (
     "workflow/configs/tiny.yaml",
     "workflow/configs/dose_ladder.yaml",
     "workflow/configs/stages.yaml",
+    "workflow/configs/invivo.yaml",
 )
 SCAN = {"injected_mbq": 200, "uptake_minutes": 40, "minutes": 15}
 RECONSTRUCTION = {"psf_fwhm_mm": 4.0, "iterations": 10, "subsets": 14}
@@ -116,6 +117,7 @@ def test_paper_configuration_is_the_published_protocol(repository):
         ("inference.pixels", 256, r"inference\.pixels = 256 is larger than datasets\.pixels"),
         ("methods.mfdiff.denoiser", DEEP, r"methods\.mfdiff takes images .* multiples of 128, not 64"),
         ("phantoms.activity.air", -1, r"phantoms\.activity\.air: .*greater than or equal to 0, got -1"),
+        ("invivo", {"sources": {}}, r"invivo\.sources: .*at least 1"),
         ("phantoms.source", "brain", r"phantoms\.source: .*'auto', 'brainweb' or 'template'"),
     ],
 )
@@ -138,13 +140,16 @@ def test_one_number_is_a_fixed_count_level(raw):
     assert study.doses.low["low"].counts == (1e8, 1e8)
 
 
-def test_every_job_gets_settings_it_can_read_back(raw):
+def test_every_job_gets_settings_it_can_read_back(raw, repository):
     half = {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}
-    raw = changed(raw, "doses.low.half", half) | {"standin": STANDIN}
-    study = load_study(raw, origin="config.yaml")
+    invivo = read_yaml(repository / "workflow/configs/invivo.yaml")["invivo"]
+    further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING}
+    study = load_study(changed(raw, "doses.low.half", half) | further, origin="config.yaml")
     trained = {"dataset": "phantom", "setting": "low", "method": "mfdiff", "replicate": "r0"}
     names = {
         "fetch": {},
+        "fetch_invivo": {"source": "rspetmr", "participant": "04"},
+        "import_scan": {"source": "rspetmr", "participant": "04"},
         "phantom": {"subject": "04"},
         "slices": {"subject": "04"},
         "engine": {},
@@ -153,6 +158,8 @@ def test_every_job_gets_settings_it_can_read_back(raw):
         "counts": {},
         "reconstruct": {"subject": "04", "dose": "half"},
         "pack": {"dataset": "phantom", "setting": "low", "split": "test"},
+        "register": {"scan": "rspetmr_sub-04"},
+        "pack_scans": {"dataset": "ood1", "setting": "2min", "split": "test"},
         "fit": trained,
         "restore": trained,
         "score": trained,
@@ -244,8 +251,8 @@ def test_stages_reach_their_jobs(staged):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("learning", None, r"domains and learning belong together"),
-        ("domains", {}, r"domains and learning belong together"),
+        ("learning", None, r"domains or invivo, and learning, belong together"),
+        ("domains", {}, r"domains or invivo, and learning, belong together"),
         ("domains.phantom", DOMAINS["shifted"], r"'phantom' is the name of the study's own"),
         (
             "domains.shifted.doses.low.low.subsets",

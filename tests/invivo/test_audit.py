@@ -306,6 +306,16 @@ def test_the_reports_hold_every_finding(tree: Path, tmp_path: Path, capsys) -> N
     assert page.count("sub-02_task-rest_pet.json") == 2
 
 
+def test_decay_corrected_to_another_time_is_no_finding(tree: Path) -> None:
+    """To the injection, 33 s into the scan."""
+    factor = 2 ** (-33 / petbids.HALF_LIFE_S)
+    factors = [factor * each for each in petbids.decay_factors()]
+    spoil(ImageDecayCorrectionTime=33, DecayCorrectionFactor=factors)(tree)
+    assert audit(read_tree(tree)) == []
+    spoil(ImageDecayCorrectionTime=3300, DecayCorrectionFactor=factors)(tree)
+    assert found(tree, "decay-factors")
+
+
 def test_a_folder_that_is_no_data_set(tmp_path: Path, capsys) -> None:
     assert main(["audit", str(tmp_path / "absent")]) == 1
     assert "no such folder" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import csv
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,13 @@ import pytest
 from pydantic import ValidationError
 
 from quietpet.errors import InputError
+from quietpet.invivo.facts import require_cohort, scan_facts, scan_timing
+from quietpet.invivo.scans import group_administration
 from quietpet.invivo.settings import InvivoSettings, SlicePlaneSettings, scan_name
 from quietpet.invivo.slices import slice_numbers
+from quietpet.invivo.windows import choose_frames
+from quietpet.stages.bids import read_tree
+from quietpet.study import load_study, read_yaml
 
 SECTION: dict[str, Any] = {
     "sources": {
@@ -148,3 +154,67 @@ def test_a_grid_in_another_order_is_not_cut(matrix: np.ndarray) -> None:
         slice_numbers(
             SlicePlaneSettings(), shape=(256, 256, 256), affine_ras_mm=matrix, file="T1w.nii.gz"
         )
+
+
+@pytest.fixture(scope="module")
+def published(repository) -> InvivoSettings:
+    path = repository / "workflow/configs/invivo.yaml"
+    study = load_study(read_yaml(path), origin=str(path))
+    return study.in_vivo
+
+
+def test_names_of_data_sets_are_taken_once(repository) -> None:
+    raw = read_yaml(repository / "workflow/configs/invivo.yaml")
+    taken = copy.deepcopy(raw["invivo"])
+    taken["datasets"]["phantom"] = taken["datasets"].pop("ood1")
+    with pytest.raises(InputError, match=r"invivo\.datasets: 'phantom' is a simulated data set"):
+        load_study({**raw, "invivo": taken}, origin="invivo.yaml")
+
+
+def test_published_settings_are_those_of_the_tables(shared, published: InvivoSettings) -> None:
+    with (shared / "facts" / "paper_tables.csv").open() as stream:
+        cells = {
+            (row["dataset"], row["setting"]) for row in csv.DictReader(stream) if row["table"] in "234"
+        }
+    configured = {(name, s) for name, dataset in published.datasets.items() for s in dataset.settings}
+    assert configured == cells
+
+
+def test_published_cohorts_are_what_the_side_cars_say(shared, published: InvivoSettings) -> None:
+    """Every participant exists, and every test participant has the dose and protocol of the setting."""
+    trees = {
+        name: {each.label: each for each in read_tree(shared / "invivo_metadata" / folder).participants}
+        for name, folder in (("rspetmr", "ds002898"), ("dacra", "ds003397"))
+    }
+    tested = set()
+    for source, who in published.scans:
+        participant = trees[source][f"sub-{who}"]
+        requirements = published.requirements(source, who)
+        if source == "dacra":
+            groups = {s for s, c in published.datasets["ood3"].settings.items()
+                      if who in c.splits.subjects}  # fmt: skip
+            assert groups == {group_administration(participant.row)[1]}
+        else:
+            facts = scan_facts(participant, participant.pet, noted_in=participant.pet)
+            require_cohort(requirements, facts, who)
+        tested |= requirements.keys()
+    assert tested == {"ood1/2min", "ood1/16s", "ood2/ld", "ood2/uld", "ood3/bolus", "ood3/infusion",
+                      "ood3/bolus_infusion"}  # fmt: skip
+
+
+def test_published_windows_fit_real_frame_times(shared, published: InvivoSettings) -> None:
+    """All 27 scans of ds002898 and all runs of ds003397, without an image: 113, 8 and 1 frames."""
+    for source, folder, runs in (("rspetmr", "ds002898", None), ("dacra", "ds003397", {"2", "3"})):
+        for participant in read_tree(shared / "invivo_metadata" / folder).participants:
+            if participant.label in ("sub-20", "sub-27"):  # lists with gaps wait for the image's frames
+                continue
+            present = [each for each in participant.pet if not runs or each.entities["run"] in runs]
+            timing = scan_timing(participant.pet, present, None)
+            for name, n_frames in (("standard", 113), ("2min", 8)):
+                window = published.windows.all[name]
+                chosen = choose_frames(
+                    timing, start_s=window.start_s, seconds=window.seconds, rounding="nearest", name=name
+                )
+                assert len(chosen) == n_frames
+                assert 0 <= timing.starts_s[chosen.start] - 1800 <= 8
+            assert "16s" in published.windows_of(source)

@@ -39,6 +39,15 @@ def test_windows_are_whole_frames(seconds: float, rounding: str, count: int) -> 
     assert choose(regular(), 1800, seconds, rounding) == range(113, 113 + count)
 
 
+def test_a_number_of_frames_is_not_rounded() -> None:
+    timing = regular()
+    for count in (1, 7):
+        chosen = choose_frames(timing, start_s=1800, n_frames=count, name="16s")
+        assert chosen == range(113, 113 + count)
+    with pytest.raises(InputError, match=r"wants 5 frames from 5648 s on, but the scan ends at 5696 s"):
+        choose_frames(timing, start_s=5640, n_frames=5, name="16s")
+
+
 def test_a_window_starts_with_the_first_frame_after_its_start() -> None:
     assert choose(regular(), 1808, 16).start == 113
     assert choose(regular(first=-1.0), 0, 16).start == 0, "a clock a second off is no reason to skip"

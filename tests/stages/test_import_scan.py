@@ -189,7 +189,7 @@ def test_only_some_runs_are_read(tree: Path, tmp_path: Path) -> None:
         imported(tree, tmp_path / "out", runs=("2",))
 
 
-def test_an_exchanged_side_car_gives_neither_dose_nor_times(tree: Path, tmp_path: Path) -> None:
+def test_an_exchanged_side_car_is_read_for_whom_it_was_written(tree: Path, tmp_path: Path) -> None:
     for own, other in ((2, 3), (3, 2)):
         added = {
             key: petbids.sidecar(other)[key]
@@ -201,10 +201,40 @@ def test_an_exchanged_side_car_gives_neither_dose_nor_times(tree: Path, tmp_path
     results = imported(tree, tmp_path / "out")
     scan = json.loads((results / "scan.json").read_text())
     assert scan["header_dose_mbq"] == 232.0
-    assert scan["noted_dose_mbq"] is None
+    assert scan["noted_dose_mbq"] == 232.0, "in participant 3's side-car"
     assert scan["frame_times_from"].endswith("sub-03_task-rest_pet.json")
     assert scan["windows"]["standard"]["start_s"] == 31
     assert [each["check"] for each in scan["corrections"]] == ["exchanged-sidecar"]
+
+
+def test_of_several_series_one_must_be_named(tree: Path, tmp_path: Path) -> None:
+    folder = petbids.pet_path(tree, 2).parent
+    for path in [*folder.iterdir()]:
+        for kind in ("acdyn", "nac"):
+            shutil.copy(path, folder / path.name.replace("_pet", f"_rec-{kind}_pet"))
+        path.unlink()
+    with pytest.raises(InputError, match=r"several PET images, .*rec-acdyn_pet.*by entities"):
+        imported(tree, tmp_path / "out")
+    results = imported(tree, tmp_path / "out", entities={"rec": "acdyn"})
+    np.testing.assert_allclose(
+        nib.load(results / "16s.nii.gz").get_fdata(), expected_mean(4, 1), rtol=1e-6
+    )
+
+
+def test_t1_is_that_of_the_same_session(clean: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "sessions"
+    shutil.copytree(clean, tree)
+    for session in ("1", "2"):
+        folder = tree / "sub-02" / f"ses-{session}"
+        for kind in ("pet", "anat"):
+            for path in (clean / "sub-02" / kind).iterdir():
+                (folder / kind).mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, folder / kind / path.name.replace("sub-02", f"sub-02_ses-{session}"))
+    for kind in ("pet", "anat"):
+        shutil.rmtree(tree / "sub-02" / kind)
+    results = imported(tree, tmp_path / "out", entities={"ses": "2"})
+    scan = json.loads((results / "scan.json").read_text())
+    assert scan["t1"] == "sub-02/ses-2/anat/sub-02_ses-2_T1w.nii.gz"
 
 
 NAN = petbids.frames(2).astype(np.float32)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from quietpet.invivo.clock import clock_difference_s, clock_text
 from quietpet.invivo.findings import Finding
-from quietpet.invivo.scans import Image, Participant
+from quietpet.invivo.scans import Dataset, Image, Participant
 from quietpet.invivo.sidecar import frame_list, number
 
 _OWN_S = 60.0
@@ -72,9 +72,9 @@ def find_exchanges(pet: Sequence[Image]) -> dict[str, Exchange]:
     return found
 
 
-def exchange_findings(participants: Sequence[Participant]) -> list[Finding]:
+def exchange_findings(dataset: Dataset) -> list[Finding]:
     """One finding per exchanged side-car, with all that speaks for it; and clocks that fit nowhere."""
-    by_label = {each.label: each for each in participants if each.pet}
+    by_label = {each.label: each for each in dataset.participants if each.pet}
     exchanges = find_exchanges([image for each in by_label.values() for image in each.pet])
     findings = []
     for label, participant in by_label.items():

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from quietpet.errors import InputError
-from quietpet.invivo.exchange import Exchange
 from quietpet.invivo.findings import DATA_SET, Finding
 from quietpet.invivo.scans import Image, Participant, administration, group_administration
 from quietpet.invivo.settings import CohortSetting
@@ -65,10 +64,13 @@ def applied(findings: Iterable[Finding], participant: str) -> list[Finding]:
     ]
 
 
-def scan_facts(participant: Participant, runs: Sequence[Image], exchange: Exchange | None) -> ScanFacts:
+def scan_facts(
+    participant: Participant, runs: Sequence[Image], *, noted_in: Sequence[Image]
+) -> ScanFacts:
     """Facts on the scan ``runs`` of a participant; a fact that one run lacks is taken from another.
 
-    Doses in an exchanged side-car are another's: ``noted_dose_mbq`` is then None.
+    ``noted_in`` are the images whose side-cars hold what people noted of this scan: ``runs``, unless
+    side-cars were exchanged.
 
     Raises:
         InputError: unit, half-life or decay correction cannot be told.
@@ -91,7 +93,7 @@ def scan_facts(participant: Participant, runs: Sequence[Image], exchange: Exchan
         )
     radionuclide = _first(runs, "TracerRadionuclide")
     half_lives = [number(image.values, "RadionuclideHalfLife") for image in runs]
-    mode, told_by = _administration(participant, runs)
+    mode, told_by = _administration(participant, noted_in)
     return ScanFacts(
         tracer=_first(runs, "TracerName"),
         radionuclide=radionuclide,
@@ -99,9 +101,7 @@ def scan_facts(participant: Participant, runs: Sequence[Image], exchange: Exchan
         decay_corrected=corrected,
         to_bq_per_ml=_PER_BQ[str(units).lower()],
         header_dose_mbq=next((dose for image in runs if (dose := image.header_dose_mbq)), None),
-        noted_dose_mbq=None
-        if exchange
-        else next((dose for image in runs if (dose := image.sidecar_dose_mbq)), None),
+        noted_dose_mbq=next((dose for image in noted_in if (dose := image.sidecar_dose_mbq)), None),
         administration=mode,
         administration_from=told_by,
     )
@@ -114,10 +114,10 @@ def _first(runs: Sequence[Image], key: str, dicom_key: str = "") -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _administration(participant: Participant, runs: Sequence[Image]) -> tuple[str | None, str]:
+def _administration(participant: Participant, noted_in: Sequence[Image]) -> tuple[str | None, str]:
     if stated := group_administration(participant.row):
         return stated[1], f"column {stated[0]!r} of participants.tsv"
-    written = _first(runs, "ModeOfAdministration")
+    written = _first(noted_in, "ModeOfAdministration")
     return administration(written), "ModeOfAdministration"
 
 

@@ -41,12 +41,18 @@ class FrameWindow:
 
 
 def choose_frames(
-    timing: FrameTiming, *, start_s: float, seconds: float, rounding: Rounding, name: str
+    timing: FrameTiming,
+    *,
+    start_s: float,
+    seconds: float | None = None,
+    n_frames: int | None = None,
+    rounding: Rounding = "nearest",
+    name: str,
 ) -> range:
     """The frames of a window: from the first that starts at or after ``start_s``, for ``seconds``.
 
     Frames are whole, so their number is rounded: 112.5 frames of 16 s are 113 when rounded to the
-    nearest (half goes up) or up, 112 down; at least one frame.
+    nearest (half goes up) or up, 112 down; at least one. ``n_frames`` gives the number itself.
 
     Raises:
         InputError: the scan ends before, or frames are missing in between; names ``name``.
@@ -64,11 +70,12 @@ def choose_frames(
             f"before {timing.starts_s[first]:g} s; add the run before, or choose a later start_minutes."
         )
     lengths = timing.ends_s[first:] - timing.starts_s[first]
-    count = _count(lengths, seconds, rounding)
+    count = n_frames or _count(lengths, seconds or 0.0, rounding)
     if count > len(lengths):
+        wanted = f"{n_frames} frames" if n_frames else f"{seconds:g} s"
         raise InputError(
-            f"invivo.windows.{name}: wants {seconds:g} s from {timing.starts_s[first]:g} s on, but the "
-            f"scan ends at {timing.ends_s[-1]:g} s; choose a shorter window or an earlier start_minutes."
+            f"invivo.windows.{name}: wants {wanted} from {timing.starts_s[first]:g} s on, but the scan "
+            f"ends at {timing.ends_s[-1]:g} s; choose a shorter window or an earlier start_minutes."
         )
     gaps = timing.gaps_s[first : first + count - 1]
     if gaps.size and np.abs(gaps).max() > GAP_S:

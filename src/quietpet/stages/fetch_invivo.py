@@ -39,6 +39,7 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
     version = _fetched(job, root) if job.source.kind == "openneuro" else None
     participant = read_participant(root, f"sub-{job.participant}")
     pet = [image for image in participant.pet if _wanted(image, job)]
+    _require_one_series(pet, job)
     t1 = [image for image in participant.t1 if image.header or image.fault]
     pet = [image for image in pet if image.header or image.fault]
     if not pet:
@@ -57,7 +58,7 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
             "root": str(root),
             "runs": _names(image for image in participant.pet if _wanted(image, job, any_run=True)),
             "pet": _names(pet),
-            "t1": _names(t1[:1])[0],
+            "t1": _names(_same_session(t1, pet[0]))[0],
             "data_source": _data_source(job),
             "version": version,
             "provenance": provenance(
@@ -107,6 +108,26 @@ def _require_room(absent: Sequence[RemoteFile], root: Path) -> None:
 
 def _wanted(image: Image, job: FetchInvivoJob, *, any_run: bool = False) -> bool:
     return image_wanted(image.stem, job.source.entities, () if any_run else job.source.runs)
+
+
+def _require_one_series(pet: Sequence[Image], job: FetchInvivoJob) -> None:
+    """Images that differ in more than their run are different reconstructions, tracers or sessions."""
+    kinds = {
+        tuple(sorted((name, value) for name, value in image.entities.items() if name != "run"))
+        for image in pet
+    }
+    if len(kinds) > 1:
+        names = ", ".join(image.stem.rpartition("/")[2] for image in pet)
+        raise InputError(
+            f"invivo.sources.{job.name}: sub-{job.participant} has several PET images, {names}; say "
+            "which by entities, such as {rec: acdyn}."
+        )
+
+
+def _same_session(t1: Sequence[Image], pet: Image) -> Sequence[Image]:
+    """T1 images of the session of ``pet``, where there are any."""
+    own = [image for image in t1 if image.entities.get("ses") == pet.entities.get("ses")]
+    return own or t1
 
 
 def _names(images: Any) -> list[str]:

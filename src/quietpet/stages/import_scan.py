@@ -54,9 +54,9 @@ def run(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     findings = list(inspect(dataset))
     require_usable(findings, (*present, t1))
     exchange = find_exchanges(dataset.pet).get(participant.label)
-    facts = scan_facts(participant, all_runs, exchange)
-    require_cohort(job.requirements, facts, scan_name(job.source, job.participant))
     owner = _participant(dataset, exchange.owner) if exchange else None
+    facts = scan_facts(participant, all_runs, noted_in=owner.pet if owner else all_runs)
+    require_cohort(job.requirements, facts, scan_name(job.source, job.participant))
     timing = scan_timing(all_runs, present, owner)
     windows = _windows(job, timing, facts)
     ((_, t1_values),) = frames(root / t1.header.file, t1.header)
@@ -68,6 +68,7 @@ def run(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     head = Volume(values=t1_values, affine_ras_mm=t1.header.affine_ras_mm)
     write_volume(outputs.one("t1"), in_ras_order(head), description="T1w")
     sources = [root / image.header.file for image in (*present, t1)]
+    sources += [path for image in present if (path := root / f"{image.stem}.json").exists()]
     write_json(
         outputs.one("scan"),
         {
@@ -105,17 +106,16 @@ def _participant(dataset: Dataset, label: str) -> Participant:
 def _windows(job: ImportScanJob, timing: FrameTiming, facts: ScanFacts) -> dict[str, FrameWindow]:
     windows = {}
     for name, window in job.windows.items():
-        seconds = window.seconds
-        if seconds is None:
-            first = choose_frames(
-                timing, start_s=window.start_s, seconds=1e-3, rounding="up", name=name
-            ).start
-            seconds = float(timing.durations_s[first : first + (window.frames or 1)].sum())
-        frames_of = choose_frames(
-            timing, start_s=window.start_s, seconds=seconds, rounding=job.rounding, name=name
+        chosen = choose_frames(
+            timing,
+            start_s=window.start_s,
+            seconds=window.seconds,
+            n_frames=window.frames,
+            rounding=job.rounding,
+            name=name,
         )
         windows[name] = weigh_frames(
-            timing, frames_of, half_life_s=facts.half_life_s, decay_corrected=facts.decay_corrected
+            timing, chosen, half_life_s=facts.half_life_s, decay_corrected=facts.decay_corrected
         )
     return windows
 
