@@ -121,7 +121,8 @@ def pair(
     # The filter averages this many voxels: 1 / sum of its squared weights.
     averaged = np.prod([2 * np.sqrt(np.pi) * sigma for sigma in sigmas])
     counts = 1 / (GREY_MATTER_NOISE[noise] ** 2 * averaged) / FB_SEM_ACTIVITY.grey_matter
-    rng = numpy_rng(0, "registration", "pet", noise, *map(float.hex, (*euler_deg, *translation_mm)))
+    motion = (*euler_deg, *translation_mm)
+    rng = numpy_rng(0, "registration", "pet", noise, *(str(float(each)) for each in motion))
     measured = (rng.poisson(counts * expected) / counts).astype(np.float32)
     return Pair(
         t1=head.t1,

@@ -1,11 +1,14 @@
 """Rigid registration by SimpleITK: Mattes' mutual information, coarse to fine.
 
 Mattes et al., Proc SPIE 4322:1609 (2001); Lowekamp et al., Front Neuroinform 7:45 (2013). Powell's
-method is used because gradient descent stops early on noisy PET. The samples of the metric are seeded and
+method is used because gradient descent stops early on noisy PET. The metric's samples are seeded and
 summed by one thread, so that a result is the same on every number of cores.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import SimpleITK as sitk
@@ -48,17 +51,30 @@ def estimate(
     fixed = cropped(fixed, fixed_head_mm, margin_mm=_MARGIN_MM)
     moving = cropped(moving, moving_head_mm, margin_mm=_MARGIN_MM)
     transform = _to_itk(start, centre_mm=fixed_head_mm.mean(axis=0))
-    for spacing_mm, fwhm_mm, sampled in _LEVELS:
-        images = (coarsened(each, spacing_mm=spacing_mm, fwhm_mm=fwhm_mm) for each in (fixed, moving))
-        _method(transform, step_mm=spacing_mm / 4, sampled=sampled).Execute(*map(_image, images))
+    with _one_thread():
+        for spacing_mm, fwhm_mm, sampled in _LEVELS:
+            images = (
+                coarsened(each, spacing_mm=spacing_mm, fwhm_mm=fwhm_mm) for each in (fixed, moving)
+            )
+            _method(transform, step_mm=spacing_mm / 4, sampled=sampled).Execute(*map(_image, images))
     return _from_itk(transform)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The metric follows ITK's global number of threads, whatever that of the method."""
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _method(
     transform: sitk.Euler3DTransform, *, step_mm: float, sampled: float
 ) -> sitk.ImageRegistrationMethod:
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(_BINS)
     # Points are moved at random within their voxels: on a plain grid the metric prefers whole voxels.
     method.SetMetricSamplingStrategy(method.REGULAR)

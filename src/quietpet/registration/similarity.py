@@ -20,17 +20,26 @@ _LEAST_SHARED = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Similarity:
-    """How alike two images are under a transform, on coarse copies of both."""
+    """How alike two images are under a transform, on coarse copies of both; make it by :meth:`of`.
 
-    fixed: Volume
+    ``positions_mm`` (n, 3) are the voxels of the fixed copy and ``fixed_bins`` (n,) their values' bins.
+    """
+
+    positions_mm: np.ndarray
+    fixed_bins: np.ndarray
     moving: Volume
 
     @classmethod
     def of(cls, fixed: Volume, moving: Volume, *, spacing_mm: float, fwhm_mm: float) -> Similarity:
+        """Of two images smoothed and sampled alike."""
         fixed, moving = (
             coarsened(each, spacing_mm=spacing_mm, fwhm_mm=fwhm_mm) for each in (fixed, moving)
         )
-        return cls(fixed=fixed, moving=moving)
+        return cls(
+            positions_mm=fixed.world_mm(np.indices(fixed.values.shape).reshape(3, -1).T),
+            fixed_bins=_bins(fixed.values.ravel(), fixed.values),
+            moving=moving,
+        )
 
     def nmi(self, transform: RigidTransform) -> float:
         """(H(A) + H(B)) / H(A, B): 1 for independent images, 2 for equal ones.
@@ -38,19 +47,14 @@ class Similarity:
         Studholme et al., Pattern Recognition 32:71 (1999); entropies of 32 x 32 bins over the part of
         the fixed grid that lies in the moving image, 1 if that is less than a quarter.
         """
-        grid = np.indices(self.fixed.values.shape, np.float64).reshape(3, -1)
-        to_index = (
-            np.linalg.inv(self.moving.affine_ras_mm)
-            @ transform.fixed_to_moving
-            @ self.fixed.affine_ras_mm
-        )
-        positions = to_index[:3, :3] @ grid + to_index[:3, 3:]
-        limits = np.array(self.moving.values.shape)[:, None] - 1
-        shared = np.all((positions >= 0) & (positions <= limits), axis=0)
+        there_mm = transform.apply(self.positions_mm)
+        shared = self.moving.contains(there_mm)
         if shared.mean() < _LEAST_SHARED:
             return 1.0
-        moving = ndimage.map_coordinates(self.moving.values, positions[:, shared], order=1)
-        joint, _, _ = np.histogram2d(self.fixed.values.ravel()[shared], moving, bins=_BINS)
+        indices = self.moving.indices(there_mm[shared])
+        moving = ndimage.map_coordinates(self.moving.values, indices.T, order=1)
+        pairs = _BINS * self.fixed_bins[shared] + _bins(moving, self.moving.values)
+        joint = np.bincount(pairs, minlength=_BINS**2).reshape(_BINS, _BINS)
         together = _entropy(joint)
         return (
             (_entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1))) / together if together else 1.0
@@ -72,6 +76,13 @@ def starting_transform(
         )
     ]
     return max(candidates, key=similarity.nmi)
+
+
+def _bins(values: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """Number of the bin of each value, of 32 equal ones over the range of the image ``of``."""
+    low, high = float(of.min()), float(of.max())
+    width = (high - low) / _BINS or 1.0
+    return np.clip((values - low) / width, 0, _BINS - 1).astype(np.intp)
 
 
 def _entropy(counts: np.ndarray) -> float:

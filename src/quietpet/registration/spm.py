@@ -56,6 +56,8 @@ fprintf(1, '\\nquietpet|%s|%s|%s|\\n', quietpet_name, quietpet_release, version)
 """
 _PROBE_ANSWER = re.compile(r"^quietpet\|(.*)\|(.*)\|(.*)\|\s*$", re.MULTILINE)
 
+_COMPLAINT = re.compile(r"^(?:MATLAB code threw an exception:\s*|error: )(\S.*)$", re.MULTILINE)
+
 _SCANNER, _ALIGNED = 1, 2
 """sform codes: that of the copy, and the one with which SPM writes a new position."""
 
@@ -238,15 +240,10 @@ def _end_group(child: subprocess.Popen) -> None:
 
 def _last_words(said: str) -> str:
     """What of an engine's output tells most: the line after MATLAB's exception, or the last one."""
+    if complaint := _COMPLAINT.search(said):
+        return complaint.group(1)
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    if not lines:
-        return "it said nothing"
-    for marker in ("MATLAB code threw an exception:", "error:"):
-        for number, line in enumerate(lines):
-            if marker in line:
-                after = line.partition(marker)[2].strip() or " ".join(lines[number + 1 : number + 2])
-                return after or line
-    return lines[-1]
+    return lines[-1] if lines else "it said nothing"
 
 
 def _write(path: Path, volume: Volume) -> None:
@@ -271,14 +268,18 @@ def _new_position(source: Path) -> np.ndarray:
 
 def main(arguments: list[str]) -> int:
     """Do what a request says with nipype, and print all that the engine says; the exit status."""
-    from nipype.interfaces.matlab import MatlabCommand  # noqa: PLC0415 (slow, and installed by few)
+    from nipype.interfaces.base import Undefined  # noqa: PLC0415 (slow, and installed by few)
+    from nipype.interfaces.matlab import MatlabCommand  # noqa: PLC0415
     from nipype.interfaces.spm import Coregister  # noqa: PLC0415
 
     request = json.loads(Path(arguments[0]).read_text())
     engine = {name: request[name] for name in ("matlab_cmd", "paths") if request[name]}
     if request["do"] == "probe":
-        alone = {"uses_mcr": True, "mfile": True} if request["use_mcr"] else {}
-        interface = MatlabCommand(**engine, **alone, script=request["script"])
+        interface = MatlabCommand(**engine, script=request["script"])
+        if request["use_mcr"]:
+            of_matlab = ("nodesktop", "nosplash", "single_comp_thread")
+            interface.inputs.trait_set(**dict.fromkeys(of_matlab, Undefined))
+            interface.inputs.uses_mcr = True
     else:
         interface = Coregister(
             **engine,

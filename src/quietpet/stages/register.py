@@ -31,6 +31,7 @@ def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
     watch, settings = Stopwatch(), job.registration
     t1_path, standard_path = inputs.one("t1"), inputs.one("standard")
     t1, standard = read_volume(t1_path), read_volume(standard_path)
+    low = [_frame_of(standard, path, standard_path) for path in inputs.many("low")]
     names = (str(t1_path), str(standard_path))
     found = register_rigid(
         t1, standard, engine=settings.engine, spm_minutes=settings.spm_minutes, names=names
@@ -48,8 +49,7 @@ def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
     )
     require_credible(found, settings, names=names)
     write_volume(outputs.one("standard"), resample(standard, found.transform, like=t1))
-    for source, target in zip(inputs.many("low"), outputs.many("low"), strict=True):
-        frame = _frame_of(standard, source, standard_path)
+    for frame, target in zip(low, outputs.many("low"), strict=True):
         write_volume(target, resample(frame, found.transform, like=t1))
     write_text(outputs.one("itk"), itk_text(found.transform))
     write_text(outputs.one("matrix"), matrix_text(found.transform))
