@@ -251,6 +251,11 @@ class Study(Section):
                 raise ValueError(
                     f"invivo.datasets: {name!r} is a simulated data set; choose another name"
                 )
+            if (self.invivo.replicates or 1) > self.replicates:
+                raise ValueError(
+                    f"invivo.replicates = {self.invivo.replicates} is larger than replicates = "
+                    f"{self.replicates}: each starts from its own replicate on the phantoms"
+                )
             for regime in cohort.regimes or ():
                 if regime not in self.learning.regimes:
                     raise ValueError(
@@ -362,6 +367,14 @@ class Study(Section):
                 "learning": None,
             }
         )
+
+    def replicates_of(self, *, dataset: str, method: str) -> tuple[str, ...]:
+        """Names of the trainings of ``method`` for a data set; one where the seed changes nothing."""
+        method_settings = self.methods[method]
+        count = self.replicates
+        if dataset in self.invivo_names:
+            count = self.in_vivo.replicates or count
+        return tuple(f"r{number}" for number in range(count if method_settings.trained else 1))
 
     def training_of(self, training: Training) -> TrainingSettings:
         """Optimisation of one training of a network."""

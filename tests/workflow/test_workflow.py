@@ -233,6 +233,65 @@ def test_learning_in_stages_ends_in_table_6(repository, finished, configuration,
     assert "Nothing to be done" in snakemake(repository, *options, "--dry-run")
 
 
+STANDIN = {
+    "scan": {"frames": 8, "t1_voxel_mm": 4.0, "t1_shape": [48, 64, 64], "subsets": 14, "iterations": 1},
+    "cohorts": {
+        "rspetmr": {
+            "layout": "ds002898",
+            "participants": {
+                "01": {"anatomy": "04", "injected_mbq": 236},
+                "02": {"anatomy": "05", "injected_mbq": 240},
+                "03": {"anatomy": "06", "injected_mbq": 167},
+            },
+        }
+    },
+}
+INVIVO = {
+    "sources": {"rspetmr": {"kind": "standin", "cohort": "rspetmr"}},
+    "windows": {"standard": {"frames": 8}, "low": {"16s": {"frames": 1}}},
+    "datasets": {
+        "ood1": {
+            "source": "rspetmr",
+            "splits": {"train": ["01"], "validation": ["02"], "test": ["03"]},
+            "settings": {"16s": {"window": "16s", "header_dose_mbq": [157, 177]}},
+        }
+    },
+    "slices": {"indices": [136, 144], "rotations": 1, "pixel_mm": 2.08626},
+}
+
+
+def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configuration, tmp_path):
+    """On the networks of the finished study: scans, windows, registration, two stages, mixed data."""
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    methods = {name: configuration["methods"][name] for name in ("lpet", "bowsher", "unet")}
+    learning = {
+        "stages": {**LEARNING["stages"], "mixed": {"data": ["phantom/low", "own"], "iterations": 6}},
+        "regimes": {**LEARNING["regimes"], "mixed": ["mixed"]},
+    }
+    scanned = {
+        **configuration, "methods": methods, "standin": STANDIN, "invivo": INVIVO, "learning": learning,
+    }  # fmt: skip
+    path = tmp_path / "scanned.yaml"
+    path.write_text(yaml.safe_dump(scanned, sort_keys=False))
+    options = ("--configfile", path, "--directory", study, "--show-failed-logs", "results/tables.csv")
+    snakemake(repository, *options)
+    with (study / "results/tables.csv").open() as stream:
+        rows = [row for row in csv.DictReader(stream) if row["dataset"] == "ood1"]
+    found = dict.fromkeys((row["table"], row["method"], row["learning"]) for row in rows)
+    assert list(found) == [
+        ("2", "lpet", "-"),
+        ("2", "unet", "external_internal"),
+        ("6", "lpet", "-"),
+        *(("6", "unet", regime) for regime in learning["regimes"]),
+        ("7", "lpet", "-"),
+        ("7", "unet", "external_internal"),
+        ("7", "unet", "mixed"),
+    ]
+    assert {(row["data_source"], row["registration"]) for row in rows} == {("standin", "embedded")}
+    assert "Nothing to be done" in snakemake(repository, *options, "--dry-run")
+
+
 def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, configuration, tmp_path):
     changed = {**configuration, "splits": {**configuration["splits"], "test": ["06", "18"]}}
     jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))

@@ -94,8 +94,3 @@ def method_code(stage):
         f"stages.{stage}", model_module(STUDY.methods[wildcards.method])
     )
 
-
-def replicates(method):
-    """Replicates of a method: several trainings of a network, a single one of what is not trained."""
-    trained = STUDY.methods[method].trained
-    return [f"r{number}" for number in range(STUDY.replicates if trained else 1)]

@@ -30,7 +30,7 @@ ALL_SCORES = [
     for setting in STUDY.settings_of(dataset)
     for method in STUDY.methods_for(dataset)
     for regime in STUDY.regimes(dataset=dataset, method=method)
-    for replicate in replicates(method)
+    for replicate in STUDY.replicates_of(dataset=dataset, method=method)
 ]
 
 

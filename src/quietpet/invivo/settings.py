@@ -217,6 +217,9 @@ class InvivoSettings(Section):
     )
     datasets: dict[Label, CohortSettings] = Field(min_length=1)
     slices: SlicePlaneSettings = SlicePlaneSettings()
+    replicates: int | None = Field(
+        None, ge=1, description="trainings of each network for these data sets; none: as for the others"
+    )
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
