@@ -36,6 +36,7 @@ from quietpet.methods.registry import build
 from quietpet.store import write_hdf5
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.loop import train
+from quietpet.training.processes import start
 
 SLICES, BATCH, PIXELS = 64, 4, 128
 
@@ -238,7 +239,7 @@ def our_case(
                 study_seed=0,
                 names=names,
                 checkpoint=Checkpoint(Path(folder) / "weights.safetensors", digest="benchmark"),
-                device=device,
+                fabric=start(settings, device),
             )
         steps_s = (
             options.iterations / first.iterations_per_s + options.iterations / second.iterations_per_s
