@@ -133,7 +133,7 @@ def test_table_page_and_figure(inputs, tmp_path):
         rows = list(csv.DictReader(stream))
     wanted = read_json(path)["rows"]
     assert [float(row["psnr_db"]) for row in rows] == pytest.approx([r["psnr_db"] for r in wanted], 1e-5)
-    assert "`m`, within 0.1 dB" in targets["readable"][0].read_text()
+    assert "`m`, tolerance 0.1 dB" in targets["readable"][0].read_text()
     assert targets["figure"][0].read_bytes().startswith(b"\x89PNG")
 
 

@@ -49,8 +49,9 @@ def _panel(axis: Axes, plan: SamplingPlan, *, quantity: str, label: str) -> None
             linewidth=1.0,
             label=f"{sampler}, {spacing}",
         )
-    chosen = plan.choice
-    axis.plot(chosen.evaluations, getattr(chosen, quantity), "k*", markersize=10, label="chosen")
+    for (name, row), marker in zip(plan.choices.items(), "*Ds", strict=True):
+        shown = {"color": "none", "edgecolors": "black", "s": 60, "zorder": 3}
+        axis.scatter(row.evaluations, getattr(row, quantity), marker=marker, label=name, **shown)
     axis.set_xscale("log")
     axis.set_xlabel("network evaluations per sample", fontsize=8)
     axis.set_ylabel(label, fontsize=8)

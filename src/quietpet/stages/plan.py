@@ -30,7 +30,7 @@ from quietpet.training.weights import load_weights
 
 
 def run(job: PlanJob, inputs: Files, outputs: Files) -> None:
-    """Inputs ``weights`` and ``validation``; output ``plan``, JSON with all rows and the choice.
+    """Inputs ``weights`` and ``validation``; output ``plan``, JSON with all rows and what they propose.
 
     Every sampler starts from the same noise, seeded by slice and sample.
     """
@@ -80,7 +80,7 @@ def run(job: PlanJob, inputs: Files, outputs: Files) -> None:
     write_json(
         outputs.one("plan"),
         {
-            "choice": asdict(plan.choice),
+            "choices": {name: asdict(row) for name, row in plan.choices.items()},
             "tolerance_db": plan.tolerance_db,
             "rows": [asdict(row) for row in plan.rows],
             "slices": [pairs.keys[row] for row in rows],

@@ -29,7 +29,7 @@ class PlannerSettings(Section):
         2, ge=2, description="samples drawn of each; their mean quality and their spread are measured"
     )
     evaluations: tuple[Evaluations, ...] = Field(
-        (5, 10, 15, 20, 50),
+        (1, 3, 5, 10, 15, 20, 50),
         min_length=1,
         description="network evaluations per sample; the reference, DDPM at every diffusion time, is "
         "always measured",
@@ -44,7 +44,7 @@ class PlannerSettings(Section):
         description="samplers to compare, and the spacings of each",
     )
     tolerance_db: Positive = Field(
-        0.1, description="largest difference to the PSNR of the reference, in either direction [dB]"
+        0.1, description="largest difference to the PSNR of the reference [dB]"
     )
 
     def candidates(self, method: DiffusionSettings) -> tuple[DiffusionSettings, ...]:
