@@ -52,8 +52,8 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     ``start`` gives the weights to start from, and with them the numbers that were tuned for them.
 
     Where ``fabric`` has several processes, each takes its part of every batch and draws by that part's
-    name; gradients and losses are averaged. All end with the weights and the log of the first, which
-    alone writes checkpoints.
+    name; gradients and losses are averaged. The first alone writes checkpoints, and its result counts:
+    the others' running statistics and speeds are their own.
 
     Raises:
         InputError: the loss stopped being finite, or the checkpoint does not fit.
