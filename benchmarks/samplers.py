@@ -21,6 +21,7 @@ from typing import get_args
 from gaussian_oracle import GaussianData, outcome
 
 from quietpet.methods.diffusion.options import SamplerName, network_evaluations
+from quietpet.methods.diffusion.planner import steps_within
 from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.diffusion.schedule import SCHEDULES, Schedule
 from quietpet.methods.diffusion.walk import Spacing, plan_walk
@@ -47,12 +48,7 @@ def compare(data: GaussianData, schedule: Schedule) -> Iterator[Row]:
     for sampler in SAMPLERS:
         for spacing in get_args(Spacing):
             for evaluations in EVALUATIONS:
-                affordable = (
-                    n
-                    for n in range(1, 1 + evaluations)
-                    if network_evaluations(sampler, n) <= evaluations
-                )
-                steps = max(affordable)
+                steps = steps_within(sampler, evaluations)
                 yield errors(data, schedule, sampler=sampler, spacing=spacing, steps=steps)
     yield errors(data, schedule, sampler="ddpm", spacing="uniform", steps=schedule.start)
 

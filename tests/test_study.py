@@ -162,6 +162,8 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "pack_scans": {"dataset": "ood1", "setting": "2min", "split": "test"},
         "fit": trained,
         "restore": trained,
+        "plan": {name: trained[name] for name in ("dataset", "setting", "method")},
+        "sampling": {},
         "score": trained,
         "tables": {},
         "standin": {"cohort": "rspetmr", "participant": "02"},
@@ -228,6 +230,8 @@ def test_a_study_without_domains_has_the_jobs_it_had(raw, staged):
         "pack": {"dataset": "phantom", "setting": "low", "split": "test"},
         "fit": trained,
         "restore": trained,
+        "plan": {name: trained[name] for name in ("dataset", "setting", "method")},
+        "sampling": {},
         "score": trained,
     }.items():
         assert settings_for(before, stage, **names) == settings_for(after, stage, **names)

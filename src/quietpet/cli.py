@@ -111,6 +111,8 @@ def _run_stage(options: argparse.Namespace) -> None:
     _limit_threads(options.threads)
     if options.gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif options.gpus:
+        os.environ["QUIETPET_PROCESSES"] = str(options.gpus)
     try:
         job = JOBS[options.stage].model_validate_json(options.settings)
     except ValidationError as error:

@@ -44,11 +44,15 @@ from quietpet.invivo.settings import (
     WindowSettings,
 )
 from quietpet.learning import Training, training_before, training_data
+from quietpet.methods.diffusion.options import DiffusionSettings
+from quietpet.methods.diffusion.planner import PlannerSettings
 from quietpet.methods.registry import AnyMethodSettings
 from quietpet.study import Study
 
 CACHE_VARIABLE = "QUIETPET_BRAINWEB"
 DEFAULT_CACHE = "resources/brainweb"
+PLANNED_REPLICATE = "r0"
+"""The training whose sampling is planned; what is chosen holds for all."""
 
 
 class FetchInvivoJob(Section):
@@ -390,6 +394,42 @@ class RestoreJob(LearningJob):
         )
 
 
+class PlanJob(LearningJob):
+    """Measure quality against sampling steps of one diffusion method on the validation slices."""
+
+    inference: InferenceSettings
+    planner: PlannerSettings
+    paper_window_pixels: int
+
+    @classmethod
+    def of(cls, study: Study, *, dataset: str, setting: str, method: str) -> PlanJob:
+        return cls(
+            dataset=dataset,
+            setting=setting,
+            method=method,
+            replicate=PLANNED_REPLICATE,
+            study_seed=study.study_seed,
+            model=study.methods[method],
+            inference=study.inference,
+            planner=study.planner,
+            paper_window_pixels=study.evaluation.paper_window_pixels,
+        )
+
+    @model_validator(mode="after")
+    def _diffuses(self) -> Self:
+        if not isinstance(self.model, DiffusionSettings):
+            raise ValueError(f"{self.model.kind!r} is no diffusion method: it has no sampling steps")
+        return self
+
+
+class SamplingJob(Section):
+    """Show quality against sampling steps of all diffusion methods."""
+
+    @classmethod
+    def of(cls, study: Study) -> SamplingJob:
+        return cls()
+
+
 class ScoreJob(MethodJob):
     """Compare restored test slices with the standard dose."""
 
@@ -520,6 +560,8 @@ JOBS: dict[str, type[Section]] = {
     "pack_scans": PackScansJob,
     "fit": FitJob,
     "restore": RestoreJob,
+    "plan": PlanJob,
+    "sampling": SamplingJob,
     "score": ScoreJob,
     "tables": TablesJob,
     "standin": StandinJob,

@@ -36,6 +36,8 @@ from quietpet.errors import InputError
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.invivo.settings import InvivoSettings
 from quietpet.learning import LearningSettings, Training, last_training
+from quietpet.methods.diffusion.options import DiffusionSettings
+from quietpet.methods.diffusion.planner import PlannerSettings
 from quietpet.methods.registry import AnyMethodSettings, method_kinds
 from quietpet.seeds import named_seed
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
@@ -123,6 +125,7 @@ class Study(Section):
     replicates: int = Field(1, ge=1, description="trainings of each network from different seeds")
     inference: InferenceSettings = InferenceSettings()
     methods: dict[Label, AnyMethodSettings] = Field(min_length=1)
+    planner: PlannerSettings = PlannerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
 
     @model_validator(mode="before")
@@ -325,6 +328,11 @@ class Study(Section):
         if self.invivo is None:
             raise ValueError("this study has no section invivo")
         return self.invivo
+
+    @property
+    def diffusion_methods(self) -> tuple[str, ...]:
+        """Methods that sample."""
+        return tuple(n for n, each in self.methods.items() if isinstance(each, DiffusionSettings))
 
     @property
     def dataset_names(self) -> tuple[str, ...]:

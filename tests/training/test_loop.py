@@ -22,6 +22,7 @@ from quietpet.methods.unet.settings import Settings as UNetSettings
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.ema import share_of_newest
 from quietpet.training.loop import learning_rate, train
+from quietpet.training.processes import start
 
 UNET = UNetSettings(inputs=("low", "t1"), features=(4, 4, 8, 8, 8, 4), normalisation="batch")
 MFDIFF = DiffusionSettings(
@@ -73,7 +74,7 @@ def run(files, weights: Path, *, model=UNET, settings=SETTINGS, batches=None, wo
         study_seed=1,
         names=NAMES,
         checkpoint=checkpoint,
-        device=torch.device("cpu"),
+        fabric=start(settings, torch.device("cpu")),
         workers=workers,
     )
     return method, rows

@@ -196,10 +196,10 @@ def test_a_second_data_set_adds_its_jobs_and_runs_no_other(
 ):
     staged = {**configuration, "domains": {"other": DOMAIN}, "learning": LEARNING}
     jobs = planned_jobs(dry_run(repository, finished, staged, tmp_path))
-    # Three methods are not trained; three networks get a second stage, and the first they have.
+    # Three methods are not trained; six networks get a second stage, and the first they have.
     assert jobs == {
         "phantom": 3, "slices": 3, "simulate": 6, "reconstruct": 6, "pack": 3,
-        "fit": 6, "restore": 9, "score": 9, "tables": 1,
+        "fit": 9, "restore": 15, "score": 15, "tables": 1,
     }  # fmt: skip
 
 
@@ -324,6 +324,31 @@ def test_an_edit_reruns_what_it_reaches(repository, finished, configuration, tmp
     edited.write_text(f"{edited.read_text()}\n\nEDITED = True\n")
     output = dry_run(repository, finished, configuration, tmp_path, PYTHONPATH=str(package.parent))
     assert planned_jobs(output) == rerun
+
+
+def test_sampling_is_planned_for_the_report(repository, finished, configuration, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    mfdiff = {**configuration["methods"]["mfdiff"], "timesteps": 20}
+    planner = {"report": True, "slices": 1, "evaluations": [2]}
+    changed = {
+        **configuration, "methods": {**configuration["methods"], "mfdiff": mfdiff}, "planner": planner,
+    }  # fmt: skip
+    jobs = planned_jobs(dry_run(repository, study, changed, tmp_path))
+    assert jobs == {"fit": 1, "restore": 1, "score": 1, "plan": 1, "sampling": 1, "tables": 1}
+    options = ("--configfile", tmp_path / "study.yaml", "--directory", study, "--show-failed-logs")
+    snakemake(repository, *options, "results/tables.csv")
+    with (study / "results/sampling.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    # Six curves of two evaluations, of which Heun's can use one, and the reference.
+    assert [row["evaluations"] for row in rows] == ["20", "2", "2", "2", "2", "2", "1"]
+    report = (study / "results/tables.md").read_text()
+    for row in rows:
+        assert (
+            f"| {row['sampler']} | {row['spacing']} | {row['steps']} | {row['evaluations']} |" in report
+        )
+    plan = read_json(study / "results/sampling/phantom/low/mfdiff.json")
+    assert plan["provenance"]["settings"]["planner"]["slices"] == 1
 
 
 def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import quietpet
 from quietpet.errors import InputError
-from quietpet.jobs import FetchJob, settings_for
+from quietpet.jobs import PLANNED_REPLICATE, FetchJob, settings_for
 from quietpet.learning import Training, training_before, training_data
 from quietpet.methods.registry import model_module
 from quietpet.projection.engines import require_installed

@@ -34,9 +34,44 @@ ALL_SCORES = [
 ]
 
 
+# A sampler is a setting of its method, whatever data are restored: it is planned on the first data set.
+PLANS = [
+    f"results/sampling/{PHANTOM}/{setting}/{method}.json"
+    for setting in STUDY.doses.low
+    for method in STUDY.diffusion_methods
+]
+REPORTED_PLANS = PLANS if STUDY.planner.report else []
+
+
+rule sampling:
+    input:
+        plans=PLANS,
+    output:
+        table="results/sampling.csv",
+        readable="results/sampling.md",
+        figure="results/sampling.png",
+    log:
+        "logs/sampling.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        settings=settings("sampling"),
+        code=code("sampling"),
+        plans=[f"plan={path}" for path in PLANS],
+    shell:
+        "quietpet sampling --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
+        " --in {params.plans}"
+        " --out table={output.table} readable={output.readable} figure={output.figure} 2> {log}"
+
+
 rule tables:
     input:
         scores=ALL_SCORES,
+        plans=REPORTED_PLANS,
+        sampling=["results/sampling.png"] if REPORTED_PLANS else [],
     output:
         tables="results/tables.csv",
         readable="results/tables.md",
@@ -52,10 +87,13 @@ rule tables:
     params:
         settings=settings("tables"),
         code=code("tables"),
-        scores=[f"scores={path}" for path in ALL_SCORES],
+        inputs=[
+            *(f"scores={path}" for path in ALL_SCORES),
+            *(f"plan={path}" for path in REPORTED_PLANS),
+        ],
         published=file_digest(PUBLISHED),
     shell:
         "quietpet tables --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in {params.scores}"
+        " --in {params.inputs}"
         " --out tables={output.tables} readable={output.readable} figure={output.figure}"
         " provenance={output.provenance} 2> {log}"

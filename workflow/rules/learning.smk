@@ -96,6 +96,30 @@ rule fit:
         " --out weights={output.weights} log={output.log} card={output.card} 2> {log}"
 
 
+rule plan:
+    input:
+        weights=f"results/models/{{dataset}}/{{setting}}/{{method}}/{PLANNED_REPLICATE}/weights.safetensors",
+        validation="results/datasets/{dataset}/{setting}/validation.h5",
+    output:
+        plan="results/sampling/{dataset}/{setting}/{method}.json",
+    log:
+        "logs/plan/{dataset}-{setting}-{method}.log",
+    benchmark:
+        "logs/plan/{dataset}-{setting}-{method}.tsv"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=720,
+        gpu=0,
+    params:
+        settings=settings("plan"),
+        code=method_code("plan"),
+    shell:
+        "quietpet plan --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
+        " --in weights={input.weights} validation={input.validation}"
+        " --out plan={output.plan} 2> {log}"
+
+
 rule restore:
     input:
         weights=learned_weights,

@@ -172,13 +172,16 @@ def stack(squares: Sequence[Square], *, pixel_mm: float) -> Batch:
     )
 
 
-def central_batches(pairs: PairDataset, *, pixels: int, batch_size: int) -> Iterator[Batch]:
-    """All slices in the order of the file, as batches of their central squares."""
+def central_batches(
+    pairs: PairDataset, *, pixels: int, batch_size: int, rows: Sequence[int] | None = None
+) -> Iterator[Batch]:
+    """The slices in ``rows``, or all in the order of the file, as batches of their central squares."""
     _require_fits(pairs, pixels)
     window = central_window(pairs.pixels, pixels)
-    for first in range(0, len(pairs), batch_size):
-        rows = range(first, min(first + batch_size, len(pairs)))
-        yield stack([cut(pairs[row], window) for row in rows], pixel_mm=pairs.pixel_mm)
+    rows = range(len(pairs)) if rows is None else rows
+    for first in range(0, len(rows), batch_size):
+        some = rows[first : first + batch_size]
+        yield stack([cut(pairs[row], window) for row in some], pixel_mm=pairs.pixel_mm)
 
 
 def head_extent(pairs: PairDataset) -> int:

@@ -67,6 +67,21 @@ class Batch:
             raise ValueError("this batch has no measurement; methods that reconstruct need one")
         return self.measurement
 
+    def part(self, index: int, of: int) -> Batch:
+        """Every ``of``-th slice, from ``index`` on; of a batch without measurement."""
+        if self.measurement is not None:
+            raise ValueError("a batch with a measurement cannot be divided")
+        if of == 1:
+            return self
+        return replace(
+            self,
+            low=self.low[index::of],
+            standard=self.standard[index::of],
+            t1=self.t1[index::of],
+            scale=self.scale[index::of],
+            keys=self.keys[index::of],
+        )
+
     def to(self, device: torch.device | str) -> Batch:
         return replace(
             self,

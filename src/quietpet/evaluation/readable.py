@@ -7,6 +7,7 @@ from itertools import groupby
 
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS, Variant
 from quietpet.evaluation.metrics import METRICS, Metric
+from quietpet.evaluation.sampling import SamplingPlan, render_sampling
 from quietpet.evaluation.tables import LAYOUTS, TablePlan, TableRow
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
@@ -27,13 +28,14 @@ DEVIATIONS = (
 )
 
 
-def render(rows: Sequence[TableRow], *, plan: TablePlan) -> str:
-    """The tables as Markdown."""
+def render(rows: Sequence[TableRow], *, plan: TablePlan, sampling: Sequence[SamplingPlan] = ()) -> str:
+    """The tables as Markdown, and after them quality against sampling steps if it was measured."""
     blocks = [
         "# Results",
         *_warnings(rows),
         _legend(rows, plan),
         *(block for table, members in _by_table(rows) for block in _table(table, members)),
+        *([render_sampling(sampling)] if sampling else []),
         _claim(rows),
         _known_deviations(rows, plan),
     ]

@@ -10,6 +10,7 @@ import torch
 from quietpet.errors import InputError
 
 DEVICE_VARIABLE = "QUIETPET_DEVICE"
+PROCESSES_VARIABLE = "QUIETPET_PROCESSES"
 
 
 def free_bytes(device: torch.device) -> int:
@@ -17,6 +18,14 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available
+
+
+def process_count() -> int:
+    """Processes that share one training, from the variable QUIETPET_PROCESSES; 1 without."""
+    text = os.environ.get(PROCESSES_VARIABLE) or "1"
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"{PROCESSES_VARIABLE}={text!r}: a number of processes is wanted, 1 or more.")
+    return int(text)
 
 
 def compute_device() -> torch.device:

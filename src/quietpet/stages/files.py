@@ -38,6 +38,10 @@ class Files:
             raise InputError(f"no file called {name!r} was given (given: {sorted(self._paths)}).")
         return self._paths[name]
 
+    def any(self, name: str) -> tuple[Path, ...]:
+        """All paths called ``name``, of which there may be none."""
+        return self._paths.get(name, ())
+
     def get(self, name: str) -> Path | None:
         """The path called ``name``, or None when there is none."""
         return self.one(name) if name in self._paths else None

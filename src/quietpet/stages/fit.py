@@ -18,7 +18,7 @@ from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build, model_module
 from quietpet.provenance import Stopwatch, file_digest, fingerprint, provenance, settings_digest
 from quietpet.seeds import named_seed
-from quietpet.stages.device import compute_device, free_bytes
+from quietpet.stages.device import compute_device, free_bytes, process_count
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
 from quietpet.stages.sinograms import measured_slices
@@ -26,6 +26,7 @@ from quietpet.store import write_csv, write_text
 from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint, LogRow
 from quietpet.training.loop import train
+from quietpet.training.processes import start as start_processes
 from quietpet.training.weights import load_weights, save_weights
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,14 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     If asked for, also ``card``: Markdown that says what the weights are, and what not.
     A method that reconstructs also takes the ``sinograms`` of all validation subjects.
     """
-    watch, device = Stopwatch(), compute_device()
+    watch, processes = Stopwatch(), process_count()
+    torch.manual_seed(named_seed(job.study_seed, *_names(job), "initial weights"))
+    method = build(job.model)
+    groups = len(method.groups())
+    fabric = start_processes(
+        job.training, compute_device(), processes=processes if groups else 1, groups=groups
+    )
+    device = fabric.device
     parts = [PairDataset(path) for path in inputs.many("train")]
     held_out = PairDataset(inputs.one("validation"))
     own = (job.dataset, job.setting)
@@ -54,7 +62,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     _require_data([held_out], (own,))
     pairs = parts[0] if len(parts) == 1 else JointPairs(parts)
     start = _start(job, inputs.get("start"))
-    names = (job.dataset, job.setting, job.method, *job.stages, job.replicate)
+    names = _names(job)
     settings = job.training
     validation = [
         batch.to(device)
@@ -65,8 +73,6 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     if job.acquisition:
         measured = measured_slices(inputs.many("sinograms"), held_out, job.acquisition, device)
         validation = [measured.attach(batch) for batch in validation]
-    torch.manual_seed(named_seed(job.study_seed, *names, "initial weights"))
-    method = build(job.model)
     logger.info("%s: %d parameters", job.method, method.parameter_count)
     drawn = StepBatches(
         pairs,
@@ -76,9 +82,8 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         patch_pixels=settings.patch_pixels,
         flip=settings.flip,
     )
-    learns = len(method.groups()) > 0
-    resident = learns and ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
-    checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs))
+    resident = groups > 0 and ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
+    checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs, processes))
     rows = train(
         method,
         batches=ResidentBatches(drawn, device) if resident else drawn,
@@ -87,10 +92,12 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         study_seed=job.study_seed,
         names=names,
         checkpoint=checkpoint,
-        device=device,
+        fabric=fabric,
         start=start,
         workers=0 if resident or device.type == "cpu" else WORKERS_PER_GPU,
     )
+    if not fabric.is_global_zero:
+        return
     write_csv(outputs.one("log"), [field.name for field in fields(LogRow)], map(asdict, rows))
     # Weights inherit from the data set they are validated on; other stages may have other sources.
     same = [each for each in (*parts, held_out) if each.dataset == job.dataset]
@@ -99,7 +106,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         settings=job.model_dump(mode="json"),
         inputs=inputs.all(),
         watch=watch,
-        device=str(device),
+        device=f"{processes} x {device.type}" if fabric.world_size > 1 else str(device),
         also=(model_module(job.model),),
     )
     save_weights(
@@ -152,12 +159,18 @@ def _described(pairs: PairDataset) -> str:
     )
 
 
-def _job_digest(job: FitJob, inputs: Files) -> str:
+def _names(job: FitJob) -> tuple[str, ...]:
+    """What seeds the draws of the job."""
+    return (job.dataset, job.setting, job.method, *job.stages, job.replicate)
+
+
+def _job_digest(job: FitJob, inputs: Files, processes: int) -> str:
     """Names everything that a training depends on: settings, code and data."""
     return settings_digest(
         {
             "job": job.model_dump(mode="json"),
             "code": fingerprint("stages.fit", model_module(job.model)),
+            "processes": processes,
             "data": [file_digest(path) for path in inputs.all()],
         }
     )

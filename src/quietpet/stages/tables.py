@@ -10,18 +10,22 @@ import pandas as pd
 from quietpet.errors import InputError
 from quietpet.evaluation.figure import draw
 from quietpet.evaluation.readable import render
+from quietpet.evaluation.sampling import plan_of
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, assemble
 from quietpet.jobs import TablesJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
-from quietpet.store import atomic_path, write_csv, write_json, write_text
+from quietpet.store import atomic_path, read_json, write_csv, write_json, write_text
 
 _NUMBERS = {"slice_mm": float, "angle_deg": float, "value": float}
 
 
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
-    """Read ``scores``; write ``tables``, ``readable``, ``figure`` and, if asked for, ``provenance``."""
+    """Read ``scores``; write ``tables``, ``readable``, ``figure`` and, if asked for, ``provenance``.
+
+    ``readable`` also shows each ``plan`` of quality against sampling steps, if there are any.
+    """
     watch = Stopwatch()
     plan = TablePlan(
         study_seed=job.study_seed,
@@ -37,7 +41,8 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     )
     rows = assemble(_read_scores(inputs.many("scores")), plan=plan)
     write_csv(outputs.one("tables"), TABLE_COLUMNS, (row.cells() for row in rows))
-    write_text(outputs.one("readable"), render(rows, plan=plan))
+    sampling = [plan_of(read_json(path)) for path in inputs.any("plan")]
+    write_text(outputs.one("readable"), render(rows, plan=plan, sampling=sampling))
     with atomic_path(outputs.one("figure")) as partial:
         draw(rows).savefig(partial, format="png", dpi=150)
     if sidecar := outputs.get("provenance"):

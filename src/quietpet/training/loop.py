@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from functools import partial
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
-from lightning_fabric.plugins.precision import MixedPrecision
+from torch import nn
 from torch.utils.data import DataLoader
 
 from quietpet.config import TrainingSettings
@@ -22,6 +22,7 @@ from quietpet.progress import track
 from quietpet.seeds import Name, named_seed, torch_generator
 from quietpet.training.checkpoint import Checkpoint, Learner, LogRow
 from quietpet.training.ema import Average
+from quietpet.training.processes import loss_scaler
 from quietpet.training.throughput import Meter
 
 _READ_EVERY = 50
@@ -37,7 +38,7 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     study_seed: int,
     names: Sequence[Name],
     checkpoint: Checkpoint,
-    device: torch.device,
+    fabric: Fabric,
     start: Restorer | None = None,
     workers: int = 0,
 ) -> tuple[LogRow, ...]:
@@ -50,6 +51,10 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
 
     ``start`` gives the weights to start from, and with them the numbers that were tuned for them.
 
+    Where ``fabric`` has several processes, each takes its part of every batch and draws by that part's
+    name; gradients and losses are averaged. The first alone writes checkpoints, and its result counts:
+    the others' running statistics and speeds are their own.
+
     Raises:
         InputError: the loss stopped being finite, or the checkpoint does not fit.
     """
@@ -60,8 +65,6 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     if not method.groups():
         return ()
 
-    scaler = torch.amp.GradScaler(device.type) if settings.precision == "16-mixed" else None
-    fabric = _fabric(settings, device, scaler)
     method.to(fabric.device)
     if settings.channels_last:
         method.to(memory_format=torch.channels_last)
@@ -74,35 +77,34 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
         method=method,
         optimisers=optimisers,
         average=average.method if average else None,
-        scaler=scaler,
+        scaler=loss_scaler(fabric),
     )
     progress = checkpoint.resume(learner)
     if settings.compile:
         _compile(method)
-    wrapped, *wrapped_optimisers = fabric.setup(method, *optimisers.values())
+    wrapped, *wrapped_optimisers = fabric.setup(_Losses(method), *optimisers.values())
     held_out = [batch.to(fabric.device) for batch in validation]
     steps = range(progress.step + 1, settings.iterations + 1)
     meter = Meter(fabric.device)
-    pinned = device.type == "cuda" and workers > 0
+    pinned = fabric.device.type == "cuda" and workers > 0
     loader = DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers, pin_memory=pinned)
     bar = track(
         zip(steps, meter.watch(loader), strict=True),
         label="training", total=settings.iterations, unit="it", start=progress.step,
     )  # fmt: skip
+    part = _part(fabric)
     losses: list[float] = []
     unread: list[tuple[int, torch.Tensor]] = []
     for step, loaded in bar:
         method.train()
-        batch = loaded.to(fabric.device)
-        torch.manual_seed(named_seed(study_seed, *names, "layers", step))  # dropout
+        batch = loaded.part(fabric.global_rank, fabric.world_size).to(fabric.device)
+        torch.manual_seed(named_seed(study_seed, *names, "layers", step, *part))  # dropout
         rate = learning_rate(step, settings)
         for group, optimiser in zip(optimisers, wrapped_optimisers, strict=True):
             optimiser.param_groups[0]["lr"] = rate
             optimiser.zero_grad()
-            generator = torch_generator(study_seed, *names, "loss", group, step)
-            # The forward pass is method.loss, which Fabric does not wrap in its precision by itself.
-            with fabric.autocast():
-                loss = method.loss(batch, group, generator)
+            generator = torch_generator(study_seed, *names, "loss", group, step, *part)
+            loss = wrapped(partial(_loss, batch=batch, group=group, generator=generator))
             unread.append((step, loss.detach()))
             fabric.backward(loss)
             if settings.gradient_clip:
@@ -115,7 +117,7 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
 
         validate = step % settings.validate_every == 0 or step == settings.iterations
         if validate or len(unread) >= _READ_EVERY:
-            losses += _read(unread, settings)
+            losses += _read(unread, settings, fabric)
             unread.clear()
         if validate:
             speed = meter.read()
@@ -123,6 +125,8 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
                 held_out_loss = validation_loss(
                     learner.result, held_out, study_seed=study_seed, names=names
                 )
+            # Running statistics are of a process's own parts; those of the first process are kept.
+            held_out_loss = fabric.broadcast(held_out_loss)
             _require_finite(held_out_loss, "validation loss", step=step, settings=settings)
             row = LogRow(
                 step=step,
@@ -132,7 +136,8 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
                 **asdict(speed),
             )
             progress = progress.followed_by(row, learner.result)
-            checkpoint.save(learner, progress)
+            if fabric.is_global_zero:
+                checkpoint.save(learner, progress)
             losses.clear()
             meter.restart()
 
@@ -165,18 +170,24 @@ def validation_loss(
     return total / sum(len(batch.keys) for batch in batches)
 
 
-def _fabric(
-    settings: TrainingSettings, device: torch.device, scaler: torch.amp.GradScaler | None
-) -> Fabric:
-    # Fabric would replace float16 on a CPU by another precision; given as a plugin it stays.
-    float16 = [MixedPrecision("16-mixed", device.type, scaler)] if scaler else []
-    return Fabric(
-        accelerator=device.type,
-        devices=[device.index or 0] if device.type == "cuda" else 1,
-        precision=None if scaler else settings.precision,
-        # One process per job, whatever cluster is around it.
-        plugins=[LightningEnvironment(), *float16],
-    )
+class _Losses(nn.Module):
+    """A method whose forward pass is a loss, which Fabric wraps in precision and gradient averaging."""
+
+    def __init__(self, method: Restorer) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, loss: Callable[[Restorer], torch.Tensor]) -> torch.Tensor:
+        return loss(self.method)
+
+
+def _loss(method: Restorer, *, batch: Batch, group: str, generator: torch.Generator) -> torch.Tensor:
+    return method.loss(batch, group, generator)
+
+
+def _part(fabric: Fabric) -> tuple[Name, ...]:
+    """Name of what this process takes of each batch; a batch that is not shared has none."""
+    return ("part", fabric.global_rank) if fabric.world_size > 1 else ()
 
 
 def _compile(method: Restorer) -> None:
@@ -191,9 +202,11 @@ def _uncompiled(settings: TrainingSettings) -> AbstractContextManager[object]:
     return torch.compiler.set_stance("force_eager") if settings.compile else nullcontext()
 
 
-def _read(losses: Sequence[tuple[int, torch.Tensor]], settings: TrainingSettings) -> list[float]:
-    """The losses of the steps named beside them, as numbers; all must be finite."""
-    values = torch.stack([loss for _, loss in losses]).tolist()
+def _read(
+    losses: Sequence[tuple[int, torch.Tensor]], settings: TrainingSettings, fabric: Fabric
+) -> list[float]:
+    """The losses of the steps named beside them, as means over the processes; all must be finite."""
+    values = fabric.all_reduce(torch.stack([loss for _, loss in losses]), reduce_op="mean").tolist()
     for (step, _), value in zip(losses, values, strict=True):
         _require_finite(value, "loss", step=step, settings=settings)
     return values

@@ -1,0 +1,78 @@
+"""Which samplers of a trained diffusion method are worth comparing, and at what cost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from quietpet.config import Positive, Section
+from quietpet.methods.diffusion.options import DiffusionSettings, SamplerName, network_evaluations
+from quietpet.methods.diffusion.schedule import SCHEDULES
+from quietpet.methods.diffusion.walk import Spacing
+
+Evaluations = Annotated[int, Field(ge=1)]
+
+
+class PlannerSettings(Section):
+    """Quality against sampling steps: `snakemake results/sampling.csv`."""
+
+    report: bool = Field(
+        False,
+        description="also show it in results/tables.md; each method then costs some thousand network "
+        "evaluations more per slice, most of them for the reference",
+    )
+    slices: int = Field(
+        8, ge=1, description="validation slices, evenly spread over all; at most as many as there are"
+    )
+    samples_per_slice: int = Field(
+        2, ge=2, description="samples drawn of each; their mean quality and their spread are measured"
+    )
+    evaluations: tuple[Evaluations, ...] = Field(
+        (1, 3, 5, 10, 15, 20, 50),
+        min_length=1,
+        description="network evaluations per sample; the reference, DDPM at every diffusion time, is "
+        "always measured",
+    )
+    spacings: dict[SamplerName, tuple[Spacing, ...]] = Field(
+        {
+            "ddpm": ("uniform", "quadratic"),
+            "ddim": ("uniform", "quadratic"),
+            "dpmpp_2m": ("log_snr",),
+            "heun": ("quadratic",),
+        },
+        description="samplers to compare, and the spacings of each",
+    )
+    tolerance_db: Positive = Field(
+        0.1, description="largest difference to the PSNR of the reference [dB]"
+    )
+
+    def candidates(self, method: DiffusionSettings) -> tuple[DiffusionSettings, ...]:
+        """``method`` with each sampler, spacing and number of steps; first the reference."""
+        most = SCHEDULES[method.schedule](method.timesteps).start
+        found = [_sampled(method, "ddpm", "uniform", most)]
+        for sampler, spacings in self.spacings.items():
+            affordable = {min(steps_within(sampler, each), most) for each in self.evaluations}
+            found += [
+                _sampled(method, sampler, spacing, steps)
+                for spacing in spacings
+                for steps in sorted(affordable)
+            ]
+        return tuple(dict.fromkeys(found))
+
+
+def steps_within(sampler: SamplerName, evaluations: int) -> int:
+    """The most strides that a sampler can take with ``evaluations`` runs of the network."""
+    return max(n for n in range(1, evaluations + 1) if network_evaluations(sampler, n) <= evaluations)
+
+
+def _sampled(
+    method: DiffusionSettings, sampler: SamplerName, spacing: Spacing, steps: int
+) -> DiffusionSettings:
+    changes = {
+        "sampler": sampler,
+        "spacing": spacing,
+        "sampling_steps": steps,
+        "samples_per_slice": 1,
+    }
+    return method.model_copy(update=changes)

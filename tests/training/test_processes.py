@@ -1,0 +1,135 @@
+"""Several processes share a training: against the same steps taken by hand in one."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from packed import write_packed
+
+from quietpet.config import TrainingSettings
+from quietpet.data.batches import StepBatches, central_batches
+from quietpet.data.dataset import PairDataset
+from quietpet.errors import InputError
+from quietpet.jobs import FitJob
+from quietpet.methods.registry import build
+from quietpet.seeds import named_seed, torch_generator
+from quietpet.training.processes import start
+from quietpet.training.tensors import read_tensors
+
+NAMES = ("phantom", "low", "m", "r0")
+TRAINING = TrainingSettings(
+    iterations=3, batch_size=4, patch_pixels=16, validate_every=3, learning_rate=1e-3, gradient_clip=1.0
+)
+UNET = {"kind": "unet", "features": (4, 4, 8, 8, 8, 4), "normalisation": "none"}
+MFDIFF = {
+    "kind": "mfdiff",
+    "fusion": {"channels": 4, "heads": 2, "encoder_blocks": 1},
+    "denoiser": {
+        "channels": (4, 8), "attention": (False, False), "res_blocks": 1, "norm_groups": 4,
+        "head_channels": 8,
+    },
+    "diffused": "residual", "prediction": "x0",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packed")
+    return {
+        split: write_packed(folder / f"{split}.h5", split=split, slices=6, pixels=32, seed=seed)
+        for seed, split in enumerate(("train", "validation"))
+    }
+
+
+def job_of(model):
+    names = dict(zip(("dataset", "setting", "method", "replicate"), NAMES, strict=True))
+    return FitJob(study_seed=1, **names, model=model, training=TRAINING)
+
+
+def fitted(files, folder, model, *, processes):
+    """Weights and log of the command, as a user runs it."""
+    folder.mkdir()
+    targets = {name: folder / name for name in ("weights", "log", "card")}
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "quietpet.cli", "fit", "--settings", job_of(model).model_dump_json(),
+            "--in", *(f"{name}={path}" for name, path in files.items()),
+            "--out", *(f"{name}={path}" for name, path in targets.items()),
+        ],
+        env={**os.environ, "QUIETPET_DEVICE": "cpu", "QUIETPET_PROCESSES": str(processes)},
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["card", "log", "weights"]
+    with targets["log"].open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return *read_tensors(targets["weights"]), rows
+
+
+def by_hand(files, model, *, processes):
+    """The same steps in this process: losses of the parts, their mean, one gradient."""
+    torch.manual_seed(named_seed(1, *NAMES, "initial weights"))
+    method = build(job_of(model).model)
+    held_out = PairDataset(files["validation"])
+    method.tune(list(central_batches(held_out, pixels=32, batch_size=4)))
+    batches = StepBatches(
+        PairDataset(files["train"]), study_seed=1, names=NAMES, batch_size=4, patch_pixels=16, flip=False
+    )
+    optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
+    losses = []
+    for step in (1, 2, 3):
+        parts = [
+            method.loss(
+                batches[step].part(k, processes),
+                "network",
+                torch_generator(1, *NAMES, "loss", "network", step, "part", k),
+            )
+            for k in range(processes)
+        ]
+        loss = torch.stack(parts).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(method.parameters(), 1.0)
+        optimiser.step()
+        losses.append(loss.item())
+    return method.state_dict(), losses
+
+
+@pytest.mark.parametrize("model", [UNET, MFDIFF], ids=lambda model: model["kind"])
+def test_two_processes_take_the_steps_of_one(files, tmp_path, model):
+    weights, record, (row,) = fitted(files, tmp_path / "two", model, processes=2)
+    expected, losses = by_hand(files, model, processes=2)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(weights[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+    assert float(row["loss"]) == pytest.approx(sum(losses) / 3, rel=1e-5)
+    assert record["provenance"]["device"] == "2 x cpu"
+
+
+def test_without_draws_in_the_loss_the_number_of_processes_does_not_matter(files, tmp_path):
+    one, _, _ = fitted(files, tmp_path / "one", UNET, processes=1)
+    two, _, _ = fitted(files, tmp_path / "two", UNET, processes=2)
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_the_parts_of_a_batch_are_the_batch(files):
+    (batch,) = central_batches(PairDataset(files["train"]), pixels=16, batch_size=6)
+    parts = [batch.part(k, 3) for k in range(3)]
+    assert [len(part.keys) for part in parts] == [2, 2, 2]
+    assert {key for part in parts for key in part.keys} == set(batch.keys)
+    for part in parts:
+        for position, key in enumerate(part.keys):
+            row = batch.keys.index(key)
+            assert torch.equal(part.low[position], batch.low[row])
+            assert torch.equal(part.standard[position], batch.standard[row])
+            assert part.scale[position] == batch.scale[row]
+
+
+def test_a_batch_that_cannot_be_shared_equally_is_refused():
+    with pytest.raises(InputError, match=r"batch_size = 4 cannot be shared equally by 3 processes"):
+        start(TRAINING, torch.device("cpu"), processes=3)
