@@ -139,8 +139,8 @@ def test_a_hanging_engine_is_ended_with_its_children(stand_in, images, tmp_path)
         f"pathlib.Path({str(note)!r}).write_text(f'{{os.getpid()}} {{child.pid}}')\n"
         "time.sleep(300)\n"
     )
-    with pytest.raises(InputError, match=r"did not end within 0\.1 min and was stopped"):
-        estimate(stand_in(body), images, minutes=0.1)
+    with pytest.raises(InputError, match=r"did not end within 0\.15 min and was stopped"):
+        estimate(stand_in(body), images, minutes=0.15)
     for process in map(int, note.read_text().split()):
         deadline = time.monotonic() + 10
         while _runs(process) and time.monotonic() < deadline:

@@ -45,7 +45,7 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
     """``labels`` and ``sources``, or neither -> ``pet``, ``pet_json``, ``t1``, ``t1_json``, ``truth``.
 
     ``pet`` and ``pet_json`` are one path per run. ``truth`` is a JSON outside the BIDS tree: the rigid
-    motion and the time-activity curves. Images appear together, when all frames are in them.
+    motion and the time-activity curves. No file appears before all frames are drawn.
     """
     watch, runs = Stopwatch(), runs_of(job.scan)
     pet, pet_json = outputs.many("pet"), outputs.many("pet_json")
