@@ -13,6 +13,9 @@ from quietpet.evaluation.sampling import SamplingPlan
 
 PANELS = (("psnr_db", "PSNR [dB]"), ("nmse", "NMSE"), ("spread_percent", "spread of the samples [%]"))
 
+SHOWN_DB = 2.0
+"""Quality further below the reference than this is not shown."""
+
 
 def draw_sampling(plans: Sequence[SamplingPlan]) -> Figure:
     """One row of panels per plan."""
@@ -52,6 +55,11 @@ def _panel(axis: Axes, plan: SamplingPlan, *, quantity: str, label: str) -> None
     for (name, row), marker in zip(plan.choices.items(), "*Ds", strict=True):
         shown = {"color": "none", "edgecolors": "black", "s": 60, "zorder": 3}
         axis.scatter(row.evaluations, getattr(row, quantity), marker=marker, label=name, **shown)
+    # A sampler that failed would otherwise hide the differences between the others.
+    if quantity == "psnr_db":
+        axis.set_ylim(bottom=max(axis.get_ylim()[0], reference - SHOWN_DB))
+    elif quantity == "nmse":
+        axis.set_ylim(top=min(axis.get_ylim()[1], reference * 10 ** (SHOWN_DB / 10)))
     axis.set_xscale("log")
     axis.set_xlabel("network evaluations per sample", fontsize=8)
     axis.set_ylabel(label, fontsize=8)
