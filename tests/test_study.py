@@ -31,8 +31,14 @@ DEEP = {"channels": [8] * 8, "attention": [False] * 8, "norm_groups": 8, "head_c
 
 
 @pytest.fixture
-def raw(repository):
+def whole(repository):
     return read_yaml(repository / "config.yaml")
+
+
+@pytest.fixture
+def raw(whole):
+    """The small study of phantoms alone."""
+    return {key: whole[key] for key in whole if key not in ("standin", "invivo", "learning")}
 
 
 def changed(raw, key, value):
@@ -394,3 +400,36 @@ def test_subsets_of_the_stand_in_fit_the_scanner(raw):
     standin = STANDIN | {"scan": {"subsets": 253}}
     with pytest.raises(InputError, match=r"standin.scan.subsets = 253 is larger than 252, the views"):
         load_study(raw | {"standin": standin}, origin="config.yaml")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("standin.cohorts.rspetmr.participants.04.anatomy", "48",
+         r"ood1\.settings\.16s: anatomy '48' is in 'train' and, as participant '04', in 'test'"),
+        ("standin.cohorts.rspetmr.participants.04.anatomy", "43",
+         r"ood1\.settings\.16s: the head of '43' is in 'test', but in 'validation' elsewhere"),
+        ("standin.cohorts.dacra.participants.03.anatomy", "50",
+         r"ood3\.settings\.bolus: anatomy '50' is in 'validation' and"),
+        ("standin", None, r"ood1\.settings\.16s: its source is the cohort 'rspetmr', which standin"),
+        ("invivo.datasets.ood1.splits.test", ["09"], r"ood1\.settings\.16s: participant '09' is not in"),
+        ("invivo.datasets.ood2.regimes", ["both"], r"ood2\.regimes: no 'both' in learning\.regimes"),
+        ("invivo.replicates", 3, r"invivo\.replicates = 3 is larger than replicates = 2"),
+        ("learning", None, r"domains or invivo, and learning, belong together"),
+    ],
+)  # fmt: skip
+def test_mistakes_about_scans_are_named(whole, key, value, message):
+    with pytest.raises(InputError, match=message):
+        load_study(changed(whole, key, value), origin="config.yaml")
+
+
+def test_scans_are_restored_by_what_needs_no_sinograms(whole):
+    study = load_study(whole, origin="config.yaml")
+    assert "bowsher" in study.methods_for("phantom")
+    assert set(study.methods_for("ood1")) == set(study.methods) - {"bowsher"}
+    assert study.regimes(dataset="ood2", method="mfdiff") == ("external_internal",)
+    assert study.regimes(dataset="ood1", method="mfdiff") == tuple(study.learning.regimes)
+    assert study.regimes(dataset="ood1", method="gaussian") == ("",)
+    assert study.replicates_of(dataset="ood1", method="mfdiff") == ("r0",)
+    assert study.replicates_of(dataset="phantom", method="mfdiff") == ("r0", "r1")
+    assert study.settings_of("ood3") == ("bolus", "infusion", "bolus_infusion")
