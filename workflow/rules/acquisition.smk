@@ -139,12 +139,12 @@ rule pack:
         low=of_split("results/{domain}images/{subject}/{setting}.h5"),
     output:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
-    wildcard_constraints:
-        dataset=one_of(VIEWS),
     log:
         "logs/pack/{dataset}-{setting}-{split}.log",
     benchmark:
         "logs/pack/{dataset}-{setting}-{split}.tsv"
+    wildcard_constraints:
+        dataset=one_of(VIEWS),
     threads: 1
     resources:
         mem_mb=4000,

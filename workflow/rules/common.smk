@@ -60,7 +60,9 @@ wildcard_constraints:
     domain=folder_of(STUDY.domains, below="domains/"),
     dose=one_of({level for view in VIEWS.values() for level in view.doses.levels}),
     dataset=one_of(DATASETS),
-    setting=one_of({name for dataset in DATASETS for name in STUDY.settings_of(dataset)}),
+    setting=one_of(
+        {name for dataset in DATASETS for name in STUDY.settings_of(dataset)}
+    ),
     cohort=one_of(STUDY.standin.cohorts if STUDY.standin else []),
     participant="[A-Za-z0-9]+",
     split="|".join(SPLITS),
@@ -93,4 +95,3 @@ def method_code(stage):
     return lambda wildcards: fingerprint(
         f"stages.{stage}", model_module(STUDY.methods[wildcards.method])
     )
-

@@ -223,9 +223,7 @@ def scans_of_split(wildcards):
     return {
         name: expand(
             scan_path(cohort.source, path),
-            participant=getattr(
-                cohort.splits_of(wildcards.setting), wildcards.split
-            ),
+            participant=getattr(cohort.splits_of(wildcards.setting), wildcards.split),
         )
         for name, path in (
             ("scan", "scan.json"),
@@ -242,12 +240,12 @@ rule pack_scans:
         unpack(scans_of_split),
     output:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
-    wildcard_constraints:
-        dataset=one_of(STUDY.invivo_names),
     log:
         "logs/pack/{dataset}-{setting}-{split}.log",
     benchmark:
         "logs/pack/{dataset}-{setting}-{split}.tsv"
+    wildcard_constraints:
+        dataset=one_of(STUDY.invivo_names),
     threads: 1
     resources:
         mem_mb=4000,

@@ -63,9 +63,7 @@ def label_files(subject):
     if FETCH.source == "template":
         return {}
     decision = DECIDED
-    if decision is None or (
-        decision["volumes"] and subject not in decision["volumes"]
-    ):
+    if decision is None or (decision["volumes"] and subject not in decision["volumes"]):
         decision = read_json(Path(checkpoints.fetch.get().output.decision))
     volume = decision["volumes"].get(subject)
     return {"labels": volume, "sources": SOURCES} if volume else {}
