@@ -413,7 +413,10 @@ def test_subsets_of_the_stand_in_fit_the_scanner(raw):
          r"ood3\.settings\.bolus: anatomy '50' is in 'validation' and"),
         ("standin", None, r"ood1\.settings\.16s: its source is the cohort 'rspetmr', which standin"),
         ("invivo.datasets.ood1.splits.test", ["09"], r"ood1\.settings\.16s: participant '09' is not in"),
-        ("invivo.datasets.ood2.regimes", ["both"], r"ood2\.regimes: no 'both' in learning\.regimes"),
+        ("invivo.datasets.ood2.regimes", ["both"], r"ood2: ld has the regime 'both', but there"),
+        ("invivo.datasets.ood1.settings.2min.regimes", ["both"], r"ood1: 2min has the regime 'both'"),
+        ("invivo.without", ["u-net"], r"invivo\.without"),
+        ("invivo.without", ["munet"], r"invivo\.without: no method 'munet'; there are bowsher"),
         ("invivo.replicates", 3, r"invivo\.replicates = 3 is larger than replicates = 2"),
         ("learning", None, r"domains or invivo, and learning, belong together"),
     ],
@@ -426,10 +429,17 @@ def test_mistakes_about_scans_are_named(whole, key, value, message):
 def test_scans_are_restored_by_what_needs_no_sinograms(whole):
     study = load_study(whole, origin="config.yaml")
     assert "bowsher" in study.methods_for("phantom")
-    assert set(study.methods_for("ood1")) == set(study.methods) - {"bowsher"}
-    assert study.regimes(dataset="ood2", method="mfdiff") == ("external_internal",)
-    assert study.regimes(dataset="ood1", method="mfdiff") == tuple(study.learning.regimes)
-    assert study.regimes(dataset="ood1", method="gaussian") == ("",)
+    assert set(study.methods_for("ood1")) == set(study.methods) - {"bowsher", "unet"}
+    of_setting = {
+        setting: study.regimes(dataset=dataset, setting=setting, method="mfdiff")
+        for dataset, setting in (("ood1", "2min"), ("ood1", "16s"), ("ood2", "uld"))
+    }
+    assert of_setting == {
+        "2min": ("external", "internal", "external_internal", "mixed"),
+        "16s": ("external", "internal", "external_internal"),
+        "uld": ("external_internal",),
+    }
+    assert study.regimes(dataset="ood1", setting="2min", method="gaussian") == ("",)
     assert study.replicates_of(dataset="ood1", method="mfdiff") == ("r0",)
     assert study.replicates_of(dataset="phantom", method="mfdiff") == ("r0", "r1")
     assert study.settings_of("ood3") == ("bolus", "infusion", "bolus_infusion")

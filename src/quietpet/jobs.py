@@ -519,7 +519,8 @@ class TablesJob(Section):
                 name
                 for name in (*study.domains, *study.invivo_names)
                 if any(
-                    len(study.regimes(dataset=name, method=method)) > 1
+                    len(study.regimes(dataset=name, setting=setting, method=method)) > 1
+                    for setting in study.settings_of(name)
                     for method in study.methods_for(name)
                 )
             ),

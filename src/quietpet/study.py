@@ -249,6 +249,11 @@ class Study(Section):
     @model_validator(mode="after")
     def _invivo_fits(self) -> Study:
         taken = {PHANTOM, *self.domains}
+        for method in self.invivo.without if self.invivo else ():
+            if method not in self.methods:
+                raise ValueError(
+                    f"invivo.without: no method {method!r}; there are {', '.join(self.methods)}"
+                )
         for name, cohort in self.invivo.datasets.items() if self.invivo else ():
             if name in taken:
                 raise ValueError(
@@ -259,12 +264,13 @@ class Study(Section):
                     f"invivo.replicates = {self.invivo.replicates} is larger than replicates = "
                     f"{self.replicates}: each starts from its own replicate on the phantoms"
                 )
-            for regime in cohort.regimes or ():
-                if regime not in self.learning.regimes:
-                    raise ValueError(
-                        f"invivo.datasets.{name}.regimes: no {regime!r} in learning.regimes; there are "
-                        f"{', '.join(self.learning.regimes)}"
-                    )
+            for setting in cohort.settings:
+                for regime in cohort.regimes_of(setting) or ():
+                    if regime not in self.learning.regimes:
+                        raise ValueError(
+                            f"invivo.datasets.{name}: {setting} has the regime {regime!r}, but there "
+                            f"are {', '.join(self.learning.regimes)} in learning.regimes"
+                        )
         return self
 
     @model_validator(mode="after")
@@ -351,11 +357,13 @@ class Study(Section):
         return tuple(self.of_dataset(dataset).doses.low)
 
     def methods_for(self, dataset: str) -> tuple[str, ...]:
-        """Methods that can restore a data set: scans come without sinograms."""
+        """Methods that restore a data set: scans come without sinograms."""
+        if dataset not in self.invivo_names:
+            return tuple(self.methods)
         return tuple(
             name
             for name, method in self.methods.items()
-            if not (dataset in self.invivo_names and method.reconstructs)
+            if not method.reconstructs and name not in self.in_vivo.without
         )
 
     def of_dataset(self, name: str) -> Study:
@@ -401,11 +409,12 @@ class Study(Section):
             self.learning, self.learning.regimes[regime], dataset=dataset, setting=setting
         )
 
-    def regimes(self, *, dataset: str, method: str) -> tuple[str, ...]:
-        """Regimes under which ``method`` is scored on ``dataset``; "" is no regime."""
+    def regimes(self, *, dataset: str, setting: str, method: str) -> tuple[str, ...]:
+        """Regimes under which ``method`` is scored on a setting; "" is no regime."""
         if self.learning is None or dataset == PHANTOM or not self.methods[method].trained:
             return ("",)
-        chosen = self.invivo.datasets[dataset].regimes if dataset in self.invivo_names else None
+        cohort = self.in_vivo.datasets[dataset] if dataset in self.invivo_names else None
+        chosen = cohort.regimes_of(setting) if cohort else None
         return tuple(self.learning.regimes) if chosen is None else chosen
 
     def learning_word(self, dataset: str, method: str, regime: str) -> str:

@@ -29,7 +29,7 @@ ALL_SCORES = [
     for dataset in DATASETS
     for setting in STUDY.settings_of(dataset)
     for method in STUDY.methods_for(dataset)
-    for regime in STUDY.regimes(dataset=dataset, method=method)
+    for regime in STUDY.regimes(dataset=dataset, setting=setting, method=method)
     for replicate in STUDY.replicates_of(dataset=dataset, method=method)
 ]
 

@@ -105,6 +105,7 @@ class CohortSetting(Section):
 
     window: WindowName = Field(description="of windows.low: the low dose")
     splits: SplitSettings | None = Field(None, description="in place of the data set's")
+    regimes: tuple[Label, ...] | None = Field(None, description="in place of the data set's")
     header_dose_mbq: tuple[NonNegative, Positive] | None = Field(
         None,
         description="range [low, high] in which the injected activity in the scanner's header of every "
@@ -143,6 +144,11 @@ class CohortSettings(Section):
         if splits is None:
             raise ValueError(f"{setting} has no splits")
         return splits
+
+    def regimes_of(self, setting: str) -> tuple[str, ...] | None:
+        """Regimes under which networks restore a setting; None: all there are."""
+        own = self.settings[setting].regimes
+        return self.regimes if own is None else own
 
     @property
     def participants(self) -> tuple[str, ...]:
@@ -217,6 +223,7 @@ class InvivoSettings(Section):
     )
     datasets: dict[Label, CohortSettings] = Field(min_length=1)
     slices: SlicePlaneSettings = SlicePlaneSettings()
+    without: tuple[Label, ...] = Field((), description="methods that are not applied to scans")
     replicates: int | None = Field(
         None, ge=1, description="trainings of each network for these data sets; none: as for the others"
     )
