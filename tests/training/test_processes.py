@@ -25,6 +25,10 @@ NAMES = ("phantom", "low", "m", "r0")
 TRAINING = TrainingSettings(
     iterations=3, batch_size=4, patch_pixels=16, validate_every=3, learning_rate=1e-3, gradient_clip=1.0
 )
+ROUNDING = 1e-7
+"""Of the largest gradient, the resolution of float32: what is smaller may be rounding error, of which
+Adam, dividing gradients by their size, makes whole steps."""
+
 UNET = {"kind": "unet", "features": (4, 4, 8, 8, 8, 4), "normalisation": "none"}
 MFDIFF = {
     "kind": "mfdiff",
@@ -72,7 +76,10 @@ def fitted(files, folder, model, *, processes):
 
 
 def by_hand(files, model, *, processes):
-    """The same steps in this process: losses of the parts, their mean, one gradient."""
+    """The same steps in this process: losses of the parts, their mean, one gradient.
+
+    Returns weights, losses, and which elements of each parameter had a gradient above rounding error.
+    """
     torch.manual_seed(named_seed(1, *NAMES, "initial weights"))
     method = build(job_of(model).model)
     held_out = PairDataset(files["validation"])
@@ -81,7 +88,7 @@ def by_hand(files, model, *, processes):
         PairDataset(files["train"]), study_seed=1, names=NAMES, batch_size=4, patch_pixels=16, flip=False
     )
     optimiser = torch.optim.AdamW(method.parameters(), lr=1e-3)
-    losses = []
+    losses, certain = [], {}
     for step in (1, 2, 3):
         parts = [
             method.loss(
@@ -97,15 +104,23 @@ def by_hand(files, model, *, processes):
         torch.nn.utils.clip_grad_norm_(method.parameters(), 1.0)
         optimiser.step()
         losses.append(loss.item())
-    return method.state_dict(), losses
+        gradients = {name: parameter.grad.abs() for name, parameter in method.named_parameters()}
+        least = ROUNDING * max(float(gradient.max()) for gradient in gradients.values())
+        for name, gradient in gradients.items():
+            certain[name] = certain.get(name, True) & ((gradient > least) | (gradient == 0))
+    return method.state_dict(), losses, certain
 
 
 @pytest.mark.parametrize("model", [UNET, MFDIFF], ids=lambda model: model["kind"])
 def test_two_processes_take_the_steps_of_one(files, tmp_path, model):
     weights, record, (row,) = fitted(files, tmp_path / "two", model, processes=2)
-    expected, losses = by_hand(files, model, processes=2)
-    for name, tensor in expected.items():
-        torch.testing.assert_close(weights[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+    expected, losses, certain = by_hand(files, model, processes=2)
+    for name, where in certain.items():
+        torch.testing.assert_close(
+            weights[name][where], expected[name][where], rtol=1e-4, atol=1e-5, msg=name
+        )
+    compared = sum(int(where.sum()) for where in certain.values())
+    assert compared > 0.2 * sum(where.numel() for where in certain.values())
     assert float(row["loss"]) == pytest.approx(sum(losses) / 3, rel=1e-5)
     assert record["provenance"]["device"] == "2 x cpu"
 
