@@ -503,6 +503,7 @@ class TablesJob(Section):
     methods: dict[str, str]
     staged: tuple[str, ...] = ()
     regimes: tuple[str, ...] = ()
+    trained: tuple[str, ...] = ()
     published_settings: tuple[str, ...]
     doses: dict[str, str]
     acquisition: str
@@ -525,6 +526,7 @@ class TablesJob(Section):
                 )
             ),
             regimes=tuple(study.learning.regimes) if study.learning else (),
+            trained=tuple(name for name, method in study.methods.items() if method.trained),
             published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
             doses={
                 **{name: level.describe() for name, level in study.doses.levels.items()},

@@ -26,6 +26,7 @@ PLAN = TablePlan(
     methods={name: f"{name} as configured" for name in METHODS},
     staged=("shifted", "ood1"),
     regimes=REGIMES,
+    trained=("mfdiff", "unet"),
     published_settings=("drf100",),
     doses={"standard": "1e+10 counts per volume"},
     acquisition="no scatter, no randoms",
@@ -133,6 +134,8 @@ def test_table_2_shows_two_stages_and_table_7_what_one_stage_of_mixed_data_makes
     table = pd.concat(
         [
             scores(dataset="ood1", settings=("2min",), methods=("lpet",)),
+            # A filter that is tuned on the same scans, whatever networks learn from.
+            scores(dataset="ood1", settings=("2min",), methods=("gaussian",), learning="internal"),
             *(
                 scores(dataset="ood1", settings=("2min",), methods=("mfdiff",), learning=regime)
                 for regime in plan.regimes
@@ -145,9 +148,12 @@ def test_table_2_shows_two_stages_and_table_7_what_one_stage_of_mixed_data_makes
         for number in ("2", "7")
     }
     assert found == {
-        "2": [("mfdiff", "external_internal", 36.97), ("lpet", "-", 34.65)],
+        "2": [
+            ("gaussian", "internal", None), ("mfdiff", "external_internal", 36.97), ("lpet", "-", 34.65),
+        ],
         "7": [
-            ("mfdiff", "external_internal", 36.97), ("mfdiff", "mixed", 35.89), ("lpet", "-", None),
+            ("gaussian", "internal", None), ("mfdiff", "external_internal", 36.97),
+            ("mfdiff", "mixed", 35.89), ("lpet", "-", None),
         ],
     }  # fmt: skip
 

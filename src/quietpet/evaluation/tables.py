@@ -81,7 +81,8 @@ LEARNING_TABLES = tuple(layout.table for layout in LAYOUTS if layout.compares_le
 class TablePlan:
     """What the tables need to know of the study; ``methods`` and ``doses`` map names to descriptions.
 
-    ``staged`` are the data sets that networks learn to restore under several of the ``regimes``.
+    ``staged`` are the data sets that networks learn to restore under several of the ``regimes``,
+    ``trained`` the methods that do.
     """
 
     study_seed: int
@@ -89,6 +90,7 @@ class TablePlan:
     methods: Mapping[str, str]
     staged: tuple[str, ...]
     regimes: tuple[str, ...]
+    trained: tuple[str, ...]
     published_settings: tuple[str, ...]
     doses: Mapping[str, str]
     acquisition: str
@@ -154,7 +156,7 @@ def _shown(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Ser
         if layout.compares_learning and len(about) < len(layout.regimes):
             return shown & False  # one side of the comparison is missing
         if about:
-            shown &= scores["learning"].isin(about) | ~scores["learning"].isin(plan.regimes)
+            shown &= scores["learning"].isin(about) | ~scores["method"].isin(plan.trained)
     if layout.ablation:
         shown &= scores["setting"].isin(plan.published_settings)
         shown &= scores["method"].isin(published_methods(layout.table))

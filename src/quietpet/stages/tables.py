@@ -33,6 +33,7 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
         methods=job.methods,
         staged=job.staged,
         regimes=job.regimes,
+        trained=job.trained,
         published_settings=job.published_settings,
         doses=job.doses,
         acquisition=job.acquisition,
