@@ -25,10 +25,6 @@ NAMES = ("phantom", "low", "m", "r0")
 TRAINING = TrainingSettings(
     iterations=3, batch_size=4, patch_pixels=16, validate_every=3, learning_rate=1e-3, gradient_clip=1.0
 )
-ROUNDING = 1e-7
-"""Of the largest gradient, the resolution of float32: what is smaller may be rounding error, of which
-Adam, dividing gradients by their size, makes whole steps."""
-
 UNET = {"kind": "unet", "features": (4, 4, 8, 8, 8, 4), "normalisation": "none"}
 MFDIFF = {
     "kind": "mfdiff",
@@ -75,10 +71,11 @@ def fitted(files, folder, model, *, processes):
     return *read_tensors(targets["weights"]), rows
 
 
-def by_hand(files, model, *, processes):
+def by_hand(files, model, *, processes, rounding):
     """The same steps in this process: losses of the parts, their mean, one gradient.
 
-    Returns weights, losses, and which elements of each parameter had a gradient above rounding error.
+    Returns weights, losses, and which elements of each parameter never had a gradient, other than 0,
+    below ``rounding`` of the largest.
     """
     torch.manual_seed(named_seed(1, *NAMES, "initial weights"))
     method = build(job_of(model).model)
@@ -105,22 +102,25 @@ def by_hand(files, model, *, processes):
         optimiser.step()
         losses.append(loss.item())
         gradients = {name: parameter.grad.abs() for name, parameter in method.named_parameters()}
-        least = ROUNDING * max(float(gradient.max()) for gradient in gradients.values())
+        least = rounding * max(float(gradient.max()) for gradient in gradients.values())
         for name, gradient in gradients.items():
-            certain[name] = certain.get(name, True) & ((gradient > least) | (gradient == 0))
+            certain[name] = certain.get(name, True) & ((gradient >= least) | (gradient == 0))
     return method.state_dict(), losses, certain
 
 
-@pytest.mark.parametrize("model", [UNET, MFDIFF], ids=lambda model: model["kind"])
-def test_two_processes_take_the_steps_of_one(files, tmp_path, model):
+@pytest.mark.parametrize(("model", "rounding"), [(UNET, 0.0), (MFDIFF, 1e-7)], ids=["unet", "mfdiff"])
+def test_two_processes_take_the_steps_of_one(files, tmp_path, model, rounding):
+    """Where a gradient vanishes, as that of a bias before a normalisation does, Adam makes whole steps
+    of its rounding errors: below the resolution of float32 weights of `mfdiff` are not compared.
+    """
     weights, record, (row,) = fitted(files, tmp_path / "two", model, processes=2)
-    expected, losses, certain = by_hand(files, model, processes=2)
+    expected, losses, certain = by_hand(files, model, processes=2, rounding=rounding)
     for name, where in certain.items():
         torch.testing.assert_close(
             weights[name][where], expected[name][where], rtol=1e-4, atol=1e-5, msg=name
         )
     compared = sum(int(where.sum()) for where in certain.values())
-    assert compared > 0.2 * sum(where.numel() for where in certain.values())
+    assert compared > (0.9 if rounding else 0.999) * sum(where.numel() for where in certain.values())
     assert float(row["loss"]) == pytest.approx(sum(losses) / 3, rel=1e-5)
     assert record["provenance"]["device"] == "2 x cpu"
 
