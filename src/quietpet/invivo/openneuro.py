@@ -8,10 +8,13 @@ the newest version of each file, its own server any version: what arrives must b
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
 import logging
+import os
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
@@ -157,62 +160,85 @@ def download(file: RemoteFile, root: Path) -> None:
     """Fetch one file to its place below ``root``, going on where an earlier attempt ended.
 
     What has arrived waits in ``<name>.part``; the file appears when it is whole and has its checksum.
+    Two processes that want the same file take turns, and the second finds it there.
 
     Raises:
         DownloadError: no answer in time, an error status, a wrong file, or a folder that is read-only.
     """
     target = root / file.path
     part = target.with_name(f"{target.name}.part")
-    problems: list[str] = []
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        for attempt in range(_ATTEMPTS):
-            for url in file.urls:
-                if _attempt(url, part, file, problems):
-                    part.replace(target)
-                    return
-            if attempt + 1 < _ATTEMPTS:
-                time.sleep(_PAUSE_S)
+        with _alone_with(part) as stream:
+            if target.exists() and not fault_in(target, file):
+                part.unlink()
+                return
+            _fetch(file, part, stream)
+            part.replace(target)
     except OSError as error:
         raise DownloadError(f"{file.path}: {error}") from error
+
+
+@contextmanager
+def _alone_with(part: Path) -> Iterator[IO[bytes]]:
+    """``part`` open for appending by this process alone, after waiting for whoever has it."""
+    while True:
+        with part.open("ab") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            # The one before has renamed or removed it, perhaps, and another file may have its name.
+            if part.exists() and os.path.samestat(part.stat(), os.fstat(stream.fileno())):
+                yield stream
+                return
+
+
+def _fetch(file: RemoteFile, part: Path, stream: IO[bytes]) -> None:
+    """Have the pinned file in ``part``, which ``stream`` appends to; DownloadError after some attempts."""
+    problems: list[str] = []
+    for attempt in range(_ATTEMPTS):
+        for url in file.urls:
+            if _attempt(url, part, stream, file, problems):
+                return
+        if attempt + 1 < _ATTEMPTS:
+            time.sleep(_PAUSE_S)
     raise DownloadError(f"{file.path} could not be fetched: {'; '.join(dict.fromkeys(problems))}")
 
 
-def _attempt(url: str, part: Path, file: RemoteFile, problems: list[str]) -> bool:
+def _attempt(url: str, part: Path, stream: IO[bytes], file: RemoteFile, problems: list[str]) -> bool:
     """Whether ``part`` is whole now; otherwise the reason is added to ``problems``."""
     import requests  # noqa: PLC0415 (slow, and only a download needs it)
 
     try:
-        _receive(url, part, file)
+        _receive(url, stream, file)
     except (requests.RequestException, DownloadError) as error:
         problems.append(f"{url}: {error}")
         return False
+    finally:
+        stream.flush()
     if fault := fault_in(part, file):
         # Nothing of it can be trusted, so nothing of it is kept.
-        part.unlink()
+        stream.truncate(0)
         problems.append(f"{url}: {fault}")
         return False
     return True
 
 
-def _receive(url: str, part: Path, file: RemoteFile) -> None:
-    """Append to ``part`` what it lacks of ``url``."""
+def _receive(url: str, stream: IO[bytes], file: RemoteFile) -> None:
+    """Append to ``stream`` what it lacks of ``url``."""
     import pooch  # noqa: PLC0415 (slow, and only a download needs it)
 
-    with part.open("ab") as stream:
-        had = stream.tell()
-        if had == file.bytes:
-            return
-        if had > file.bytes:
-            stream.truncate(had := 0)
-        # The first look at an answer is ours: pooch neither resumes nor refuses web pages.
-        fetch = pooch.HTTPDownloader(
-            timeout=(_CONNECT_S, _READ_S),
-            chunk_size=_BLOCK_BYTES,
-            headers={"Accept-Encoding": "identity", **({"Range": f"bytes={had}-"} if had else {})},
-            hooks={"response": lambda answer, **_: _check(answer, stream, had=had, whole=file.bytes)},
-        )
-        fetch(url, _Reported(stream, file), None)
+    had = stream.seek(0, os.SEEK_END)
+    if had == file.bytes:
+        return
+    if had > file.bytes:
+        stream.truncate(had := 0)
+    # The first look at an answer is ours: pooch neither resumes nor refuses web pages.
+    fetch = pooch.HTTPDownloader(
+        timeout=(_CONNECT_S, _READ_S),
+        chunk_size=_BLOCK_BYTES,
+        headers={"Accept-Encoding": "identity", **({"Range": f"bytes={had}-"} if had else {})},
+        hooks={"response": lambda answer, **_: _check(answer, stream, had=had, whole=file.bytes)},
+    )
+    fetch(url, _Reported(stream, file), None)
 
 
 def _check(answer: requests.Response, stream: IO[bytes], *, had: int, whole: int) -> None:
