@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import errno
 import functools
 import hashlib
+import os
 import shutil
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,6 +25,7 @@ from quietpet.invivo.openneuro import (
     TABLE,
     DownloadError,
     RemoteFile,
+    already_there,
     download,
     files_of,
     missing,
@@ -45,6 +51,8 @@ class Server:
         self.breaks_after: list[int] = []
         self.html: dict[str, bytes] = {}
         self.asked: list[tuple[str, str | None]] = []
+        self.slow_s = 0.0
+        self.status: int | None = None
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -55,7 +63,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         state, wanted = self.state, self.headers.get("Range")
         state.asked.append((self.path, wanted))
-        if self.path in state.html:
+        time.sleep(state.slow_s)
+        if state.status:
+            self._send(state.status, b"no")
+        elif self.path in state.html:
             self._send(200, state.html[self.path], kind="text/html; charset=utf-8")
         elif (content := state.files.get(self.path)) is None:
             self._send(404, b"<html>no such key</html>", kind="text/html")
@@ -71,7 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         cut = self.state.breaks_after.pop(0) if self.state.breaks_after and status < 300 else len(body)
-        self.wfile.write(body[:cut])
+        with contextlib.suppress(ConnectionError):
+            self.wfile.write(body[:cut])
         self.close_connection = True
 
     def log_message(self, *args) -> None:
@@ -157,6 +169,86 @@ def test_what_was_left_is_not_trusted(server: Server, tmp_path: Path) -> None:
         download(remote(), tmp_path)
         assert (tmp_path / PATH).read_bytes() == CONTENT
         (tmp_path / PATH).unlink()
+
+
+def test_two_processes_that_want_the_same_file_take_turns(server: Server, tmp_path: Path) -> None:
+    """Threads stand for them: locks are between open files, whoever opened them."""
+    server.files[BUCKET_PATH] = CONTENT
+    server.slow_s = 0.3
+    with ThreadPoolExecutor(4) as pool:
+        for each in [pool.submit(download, remote(), tmp_path) for _ in range(4)]:
+            each.result()
+    assert (tmp_path / PATH).read_bytes() == CONTENT
+    assert server.asked == [(BUCKET_PATH, None)], "fetched once"
+    assert [path.name for path in (tmp_path / PATH).parent.iterdir()] == [Path(PATH).name]
+
+
+def test_the_next_goes_on_where_a_failed_one_ended(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files[BUCKET_PATH] = CONTENT
+    server.breaks_after = [40_000]
+    server.slow_s = 0.2
+    monkeypatch.setattr(openneuro, "_ATTEMPTS", 1)
+    monkeypatch.setattr(openneuro, "_BLOCK_BYTES", 10_000)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(download, remote(), tmp_path) for _ in range(2)]
+        assert sorted(each.exception() is None for each in both) == [False, True]
+    assert (tmp_path / PATH).read_bytes() == CONTENT
+    assert (BUCKET_PATH, "bytes=40000-") in server.asked
+
+
+def test_a_server_that_stalls_is_left(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files[BUCKET_PATH] = CONTENT
+    server.slow_s = 1.0
+    monkeypatch.setattr(openneuro, "_READ_S", 0.05)
+    monkeypatch.setattr(openneuro, "_ATTEMPTS", 1)
+    with pytest.raises(DownloadError, match="Read timed out"):
+        download(remote(), tmp_path)
+
+
+def test_a_refused_request_names_its_status(server: Server, tmp_path: Path) -> None:
+    server.status = 403
+    server.files = dict.fromkeys((BUCKET_PATH, SNAPSHOT_PATH), CONTENT)
+    with pytest.raises(DownloadError, match="403"):
+        download(remote(), tmp_path)
+    assert not (tmp_path / PATH).exists()
+
+
+def test_a_full_disk_is_named_and_what_came_is_kept(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files[BUCKET_PATH] = CONTENT
+    monkeypatch.setattr(openneuro, "_BLOCK_BYTES", 10_000)
+
+    def full(self, block: bytes) -> None:
+        if self._stream.tell() >= 50_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._stream.write(block)
+
+    with monkeypatch.context() as small:
+        small.setattr(openneuro._Reported, "write", full)
+        with pytest.raises(DownloadError, match=r"_pet\.nii\.gz: .*No space left on device"):
+            download(remote(), tmp_path)
+    assert already_there([remote()], tmp_path) == 50_000
+    download(remote(), tmp_path)
+    assert server.asked[-1] == (BUCKET_PATH, "bytes=50000-")
+
+
+def test_a_proxy_of_the_environment_is_used(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = openneuro.BUCKET.removesuffix("/bucket")
+    monkeypatch.setattr(openneuro, "BUCKET", "http://openneuro.invalid/bucket")
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("HTTP_PROXY", address)
+    monkeypatch.setenv("http_proxy", address)
+    server.files[f"http://openneuro.invalid{BUCKET_PATH}"] = CONTENT
+    download(remote(), tmp_path)
+    assert (tmp_path / PATH).read_bytes() == CONTENT
 
 
 def test_a_newer_version_in_the_bucket_is_not_taken(server: Server, tmp_path: Path) -> None:

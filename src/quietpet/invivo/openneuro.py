@@ -165,8 +165,7 @@ def download(file: RemoteFile, root: Path) -> None:
     Raises:
         DownloadError: no answer in time, an error status, a wrong file, or a folder that is read-only.
     """
-    target = root / file.path
-    part = target.with_name(f"{target.name}.part")
+    target, part = root / file.path, _part_of(file, root)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _alone_with(part) as stream:
@@ -192,7 +191,7 @@ def _alone_with(part: Path) -> Iterator[IO[bytes]]:
 
 
 def _fetch(file: RemoteFile, part: Path, stream: IO[bytes]) -> None:
-    """Have the pinned file in ``part``, which ``stream`` appends to; DownloadError after some attempts."""
+    """Have the pinned file in ``part``, which ``stream`` appends to; DownloadError where that fails."""
     problems: list[str] = []
     for attempt in range(_ATTEMPTS):
         for url in file.urls:
@@ -270,6 +269,16 @@ class _Reported:
 
     def flush(self) -> None:
         self._stream.flush()
+
+
+def _part_of(file: RemoteFile, root: Path) -> Path:
+    return (root / file.path).with_name(f"{PurePosixPath(file.path).name}.part")
+
+
+def already_there(files: Iterable[RemoteFile], root: Path) -> int:
+    """Bytes of ``files`` that earlier attempts have left below ``root``."""
+    parts = (_part_of(file, root) for file in files)
+    return sum(part.stat().st_size for part in parts if part.exists())
 
 
 def total_bytes(files: Sequence[RemoteFile]) -> int:
