@@ -76,9 +76,8 @@ def write_image(
     image.set_sform(affine, code=1)
     image.set_qform(affine, code=1)
     image.header.set_xyzt_units("mm", "sec")
-    image.header.set_slope_inter(slope, 0)
     content = bytearray(image.to_bytes())
-    # nibabel writes NaN for the scaling of unscaled data: put in what was asked for.
+    # nibabel writes NaN where data are unscaled, and refuses infinity: put in what was asked for.
     content[112:120] = np.array([slope, 0], "<f4").tobytes()
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(bytes(content), mtime=0) if gzipped else bytes(content))

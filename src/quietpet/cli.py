@@ -70,7 +70,13 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(command=_validate)
     verb = verbs.add_parser("check", help="Check that an engine computes what it should, in a minute.")
     _add_checks(verb.add_subparsers(required=True, metavar="what"))
-    verb = verbs.add_parser("audit", help="Report what in a BIDS data set with PET contradicts itself.")
+    verb = verbs.add_parser(
+        "audit",
+        help="Report what in a BIDS data set with PET contradicts itself.",
+        description="Report what in a BIDS data set with PET contradicts itself, with the evidence.",
+        epilog="Exit status: 0 nothing is an error (there may be warnings and notes), 1 something is, "
+        "or the folder is no BIDS data set, 2 wrong usage.",
+    )
     verb.add_argument("root", type=Path, help="folder of the data set; images may be missing")
     verb.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")
     verb.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")

@@ -7,6 +7,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from quietpet.errors import InputError
 from quietpet.invivo.audit import audit
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import DATA_SET, Finding
-from quietpet.invivo.timing import decay_factors, timeline
+from quietpet.invivo.sidecar import NUMBERS
+from quietpet.invivo.timing import decay_factors, decay_references_s, timeline
 from quietpet.stages.bids import read_tree
 
 
@@ -220,7 +222,11 @@ DEFECTS = {
     "geometry": with_form("qform"),
     "unreadable-image": web_page,
     "missing-image": lambda root: petbids.pet_path(root, 2).unlink(),
-    "missing-t1": lambda root: shutil.rmtree(petbids.t1_path(root, 2).parent),
+    "missing-t1": lambda root: petbids.t1_path(root, 2).unlink(),
+    "no-number": spoil(InjectedRadioactivity="a lot"),
+    "no-time": spoil(TimeZero="noon"),
+    "half-life": spoil(TracerRadionuclide="C11"),
+    "unreadable-sidecar": lambda root: petbids.write_sidecar(root, 2, {}).write_text("[1]") and None,
 }
 
 
@@ -246,6 +252,7 @@ def test_every_defect_is_found_where_it_is(tree: Path, check: str) -> None:
             respoil(affine=petbids.PET_AFFINE + np.array([[0, 0, 0, 30]] + 3 * [4 * [0]])),
             "field of view",
         ),
+        (respoil(affine=petbids.PET_AFFINE + 0.2 * np.eye(4, k=1)), "axes meet at 8"),
     ],
 )
 def test_left_and_right_and_position(tree: Path, spoiled, words: str) -> None:
@@ -323,9 +330,118 @@ def test_a_folder_that_is_no_data_set(tmp_path: Path, capsys) -> None:
         read_tree(tmp_path)
 
 
+@pytest.mark.parametrize("key", [*sorted(NUMBERS), "Units", "TimeZero", "AcquisitionTime", "global"])
+def test_no_value_of_a_side_car_ends_the_audit(tree: Path, key: str) -> None:
+    odd = [None, "", "soon", 0, -1, float("nan"), True, [], ["x"], [None], {}, {"const": []}]
+    odd += [{"const": {"RadiopharmaceuticalInformationSequence": [None], "ActualFrameDuration": "x"}}]
+    dataset, others = read_tree(tree), set()
+    image = dataset.participants[1].pet[0]
+    for value in odd:
+        spoiled = replace(image, sidecar={**image.sidecar, key: value})
+        people = [*dataset.participants]
+        people[1] = replace(people[1], pet=[spoiled])
+        others |= {each.participant for each in audit(replace(dataset, participants=people))}
+    assert others <= {"sub-02", "-"}, "nobody else has a finding for it"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ImageOrientationPatientDICOM", ["a"] * 6),
+        ("ImageVoxelSize", [0, 0, 0]),
+        ("ImageVoxelSize", "2 mm"),
+        ("dcmmeta_shape", ["a", 1, 2, 3]),
+        ("time", {"samples": {"DecayFactor": [0.0]}}),
+        ("InjectedRadioactivityUnits", ["MBq"]),
+        ("ModeOfAdministration", ["bolus"]),
+    ],
+)
+def test_no_other_key_ends_it_either(tree: Path, key: str, value: Any) -> None:
+    spoil(**{key: value})(tree)
+    assert {each.participant for each in audit(read_tree(tree))} <= {"sub-02"}
+
+
+def test_what_an_import_cannot_do_without_is_an_error(tree: Path) -> None:
+    for key in ("Units", "ImageDecayCorrected", "TracerName"):
+        spoil(**{key: None})(tree)
+        (finding,) = found(tree, "missing-keys")
+        assert finding.severity == ("note" if key == "TracerName" else "error")
+    stored = {"const": {"Units": "BQML"}}
+    spoil(Units=None, **{"global": stored})(tree)
+    (finding,) = found(tree, "missing-keys")
+    assert (finding.severity, finding.correction[:4]) == ("warning", "unit")
+    spoil(FrameDuration=None)(tree)
+    assert {each.severity for each in found(tree, "missing-keys")} == {"error"}
+
+
+def test_a_dose_of_nothing(tree: Path) -> None:
+    spoil(InjectedRadioactivity=0, RadionuclideTotalDose=0)(tree)
+    assert [each.key for each in found(tree, "dose")] == [
+        "RadionuclideTotalDose",
+        "InjectedRadioactivity",
+    ]
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]"])
+def test_the_description_of_the_data_set(tree: Path, text: str | None) -> None:
+    path = tree / "dataset_description.json"
+    path.unlink() if text is None else path.write_text(text)
+    (finding,) = found(tree, "dataset-description")
+    assert finding.severity == "warning"
+    assert str(tree) not in finding.value
+    assert not found(tree, "bids-version")
+
+
+def test_a_tree_without_pet(tmp_path: Path, capsys) -> None:
+    (tmp_path / "sub-01" / "anat").mkdir(parents=True)
+    assert main(["audit", str(tmp_path)]) == 1
+    assert "no-pet" in capsys.readouterr().out
+
+
+def test_a_table_without_its_first_column(tree: Path) -> None:
+    (tree / "participants.tsv").write_text("subject\tgroup\nsub-01\tI\n")
+    assert [each.key for each in found(tree, "participants-table")] == ["participant_id"]
+
+
+def test_a_link_whose_content_was_not_fetched(tree: Path) -> None:
+    path = petbids.pet_path(tree, 2)
+    path.unlink()
+    path.symlink_to("../../.git/annex/objects/none")
+    (finding,) = found(tree, "missing-image")
+    assert "link" in finding.value
+
+
+def test_runs_corrected_to_different_times(tree: Path) -> None:
+    folder, zero = petbids.pet_path(tree, 2).parent, petbids.sidecar(2)["TimeZero"]
+    for run, reference in (("1", 0), ("2", 0)):
+        values = petbids.sidecar(2, TimeZero=zero, ImageDecayCorrectionTime=reference)
+        values["FrameTimesStart"] = [192 * (run == "2") + start for start in STARTS]
+        del values["DecayCorrectionFactor"]
+        name = f"sub-02_task-rest_run-{run}_pet"
+        shutil.copy(petbids.pet_path(tree, 2), folder / f"{name}.nii.gz")
+        (folder / f"{name}.json").write_text(json.dumps(values))
+    for path in folder.glob("*task-rest_pet.*"):
+        path.unlink()
+    assert not found(tree, "decay-reference")
+    values["ImageDecayCorrectionTime"] = 192
+    (folder / f"{name}.json").write_text(json.dumps(values))
+    (finding,) = found(tree, "decay-reference")
+    assert finding.value == "0 s, 192 s"
+
+
+def test_ds003397_is_corrected_to_one_time(shared: Path) -> None:
+    for participant in read_tree(shared / "invivo_metadata" / "ds003397").participants:
+        references = decay_references_s(participant.pet, half_life_s=6586.2)
+        assert len(references) == 4
+        # DICOM's factors begin with the first run, to the second in which the scanner wrote its time.
+        assert set(references) == {references[-1]}
+        assert references[-1] == pytest.approx(0, abs=1.05)
+
+
 def test_a_broken_side_car_is_one_finding(tree: Path) -> None:
     petbids.write_sidecar(tree, 2, {}).write_text("{")
-    (finding,) = found(tree, "unreadable-image")
+    (finding,) = found(tree, "unreadable-sidecar")
+    assert not found(tree, "unreadable-image") + found(tree, "missing-keys")
     assert "not readable as JSON" in finding.value
     assert str(tree) not in finding.value
 

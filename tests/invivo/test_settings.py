@@ -196,7 +196,7 @@ def test_published_cohorts_are_what_the_side_cars_say(shared, published: InvivoS
             assert groups == {group_administration(participant.row)[1]}
         else:
             facts = scan_facts(participant, participant.pet, noted_in=participant.pet)
-            require_cohort(requirements, facts, who)
+            require_cohort(requirements, facts)
         tested |= requirements.keys()
     assert tested == {"ood1/2min", "ood1/16s", "ood2/ld", "ood2/uld", "ood3/bolus", "ood3/infusion",
                       "ood3/bolus_infusion"}  # fmt: skip

@@ -153,10 +153,10 @@ def test_window_means_take_frames_as_they_come() -> None:
      ("68Ga", None, 4062.6), (None, 1000.0, 1000.0)],
 )  # fmt: skip
 def test_half_lives(radionuclide, stated, expected) -> None:
-    assert half_life_of(radionuclide, stated) == expected
+    assert half_life_of(radionuclide, stated, file="a.json") == expected
 
 
 @pytest.mark.parametrize("radionuclide", [None, "FDG", "Zr89"])
 def test_an_unknown_half_life_is_asked_for(radionuclide) -> None:
-    with pytest.raises(InputError, match="RadionuclideHalfLife"):
-        half_life_of(radionuclide, None)
+    with pytest.raises(InputError, match=r"^a\.json: .*add RadionuclideHalfLife"):
+        half_life_of(radionuclide, None, file="a.json")

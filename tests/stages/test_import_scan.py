@@ -178,6 +178,42 @@ def test_a_scan_of_several_runs(tree: Path, tmp_path: Path, keys: bool) -> None:
     assert scan["windows"]["standard"]["frames"] == [2, 7]
 
 
+@pytest.mark.parametrize("told_by", ["BIDS", "DICOM"])
+def test_runs_that_were_corrected_to_their_own_starts(tree: Path, tmp_path: Path, told_by: str) -> None:
+    """A constant activity, decay-corrected: every window shows it as of the first run that is read."""
+    split_in_runs(tree, keys=True)
+    half_life_s, activity = 122.24, petbids.frames(2)[..., :1].astype(np.float32) + 1
+    rate = np.log(2) / half_life_s
+    for run, start_s in ((1, 0.0), (2, 96.0)):
+        path = petbids.pet_path(tree, 2).with_name(f"sub-02_task-rest_run-{run}_pet.json")
+        sidecar = json.loads(path.read_text())
+        del sidecar["DecayCorrectionFactor"]
+        sidecar |= {"TracerRadionuclide": "O15", "RadionuclideHalfLife": half_life_s}
+        if told_by == "BIDS":
+            sidecar |= {"TimeZero": f"11:{30 + run // 2}:{(2, 38)[run // 2]:02d}"}
+            sidecar["FrameTimesStart"] = (16.0 * np.arange(6)).tolist()
+        else:
+            del sidecar["ImageDecayCorrectionTime"]
+            within = rate * 16 / (1 - np.exp(-rate * 16))
+            sidecar["time"] = {
+                "samples": {"DecayFactor": [within * 2 ** (16 * n / half_life_s) for n in range(6)]}
+            }
+        path.write_text(json.dumps(sidecar))
+        values = np.repeat(activity * np.exp(-rate * start_s), 6, axis=3).astype(np.float32)
+        petbids.write_image(path.with_suffix(".nii.gz"), values, petbids.PET_AFFINE)
+    results = imported(tree, tmp_path / "out")
+    for name in WINDOWS:
+        image = nib.load(results / f"{name}.nii.gz").get_fdata()
+        np.testing.assert_allclose(image, activity[::-1, ..., 0], rtol=2e-6)
+    scan = json.loads((results / "scan.json").read_text())
+    assert scan["decay_corrected_to_s"] == pytest.approx(0, abs=1e-9)
+    assert "decay-reference" in {each["check"] for each in scan["corrections"]}
+    later = {name: WindowSettings(frames=2, start_minutes=1.6) for name in WINDOWS}
+    results = imported(tree, tmp_path / "later", job=import_job(windows=later), runs=("2",))
+    image = nib.load(results / "half.nii.gz").get_fdata()
+    np.testing.assert_allclose(image, np.exp(-rate * 96) * activity[::-1, ..., 0], rtol=2e-6)
+
+
 def test_only_some_runs_are_read(tree: Path, tmp_path: Path) -> None:
     split_in_runs(tree, keys=False)
     (petbids.pet_path(tree, 2).with_name("sub-02_task-rest_run-1_pet.nii.gz")).unlink()
@@ -284,7 +320,60 @@ BAD = {
     ),
     "JSON": (
         lambda root: petbids.write_sidecar(root, 2, {}).write_text("{") and None,
-        r"not readable as JSON",
+        r"own_sub-02: sub-02/pet/sub-02_task-rest_pet\.json: not readable as JSON .*leave sub-02 out",
+    ),
+    "JSON list": (
+        lambda root: petbids.write_sidecar(root, 2, {}).write_text("[]") and None,
+        r"_pet\.json: holds no JSON object",
+    ),
+    "no side-car": (
+        lambda root: petbids.write_sidecar(root, 2, {}).unlink(),
+        r"_pet\.json: has no side-car, so nothing tells",
+    ),
+    "T1 without image": (
+        lambda root: petbids.t1_path(root, 2).unlink(),
+        r"sub-02: has no T1-weighted image",
+    ),
+    "link": (
+        lambda root: (
+            petbids.pet_path(root, 2).unlink()
+            or petbids.pet_path(root, 2).symlink_to("../../.git/annex/objects/none")
+        ),
+        r"\(sub-02_task-rest_pet: links whose content was not fetched",
+    ),
+    "2-D": (image(petbids.frames(2)[..., 0, 0]), r"dim is 2-D, \[6, 5\], but should be 4-D"),
+    "colours": (
+        image(np.zeros((*petbids.SHAPE, 12), [(name, "u1") for name in "RGB"])),
+        r"_pet\.nii\.gz: holds .*not real numbers",
+    ),
+    "no activity": (
+        image(petbids.frames(2) * 0),
+        r"_pet\.nii\.gz: frames 2 to 7, invivo\.windows\.standard, hold no activity",
+    ),
+    "scaling": (
+        lambda root: petbids.write_image(
+            petbids.pet_path(root, 2), petbids.frames(2), petbids.PET_AFFINE, slope=np.inf
+        ),
+        r"scl_slope, scl_inter are inf, 0",
+    ),
+    "overflow": (
+        lambda root: petbids.write_image(
+            petbids.pet_path(root, 2), petbids.frames(2), petbids.PET_AFFINE, slope=3e38
+        ),
+        r"values of frame 2 are not finite",
+    ),
+    "sheared": (
+        image(petbids.frames(2), petbids.PET_AFFINE + 0.2 * np.eye(4, k=1)),
+        r"affine is axes meet at 8\d\.\d\d degrees",
+    ),
+    "durations": (
+        sidecar(FrameDuration=[0] * 12),
+        r"FrameDuration is .*, but should be .*durations above 0",
+    ),
+    "decay": (sidecar(ImageDecayCorrected=None), r"ImageDecayCorrected is None; write true or false"),
+    "half-life": (
+        sidecar(TracerRadionuclide="Zr89", RadionuclideHalfLife=None),
+        r"_pet\.json: TracerRadionuclide is 'Zr89', .* add RadionuclideHalfLife",
     ),
 }
 
@@ -305,8 +394,11 @@ def test_an_unusable_scan_is_one_clear_error_and_others_go_on(
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ({"header_dose_mbq": (160, 175)}, r"ood2/uld: own_sub-02 has 232\.0 MBq .* not 160 to 175 MBq"),
-        ({"administration": "bolus"}, r"own_sub-02 had infusion \(column 'group' .*\), not bolus"),
+        (
+            {"header_dose_mbq": (160, 175)},
+            r"own_sub-02: .*ood2/uld: wants 160 to 175 MBq .*, but there is 232\.0 MBq",
+        ),
+        ({"administration": "bolus"}, r"own_sub-02: .* wants bolus, .* infusion \(column 'group'"),
     ],
 )
 def test_a_cohort_is_what_it_says(clean: Path, tmp_path: Path, setting, words: str) -> None:
@@ -315,6 +407,18 @@ def test_a_cohort_is_what_it_says(clean: Path, tmp_path: Path, setting, words: s
         imported(clean, tmp_path, job=import_job(requirements=requirements))
     fitting = CohortSetting(window="16s", header_dose_mbq=(225, 235), administration="infusion")
     imported(clean, tmp_path, job=import_job(requirements={"ood2/ld": fitting}))
+
+
+def test_a_cohort_by_dose_needs_a_dose(tree: Path, tmp_path: Path) -> None:
+    petbids.write_sidecar(tree, 2, petbids.sidecar(2, RadionuclideTotalDose=0))
+    requirements = {"ood2/uld": CohortSetting(window="16s", header_dose_mbq=(160, 175))}
+    with pytest.raises(InputError, match=r"but there is no dose; .*leave header_dose_mbq out"):
+        imported(tree, tmp_path, job=import_job(requirements=requirements))
+
+
+def test_a_description_of_the_data_set_is_not_needed(tree: Path, tmp_path: Path) -> None:
+    (tree / "dataset_description.json").write_text("{")
+    assert (imported(tree, tmp_path / "out") / "scan.json").exists()
 
 
 def test_the_command_line_runs_both_steps(clean: Path, tmp_path: Path) -> None:

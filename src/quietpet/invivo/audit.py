@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from quietpet.invivo.audit_images import image_findings
-from quietpet.invivo.audit_times import derived_time_findings, frame_findings, start_time_findings
+from quietpet.invivo.audit_times import (
+    decay_reference_findings,
+    derived_time_findings,
+    frame_findings,
+    start_time_findings,
+)
 from quietpet.invivo.audit_tree import tree_findings
 from quietpet.invivo.audit_values import (
     administration_findings,
     copied_constant_findings,
     dose_findings,
+    half_life_findings,
     missing_key_findings,
     outlier_findings,
     repair_findings,
+    type_findings,
     unit_findings,
 )
 from quietpet.invivo.exchange import exchange_findings
@@ -41,7 +48,10 @@ _CHECKS: tuple[Callable[[Dataset], Iterable[Finding]], ...] = (
     administration_findings,
     frame_findings,
     derived_time_findings,
+    decay_reference_findings,
     unit_findings,
+    half_life_findings,
+    type_findings,
     missing_key_findings,
     copied_constant_findings,
     outlier_findings,

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from quietpet.invivo import geometry
 from quietpet.invivo.findings import DATA_SET, Finding, Origin
 from quietpet.invivo.scans import Dataset, Image, Participant
+from quietpet.invivo.sidecar import numbers
 from quietpet.invivo.timing import listed
+
+UNREADABLE_IMAGE = "unreadable-image"
 
 
 def image_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -33,14 +36,25 @@ def image_findings(dataset: Dataset) -> Iterator[Finding]:
 def _one_image(image: Image, *, is_pet: bool) -> Iterator[Finding]:
     header, origin = image.header, image.image_origin
     if header is None:
-        if image.fault or is_pet:
+        if image.fault:
             yield origin.finding(
-                "unreadable-image" if image.fault else "missing-image",
-                "error" if image.fault else "warning",
+                UNREADABLE_IMAGE,
+                "error",
                 "image",
-                value=image.fault or "no image beside the side-car",
+                value=image.fault,
                 expected="a NIfTI image",
-                evidence="opened" if image.fault else "other images are there",
+                evidence="opened",
+            )
+        else:
+            yield origin.finding(
+                "missing-image",
+                "warning",
+                "image",
+                value="a link to an image that was not fetched"
+                if image.not_fetched
+                else "no image beside the side-car",
+                expected="a NIfTI image",
+                evidence="other images are there",
             )
         return
     if header.misnamed:
@@ -65,8 +79,9 @@ def _one_image(image: Image, *, is_pet: bool) -> Iterator[Finding]:
         )
     faults = [*geometry.header_faults(header)]
     if is_pet:
-        faults += geometry.dicom_faults(header, image.values.get("ImageOrientationPatientDICOM"))
-        faults += geometry.voxel_faults(header, image.values.get("ImageVoxelSize"))
+        cosines = numbers(image.values, "ImageOrientationPatientDICOM")
+        faults += geometry.dicom_faults(header, cosines)
+        faults += geometry.voxel_faults(header, numbers(image.values, "ImageVoxelSize"))
     for fault in faults:
         yield _geometry_finding(origin, fault)
 
@@ -77,12 +92,12 @@ def _static(image: Image) -> bool:
 
 
 def _companions(participant: Participant) -> Iterator[Finding]:
-    if participant.pet and not participant.t1:
+    if participant.pet and not any(image.header or image.fault for image in participant.t1):
         yield participant.pet[0].image_origin.finding(
             "missing-t1",
             "error",
             "anat",
-            value="no T1w image",
+            value="a side-car without its T1w image" if participant.t1 else "no T1w image",
             expected="anat/*_T1w.nii.gz",
             evidence="PET is registered to it",
         )

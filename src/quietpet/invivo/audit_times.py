@@ -12,11 +12,14 @@ from quietpet.invivo.clock import clock_difference_s, clock_seconds, clock_text
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import Finding, shown
 from quietpet.invivo.scans import Dataset, Image
-from quietpet.invivo.sidecar import frame_list
-from quietpet.invivo.timing import FrameTiming, listed, timeline, without_gaps
+from quietpet.invivo.sidecar import number, numbers
+from quietpet.invivo.timing import FrameTiming, decay_references_s, listed, timeline, without_gaps
+from quietpet.invivo.windows import known_half_life_s
 
 _STARTS_LATE_S = 300.0
 _COPIED_S = 600.0
+_REFERENCE_S = 5.0
+"""Half a thousandth of a half-life of F-18 and less: clocks of one scan differ by a second or two."""
 
 
 def frame_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -27,14 +30,14 @@ def frame_findings(dataset: Dataset) -> Iterator[Finding]:
         timing = listed(image)
         if timing is None:
             starts, durations = (image.values.get(key) for key in ("FrameTimesStart", "FrameDuration"))
-            if starts is not None and durations is not None:
+            if starts is not None:
                 yield image.origin.finding(
                     "frame-times",
                     "error",
                     "FrameTimesStart, FrameDuration",
                     value=f"{shown(starts)}, {shown(durations)}",
-                    expected="two lists of numbers of one length",
-                    evidence="one entry per frame each",
+                    expected="two lists of numbers of one length, starts increasing, durations above 0",
+                    evidence="one entry per frame each, in the order of the frames",
                 )
             continue
         yield from _frame_count(image, timing)
@@ -56,7 +59,7 @@ def frame_findings(dataset: Dataset) -> Iterator[Finding]:
                 if filled is None
                 else f"filled, where the image has {filled.n_frames} frames",
             )
-        wrapped = frame_list(image.sidecar, "FrameTimesStart")
+        wrapped = numbers(image.sidecar, "FrameTimesStart")
         if wrapped and wrapped[0] > wrapped[-1] and image.participant in image_of:
             other = image_of[image.participant]
             yield image.origin.finding(
@@ -91,8 +94,8 @@ def _frame_count(image: Image, timing: FrameTiming) -> Iterator[Finding]:
 def derived_time_findings(dataset: Dataset) -> Iterator[Finding]:
     """Frame times that no side-car lists, as they will be read."""
     for participant in dataset.participants:
-        runs = list(participant.pet)
-        for run, image in enumerate(runs):
+        for runs, run in ((series, run) for series in participant.series for run in range(len(series))):
+            image = runs[run]
             if "FrameTimesStart" in image.values:
                 continue
             try:
@@ -108,6 +111,27 @@ def derived_time_findings(dataset: Dataset) -> Iterator[Finding]:
                 f"{timing.starts_s[0]:g} s on",
                 evidence=timing.source,
                 correction="these are read",
+            )
+
+
+def decay_reference_findings(dataset: Dataset) -> Iterator[Finding]:
+    """Runs of one scan that were decay-corrected to different times."""
+    for runs in (series for participant in dataset.participants for series in participant.series):
+        first = runs[0]
+        half_life_s = number(first.values, "RadionuclideHalfLife") or known_half_life_s(
+            first.values.get("TracerRadionuclide")
+        )
+        references = decay_references_s(runs, half_life_s=half_life_s) if half_life_s else None
+        if references and max(references) - min(references) > _REFERENCE_S:
+            yield first.origin.finding(
+                "decay-reference",
+                "warning",
+                "ImageDecayCorrectionTime",
+                value=", ".join(f"{reference:.0f} s" for reference in references),
+                expected="one time for all runs",
+                evidence="times to which the runs were decay-corrected, after the time zero of the "
+                "first: their values cannot be averaged as they are",
+                correction="frames are brought to the time of the first run that is read",
             )
 
 
@@ -153,6 +177,7 @@ def start_time_findings(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _dicom_injection(image: Image) -> float | None:
-    const = image.sidecar.get("global", {}).get("const", {})
-    (sequence, *_) = const.get("RadiopharmaceuticalInformationSequence") or [{}]
-    return clock_seconds(sequence.get("RadiopharmaceuticalStartTime"))
+    sequence = image.dicom.get("RadiopharmaceuticalInformationSequence")
+    items = sequence if isinstance(sequence, list) else []
+    starts = (each.get("RadiopharmaceuticalStartTime") for each in items if isinstance(each, dict))
+    return clock_seconds(next(starts, None))

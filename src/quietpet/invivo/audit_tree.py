@@ -17,7 +17,16 @@ def tree_findings(dataset: Dataset) -> Iterator[Finding]:
     whole = Origin(participant=DATA_SET, file="dataset_description.json")
     version = str(dataset.description.get("BIDSVersion", ""))
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
-    if numbers < _PET_SINCE_BIDS:
+    if dataset.description_fault:
+        yield whole.finding(
+            "dataset-description",
+            "warning",
+            "dataset_description.json",
+            value=dataset.description_fault,
+            expected="a JSON object with Name and BIDSVersion",
+            evidence="BIDS requires it: without, no program knows which rules the data set follows",
+        )
+    elif numbers < _PET_SINCE_BIDS:
         yield whole.finding(
             "bids-version",
             "note",
@@ -44,6 +53,24 @@ def tree_findings(dataset: Dataset) -> Iterator[Finding]:
             value="a column of this name twice",
             expected="once",
             evidence="readers take one of the two, unsaid",
+        )
+    if dataset.columns and "participant_id" not in dataset.columns:
+        yield table.finding(
+            "participants-table",
+            "warning",
+            "participant_id",
+            value=", ".join(dataset.columns)[:60],
+            expected="a column participant_id, columns separated by tabs",
+            evidence="no row can be told to be whose",
+        )
+    if not dataset.pet:
+        yield Origin(participant=DATA_SET, file="sub-*/**/pet").finding(
+            "no-pet",
+            "error",
+            "*_pet.nii.gz, *_pet.json",
+            value="none in the whole tree",
+            expected="PET images with side-cars, in sub-*/pet or sub-*/ses-*/pet",
+            evidence=f"looked for in {len(dataset.participants)} folders sub-*",
         )
     present = {each.label for each in dataset.participants}
     for label in sorted(present.symmetric_difference(dataset.listed) if dataset.listed else ()):

@@ -4,59 +4,129 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from quietpet.errors import InputError
 from quietpet.invivo.exchange import find_exchanges
-from quietpet.invivo.findings import Finding, shown
+from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
 from quietpet.invivo.scans import Dataset, Image, administration, group_administration
-from quietpet.invivo.sidecar import REQUIRED, frame_list, number
-from quietpet.invivo.timing import decay_factors, listed
+from quietpet.invivo.sidecar import NUMBERS, REQUIRED, number, numbers
+from quietpet.invivo.timing import decay_factors, listed, timeline
+from quietpet.invivo.windows import known_half_life_s
 
 _DOSE_MBQ, _DOSE_FRACTION = 1.0, 0.01
 _FACTOR_TOLERANCE = 0.01
+_HALF_LIFE_TOLERANCE = 0.01
 _OUTLIERS, _LEAST_SCANS = 0.1, 5
 _SAME_IN_ALL = (
     *("Units", "TracerName", "TracerRadionuclide", "ImageVoxelSize", "ReconMatrixSize"),
     *("ReconMethodName", "ReconFilterType", "ReconFilterSize", "ImageDecayCorrected"),
 )
-_NEEDED = {
-    "Units": ("AcquisitionTime", "unit from DICOM's Units, where dcmstack kept it for any run"),
-    "FrameTimesStart": ("AcquisitionTime", "frame times from AcquisitionTime and series description"),
-    "InjectedRadioactivity": ("RadionuclideTotalDose", "dose from RadionuclideTotalDose"),
-    "TracerRadionuclide": ("RadionuclideHalfLife", "half-life from RadionuclideHalfLife"),
-}
-
-
-"""Keys an import cannot do without -> the key that stands in, and how."""
+_NOT_KNOWN = ("n/a", "none")
+"""Words that BIDS allows in place of a number that nobody noted."""
 
 
 def missing_key_findings(dataset: Dataset) -> Iterator[Finding]:
-    """Keys that BIDS requires."""
+    """Keys that BIDS requires; an error where an import cannot do without."""
+    for runs in (series for participant in dataset.participants for series in participant.series):
+        for image in runs:
+            lacking = [key for key in REQUIRED if image.values.get(key) is None]
+            if not lacking or image.sidecar_fault:
+                continue
+            null = ", ".join(key for key in lacking if key in image.values)
+            stand_ins = {key: _STAND_INS[key](runs) for key in lacking if key in _STAND_INS}
+            severity = "note" if not stand_ins else "warning" if all(stand_ins.values()) else "error"
+            yield image.origin.finding(
+                "missing-keys",
+                severity,
+                ", ".join(lacking),
+                value=f"missing; null: {null}" if null else "missing",
+                expected=f"{len(REQUIRED)} keys that BIDS requires of PET",
+                evidence=_evidence(image, lacking, stand_ins),
+                correction="; ".join(filter(None, dict.fromkeys(stand_ins.values()))) or NO_CORRECTION,
+            )
+
+
+def _evidence(image: Image, lacking: Sequence[str], stand_ins: Mapping[str, str | None]) -> str:
+    if not image.has_sidecar:
+        return "there is no side-car at all"
+    alone = ", ".join(key for key, stand_in in stand_ins.items() if stand_in is None)
+    counted = f"{len(lacking)} of them are not there"
+    return f"{counted}, and nothing stands in for {alone}" if alone else counted
+
+
+def _dicom_stand_in(key: str, what: str) -> Callable[[Sequence[Image]], str | None]:
+    def found(runs: Sequence[Image]) -> str | None:
+        return what if any(image.dicom.get(key) is not None for image in runs) else None
+
+    return found
+
+
+def _times_stand_in(runs: Sequence[Image]) -> str | None:
+    try:
+        for run in range(len(runs)):
+            timeline(runs, run)
+    except InputError:
+        return None
+    return "frame times from AcquisitionTime and series description"
+
+
+def _half_life_stand_in(runs: Sequence[Image]) -> str | None:
+    stated = any(number(image.values, "RadionuclideHalfLife") for image in runs)
+    return "half-life from RadionuclideHalfLife" if stated else None
+
+
+_STAND_INS: Mapping[str, Callable[[Sequence[Image]], str | None]] = {
+    "Units": _dicom_stand_in("Units", "unit from DICOM's Units, where dcmstack kept it for any run"),
+    "ImageDecayCorrected": _dicom_stand_in("DecayCorrection", "decay correction from DICOM's word"),
+    "FrameTimesStart": _times_stand_in,
+    "FrameDuration": _times_stand_in,
+    "TracerRadionuclide": _half_life_stand_in,
+}
+"""Keys an import cannot do without -> what of a scan's runs stands in, None where nothing does."""
+
+
+def type_findings(dataset: Dataset) -> Iterator[Finding]:
+    """Values that are not of the kind that their key has."""
     for image in dataset.pet:
-        lacking = [key for key in REQUIRED if image.values.get(key) is None]
-        if not lacking:
-            continue
-        null = ", ".join(key for key in lacking if key in image.values)
-        needed = [key for key in lacking if key in _NEEDED]
-        yield image.origin.finding(
-            "missing-keys",
-            "warning" if needed else "note",
-            ", ".join(lacking),
-            value=f"missing; null: {null}" if null else "missing",
-            expected=f"{len(REQUIRED)} keys that BIDS requires of PET",
-            evidence=f"{len(lacking)} of them are not there"
-            if image.has_sidecar
-            else "there is no side-car at all",
-            correction=_stand_in(image, needed),
-        )
-
-
-def _stand_in(image: Image, needed: Iterable[str]) -> str:
-    stand_ins = [how for key in needed for source, how in [_NEEDED[key]] if source in image.sidecar]
-    return "; ".join(stand_ins) or "none"
+        if image.sidecar_fault:
+            yield image.origin.finding(
+                "unreadable-sidecar",
+                "error",
+                "side-car",
+                value=image.sidecar_fault,
+                expected="a JSON object: keys with values",
+                evidence="opened",
+            )
+        for key in sorted(NUMBERS & image.values.keys()):
+            found = image.values[key]
+            unknown = found is None or str(found).strip().lower() in _NOT_KNOWN
+            read = number(image.values, key) is not None or numbers(image.values, key)
+            if read or unknown or key in ("FrameTimesStart", "FrameDuration"):  # see frame_findings
+                continue
+            yield image.origin.finding(
+                "no-number",
+                "warning",
+                key,
+                value=shown(found),
+                expected="a finite number",
+                evidence="BIDS wants a number here",
+                correction="not read",
+            )
+        zero = image.values.get("TimeZero")
+        if zero is not None and image.time_zero_clock_s is None:
+            yield image.origin.finding(
+                "no-time",
+                "warning",
+                "TimeZero",
+                value=shown(zero),
+                expected="hh:mm:ss",
+                evidence="BIDS wants a time of day here",
+                correction="not read",
+            )
 
 
 def repair_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -70,6 +140,16 @@ def dose_findings(dataset: Dataset) -> Iterator[Finding]:
     exchanged = find_exchanges(dataset.pet)
     for image in dataset.pet:
         header, noted = image.header_dose_mbq, image.sidecar_dose_mbq
+        for key, dose in (("RadionuclideTotalDose", header), ("InjectedRadioactivity", noted)):
+            if dose is not None and dose <= 0:
+                yield image.origin.finding(
+                    "dose",
+                    "warning",
+                    key,
+                    value=f"{dose:g} MBq",
+                    expected="above 0 MBq",
+                    evidence="there is activity in the image of whoever got a tracer",
+                )
         if header is None or noted is None or image.participant in exchanged:
             continue
         if abs(header - noted) > max(_DOSE_MBQ, _DOSE_FRACTION * header):
@@ -99,12 +179,29 @@ def unit_findings(dataset: Dataset) -> Iterator[Finding]:
             )
 
 
+def half_life_findings(dataset: Dataset) -> Iterator[Finding]:
+    """The half-life of the scanner's header against that of the radionuclide."""
+    for image in dataset.pet:
+        stated = number(image.values, "RadionuclideHalfLife")
+        known = known_half_life_s(image.values.get("TracerRadionuclide"))
+        if stated is not None and known is not None and abs(stated / known - 1) > _HALF_LIFE_TOLERANCE:
+            yield image.origin.finding(
+                "half-life",
+                "warning",
+                "TracerRadionuclide",
+                value=f"{image.values['TracerRadionuclide']}, whose half-life is {known:g} s",
+                expected="one radionuclide",
+                evidence=f"RadionuclideHalfLife is {stated:g} s",
+                correction="RadionuclideHalfLife is read",
+            )
+
+
 def copied_constant_findings(dataset: Dataset) -> Iterator[Finding]:
     """One number pasted into every frame, where each frame has its own."""
     for image in dataset.pet:
         timing = listed(image)
         half_life_s = number(image.values, "RadionuclideHalfLife")
-        factors = frame_list(image.values, "DecayCorrectionFactor")
+        factors = numbers(image.values, "DecayCorrectionFactor")
         if timing and factors and half_life_s and len(factors) == timing.n_frames > 1:
             physical = decay_factors(
                 timing,
@@ -123,7 +220,7 @@ def copied_constant_findings(dataset: Dataset) -> Iterator[Finding]:
                     f"{'one value stands for all' if len(set(factors)) == 1 else f'{apart:.0%} off'}",
                     correction="not read: factors are computed from the frame times",
                 )
-        scatter = frame_list(image.values, "ScatterFraction")
+        scatter = numbers(image.values, "ScatterFraction")
         if scatter and len(scatter) > 2 and len(set(scatter)) == 1:
             yield image.origin.finding(
                 "copied-constant",
@@ -175,7 +272,7 @@ def outlier_findings(dataset: Dataset) -> Iterator[Finding]:
         key: lambda image, key=key: _plain(image.values.get(key)) for key in _SAME_IN_ALL
     }
     known["number of frames in FrameTimesStart"] = lambda image: (
-        len(starts) if (starts := frame_list(image.values, "FrameTimesStart")) else None
+        len(starts) if (starts := numbers(image.values, "FrameTimesStart")) else None
     )
     for key, value_of in known.items():
         values = [value_of(image) for image in images]

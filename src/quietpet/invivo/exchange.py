@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from quietpet.invivo.clock import clock_difference_s, clock_text
 from quietpet.invivo.findings import Finding
 from quietpet.invivo.scans import Dataset, Image, Participant
-from quietpet.invivo.sidecar import frame_list, number
+from quietpet.invivo.sidecar import number, numbers
 
 _OWN_S = 60.0
 _OTHERS_S = 2.0
@@ -41,7 +41,7 @@ def clock_error_s(image: Image, sidecar: Image) -> float | None:
     acquired, zero = image.acquired_clock_s, sidecar.time_zero_clock_s
     if acquired is None or zero is None:
         return None
-    first = frame_list(sidecar.values, "FrameTimesStart") or [0.0]
+    first = numbers(sidecar.values, "FrameTimesStart") or [0.0]
     offsets = {0.0, number(sidecar.values, "ScanStart") or 0.0, first[0]}
     return min((clock_difference_s(acquired, zero + offset) for offset in offsets), key=abs)
 

@@ -6,17 +6,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from quietpet.errors import InputError
 from quietpet.invivo.findings import DATA_SET, Finding
 from quietpet.invivo.scans import Image, Participant, administration, group_administration
 from quietpet.invivo.settings import CohortSetting
 from quietpet.invivo.sidecar import number
-from quietpet.invivo.timing import FrameTiming, joined, timeline
+from quietpet.invivo.timing import FrameTiming, decay_references_s, joined, timeline
 from quietpet.invivo.windows import GAP_S, half_life_of
 
 BQ_PER_ML = "Bq/mL"
 _PER_BQ = {"bq/ml": 1.0, "bqml": 1.0, "kbq/ml": 1000.0}
-_UNUSABLE = frozenset(("unreadable-image", "dimensions", "geometry", "units", "frame-times"))
+_UNUSABLE = frozenset(("dimensions", "geometry", "units", "frame-times"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,21 +40,27 @@ class ScanFacts:
     administration_from: str
 
 
-def require_usable(findings: Iterable[Finding], images: Iterable[Image]) -> None:
+def require_usable(findings: Iterable[Finding], images: Sequence[Image]) -> None:
     """Stop at what makes ``images`` unusable: not readable, no frames, no unit, left for right.
 
     Raises:
         InputError: one sentence on the first such finding.
     """
+    for image in images:
+        if fault := image.fault or image.sidecar_fault:
+            raise InputError(f"{fault} Replace the file, or {_leave_out(image.participant)}.")
     stems = tuple(image.stem for image in images)
     for finding in findings:
         blocking = finding.check in _UNUSABLE and finding.severity == "error"
         if blocking and finding.file.startswith(stems):
             raise InputError(
                 f"{finding.file}: {finding.key} is {finding.value}, but should be {finding.expected} "
-                f"({finding.evidence}). Correct the file, or leave {finding.participant} out of "
-                "invivo.datasets."
+                f"({finding.evidence}). Correct the file, or {_leave_out(finding.participant)}."
             )
+
+
+def _leave_out(participant: str) -> str:
+    return f"leave {participant} out of invivo.datasets"
 
 
 def applied(findings: Iterable[Finding], participant: str) -> list[Finding]:
@@ -78,9 +86,11 @@ def scan_facts(
     first = runs[0]
     units = _first(runs, "Units", "Units")
     if str(units).lower() not in _PER_BQ:
+        what = "has no side-car, so" if not first.has_sidecar else "lacks Units, and"
         raise InputError(
-            f"{first.origin.file}: lacks Units, and nothing else tells what its values mean. Add "
-            f"'Units': '{BQ_PER_ML}' if they are activity concentrations."
+            f"{first.origin.file}: {what} nothing tells what its values mean"
+            f"{'' if units is None else f' (DICOM: {units})'}. Add 'Units': '{BQ_PER_ML}' if they are "
+            "activity concentrations."
         )
     corrected = _first(runs, "ImageDecayCorrected")
     if corrected is None:
@@ -89,7 +99,7 @@ def scan_facts(
         corrected = None if word is None else word != "NONE"
     if not isinstance(corrected, bool):
         raise InputError(
-            f"{first.origin.file}: ImageDecayCorrected is {corrected!r}; add it as true or false."
+            f"{first.origin.file}: ImageDecayCorrected is {corrected!r}; write true or false."
         )
     radionuclide = _first(runs, "TracerRadionuclide")
     half_lives = [number(image.values, "RadionuclideHalfLife") for image in runs]
@@ -97,7 +107,9 @@ def scan_facts(
     return ScanFacts(
         tracer=_first(runs, "TracerName"),
         radionuclide=radionuclide,
-        half_life_s=half_life_of(radionuclide, next((each for each in half_lives if each), None)),
+        half_life_s=half_life_of(
+            radionuclide, next((each for each in half_lives if each), None), file=first.origin.file
+        ),
         decay_corrected=corrected,
         to_bq_per_ml=_PER_BQ[str(units).lower()],
         header_dose_mbq=next((dose for image in runs if (dose := image.header_dose_mbq)), None),
@@ -109,8 +121,10 @@ def scan_facts(
 
 def _first(runs: Sequence[Image], key: str, dicom_key: str = "") -> Any:
     """The first value of ``key`` in any run, else of ``dicom_key`` as dcmstack keeps it."""
-    stored = [image.sidecar.get("global", {}).get("const", {}) for image in runs]
-    values = [*(image.values.get(key) for image in runs), *(const.get(dicom_key) for const in stored)]
+    values = [
+        *(image.values.get(key) for image in runs),
+        *(image.dicom.get(dicom_key) for image in runs),
+    ]
     return next((value for value in values if value is not None), None)
 
 
@@ -152,11 +166,26 @@ def scan_timing(
     return timing
 
 
+def frames_corrected_to_s(
+    all_runs: Sequence[Image], present: Sequence[Image], facts: ScanFacts
+) -> np.ndarray | None:
+    """The time to which each frame of ``present`` was decay-corrected [s], (frame,); None: to one time.
+
+    Runs that were reconstructed one by one may each be corrected to its own start.
+    """
+    references = decay_references_s(all_runs, half_life_s=facts.half_life_s)
+    if references is None or not facts.decay_corrected:
+        return None
+    return np.concatenate(
+        [np.full(image.n_frames or 0, references[list(all_runs).index(image)]) for image in present]
+    )
+
+
 def _run(image: Image) -> dict[str, str]:
     return {name: value for name, value in image.entities.items() if name != "sub"}
 
 
-def require_cohort(requirements: Mapping[str, CohortSetting], facts: ScanFacts, scan: str) -> None:
+def require_cohort(requirements: Mapping[str, CohortSetting], facts: ScanFacts) -> None:
     """Refuse a test participant whose dose or administration is not that of the setting.
 
     Raises:
@@ -169,13 +198,15 @@ def require_cohort(requirements: Mapping[str, CohortSetting], facts: ScanFacts, 
         ):
             low, high = setting.header_dose_mbq
             found = "no dose" if dose is None else f"{dose:.1f} MBq"
+            or_none = ", or leave header_dose_mbq out" if dose is None else ""
             raise InputError(
-                f"invivo.datasets, {name}: {scan} has {found} in the scanner's header, not {low:g} to "
-                f"{high:g} MBq; choose another test participant, or another range."
+                f"invivo.datasets, {name}: wants {low:g} to {high:g} MBq in the scanner's header "
+                f"(RadionuclideTotalDose), but there is {found}; choose another test participant, or "
+                f"another range{or_none}."
             )
         if setting.administration and facts.administration != setting.administration:
             raise InputError(
-                f"invivo.datasets, {name}: {scan} had {facts.administration or 'an unknown protocol'} "
-                f"({facts.administration_from}), not {setting.administration}; choose another test "
-                "participant."
+                f"invivo.datasets, {name}: wants {setting.administration}, but the tracer was given by "
+                f"{facts.administration or 'an unknown protocol'} ({facts.administration_from}); choose "
+                "another test participant."
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -14,7 +14,9 @@ from quietpet.invivo.series import ImageHeader
 
 _SIZE_TOLERANCE = 0.01
 _POSITION_MM = 1.0
-_OVERLAP = 0.5
+_COSINE_TOLERANCE = 4e-4
+"""A tenth of a millimetre over a head: what a qform, which has no shear, is off then."""
+_OVERLAP, _LEAST_MM = 0.5, 1e-3
 _OPPOSITE = -0.9
 
 
@@ -59,6 +61,16 @@ def header_faults(header: ImageHeader) -> Iterator[Fault]:
             expected=_numbers(steps),
             evidence="the affine steps by another size from voxel to voxel",
         )
+    cosines = (matrix / steps).T @ (matrix / steps) - np.eye(3)
+    if np.abs(cosines).max() > _COSINE_TOLERANCE:
+        yield Fault(
+            severity="error",
+            key="affine",
+            value=f"axes meet at {np.degrees(np.arccos(np.abs(cosines).max())):.2f} degrees",
+            expected="axes at right angles",
+            evidence="no scanner's voxels are sheared, and registration is rigid: reslice the image",
+        )
+        return
     yield from _two_affines(header)
 
 
@@ -97,13 +109,13 @@ def _two_affines(header: ImageHeader) -> Iterator[Fault]:
         )
 
 
-def dicom_faults(header: ImageHeader, cosines: Any) -> Iterator[Fault]:
+def dicom_faults(header: ImageHeader, cosines: Sequence[float] | None) -> Iterator[Fault]:
     """Whether the first axis runs as DICOM's rows do (``ImageOrientationPatientDICOM``).
 
     Converters may reverse rows and slices of transaxial images, not columns: an opposite first axis
     means that left and right were swapped in the affine. Says nothing where axes were permuted.
     """
-    if not isinstance(cosines, list) or len(cosines) != 6:
+    if cosines is None or len(cosines) != 6:
         return
     # DICOM's patient axes point left, posterior, up; NIfTI's right, anterior, up.
     row = np.array(cosines[:3], dtype=float) * [-1, -1, 1]
@@ -118,12 +130,12 @@ def dicom_faults(header: ImageHeader, cosines: Any) -> Iterator[Fault]:
         )
 
 
-def voxel_faults(header: ImageHeader, stated_mm: Any) -> Iterator[Fault]:
+def voxel_faults(header: ImageHeader, stated_mm: Sequence[float] | None) -> Iterator[Fault]:
     """Whether voxels are as large as the side-car's ``ImageVoxelSize`` says."""
-    if not isinstance(stated_mm, list) or len(stated_mm) != 3:
+    if stated_mm is None or len(stated_mm) != 3:
         return
-    ratio = np.array(header.voxel_mm) / np.array(stated_mm, dtype=float)
-    if np.abs(ratio - 1).max() > _SIZE_TOLERANCE:
+    apart_mm = np.abs(np.array(header.voxel_mm) - stated_mm)
+    if (apart_mm > _SIZE_TOLERANCE * np.array(header.voxel_mm)).any():
         yield Fault(
             severity="warning",
             key="ImageVoxelSize",
@@ -142,7 +154,8 @@ def companion_faults(pet: ImageHeader, t1: ImageHeader) -> Iterator[Fault]:
     ]
     low = np.maximum(*(box.min(axis=0) for box in boxes))
     high = np.minimum(*(box.max(axis=0) for box in boxes))
-    smaller = np.minimum(*(np.ptp(box, axis=0) for box in boxes))
+    # An image of one slice, which is none of a head, has no extent across it.
+    smaller = np.maximum(np.minimum(*(np.ptp(box, axis=0) for box in boxes)), _LEAST_MM)
     shared = np.clip(high - low, 0, None) / smaller
     if shared.min() < _OVERLAP:
         yield Fault(

@@ -11,7 +11,7 @@ from typing import Any
 from quietpet.invivo.clock import clock_seconds
 from quietpet.invivo.findings import Finding, Origin
 from quietpet.invivo.series import ImageHeader
-from quietpet.invivo.sidecar import normalised, number
+from quietpet.invivo.sidecar import normalised, number, numbers
 
 BQ_PER_MBQ = 1e6
 
@@ -28,7 +28,8 @@ class Image:
     """One image and its side-car: PET or T1.
 
     ``stem`` is the path in the tree without its extensions. ``header`` is None where no image lies, or
-    none that can be read; ``fault`` then says why it cannot.
+    none that can be read; ``fault`` then says why it cannot. ``sidecar_fault`` does so of the side-car,
+    and ``not_fetched`` is true where a link to an image lies, and no image.
     """
 
     participant: str
@@ -37,6 +38,8 @@ class Image:
     has_sidecar: bool
     header: ImageHeader | None = None
     fault: str | None = None
+    sidecar_fault: str | None = None
+    not_fetched: bool = False
 
     @property
     def origin(self) -> Origin:
@@ -65,13 +68,23 @@ class Image:
     def repairs(self) -> list[Finding]:
         return self._normalised[1]
 
+    @cached_property
+    def dicom(self) -> Mapping[str, Any]:
+        """DICOM attributes that are the same in every frame, as dcmstack keeps them beside an image."""
+        return _mapping(_mapping(self.sidecar.get("global")).get("const"))
+
+    @cached_property
+    def dicom_by_frame(self) -> Mapping[str, Any]:
+        """DICOM attributes that differ from frame to frame, a list each."""
+        return _mapping(_mapping(self.sidecar.get("time")).get("samples"))
+
     @property
     def n_frames(self) -> int | None:
         """Frames of the image itself, or of dcmstack's record of it; None where neither is there."""
         if self.header is not None and len(self.header.shape) == 4:
             return self.header.shape[3]
-        shape = self.sidecar.get("dcmmeta_shape")
-        return int(shape[3]) if isinstance(shape, list) and len(shape) == 4 else None
+        shape = numbers(self.sidecar, "dcmmeta_shape")
+        return int(shape[3]) if shape and len(shape) == 4 else None
 
     @property
     def acquired_clock_s(self) -> float | None:
@@ -93,8 +106,12 @@ class Image:
         """``InjectedRadioactivity`` [MBq], where its unit says how to read it."""
         dose = number(self.values, "InjectedRadioactivity")
         per_mbq = {"MBq": 1.0, "kBq": 1e-3, "GBq": 1e3, "Bq": 1e-6, "mCi": 37.0}
-        factor = per_mbq.get(self.values.get("InjectedRadioactivityUnits", ""))
+        factor = per_mbq.get(str(self.values.get("InjectedRadioactivityUnits")))
         return None if dose is None or factor is None else dose * factor
+
+
+def _mapping(found: Any) -> Mapping[str, Any]:
+    return found if isinstance(found, Mapping) else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,16 +123,30 @@ class Participant:
     pet: Sequence[Image]
     t1: Sequence[Image]
 
+    @property
+    def series(self) -> list[list[Image]]:
+        """PET images that differ in their run alone, together."""
+        found: dict[tuple[tuple[str, str], ...], list[Image]] = {}
+        for image in self.pet:
+            others = {name: value for name, value in image.entities.items() if name != "run"}
+            found.setdefault(tuple(sorted(others.items())), []).append(image)
+        return list(found.values())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A BIDS tree, its images represented by their headers."""
+    """A BIDS tree, its images represented by their headers.
+
+    ``description`` is that of ``dataset_description.json``, empty where there is none, or where
+    ``description_fault`` says why it cannot be read.
+    """
 
     description: Mapping[str, Any]
     participants: Sequence[Participant]
     columns: Sequence[str] = ()
     listed: Sequence[str] = ()
     ignored: Sequence[str] = ()
+    description_fault: str | None = None
 
     @property
     def pet(self) -> list[Image]:

@@ -53,7 +53,8 @@ class ImageHeader:
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
-        return self.shape[:3]
+        """Voxels along the three axes of space: 1 where the image has no such axis."""
+        return (*self.shape, 1, 1)[:3]
 
     @property
     def n_frames(self) -> int:
@@ -89,16 +90,25 @@ def read_header(path: Path, *, file: str | None = None) -> ImageHeader:
     except (ValueError, HeaderDataError):  # a quaternion that is none
         qform, qform_code = None, 0
     slope, intercept = (float(each) for each in (header["scl_slope"], header["scl_inter"]))
-    unscaled = not np.isfinite(slope) or slope == 0
+    # NaN, as nibabel leaves it in memory, and 0 mean no scaling (NIfTI-1, scl_slope).
+    unscaled = np.isnan(slope) or slope == 0
+    if not unscaled and not np.isfinite([slope, intercept]).all():
+        raise InputError(f"{file}: scl_slope, scl_inter are {slope:g}, {intercept:g}. {_FETCH_AGAIN}")
     shape = header.get_data_shape()
     while len(shape) > 4 and shape[-1] == 1:
         shape = shape[:-1]
+    if not shape or min(shape) < 1:
+        raise InputError(
+            f"{file}: dim is {list(map(int, shape))}, not numbers of voxels. {_FETCH_AGAIN}"
+        )
+    if header.get_data_dtype().kind not in "iuf":
+        raise InputError(f"{file}: holds {header.get_data_dtype()}, not real numbers (NIfTI datatype).")
     return ImageHeader(
         file=file,
         shape=tuple(int(side) for side in shape),
         dtype=header.get_data_dtype(),
         slope=1.0 if unscaled else slope,
-        intercept=0.0 if unscaled or not np.isfinite(intercept) else intercept,
+        intercept=0.0 if unscaled else intercept,
         offset=int(header["vox_offset"]) or header.single_vox_offset,
         voxel_mm=tuple(float(side) for side in header["pixdim"][1:4]),
         space_units=header.get_xyzt_units()[0],
@@ -138,15 +148,16 @@ def frames(
 
 def _scaled(raw: np.ndarray, header: ImageHeader, number: int) -> np.ndarray:
     frame = raw.astype(np.float32)
-    if header.slope != 1.0:
-        frame *= np.float32(header.slope)
-    if header.intercept != 0.0:
-        frame += np.float32(header.intercept)
+    with np.errstate(over="ignore"):  # infinities are counted below
+        if header.slope != 1.0:
+            frame *= np.float32(header.slope)
+        if header.intercept != 0.0:
+            frame += np.float32(header.intercept)
     bad = frame.size - int(np.count_nonzero(np.isfinite(frame)))
     if bad:
         raise InputError(
-            f"{header.file}: {bad} of {frame.size} values of frame {number} are not finite. "
-            f"{_FETCH_AGAIN}"
+            f"{header.file}: {bad} of {frame.size} values of frame {number} are not finite. Repair the "
+            "image or fetch it again; no window may hold this frame as it is."
         )
     return frame
 

@@ -7,6 +7,7 @@ is reported. Rules: BIDS 1.11.2, ``rules.sidecars.pet`` of bidsschematools 2.0.1
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ REQUIRED = (
 
 _PER_FRAME = ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor", "ScatterFraction")
 _SINCE_TIME_ZERO = ("ScanStart", "InjectionStart", "ImageDecayCorrectionTime")
-_NUMBERS = frozenset(
+NUMBERS = frozenset(
     [
         *(*_SINCE_TIME_ZERO, *_PER_FRAME),
         *("InjectedRadioactivity", "InjectedMass", "SpecificRadioactivity", "InjectedVolume"),
@@ -35,6 +36,8 @@ _NUMBERS = frozenset(
         *("SliceThickness", "TracerMolecularWeight"),
     ]
 )
+"""Keys that hold a number, or a list of them."""
+
 _UNITS = {
     "mbq": "MBq",
     "bq/ml": "Bq/mL",
@@ -59,8 +62,8 @@ def normalised(raw: Mapping[str, Any], origin: Origin) -> tuple[dict[str, Any], 
     return values, findings
 
 
-def frame_list(values: Mapping[str, Any], key: str) -> list[float] | None:
-    """A list of numbers of a normalised side-car, or None where it is no such list."""
+def numbers(values: Mapping[str, Any], key: str) -> list[float] | None:
+    """A list of finite numbers of a side-car, or None where it is no such list."""
     found = values.get(key)
     if isinstance(found, list) and found and all(map(_is_number, found)):
         return [float(each) for each in found]
@@ -95,7 +98,7 @@ def _renamed(values: dict[str, Any], origin: Origin) -> list[Finding]:
 
 def _string_numbers(values: dict[str, Any], origin: Origin) -> list[Finding]:
     findings = []
-    for key in sorted(_NUMBERS & values.keys()):
+    for key in sorted(NUMBERS & values.keys()):
         found = values[key]
         read = _number_in(found)
         if read is None and isinstance(found, list):
@@ -115,6 +118,26 @@ def _string_numbers(values: dict[str, Any], origin: Origin) -> list[Finding]:
                 )
             )
     return findings
+
+
+def _string_truths(values: dict[str, Any], origin: Origin) -> list[Finding]:
+    key = "ImageDecayCorrected"
+    found = values.get(key)
+    read = {"true": True, "false": False}.get(found.strip().lower()) if isinstance(found, str) else None
+    if read is None:
+        return []
+    values[key] = read
+    return [
+        origin.finding(
+            "string-numbers",
+            "note",
+            key,
+            value=shown(found),
+            expected=shown(read),
+            evidence="BIDS wants true or false here, and the text is one of them",
+            correction="read as such",
+        )
+    ]
 
 
 def _clock_times(values: dict[str, Any], origin: Origin) -> list[Finding]:
@@ -169,7 +192,7 @@ def _scalar(origin: Origin, key: str, found: Any, read: list[Any]) -> Finding:
 
 
 def _midnight(values: dict[str, Any], origin: Origin) -> list[Finding]:
-    written, starts = values.get("FrameTimesStart"), frame_list(values, "FrameTimesStart")
+    written, starts = values.get("FrameTimesStart"), numbers(values, "FrameTimesStart")
     read = None if starts is None else unwrapped(starts)
     if read is None or read == starts:
         return []
@@ -223,6 +246,7 @@ def _unit_words(values: dict[str, Any], origin: Origin) -> list[Finding]:
 _REPAIRS: tuple[Callable[[dict[str, Any], Origin], list[Finding]], ...] = (
     _renamed,
     _string_numbers,
+    _string_truths,
     _clock_times,
     _one_for_all_frames,
     _midnight,
@@ -231,7 +255,8 @@ _REPAIRS: tuple[Callable[[dict[str, Any], Origin], list[Finding]], ...] = (
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value)
 
 
 def _number_in(text: Any) -> float | list[float] | None:

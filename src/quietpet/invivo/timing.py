@@ -12,7 +12,7 @@ import numpy as np
 from quietpet.errors import InputError
 from quietpet.invivo.clock import clock_difference_s
 from quietpet.invivo.scans import Image
-from quietpet.invivo.sidecar import frame_list
+from quietpet.invivo.sidecar import number, numbers
 
 _MS_PER_S = 1e3
 _DESCRIBED = re.compile(r"(?<!\d)(\d{1,4})[ _]?s(?:ec(?:onds?)?)?(?![a-z])", re.IGNORECASE)
@@ -34,6 +34,11 @@ class FrameTiming:
     def ends_s(self) -> np.ndarray:
         return self.starts_s + self.durations_s
 
+    @property
+    def first(self) -> FrameTiming:
+        """The first frame alone."""
+        return replace(self, starts_s=self.starts_s[:1], durations_s=self.durations_s[:1])
+
     def later(self, seconds: float) -> FrameTiming:
         return replace(self, starts_s=self.starts_s + seconds)
 
@@ -53,9 +58,14 @@ def joined(parts: Sequence[FrameTiming]) -> FrameTiming:
 
 
 def listed(image: Image, *, whose: str = "its side-car") -> FrameTiming | None:
-    """Timing as the side-car lists it, midnight unwrapped; None where it lists none."""
-    starts, durations = (frame_list(image.values, key) for key in ("FrameTimesStart", "FrameDuration"))
+    """Timing as the side-car lists it, midnight unwrapped; None where it lists none that can be.
+
+    Frames that are must have a duration above 0, and start one after the other.
+    """
+    starts, durations = (numbers(image.values, key) for key in ("FrameTimesStart", "FrameDuration"))
     if starts is None or durations is None or len(starts) != len(durations):
+        return None
+    if min(durations) <= 0 or (np.diff(starts) <= 0).any():
         return None
     return FrameTiming(
         starts_s=np.array(starts),
@@ -111,9 +121,9 @@ def _frame_duration(runs: Sequence[Image], run: int) -> tuple[float, str] | None
     """Duration of a frame [s] that this run's side-car tells, or else another run's, and which key."""
     for which in (run, *(other for other in range(len(runs)) if other != run)):
         of = "" if which == run else f" of {runs[which].stem.rpartition('/')[2]}"
-        const = runs[which].sidecar.get("global", {}).get("const", {})
-        if duration_ms := const.get("ActualFrameDuration"):
-            return float(duration_ms) / _MS_PER_S, f"DICOM ActualFrameDuration{of}"
+        duration_ms = number(runs[which].dicom, "ActualFrameDuration")
+        if duration_ms is not None and duration_ms > 0:
+            return duration_ms / _MS_PER_S, f"DICOM ActualFrameDuration{of}"
         if described := described_duration_s(runs[which]):
             return described, f"SeriesDescription{of}"
     return None
@@ -146,7 +156,7 @@ def timeline(
             timing = timing.later(clock_difference_s(*zeros))
         for candidate in (timing, without_gaps(timing)):
             if candidate and n_frames in (None, candidate.n_frames):
-                return _require_ordered(candidate, image)
+                return candidate
         other_lengths.append(timing.n_frames)
     if other_lengths:
         raise InputError(
@@ -157,8 +167,8 @@ def timeline(
     found = derived(runs, run, n_frames=n_frames) if n_frames else None
     if found is None:
         raise InputError(
-            f"{image.origin.file}: lacks FrameTimesStart and FrameDuration, and nothing else tells when "
-            "its frames were measured. Add both keys to the side-car."
+            f"{image.origin.file}: has no FrameTimesStart and FrameDuration that can be read, and "
+            "nothing else tells when its frames were measured. Add both keys to the side-car."
         )
     return found
 
@@ -172,16 +182,45 @@ def _frames_to_next_run(runs: Sequence[Image], run: int) -> int | None:
     return round(clock_difference_s(clocks[1], clocks[0]) / found[0])
 
 
-def _require_ordered(timing: FrameTiming, image: Image) -> FrameTiming:
-    if not (timing.durations_s > 0).all() or not (np.diff(timing.starts_s) > 0).all():
-        raise InputError(
-            f"{image.origin.file}: frames must have a duration above 0 and start one after the other; "
-            "correct FrameTimesStart and FrameDuration."
-        )
-    return timing
+def decay_references_s(runs: Sequence[Image], *, half_life_s: float) -> list[float] | None:
+    """The time to which the frames of each run were decay-corrected, counted as in :func:`timeline`.
+
+    BIDS states it (ImageDecayCorrectionTime, after the run's TimeZero), or DICOM's Decay Factor of the
+    first frame implies it, as dcmstack keeps it. A run that tells nothing is taken to be corrected to
+    the time of the nearest run before it that does, or else after it. None where no run tells.
+    """
+    told = [_decay_reference_s(runs, run, half_life_s=half_life_s) for run in range(len(runs))]
+    known = [reference for reference in told if reference is not None]
+    if not known:
+        return None
+    filled, last = [], known[0]
+    for reference in told:
+        last = last if reference is None else reference
+        filled.append(last)
+    return filled
 
 
-def decay_factors(timing: FrameTiming, *, half_life_s: float, reference_s: float = 0.0) -> np.ndarray:
+def _decay_reference_s(runs: Sequence[Image], run: int, *, half_life_s: float) -> float | None:
+    image, zeros = runs[run], [runs[which].time_zero_clock_s for which in (run, 0)]
+    stated = number(image.values, "ImageDecayCorrectionTime")
+    if stated is not None and None not in zeros:
+        return stated + clock_difference_s(*zeros)
+    factors = numbers(image.dicom_by_frame, "DecayFactor")
+    if not factors or factors[0] <= 0:
+        return None
+    try:
+        timing = timeline(runs, run)
+    except InputError:
+        return None
+    (at_start,) = decay_factors(
+        timing.first, half_life_s=half_life_s, reference_s=float(timing.starts_s[0])
+    )
+    return float(timing.starts_s[0] - math.log(factors[0] / at_start) * half_life_s / math.log(2.0))
+
+
+def decay_factors(
+    timing: FrameTiming, *, half_life_s: float, reference_s: float | np.ndarray = 0.0
+) -> np.ndarray:
     """What a frame's mean activity was multiplied by to stand for that at ``reference_s``, (frame,).
 
     exp(lambda (t - reference)) * lambda d / (1 - exp(-lambda d)) with the start t and duration d of the

@@ -17,7 +17,7 @@ from quietpet.invivo.timing import FrameTiming, decay_factors
 
 Rounding = Literal["nearest", "down", "up"]
 _HALF_LIFE_S = {"F18": 6586.2, "C11": 1221.8, "N13": 597.9, "O15": 122.24, "Ga68": 4062.6}
-"""BIPM Monographie 5 (decay data evaluation project), in seconds."""
+"""ENSDF evaluations, as in NuDat (National Nuclear Data Center), in seconds."""
 
 GAP_S = 1.0
 """Clocks are written to the second: less than this between two frames is no gap."""
@@ -111,6 +111,7 @@ def weigh_frames(
     half_life_s: float,
     decay_corrected: bool,
     reference_s: float = 0.0,
+    corrected_to_s: np.ndarray | None = None,
 ) -> FrameWindow:
     """Weights that make of ``chosen`` the image that one long frame would have given.
 
@@ -120,9 +121,10 @@ def weigh_frames(
 
         image = sum(w_i I_i),   w_i = D d_i / (D_i sum(d_i)),
 
-    with D_i = 1 where frames are not decay-corrected: the image then is corrected here, to
-    ``reference_s``, so that windows at different times can be compared. For corrected frames the weights
-    sum to 1, and are d_i / sum(d_i) but for the decay across the window.
+    with D_i = 1 where frames are not decay-corrected: the image then is corrected here. It is corrected
+    to ``reference_s``, so that windows at different times can be compared. Corrected frames are so to
+    ``corrected_to_s`` (frame of ``timing``,), by default to the same time: their weights then sum to 1,
+    and are d_i / sum(d_i) but for the decay across the window.
     """
     frames = list(chosen)
     part = FrameTiming(
@@ -131,9 +133,12 @@ def weigh_frames(
     whole = FrameTiming(
         starts_s=part.starts_s[:1], durations_s=part.durations_s.sum(keepdims=True), source=part.source
     )
-    known = {"half_life_s": half_life_s, "reference_s": reference_s}
-    each = decay_factors(part, **known) if decay_corrected else np.ones(len(frames))
-    weights = decay_factors(whole, **known)[0] * part.durations_s / (each * whole.durations_s[0])
+    each = np.ones(len(frames))
+    if decay_corrected:
+        own_s = reference_s if corrected_to_s is None else corrected_to_s[frames]
+        each = decay_factors(part, half_life_s=half_life_s, reference_s=own_s)
+    (of_window,) = decay_factors(whole, half_life_s=half_life_s, reference_s=reference_s)
+    weights = of_window * part.durations_s / (each * whole.durations_s[0])
     return FrameWindow(
         frames=tuple(frames),
         weights=tuple(float(weight) for weight in weights),
@@ -164,20 +169,25 @@ def window_means(
     return {name: values.astype(np.float32) for name, values in sums.items()}
 
 
-def half_life_of(radionuclide: str | None, half_life_s: float | None) -> float:
+def half_life_of(radionuclide: str | None, half_life_s: float | None, *, file: str) -> float:
     """Half-life [s]: as the scanner states it, else that of the radionuclide (``F18``, ``[11C]``, ...).
 
     Raises:
-        InputError: neither is known.
+        InputError: neither is known; names ``file``, the side-car.
     """
     if half_life_s is not None and half_life_s > 0:
         return half_life_s
-    mass = re.search(r"\d+", radionuclide or "")
-    symbol = re.search(r"[A-Za-z]+", radionuclide or "")
-    name = f"{symbol.group().capitalize()}{mass.group()}" if mass and symbol else ""
-    if name not in _HALF_LIFE_S:
+    found = known_half_life_s(radionuclide)
+    if found is None:
         raise InputError(
-            f"TracerRadionuclide {radionuclide!r}: half-life unknown; add RadionuclideHalfLife [s] to "
-            "the side-car."
+            f"{file}: TracerRadionuclide is {radionuclide!r}, whose half-life is unknown here "
+            f"({', '.join(_HALF_LIFE_S)} are known); add RadionuclideHalfLife [s]."
         )
-    return _HALF_LIFE_S[name]
+    return found
+
+
+def known_half_life_s(radionuclide: str | None) -> float | None:
+    """Half-life [s] of a radionuclide, however it is spelled; None for one that is not known here."""
+    mass = re.search(r"\d+", str(radionuclide))
+    symbol = re.search(r"[A-Za-z]+", str(radionuclide))
+    return _HALF_LIFE_S.get(f"{symbol.group().capitalize()}{mass.group()}") if mass and symbol else None

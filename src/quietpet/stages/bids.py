@@ -28,15 +28,26 @@ def read_tree(root: Path) -> Dataset:
     if not folders:
         raise InputError(f"{root}: holds no folders sub-*; give the root of a BIDS data set.")
     columns, rows = _table(root / "participants.tsv")
-    description = root / "dataset_description.json"
+    description, fault = _description(root / "dataset_description.json")
     ignored = root / ".bidsignore"
     return Dataset(
-        description=_object(description) if description.exists() else {},
+        description=description,
+        description_fault=fault,
         participants=[_participant(root, folder, rows) for folder in folders],
         columns=columns,
         listed=tuple(rows),
-        ignored=ignored.read_text().split() if ignored.exists() else (),
+        ignored=ignored.read_text(errors="replace").split() if ignored.exists() else (),
     )
+
+
+def _description(path: Path) -> tuple[dict[str, Any], str | None]:
+    """The data set's description, and what is wrong with it: nothing in it is needed to read images."""
+    if not path.exists():
+        return {}, "missing"
+    try:
+        return _object(path), None
+    except InputError as error:
+        return {}, _below(error, path.parent)
 
 
 def read_participant(root: Path, label: str) -> Participant:
@@ -77,22 +88,20 @@ def _stems(root: Path, folder: Path, kind: str, suffix: str) -> list[str]:
 def read_image(root: Path, stem: str) -> Image:
     """One image of the tree by its path below ``root``, without extensions."""
     participant = stem.split("/", maxsplit=1)[0]
+    known: dict[str, Any] = {"participant": participant, "stem": stem, "sidecar": {}}
     try:
-        sidecar, has_sidecar = _sidecar(root, stem)
+        known["sidecar"], known["has_sidecar"] = _sidecar(root, stem)
     except InputError as error:
-        return Image(
-            participant=participant, stem=stem, sidecar={}, has_sidecar=False, fault=_below(error, root)
-        )
-    known = {"participant": participant, "stem": stem, "sidecar": sidecar, "has_sidecar": has_sidecar}
-    for extension in (".nii.gz", ".nii"):
-        path = root / f"{stem}{extension}"
-        # A link into git-annex without its target stands for an image that is not here.
+        known |= {"has_sidecar": True, "sidecar_fault": _below(error, root)}
+    paths = {f"{stem}{extension}": root / f"{stem}{extension}" for extension in (".nii.gz", ".nii")}
+    for file, path in paths.items():
         if path.exists():
             try:
-                return Image(**known, header=read_header(path, file=f"{stem}{extension}"))
+                return Image(**known, header=read_header(path, file=file))
             except InputError as error:
                 return Image(**known, fault=str(error))
-    return Image(**known)
+    # A link into git-annex without its target stands for an image that is not here.
+    return Image(**known, not_fetched=any(path.is_symlink() for path in paths.values()))
 
 
 def _sidecar(root: Path, stem: str) -> tuple[dict[str, Any], bool]:

@@ -13,6 +13,7 @@ from quietpet.invivo.openneuro import (
     TABLE,
     DownloadError,
     RemoteFile,
+    already_there,
     download,
     files_of,
     image_wanted,
@@ -45,12 +46,14 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
     if not pet:
         raise InputError(
             f"{root}: has no PET image of sub-{job.participant} with entities {job.source.entities} and "
-            f"runs {list(job.source.runs) or 'of any number'}; correct invivo.sources.{job.name}."
+            f"runs {list(job.source.runs) or 'of any number'}"
+            f"{_links(participant.pet)}; correct invivo.sources.{job.name}."
         )
     if not t1:
         raise InputError(
             f"{root}/sub-{job.participant}: has no T1-weighted image (anat/*_T1w.nii.gz), to which PET "
-            "is registered. Add it, or leave the participant out of invivo.datasets."
+            f"is registered{_links(participant.t1)}. Add it, or leave the participant out of "
+            "invivo.datasets."
         )
     write_json(
         outputs.one("located"),
@@ -98,7 +101,7 @@ def _fetched(job: FetchInvivoJob, root: Path) -> str:
 
 def _require_room(absent: Sequence[RemoteFile], root: Path) -> None:
     folder = next(path for path in (root, *root.absolute().parents) if path.exists())
-    free, needed = shutil.disk_usage(folder).free, total_bytes(absent)
+    free, needed = shutil.disk_usage(folder).free, total_bytes(absent) - already_there(absent, root)
     if free < needed:
         raise InputError(
             f"{root}: needs {needed / 1e9:.1f} GB, but its disk has {free / 1e9:.1f} GB left; make "
@@ -122,6 +125,13 @@ def _require_one_series(pet: Sequence[Image], job: FetchInvivoJob) -> None:
             f"invivo.sources.{job.name}: sub-{job.participant} has several PET images, {names}; say "
             "which by entities, such as {rec: acdyn}."
         )
+
+
+def _links(images: Sequence[Image]) -> str:
+    names = [image.stem.rpartition("/")[2] for image in images if image.not_fetched]
+    return (
+        f" ({', '.join(names)}: links whose content was not fetched; try `datalad get`)" if names else ""
+    )
 
 
 def _same_session(t1: Sequence[Image], pet: Image) -> Sequence[Image]:

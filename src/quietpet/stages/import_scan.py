@@ -16,6 +16,7 @@ from quietpet.invivo.facts import (
     BQ_PER_ML,
     ScanFacts,
     applied,
+    frames_corrected_to_s,
     require_cohort,
     require_usable,
     scan_facts,
@@ -41,6 +42,13 @@ def run(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
 
     Images are NIfTI in RAS order, PET in Bq/mL; ``scan`` (JSON, written last) tells how each was made.
     """
+    try:
+        _import(job, inputs, outputs)
+    except InputError as error:
+        raise InputError(f"{scan_name(job.source, job.participant)}: {error}") from None
+
+
+def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     watch = Stopwatch()
     located = read_json(inputs.one("located"))
     root = Path(located["root"])
@@ -56,12 +64,15 @@ def run(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     exchange = find_exchanges(dataset.pet).get(participant.label)
     owner = _participant(dataset, exchange.owner) if exchange else None
     facts = scan_facts(participant, all_runs, noted_in=owner.pet if owner else all_runs)
-    require_cohort(job.requirements, facts, scan_name(job.source, job.participant))
+    require_cohort(job.requirements, facts)
     timing = scan_timing(all_runs, present, owner)
-    windows = _windows(job, timing, facts)
+    corrected_to_s = frames_corrected_to_s(all_runs, present, facts)
+    windows = _windows(job, timing, facts, corrected_to_s)
     ((_, t1_values),) = frames(root / t1.header.file, t1.header)
     images = window_means(_all_frames(root, present, windows), windows)
     affine = _common_affine(present)
+    for name, image in images.items():
+        _require_activity(image, name, windows[name], present)
     for name, image in images.items():
         volume = Volume(values=image * np.float32(facts.to_bq_per_ml), affine_ras_mm=affine)
         write_volume(targets[name], in_ras_order(volume), description=f"{name}, {BQ_PER_ML}")
@@ -78,6 +89,7 @@ def run(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
             "units": BQ_PER_ML,
             **asdict(facts),
             "frame_times_from": timing.source,
+            "decay_corrected_to_s": _reference_s(corrected_to_s),
             "rounding": job.rounding,
             "windows": {name: _recorded(window, job, name) for name, window in windows.items()},
             "corrections": [asdict(finding) for finding in merged(applied(findings, participant.label))],
@@ -103,7 +115,25 @@ def _participant(dataset: Dataset, label: str) -> Participant:
     return next(each for each in dataset.participants if each.label == label)
 
 
-def _windows(job: ImportScanJob, timing: FrameTiming, facts: ScanFacts) -> dict[str, FrameWindow]:
+def _reference_s(corrected_to_s: np.ndarray | None) -> float:
+    """The time to which images are decay-corrected [s]: that of the first run, or the time zero."""
+    return 0.0 if corrected_to_s is None else float(corrected_to_s[0])
+
+
+def _require_activity(
+    image: np.ndarray, name: str, window: FrameWindow, present: Sequence[Image]
+) -> None:
+    if not image.max() > 0:
+        files = ", ".join(each.image_origin.file for each in present)
+        raise InputError(
+            f"{files}: frames {window.frames[0]} to {window.frames[-1]}, invivo.windows.{name}, hold no "
+            f"activity (largest mean {image.max():g}); look at the image, or choose another window."
+        )
+
+
+def _windows(
+    job: ImportScanJob, timing: FrameTiming, facts: ScanFacts, corrected_to_s: np.ndarray | None
+) -> dict[str, FrameWindow]:
     windows = {}
     for name, window in job.windows.items():
         chosen = choose_frames(
@@ -115,7 +145,12 @@ def _windows(job: ImportScanJob, timing: FrameTiming, facts: ScanFacts) -> dict[
             name=name,
         )
         windows[name] = weigh_frames(
-            timing, chosen, half_life_s=facts.half_life_s, decay_corrected=facts.decay_corrected
+            timing,
+            chosen,
+            half_life_s=facts.half_life_s,
+            decay_corrected=facts.decay_corrected,
+            reference_s=_reference_s(corrected_to_s),
+            corrected_to_s=corrected_to_s,
         )
     return windows
 
