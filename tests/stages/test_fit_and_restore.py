@@ -12,11 +12,11 @@ from packed import LINEAGE, write_packed
 from pydantic import TypeAdapter
 
 from quietpet.cli import main
-from quietpet.config import InferenceSettings, TrainingSettings
+from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
-from quietpet.jobs import FitJob, RestoreJob
+from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.methods.registry import AnyMethodSettings
 from quietpet.seeds import torch_generator
 from quietpet.stages import fit, restore

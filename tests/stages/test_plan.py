@@ -10,11 +10,11 @@ import torch
 from packed import LINEAGE, write_packed
 from pydantic import ValidationError
 
-from quietpet.config import InferenceSettings
+from quietpet.config.networks import InferenceSettings
 from quietpet.data.batches import central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
-from quietpet.jobs import PlanJob, SamplingJob
+from quietpet.jobs.methods import PlanJob, SamplingJob
 from quietpet.methods.diffusion.planner import PlannerSettings
 from quietpet.methods.mfdiff.settings import Settings
 from quietpet.methods.registry import build

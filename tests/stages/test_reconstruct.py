@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from sinograms import PROTOCOL, SCANNER, write_sinograms
 
 from quietpet.geometry.grid import mmr_grid
-from quietpet.jobs import ReconstructJob
+from quietpet.jobs.acquisition import ReconstructJob
 from quietpet.stages import reconstruct
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_strings

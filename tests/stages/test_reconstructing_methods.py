@@ -12,9 +12,10 @@ from packed import LINEAGE, write_packed
 from pydantic import ValidationError
 from sinograms import PROTOCOL, SCANNER, write_sinograms
 
-from quietpet.config import InferenceSettings, TrainingSettings
+from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.errors import InputError
-from quietpet.jobs import AcquisitionJob, FitJob, RestoreJob
+from quietpet.jobs.acquisition import AcquisitionJob
+from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.stages import fit, restore
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_strings

@@ -6,10 +6,10 @@ import pytest
 import torch
 from packed import write_packed
 
-from quietpet.config import InferenceSettings, TrainingSettings
+from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.data.batches import ResidentBatches
 from quietpet.errors import InputError
-from quietpet.jobs import FitJob, RestoreJob
+from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.stages import fit, restore
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_attribute

@@ -11,11 +11,11 @@ import pytest
 import torch
 from packed import write_packed
 
-from quietpet.config import TrainingSettings
+from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
-from quietpet.jobs import FitJob
+from quietpet.jobs.methods import FitJob
 from quietpet.methods.registry import build
 from quietpet.seeds import named_seed, torch_generator
 from quietpet.training.processes import start

@@ -15,7 +15,7 @@ from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
 from quietpet.geometry.grid import scanner_grid
 from quietpet.geometry.scanner import SCANNERS
-from quietpet.jobs import PackJob
+from quietpet.jobs.datasets import PackJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of

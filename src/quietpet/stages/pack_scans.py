@@ -11,7 +11,7 @@ import numpy as np
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
 from quietpet.invivo.slices import slice_numbers
-from quietpet.jobs import PackScansJob
+from quietpet.jobs.datasets import PackScansJob
 from quietpet.phantom.slices import draw_angles_deg, slice_rows
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.head import head_mask, head_mm

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from quietpet.acquisition.dose import decay_factor
-from quietpet.config import KineticsSettings
+from quietpet.config.standin import KineticsSettings
 from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid
-from quietpet.jobs import StandinJob
+from quietpet.jobs.standin import StandinJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
