@@ -15,16 +15,13 @@ from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_strings
 from quietpet.units import sigma_from_fwhm
 
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
+
 
 @pytest.fixture(scope="module")
 def sinograms(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sinograms")
     return write_sinograms(folder / "low.h5", write_packed(folder / "test.h5", slices=3))
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch):
-    monkeypatch.setenv("QUIETPET_DEVICE", "cpu")
 
 
 def reconstructed(sinograms, folder, **protocol):
