@@ -98,7 +98,7 @@ def test_published_values_stand_beside_the_paper_variant_of_the_published_level(
 def test_in_vivo_settings_join_under_their_own_names() -> None:
     table = scores(dataset="ood1", settings=("2min",), learning="external_internal")
     rows = assemble(table, plan=PLAN)
-    assert {row.table for row in rows} == {"2", "6"}
+    assert {row.table for row in rows} == {"2"}, "one regime is no comparison of regimes"
     (row,) = pick(rows, table="2", method="mfdiff", metric="psnr_db", variant="paper")
     assert (row.setting, row.paper_mean) == ("2min", 36.97)
 
@@ -156,6 +156,29 @@ def test_table_2_shows_two_stages_and_table_7_what_one_stage_of_mixed_data_makes
             ("mfdiff", "mixed", 35.89), ("lpet", "-", None),
         ],
     }  # fmt: skip
+
+
+def test_a_setting_that_lacks_a_regime_is_not_compared() -> None:
+    """Settings may have regimes of their own: 16s has no mixed training, 1s one regime alone."""
+    plan = replace(PLAN, regimes=(*REGIMES, "mixed"))
+    learned = {"2min": plan.regimes, "16s": REGIMES, "1s": ("external",)}
+    table = pd.concat(
+        [
+            scores(dataset="ood1", settings=tuple(learned), methods=("lpet",)),
+            *(
+                scores(
+                    dataset="ood1", settings=(setting,), methods=("gaussian", "mfdiff"), learning=regime
+                )
+                for setting, ways in learned.items()
+                for regime in ways
+            ),
+        ]
+    )
+    table["learning"] = table["learning"].where(table["method"] != "gaussian", "internal")
+    table = table.drop_duplicates([name for name in table.columns if name != "value"])
+    rows = assemble(table, plan=plan)
+    settings = {number: {row.setting for row in pick(rows, table=number)} for number in "267"}
+    assert settings == {"2": set(learned), "6": {"2min", "16s"}, "7": {"2min"}}
 
 
 def test_statistics_reach_the_row() -> None:

@@ -27,7 +27,7 @@ class TableLayout:
     word for the study's published dose level; None where the settings carry the published names already.
     An ablation shows that level alone. ``regimes`` are those that the table is about, with the published
     word for each; None: all, under their own names. A study that has none of them shows what it has, and
-    a comparison of regimes is left out when one is missing.
+    a comparison of regimes leaves out the settings in which one is missing.
     """
 
     table: str
@@ -157,6 +157,11 @@ def _shown(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Ser
             return shown & False  # one side of the comparison is missing
         if about:
             shown &= scores["learning"].isin(about) | ~scores["method"].isin(plan.trained)
+    if layout.compares_learning:
+        # A setting whose networks learned in one way has nothing to compare.
+        learned = scores["learning"].where(shown & scores["method"].isin(plan.trained))
+        ways = learned.groupby([scores["dataset"], scores["setting"]]).transform("nunique")
+        shown &= ways >= len(layout.regimes or ("one", "another"))
     if layout.ablation:
         shown &= scores["setting"].isin(plan.published_settings)
         shown &= scores["method"].isin(published_methods(layout.table))
