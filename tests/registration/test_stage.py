@@ -14,12 +14,12 @@ from matplotlib.image import imread
 from quietpet.cli import main
 from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
-from quietpet.jobs.invivo import RegisterJob
+from quietpet.jobs.invivo import RegisterJob, RegistrationEngineJob
 from quietpet.registration.volume import RigidTransform, Volume, resample
-from quietpet.stages import register
+from quietpet.stages import register, registration_engine
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import read_volume, write_volume
-from quietpet.store import read_json
+from quietpet.store import read_json, write_json
 
 JOB = RegisterJob(scan="sub-01", registration=RegistrationSettings(engine="embedded"))
 RECORD = {"registration": "r.json", "itk": "x.tfm", "matrix": "x.txt", "fsl": "x.mat", "figure": "x.png"}
@@ -39,14 +39,14 @@ def scan(coarse_pair, tmp_path_factory):
     return folder
 
 
-def run(folder, target, **changed):
+def run(folder, target, *, job=JOB, **changed):
     inputs = {"standard": ["standard.nii.gz"], "low": ["16s.nii.gz"], "t1": ["T1w.nii.gz"]}
     given = {name: [folder / each for each in files] for name, files in inputs.items()} | {
         name: [path] for name, path in changed.items()
     }
     outputs = {name: [target / each for each in files] for name, files in inputs.items() if name != "t1"}
     outputs |= {name: [target / file] for name, file in RECORD.items()}
-    register.run(JOB, Files(given), Files(outputs))
+    register.run(job, Files(given), Files(outputs))
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +146,41 @@ def test_a_turned_header_stops_the_scan_and_leaves_no_output(scan, tmp_path):
     with pytest.raises(InputError, match=r"turned\.nii\.gz: its registration to .* is not credible"):
         run(scan, tmp_path / "out", standard=path, low=path)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def decision(tmp_path):
+    return tmp_path / "registration_engine.json"
+
+
+def test_auto_is_decided_once(scan, tmp_path, decision, without_spm, caplog):
+    caplog.set_level("INFO")
+    job = RegistrationEngineJob(engine="auto")
+    registration_engine.run(job, Files({}), Files({"decision": [decision]}))
+    assert "all scans of this study use 'embedded'" in caplog.text
+    assert read_json(decision)["engine"] == "embedded"
+    auto = RegistrationSettings(engine="auto")
+    assert register.decided(auto, decision).engine == "embedded"
+    assert register.decided(auto, None).engine == "auto"
+    # A working SPM12 that appears later does not register the rest of the scans.
+    from quietpet.registration import register as engines
+
+    def appeared(*_):
+        raise AssertionError("asked for again")
+
+    with pytest.MonkeyPatch.context() as later:
+        later.setattr(engines.spm, "find_engine", appeared)
+        run(scan, tmp_path / "out", job=JOB.model_copy(update={"registration": auto}), engine=decision)
+    assert read_json(tmp_path / "out/r.json")["engine"] == "embedded"
+
+
+def test_a_decision_for_spm_is_not_forgotten_where_it_fails(scan, tmp_path, decision, without_spm):
+    write_json(decision, {"engine": "spm12"})
+    job = JOB.model_copy(update={"registration": RegistrationSettings(engine="auto")})
+    with pytest.raises(InputError, match=r"_engine\.json: .*by SPM12, but .* delete this file"):
+        run(scan, tmp_path / "out", job=job, engine=decision)
+    assert not (tmp_path / "out").exists()
+    assert register.decided(RegistrationSettings(engine="embedded"), decision).engine == "embedded"
 
 
 def mirrored_qform(image):

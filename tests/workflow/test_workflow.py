@@ -288,7 +288,8 @@ def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configu
         ("7", "unet", "external_internal"),
         ("7", "unet", "mixed"),
     ]
-    assert {(row["data_source"], row["registration"]) for row in rows} == {("standin", "embedded")}
+    engine = read_json(study / "results/registration_engine.json")["engine"]
+    assert {(row["data_source"], row["registration"]) for row in rows} == {("standin", engine)}
     assert "Nothing to be done" in snakemake(repository, *options, "--dry-run")
 
 

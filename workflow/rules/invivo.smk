@@ -108,6 +108,27 @@ def tree_of(source):
     ]
 
 
+# With `registration.engine: auto`, the engine is decided once for all scans. The decision stands until that
+# setting changes or its file is deleted; an edit of the code does not make it again.
+rule registration_engine:
+    output:
+        decision="results/registration_engine.json",
+    log:
+        "logs/registration_engine.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+        gpu=0,
+    params:
+        settings=settings("registration_engine"),
+    shell:
+        "quietpet registration_engine --threads {threads} --gpus {resources.gpu}"
+        " --settings {params.settings:q} --out decision={output.decision}"
+        # On the terminal too: which engine registers the scans must not go unnoticed.
+        " 2>&1 | tee {log} >&2"
+
+
 # A rule for each source, because its windows decide the names of the files.
 for source in SOURCES_INVIVO:
 
@@ -182,6 +203,11 @@ for source in SOURCES_INVIVO:
             standard=scan_path(source, f"{STANDARD}.nii.gz"),
             low=[scan_path(source, f"{name}.nii.gz") for name in window_names(source)],
             t1=scan_path(source, "T1w.nii.gz"),
+            engine=(
+                "results/registration_engine.json"
+                if STUDY.registration.engine == "auto"
+                else []
+            ),
         output:
             standard=scan_path(source, f"registered/{STANDARD}.nii.gz"),
             low=[

@@ -15,7 +15,9 @@ class RegistrationSettings(Section):
     """How PET is registered to T1, and when a result is not believed."""
 
     engine: RegistrationChoice = Field(
-        "auto", description="auto: SPM12 where a working one is found, else the embedded engine"
+        "auto",
+        description="auto: SPM12 where a working one is found, else the embedded engine, decided once "
+        "for the study and written down",
     )
     spm_minutes: Positive = Field(30.0, description="SPM12 is stopped after this time per scan [min]")
     most_rotation_deg: float = Field(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quietpet.config.registration import RegistrationSettings
+from quietpet.config.registration import RegistrationChoice, RegistrationSettings
 from quietpet.config.section import Section
 from quietpet.invivo.settings import CohortSetting, SourceSettings, WindowSettings
 from quietpet.jobs.folders import from_here
@@ -49,6 +49,16 @@ class ImportScanJob(Section):
             rounding=study.in_vivo.rounding,
             requirements=study.in_vivo.requirements(source, participant),
         )
+
+
+class RegistrationEngineJob(Section):
+    """Decide which engine registers the scans of a study whose ``registration.engine`` is auto."""
+
+    engine: RegistrationChoice
+
+    @classmethod
+    def of(cls, study: Study) -> RegistrationEngineJob:
+        return cls(engine=study.registration.engine)
 
 
 class RegisterJob(Section):

@@ -11,7 +11,7 @@ from quietpet.config.section import Section
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
-from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob
+from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob, RegistrationEngineJob
 from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
@@ -28,6 +28,7 @@ JOBS: dict[str, type[Section]] = {
     "thin": ThinJob,
     "counts": CountsJob,
     "reconstruct": ReconstructJob,
+    "registration_engine": RegistrationEngineJob,
     "register": RegisterJob,
     "pack": PackJob,
     "pack_scans": PackScansJob,

@@ -7,16 +7,22 @@ from pathlib import Path
 
 import numpy as np
 
+from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.jobs.invivo import RegisterJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.figure import draw
 from quietpet.registration.formats import fsl_text, itk_text, matrix_text
-from quietpet.registration.register import Registration, register_rigid, require_credible
+from quietpet.registration.register import (
+    Registration,
+    register_rigid,
+    require_credible,
+    working_spm,
+)
 from quietpet.registration.volume import Volume, require_image, resample
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import read_volume, write_volume
-from quietpet.store import atomic_path, write_json, write_text
+from quietpet.store import atomic_path, read_json, write_json, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +30,12 @@ logger = logging.getLogger(__name__)
 def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
     """``standard``, ``t1`` and ``low`` (several) -> the PET images under the same names, and the record.
 
+    ``engine`` is the decision of a study whose engine is auto; without, what works here decides.
     The long ``standard`` image alone is registered; the short ``low`` frames of the same scan, too noisy
     for that, follow its transform. Each is interpolated once. The record: ``registration`` (JSON),
     ``itk`` (.tfm), ``matrix`` (RAS mm) and ``fsl`` (text), ``figure`` (PNG).
     """
-    watch, settings = Stopwatch(), job.registration
+    watch, settings = Stopwatch(), decided(job.registration, inputs.get("engine"))
     t1_path, standard_path = inputs.one("t1"), inputs.one("standard")
     t1, standard = read_volume(t1_path), read_volume(standard_path)
     low = [_frame_of(standard, path, standard_path) for path in inputs.many("low")]
@@ -72,6 +79,25 @@ def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
             ),
         },
     )
+
+
+def decided(settings: RegistrationSettings, decision: Path | None) -> RegistrationSettings:
+    """The settings with ``auto`` replaced by the engine in the file ``decision``, if there is one.
+
+    Raises:
+        InputError: the study was decided to use SPM12, and it does not work here.
+    """
+    if decision is None or settings.engine != "auto":
+        return settings
+    chosen = read_json(decision)["engine"]
+    try:
+        working_spm(chosen)
+    except InputError as error:
+        raise InputError(
+            f"{decision}: the scans of this study are registered by SPM12, but {error} Or delete this "
+            "file: an engine that works here is chosen then, and all scans are registered by it."
+        ) from None
+    return settings.model_copy(update={"engine": chosen})
 
 
 def write_figure(target: Path, t1: Volume, pet: Volume, found: Registration, *, title: str) -> None:
