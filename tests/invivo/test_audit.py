@@ -225,6 +225,7 @@ DEFECTS = {
     "missing-t1": lambda root: petbids.t1_path(root, 2).unlink(),
     "no-number": spoil(InjectedRadioactivity="a lot"),
     "no-time": spoil(TimeZero="noon"),
+    "dose-unit": spoil(InjectedRadioactivityUnits="counts"),
     "half-life": spoil(TracerRadionuclide="C11"),
     "unreadable-sidecar": lambda root: petbids.write_sidecar(root, 2, {}).write_text("[1]") and None,
 }
@@ -359,6 +360,18 @@ def test_no_value_of_a_side_car_ends_the_audit(tree: Path, key: str) -> None:
 def test_no_other_key_ends_it_either(tree: Path, key: str, value: Any) -> None:
     spoil(**{key: value})(tree)
     assert {each.participant for each in audit(read_tree(tree))} <= {"sub-02"}
+
+
+@pytest.mark.parametrize(
+    ("per_second", "words", "severity"),
+    [(1e3, "milliseconds", "error"), (1 / 60, "minutes", "warning")],
+)
+def test_frame_times_in_another_unit(tree: Path, per_second: float, words: str, severity: str) -> None:
+    long = per_second if per_second < 1 else 60 * per_second
+    spoil(FrameTimesStart=[long * start for start in STARTS], FrameDuration=[long * 16.0] * 12)(tree)
+    (finding,) = found(tree, "frame-times")
+    assert finding.severity == severity
+    assert words in finding.evidence
 
 
 def test_what_an_import_cannot_do_without_is_an_error(tree: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from quietpet.errors import InputError
-from quietpet.invivo.clock import clock_difference_s, clock_seconds, clock_text
+from quietpet.invivo.clock import DAY_S, clock_difference_s, clock_seconds, clock_text
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import Finding, shown
 from quietpet.invivo.scans import Dataset, Image
@@ -18,6 +18,7 @@ from quietpet.invivo.windows import known_half_life_s
 
 _STARTS_LATE_S = 300.0
 _COPIED_S = 600.0
+_LEAST_FRAME_S = 0.5
 _REFERENCE_S = 5.0
 """Half a thousandth of a half-life of F-18 and less: clocks of one scan differ by a second or two."""
 
@@ -40,6 +41,7 @@ def frame_findings(dataset: Dataset) -> Iterator[Finding]:
                     evidence="one entry per frame each, in the order of the frames",
                 )
             continue
+        yield from _frame_seconds(image, timing)
         yield from _frame_count(image, timing)
         if np.abs(timing.gaps_s).max(initial=0.0) > 1.0:
             largest = int(np.abs(timing.gaps_s).argmax())
@@ -73,6 +75,25 @@ def frame_findings(dataset: Dataset) -> Iterator[Finding]:
                 "exchanged together with the dose",
                 correction="unwrapped, and read for that image",
             )
+
+
+def _frame_seconds(image: Image, timing: FrameTiming) -> Iterator[Finding]:
+    """Frame times that cannot be in seconds."""
+    whole_s = float(timing.ends_s[-1] - timing.starts_s[0])
+    longest_s = float(timing.durations_s.max())
+    if whole_s <= DAY_S and longest_s >= _LEAST_FRAME_S:
+        return
+    too_long = whole_s > DAY_S
+    yield image.origin.finding(
+        "frame-times",
+        "error" if too_long else "warning",
+        "FrameTimesStart, FrameDuration",
+        value=", ".join(shown(image.values[key]) for key in ("FrameTimesStart", "FrameDuration")),
+        expected="seconds",
+        evidence=f"a scan of {whole_s:g} s, more than a day: milliseconds?"
+        if too_long
+        else f"frames of {longest_s:g} s at most: minutes?",
+    )
 
 
 def _frame_count(image: Image, timing: FrameTiming) -> Iterator[Finding]:

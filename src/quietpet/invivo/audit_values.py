@@ -12,7 +12,13 @@ import numpy as np
 from quietpet.errors import InputError
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
-from quietpet.invivo.scans import Dataset, Image, administration, group_administration
+from quietpet.invivo.scans import (
+    MBQ_PER_UNIT,
+    Dataset,
+    Image,
+    administration,
+    group_administration,
+)
 from quietpet.invivo.sidecar import NUMBERS, REQUIRED, number, numbers
 from quietpet.invivo.timing import decay_factors, listed, timeline
 from quietpet.invivo.windows import known_half_life_s
@@ -116,6 +122,18 @@ def type_findings(dataset: Dataset) -> Iterator[Finding]:
                 evidence="BIDS wants a number here",
                 correction="not read",
             )
+        unit = image.values.get("InjectedRadioactivityUnits")
+        dose = number(image.values, "InjectedRadioactivity")
+        if dose is not None and unit is not None and image.sidecar_dose_mbq is None:
+            yield image.origin.finding(
+                "dose-unit",
+                "warning",
+                "InjectedRadioactivityUnits",
+                value=shown(unit),
+                expected=", ".join(MBQ_PER_UNIT),
+                evidence=f"InjectedRadioactivity is {dose:g}",
+                correction="the dose is not read",
+            )
         zero = image.values.get("TimeZero")
         if zero is not None and image.time_zero_clock_s is None:
             yield image.origin.finding(
@@ -203,11 +221,12 @@ def copied_constant_findings(dataset: Dataset) -> Iterator[Finding]:
         half_life_s = number(image.values, "RadionuclideHalfLife")
         factors = numbers(image.values, "DecayCorrectionFactor")
         if timing and factors and half_life_s and len(factors) == timing.n_frames > 1:
-            physical = decay_factors(
-                timing,
-                half_life_s=half_life_s,
-                reference_s=number(image.values, "ImageDecayCorrectionTime") or 0.0,
-            )
+            with np.errstate(over="ignore"):  # times in milliseconds, say
+                physical = decay_factors(
+                    timing,
+                    half_life_s=half_life_s,
+                    reference_s=number(image.values, "ImageDecayCorrectionTime") or 0.0,
+                )
             apart = np.abs(np.array(factors) / physical - 1).max()
             if apart > _FACTOR_TOLERANCE:
                 yield image.origin.finding(

@@ -14,6 +14,7 @@ from quietpet.invivo.series import ImageHeader
 from quietpet.invivo.sidecar import normalised, number, numbers
 
 BQ_PER_MBQ = 1e6
+MBQ_PER_UNIT = {"MBq": 1.0, "kBq": 1e-3, "GBq": 1e3, "Bq": 1e-6, "mCi": 37.0}
 
 _ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9]+)")
 
@@ -105,8 +106,7 @@ class Image:
     def sidecar_dose_mbq(self) -> float | None:
         """``InjectedRadioactivity`` [MBq], where its unit says how to read it."""
         dose = number(self.values, "InjectedRadioactivity")
-        per_mbq = {"MBq": 1.0, "kBq": 1e-3, "GBq": 1e3, "Bq": 1e-6, "mCi": 37.0}
-        factor = per_mbq.get(str(self.values.get("InjectedRadioactivityUnits")))
+        factor = MBQ_PER_UNIT.get(str(self.values.get("InjectedRadioactivityUnits")))
         return None if dose is None or factor is None else dose * factor
 
 
