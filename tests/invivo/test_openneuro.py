@@ -198,6 +198,19 @@ def test_the_next_goes_on_where_a_failed_one_ended(
     assert (BUCKET_PATH, "bytes=40000-") in server.asked
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_will_do(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def flock(*_) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(openneuro.fcntl, "flock", flock)
+    server.files[BUCKET_PATH] = CONTENT
+    download(remote(), tmp_path)
+    assert (tmp_path / PATH).read_bytes() == CONTENT
+
+
 def test_a_server_that_stalls_is_left(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -271,6 +271,10 @@ def test_t1_is_that_of_the_same_session(clean: Path, tmp_path: Path) -> None:
     results = imported(tree, tmp_path / "out", entities={"ses": "2"})
     scan = json.loads((results / "scan.json").read_text())
     assert scan["t1"] == "sub-02/ses-2/anat/sub-02_ses-2_T1w.nii.gz"
+    with pytest.raises(
+        InputError, match=r"'ses': '3'.* there are sub-02_ses-1_task-rest_pet, sub-02_ses-2"
+    ):
+        imported(tree, tmp_path / "out", entities={"ses": "3"})
 
 
 NAN = petbids.frames(2).astype(np.float32)

@@ -8,6 +8,7 @@ the newest version of each file, its own server any version: what arrives must b
 from __future__ import annotations
 
 import csv
+import errno
 import fcntl
 import hashlib
 import logging
@@ -37,6 +38,7 @@ _ATTEMPTS, _PAUSE_S = 4, 5.0
 _BLOCK_BYTES = 1 << 20
 _REPORT_S = 30.0
 _RANGE_HONOURED = 206
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 class DownloadError(Exception):
@@ -180,10 +182,17 @@ def download(file: RemoteFile, root: Path) -> None:
 
 @contextmanager
 def _alone_with(part: Path) -> Iterator[IO[bytes]]:
-    """``part`` open for appending by this process alone, after waiting for whoever has it."""
+    """``part`` open for appending by this process alone, after waiting for whoever has it.
+
+    Some network file systems have no locks: there, a rival's bytes make the checksum wrong.
+    """
     while True:
         with part.open("ab") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
             # The one before has renamed or removed it, perhaps, and another file may have its name.
             if part.exists() and os.path.samestat(part.stat(), os.fstat(stream.fileno())):
                 yield stream

@@ -47,7 +47,7 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
         raise InputError(
             f"{root}: has no PET image of sub-{job.participant} with entities {job.source.entities} and "
             f"runs {list(job.source.runs) or 'of any number'}"
-            f"{_links(participant.pet)}; correct invivo.sources.{job.name}."
+            f"{_links(participant.pet)}; {_there(participant.pet)}. Correct invivo.sources.{job.name}."
         )
     if not t1:
         raise InputError(
@@ -125,6 +125,11 @@ def _require_one_series(pet: Sequence[Image], job: FetchInvivoJob) -> None:
             f"invivo.sources.{job.name}: sub-{job.participant} has several PET images, {names}; say "
             "which by entities, such as {rec: acdyn}."
         )
+
+
+def _there(images: Sequence[Image]) -> str:
+    names = [image.stem.rpartition("/")[2] for image in images if image.header or image.fault]
+    return f"there are {', '.join(names)}" if names else "there is none"
 
 
 def _links(images: Sequence[Image]) -> str:
