@@ -269,6 +269,11 @@ def test_what_is_no_image(tree: Path, spoiled, words: str) -> None:
     spoiled(tree)
     (finding,) = found(tree, "unreadable-image")
     assert words in finding.value
+    assert finding.file not in finding.value, "said once"
+    path = petbids.pet_path(tree, 2)
+    path.rename(path.with_suffix(""))
+    (finding,) = found(tree, "unreadable-image")
+    assert finding.file.endswith("_pet.nii")
 
 
 def test_reading_images_finds_what_headers_hide(tree: Path, capsys) -> None:
@@ -372,6 +377,21 @@ def test_frame_times_in_another_unit(tree: Path, per_second: float, words: str, 
     (finding,) = found(tree, "frame-times")
     assert finding.severity == severity
     assert words in finding.evidence
+
+
+def test_durations_that_are_ends_are_named(tree: Path) -> None:
+    """As in a published example of a PET-BIDS data set."""
+    ends = [10 * n**2 for n in range(1, 13)]
+    spoil(FrameTimesStart=[0, *ends[:-1]], FrameDuration=ends)(tree)
+    (finding,) = found(tree, "frame-gaps")
+    assert "hold the ends" in finding.evidence
+
+
+@pytest.mark.parametrize(("frames", "faulty"), [((), False), ((1,), False), ((2,), True)])
+def test_t1_is_one_volume(tree: Path, frames: tuple[int, ...], faulty: bool) -> None:
+    values = np.ones((12, 10, 8, *frames), np.int16)
+    petbids.write_image(petbids.t1_path(tree, 2), values, petbids.T1_AFFINE)
+    assert bool(found(tree, "dimensions")) == faulty
 
 
 def test_what_an_import_cannot_do_without_is_an_error(tree: Path) -> None:

@@ -41,7 +41,7 @@ def _one_image(image: Image, *, is_pet: bool) -> Iterator[Finding]:
                 UNREADABLE_IMAGE,
                 "error",
                 "image",
-                value=image.fault,
+                value=image.fault.removeprefix(f"{origin.file}: "),
                 expected="a NIfTI image",
                 evidence="opened",
             )
@@ -68,7 +68,8 @@ def _one_image(image: Image, *, is_pet: bool) -> Iterator[Finding]:
             correction="read as it is stored",
         )
     dimensions = 4 if is_pet else 3
-    if len(header.shape) != dimensions and not (is_pet and _static(image)):
+    whole = _static(image) if is_pet else header.n_frames == 1
+    if len(header.shape) != dimensions and not (len(header.shape) > 2 and whole):
         yield origin.finding(
             "dimensions",
             "error",
@@ -95,7 +96,7 @@ def _companions(participant: Participant) -> Iterator[Finding]:
     if participant.pet and not any(image.header or image.fault for image in participant.t1):
         yield participant.pet[0].image_origin.finding(
             "missing-t1",
-            "error",
+            "warning",
             "anat",
             value="a side-car without its T1w image" if participant.t1 else "no T1w image",
             expected="anat/*_T1w.nii.gz",

@@ -10,11 +10,11 @@ import numpy as np
 from quietpet.errors import InputError
 from quietpet.invivo.clock import DAY_S, clock_difference_s, clock_seconds, clock_text
 from quietpet.invivo.exchange import find_exchanges
-from quietpet.invivo.findings import Finding, shown
+from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
 from quietpet.invivo.scans import Dataset, Image
 from quietpet.invivo.sidecar import number, numbers
 from quietpet.invivo.timing import FrameTiming, decay_references_s, listed, timeline, without_gaps
-from quietpet.invivo.windows import known_half_life_s
+from quietpet.invivo.windows import GAP_S, known_half_life_s
 
 _STARTS_LATE_S = 300.0
 _COPIED_S = 600.0
@@ -43,24 +43,7 @@ def frame_findings(dataset: Dataset) -> Iterator[Finding]:
             continue
         yield from _frame_seconds(image, timing)
         yield from _frame_count(image, timing)
-        if np.abs(timing.gaps_s).max(initial=0.0) > 1.0:
-            largest = int(np.abs(timing.gaps_s).argmax())
-            filled = without_gaps(timing)
-            yield image.origin.finding(
-                "frame-gaps",
-                "warning",
-                "FrameTimesStart",
-                value=f"{np.count_nonzero(np.abs(timing.gaps_s) > 1.0)} gaps or overlaps, the largest "
-                f"{timing.gaps_s[largest]:g} s after frame {largest}",
-                expected="frames without gaps"
-                if filled is None
-                else f"{filled.n_frames} regular frames",
-                evidence=f"{timing.n_frames} frames of {timing.durations_s.sum():g} s in all reach to "
-                f"{timing.ends_s[-1]:g} s",
-                correction="none"
-                if filled is None
-                else f"filled, where the image has {filled.n_frames} frames",
-            )
+        yield from _frame_gaps(image, timing)
         wrapped = numbers(image.sidecar, "FrameTimesStart")
         if wrapped and wrapped[0] > wrapped[-1] and image.participant in image_of:
             other = image_of[image.participant]
@@ -93,6 +76,31 @@ def _frame_seconds(image: Image, timing: FrameTiming) -> Iterator[Finding]:
         evidence=f"a scan of {whole_s:g} s, more than a day: milliseconds?"
         if too_long
         else f"frames of {longest_s:g} s at most: minutes?",
+    )
+
+
+def _frame_gaps(image: Image, timing: FrameTiming) -> Iterator[Finding]:
+    apart_s = np.abs(timing.gaps_s)
+    if apart_s.max(initial=0.0) <= GAP_S:
+        return
+    largest, filled = int(apart_s.argmax()), without_gaps(timing)
+    evidence = (
+        f"{timing.n_frames} frames of {timing.durations_s.sum():g} s in all reach to "
+        f"{timing.ends_s[-1]:g} s"
+    )
+    if timing.n_frames > 2 and np.allclose(timing.durations_s[:-1], timing.starts_s[1:]):
+        evidence = "each FrameDuration is the start of the next frame: they hold the ends of the frames"
+    yield image.origin.finding(
+        "frame-gaps",
+        "warning",
+        "FrameTimesStart",
+        value=f"{np.count_nonzero(apart_s > GAP_S)} gaps or overlaps, the largest "
+        f"{timing.gaps_s[largest]:g} s after frame {largest}",
+        expected="frames without gaps" if filled is None else f"{filled.n_frames} regular frames",
+        evidence=evidence,
+        correction=NO_CORRECTION
+        if filled is None
+        else f"filled, where the image has {filled.n_frames} frames",
     )
 
 

@@ -11,6 +11,9 @@ from quietpet.invivo.findings import SEVERITIES, Finding
 
 _COLUMNS = ("participant", "file", "key", "value", "expected", "evidence", "correction")
 
+_WIDTH = 90
+"""Characters of a key or a value on the terminal; the pages have them whole."""
+
 _STYLE = """
 body { font: 14px/1.4 sans-serif; margin: 2em auto; max-width: 110em; padding: 0 1em }
 table { border-collapse: collapse; margin: 0 0 2em } caption { text-align: left; padding: .3em 0 }
@@ -29,7 +32,12 @@ def as_lines(findings: Sequence[Finding]) -> Iterator[str]:
             f" and {len(participants) - 6} more" if len(participants) > 6 else ""
         )
         yield f"{severity:<8}{check} ({len(group)}): {where}"
-        yield f"        {first.key[:60]}: {first.value[:60]}; {first.evidence}"
+        yield f"        {_short(first.key)}: {_short(first.value)}, expected {_short(first.expected)}"
+        yield f"        {first.evidence}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."
 
 
 def as_html(findings: Sequence[Finding], *, facts: Mapping[str, object]) -> str:

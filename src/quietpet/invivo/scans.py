@@ -28,15 +28,16 @@ def entities_of(stem: str) -> dict[str, str]:
 class Image:
     """One image and its side-car: PET or T1.
 
-    ``stem`` is the path in the tree without its extensions. ``header`` is None where no image lies, or
-    none that can be read; ``fault`` then says why it cannot. ``sidecar_fault`` does so of the side-car,
-    and ``not_fetched`` is true where a link to an image lies, and no image.
+    ``stem`` is the path in the tree without its extensions, ``file`` that of the image where one lies.
+    ``header`` is None where none does, or none that can be read; ``fault`` then says why it cannot.
+    ``sidecar_fault`` does so of the side-car. ``not_fetched`` is true where a link lies, and no image.
     """
 
     participant: str
     stem: str
     sidecar: Mapping[str, Any]
     has_sidecar: bool
+    file: str | None = None
     header: ImageHeader | None = None
     fault: str | None = None
     sidecar_fault: str | None = None
@@ -48,9 +49,7 @@ class Image:
 
     @property
     def image_origin(self) -> Origin:
-        return Origin(
-            participant=self.participant, file=self.header.file if self.header else f"{self.stem}.nii.gz"
-        )
+        return Origin(participant=self.participant, file=self.file or f"{self.stem}.nii.gz")
 
     @cached_property
     def entities(self) -> dict[str, str]:

@@ -97,9 +97,9 @@ def read_image(root: Path, stem: str) -> Image:
     for file, path in paths.items():
         if path.exists():
             try:
-                return Image(**known, header=read_header(path, file=file))
+                return Image(**known, file=file, header=read_header(path, file=file))
             except InputError as error:
-                return Image(**known, fault=str(error))
+                return Image(**known, file=file, fault=str(error))
     # A link into git-annex without its target stands for an image that is not here.
     return Image(**known, not_fetched=any(path.is_symlink() for path in paths.values()))
 
