@@ -165,6 +165,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "counts": {},
         "reconstruct": {"subject": "04", "dose": "half"},
         "pack": {"dataset": "phantom", "setting": "low", "split": "test"},
+        "registration_engine": {},
         "register": {"scan": "rspetmr_sub-04"},
         "pack_scans": {"dataset": "ood1", "setting": "2min", "split": "test"},
         "fit": trained,
