@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import petbids
 import pytest
 import yaml
 
@@ -290,6 +291,34 @@ def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configu
     ]
     engine = read_json(study / "results/registration_engine.json")["engine"]
     assert {(row["data_source"], row["registration"]) for row in rows} == {("standin", engine)}
+    assert "Nothing to be done" in snakemake(repository, *options, "--dry-run")
+
+
+def test_a_corrected_side_car_of_a_folder_imports_its_scan_again(repository, configuration, tmp_path):
+    """And where one participant cannot be used, the others go on."""
+    tree = petbids.write_dataset(tmp_path / "with a space" / "tiny", participants=3)
+    petbids.write_sidecar(tree, 2, petbids.sidecar(2, Units="SUV"))
+    ood1 = {**INVIVO["datasets"]["ood1"], "settings": {"16s": {"window": "16s"}}}
+    low = {"16s": {"frames": 1, "start_minutes": 1}}
+    invivo = {
+        **INVIVO,
+        "sources": {"rspetmr": {"kind": "folder", "root": str(tree)}},
+        "windows": {"standard": {"frames": 8, "start_minutes": 0}, "low": low},
+        "datasets": {"ood1": ood1},
+    }
+    path, scanned = tmp_path / "folder.yaml", {**configuration, "invivo": invivo, "learning": LEARNING}
+    path.write_text(yaml.safe_dump(scanned, sort_keys=False))
+    scans = [f"results/invivo/rspetmr_sub-0{number}/scan.json" for number in (1, 2, 3)]
+    options = (
+        "--configfile", path, "--directory", tmp_path, "--keep-going", "--show-failed-logs", *scans,
+    )  # fmt: skip
+    output = snakemake(repository, *options, check=False)
+    assert 'Units is "SUV", but should be Bq/mL or kBq/mL' in output
+    assert [(tmp_path / scan).exists() for scan in scans] == [True, False, True]
+    petbids.write_sidecar(tree, 2, petbids.sidecar(2))
+    planned = planned_jobs(snakemake(repository, *options, "--dry-run"))
+    assert planned == {"fetch_rspetmr": 1, "import_rspetmr": 1}
+    snakemake(repository, *options)
     assert "Nothing to be done" in snakemake(repository, *options, "--dry-run")
 
 

@@ -1,6 +1,7 @@
 # Scans -> windows -> registered to T1 -> packed data sets, for the data sets of the section `invivo`.
 
 from quietpet.invivo.settings import STANDARD, scan_name
+from quietpet.jobs.folders import from_here
 from quietpet.standin.layout import participant_files, runs_of
 
 SOURCES_INVIVO = STUDY.invivo.sources if STUDY.invivo else {}
@@ -108,6 +109,23 @@ def tree_of(source):
     ]
 
 
+def files_in_folder(source):
+    """Input function: the participant's PET and T1 in a folder of the user's, who may correct them.
+
+    Side-cars of others, which tell whether some were exchanged, are read too, but start nothing again.
+    """
+    settings = SOURCES_INVIVO[source]
+    if settings.kind != "folder":
+        return []
+    root = Path(from_here(settings.root))
+    return lambda wildcards: sorted(
+        str(path)
+        for pattern in ("pet/*_pet.*", "anat/*_T1w.*")
+        for path in root.glob(f"sub-{wildcards.participant}/**/{pattern}")
+        if path.is_file()
+    )
+
+
 # With `registration.engine: auto`, the engine is decided once for all scans. The decision stands until that
 # setting changes or its file is deleted; an edit of the code does not make it again.
 rule registration_engine:
@@ -137,6 +155,7 @@ for source in SOURCES_INVIVO:
             f"fetch_{source}"
         input:
             tree=tree_of(source),
+            own=files_in_folder(source),
         output:
             located=scan_path(source, "located.json"),
         log:

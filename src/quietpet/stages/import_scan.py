@@ -79,7 +79,8 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     head = Volume(values=t1_values, affine_ras_mm=t1.header.affine_ras_mm)
     write_volume(outputs.one("t1"), in_ras_order(head), description="T1w")
     sources = [root / image.header.file for image in (*present, t1)]
-    sources += [path for image in present if (path := root / f"{image.stem}.json").exists()]
+    told_by = (*present, *(owner.pet if owner else ()))
+    sources += [path for image in told_by if (path := root / f"{image.stem}.json").exists()]
     write_json(
         outputs.one("scan"),
         {
