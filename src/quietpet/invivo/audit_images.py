@@ -10,8 +10,6 @@ from quietpet.invivo.scans import Dataset, Image, Participant
 from quietpet.invivo.sidecar import numbers
 from quietpet.invivo.timing import listed
 
-UNREADABLE_IMAGE = "unreadable-image"
-
 
 def image_findings(dataset: Dataset) -> Iterator[Finding]:
     """Headers against side-cars, and PET against T1."""
@@ -38,7 +36,7 @@ def _one_image(image: Image, *, is_pet: bool) -> Iterator[Finding]:
     if header is None:
         if image.fault:
             yield origin.finding(
-                UNREADABLE_IMAGE,
+                "unreadable-image",
                 "error",
                 "image",
                 value=image.fault.removeprefix(f"{origin.file}: "),
