@@ -193,10 +193,17 @@ def _alone_with(part: Path) -> Iterator[IO[bytes]]:
             except OSError as error:
                 if error.errno not in _NO_LOCKS:
                     raise
-            # The one before has renamed or removed it, perhaps, and another file may have its name.
-            if part.exists() and os.path.samestat(part.stat(), os.fstat(stream.fileno())):
+            if _is_named(part, stream):
                 yield stream
                 return
+
+
+def _is_named(part: Path, stream: IO[bytes]) -> bool:
+    """Whether ``part`` is still the open file: who had it before has renamed or removed it, perhaps."""
+    try:
+        return os.path.samestat(part.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def _fetch(file: RemoteFile, part: Path, stream: IO[bytes]) -> None:
