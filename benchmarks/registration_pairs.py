@@ -1,8 +1,9 @@
 """PET and T1 of one head with a known motion between them, for tests and benchmarks of registration.
 
-The anatomy is a template phantom or a BrainWeb subject; noise is given by what a count level leaves in
-grey matter. T1 is sharp with 3 % noise and an oblique, mirrored grid; PET has the mMR's voxels and a
-point spread of 5 mm.
+:func:`pair` blurs a template phantom or a BrainWeb subject; noise is given by what a count level leaves
+in grey matter. T1 is sharp with 3 % noise and an oblique, mirrored grid; PET has the mMR's voxels and a
+point spread of 5 mm. :func:`standin_pair` takes a stand-in scan, measured and reconstructed frame by
+frame, as the pipeline imports it.
 """
 
 from __future__ import annotations
@@ -13,13 +14,19 @@ from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from quietpet.config.phantoms import FB_SEM_ACTIVITY, FB_SEM_T1, TemplateSettings
+from quietpet.errors import InputError
+from quietpet.geometry.grid import mmr_grid
 from quietpet.phantom.brainweb import file_name, read_volume
+from quietpet.phantom.resample import sample_nearest
 from quietpet.phantom.template import load_template, template_volume
 from quietpet.phantom.tissues import LabelVolume, Tissue, value_table
 from quietpet.registration.volume import RigidTransform, Volume, resample
 from quietpet.seeds import numpy_rng
+from quietpet.stages.volumes import read_volume as read_image
+from quietpet.store import read_json
 from quietpet.units import sigma_from_fwhm
 
 GREY_MATTER_NOISE = {"30min": 0.06, "16s": 0.06 * np.sqrt(1800 / 16)}
@@ -41,6 +48,11 @@ STARTS = (
     ((-11.0, 11.0, 11.0), (11.0, 12.0, -11.0)),
 )
 """Motions of the head between T1 and PET: rotations about x, y, z [deg] and translations [mm]."""
+
+STANDIN_IMAGES = {"30min": "standard", "16s": "16s"}
+"""Windows of the small study, which are files of each imported scan."""
+
+MOST_DEG, MOST_MM = 20.0, 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +76,11 @@ class Pair:
     def error_mm(self, found: RigidTransform) -> np.ndarray:
         """Target registration error at the positions of the brain."""
         return self.truth.distance_mm(found, self.brain_mm)
+
+    def shift_mm(self, found: RigidTransform) -> np.ndarray:
+        """Mean over the brain of where PET is sampled - where it should be, RAS in T1's world, (3,)."""
+        sampled = self.truth.inverse.apply(found.apply(self.brain_mm))
+        return (sampled - self.brain_mm).mean(axis=0)
 
 
 def template_anatomy(name: str = "pair") -> Anatomy:
@@ -130,3 +147,65 @@ def pair(
         truth=truth,
         brain_mm=head.brain_mm,
     )
+
+
+def standin_scans(results: Path) -> list[str]:
+    """Imported stand-in scans of a study, ``<cohort>_sub-<participant>``."""
+    truths = sorted(results.glob("standin/*/truth/*.json"))
+    names = [f"{path.parent.parent.name}_sub-{path.stem}" for path in truths]
+    return [name for name in names if (results / "invivo" / name / "T1w.nii.gz").exists()]
+
+
+def standin_pair(results: Path, scan: str, *, noise: str, brainweb: Path | None = None) -> Pair:
+    """A stand-in scan with the headers and the motion that it has.
+
+    Raises:
+        InputError: the head is BrainWeb's, and its folder is not given.
+    """
+    folder, (cohort, participant) = results / "invivo" / scan, scan.split("_sub-")
+    truth = read_json(results / "standin" / cohort / "truth" / f"{participant}.json")
+    motion = RigidTransform(fixed_to_moving=np.array(truth["t1_to_pet_ras_mm"]))
+    return Pair(
+        t1=read_image(folder / "T1w.nii.gz"),
+        pet=read_image(folder / f"{STANDIN_IMAGES[noise]}.nii.gz"),
+        truth=motion,
+        brain_mm=motion.inverse.apply(_brain_in_scanner_mm(truth, brainweb)),
+    )
+
+
+def displaced(case: Pair, *, name: str, number: int) -> Pair:
+    """The same images, PET's header changed: a drawn motion about the brain is what must be found.
+
+    It turns about a random axis and goes along another, each uniformly up to 20 degrees and 20 mm.
+    """
+    rng = numpy_rng(0, "registration", "start", name, number)
+    axis, direction = (each / np.linalg.norm(each) for each in rng.standard_normal((2, 3)))
+    degrees, mm = rng.uniform(0, MOST_DEG), rng.uniform(0, MOST_MM)
+    truth = RigidTransform.from_rotation(
+        euler_deg=Rotation.from_rotvec(degrees * axis, degrees=True).as_euler("xyz", degrees=True),
+        translation_mm=mm * direction,
+        centre_mm=case.brain_mm.mean(axis=0),
+    )
+    header = (truth @ case.truth.inverse).fixed_to_moving @ case.pet.affine_ras_mm
+    pet = Volume(values=case.pet.values, affine_ras_mm=header)
+    return Pair(t1=case.t1, pet=pet, truth=truth, brain_mm=case.brain_mm)
+
+
+def _brain_in_scanner_mm(truth: dict, brainweb: Path | None) -> np.ndarray:
+    """Positions of grey and white matter, (n, 3) RAS mm in the world of PET."""
+    anatomy = truth["anatomy"]
+    if truth["anatomy_source"] == "brainweb":
+        if not brainweb:
+            raise InputError("these scans are of BrainWeb heads: give --brainweb, the folder of labels.")
+        labels = read_volume(brainweb / file_name(anatomy))
+    else:
+        settings = truth["provenance"]["settings"]
+        labels = template_volume(
+            load_template(),
+            settings=TemplateSettings(**settings["template"]),
+            rng=numpy_rng(settings["study_seed"], "template", anatomy),
+        )
+    grid = mmr_grid(128)
+    codes = sample_nearest(labels, grid=grid)
+    indices = np.argwhere(np.isin(codes, (Tissue.GREY_MATTER, Tissue.WHITE_MATTER)))[::23]
+    return indices @ grid.affine_ras_mm[:3, :3].T + grid.affine_ras_mm[:3, 3]

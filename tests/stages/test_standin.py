@@ -11,13 +11,14 @@ import tracemalloc
 import nibabel as nib
 import numpy as np
 import pytest
-from heads import BALL_MM, head_with_ball
+from heads import BALL_MM, cylinder, head_with_ball
 
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinCohortSettings, StandinParticipant, StandinScanSettings
 from quietpet.errors import InputError
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
+from quietpet.phantom.tissues import LabelVolume, Tissue
 from quietpet.stages import nifti, standin, standin_cohort
 from quietpet.stages.files import Files
 from quietpet.standin.layout import participant_files, runs_of
@@ -270,6 +271,26 @@ def test_the_same_job_writes_the_same_bytes(clean, tmp_path):
     first = clean["ds002898"][1]["02"]
     for name in ("pet", "t1", "pet_json", "t1_json"):
         assert again.one(name).read_bytes() == first.one(name).read_bytes()
+
+
+def test_the_misclassified_lowest_plane_of_brainweb_is_not_scanned(tmp_path, monkeypatch):
+    """A cylinder that ends in vessels, as subject 53 does, gives the images of one that does not."""
+    sound, scan = cylinder(), SCAN.model_copy(update={"frames": 1})
+    blood = np.where(sound.codes > 0, Tissue.VESSELS, 0).astype(np.uint8)
+    ending_in_blood = LabelVolume(
+        codes=np.concatenate([blood[:1], sound.codes[1:]]), voxel_mm=sound.voxel_mm
+    )
+    inputs = {name: [tmp_path / name] for name in ("labels", "sources")}
+    for (path,) in inputs.values():
+        path.touch()
+    written = []
+    for name, head in (("sound", sound), ("damaged", ending_in_blood)):
+        monkeypatch.setattr(standin, "label_volume", lambda *_, head=head, **__: head)
+        written.append(outputs(tmp_path / name, "ds002898", "01", scan))
+        standin.run(job(cohort("ds002898"), "01", scan), Files(inputs), written[-1])
+    for image in ("pet", "t1"):
+        first, second = (each.one(image).read_bytes() for each in written)
+        assert first == second
 
 
 def test_participants_differ_in_motion_kinetics_and_noise(clean):

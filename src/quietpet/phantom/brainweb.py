@@ -153,6 +153,18 @@ def read_volume(packed: Path, *, source: Source | None = None) -> LabelVolume:
     return LabelVolume(codes=codes, voxel_mm=VOXEL_MM)
 
 
+def with_sound_end(volume: LabelVolume) -> LabelVolume:
+    """The head with its lowest plane replaced by the one above it.
+
+    That plane is misclassified in all 20 files: no bone, fat and muscle in only one, vessels in up to a
+    quarter of the head, and in subject 53 vessels from edge to edge. Where blood is as bright as the
+    brain, half a millimetre of it shines in PET, while vessels are dark in T1.
+    """
+    codes = volume.codes.copy()
+    codes[0] = codes[1]
+    return LabelVolume(codes=codes, voxel_mm=volume.voxel_mm)
+
+
 def _tissue_codes(raw: bytes) -> np.ndarray:
     """Tissue codes, uint8, of raw 16-bit labels; ValueError for a label that is no BrainWeb class."""
     labels = np.frombuffer(raw, "<u2")

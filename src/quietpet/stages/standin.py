@@ -13,6 +13,7 @@ from quietpet.config.standin import KineticsSettings
 from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid
 from quietpet.jobs.standin import StandinJob
+from quietpet.phantom.brainweb import with_sound_end
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
@@ -56,6 +57,8 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
         )
     member = job.participants[job.participant]
     volume = label_volume(member.anatomy, inputs, template=job.template, study_seed=job.study_seed)
+    if data_source(inputs) == "brainweb":
+        volume = with_sound_end(volume)
     geometry = draw_t1_geometry(
         shape=job.scan.t1_shape,
         voxel_mm=job.scan.t1_voxel_mm,
