@@ -98,8 +98,10 @@ def _on(device: torch.device, batch: Batch, measured: MeasuredSlices | None) -> 
 
 def _restored(method: Restorer, batch: Batch, job: RestoreJob) -> dict[str, np.ndarray]:
     """Images (slice, y, x) of one batch, in the unit of the data."""
+    drawn = (_generators(batch, job, number) for number in range(job.model.samples))
+    scale = batch.scale[:, None, None, None]
     with torch.inference_mode():
-        images = _summary(_sample(method, batch, job, k) for k in range(job.model.samples))
+        images = _summary(sample * scale for sample in method.samples(batch, drawn))
     return {name: image[:, 0].float().cpu().numpy() for name, image in images.items()}
 
 
@@ -118,8 +120,7 @@ def _summary(samples: Iterator[torch.Tensor]) -> dict[str, torch.Tensor]:
     return images
 
 
-def _sample(method: Restorer, batch: Batch, job: RestoreJob, number: int) -> torch.Tensor:
-    """Sample ``number`` of every slice; its noise is seeded by the slice's own name."""
+def _generators(batch: Batch, job: RestoreJob, number: int) -> list[torch.Generator]:
+    """Of sample ``number`` of every slice, whose noise is seeded by the slice's own name."""
     names = (job.dataset, job.setting, job.method, job.replicate)
-    generators = [torch_generator(job.study_seed, *names, key, "sample", number) for key in batch.keys]
-    return method.restore(batch, generators) * batch.scale[:, None, None, None]
+    return [torch_generator(job.study_seed, *names, key, "sample", number) for key in batch.keys]
