@@ -69,15 +69,18 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     if settings.channels_last:
         method.to(memory_format=torch.channels_last)
     average = Average(method, settings.ema) if settings.ema.profile != "none" else None
+    scaler = loss_scaler(fabric)
+    # One kernel per step; with a scaled loss it cannot clip gradients, which are unscaled within it.
+    fused = True if fabric.device.type == "cuda" and scaler is None else None
     optimisers = {
-        group: torch.optim.AdamW(parameters, lr=settings.learning_rate)
+        group: torch.optim.AdamW(parameters, lr=settings.learning_rate, fused=fused)
         for group, parameters in method.groups().items()
     }
     learner = Learner(
         method=method,
         optimisers=optimisers,
         average=average.method if average else None,
-        scaler=loss_scaler(fabric),
+        scaler=scaler,
     )
     progress = checkpoint.resume(learner)
     if settings.compile:
@@ -113,7 +116,7 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
                 )
             optimiser.step()
         if average:
-            average.update(method, step)
+            average.update(step)
 
         validate = step % settings.validate_every == 0 or step == settings.iterations
         if validate or len(unread) >= _READ_EVERY:
