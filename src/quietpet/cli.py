@@ -125,6 +125,8 @@ def _run_stage(options: argparse.Namespace) -> None:
     # What importing torch allocates stays to the end; looking for garbage in it takes 0.15 s.
     gc.disable()
     stage = importlib.import_module(f"quietpet.stages.{options.stage}")
+    if options.gpus:
+        importlib.import_module("quietpet.stages.device").claim_gpus(options.gpus)
     gc.freeze()
     gc.enable()
     stage.run(job, inputs, outputs)
