@@ -198,6 +198,21 @@ def test_a_checkpoint_of_another_job_is_not_found_and_is_cleared(files, tmp_path
     assert any("b.safe" in path.name for path in tmp_path.iterdir())
 
 
+def test_what_a_killed_training_left_of_a_checkpoint_is_cleared(files, tmp_path):
+    """kill -9 gives no time to clean up, and a checkpoint is five times as large as its network."""
+    weights = tmp_path / "a.safetensors"
+    left = tmp_path / f".{Checkpoint(weights, digest='abc').path.name}.x1y2z3"
+    with pytest.raises(Interrupted):
+        run(files, weights, batches=interrupt_at(5))
+    left.touch()
+    with pytest.raises(Interrupted):
+        run(files, weights, batches=interrupt_at(8))
+    assert not left.exists()
+    left.touch()
+    Checkpoint(weights, digest="abc").remove()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_checkpoint_renamed_to_another_job_is_refused(files, tmp_path):
     weights = tmp_path / "a.safetensors"
     with pytest.raises(Interrupted):

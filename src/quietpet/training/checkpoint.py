@@ -108,6 +108,7 @@ class Checkpoint:
             "scaler": learner.scaler.state_dict() if learner.scaler else None,
         }
         write_tensors(self.path, tensors, record)
+        self._delete(f".{self._prefix}")  # left by a training that was killed while it wrote
 
     def resume(self, learner: Learner) -> Progress:
         """Put the saved state, if there is one, into ``learner``.
@@ -136,8 +137,11 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Delete every checkpoint of these weights."""
+        self._delete(self._prefix, f".{self._prefix}")
+
+    def _delete(self, *prefixes: str) -> None:
         for path in self.path.parent.iterdir():
-            if path.name.startswith(self._prefix):
+            if path.name.startswith(prefixes):
                 path.unlink()
 
 
