@@ -127,9 +127,64 @@ def test_data_too_large_for_the_device_train_the_same_weights(files, tmp_path, m
         assert torch.equal(weights[1][name], tensor), name
 
 
+class Killed(Exception):
+    """In place of a kill."""
+
+
+def killed_at(step, monkeypatch):
+    class Failing(ResidentBatches):
+        def __getitem__(self, wanted):
+            if wanted == step:
+                raise Killed
+            return super().__getitem__(wanted)
+
+    monkeypatch.setattr(fit, "ResidentBatches", Failing)
+
+
+def test_the_log_grows_while_a_training_runs(files, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    killed_at(4, monkeypatch)
+    with pytest.raises(Killed):
+        fitted(files, tmp_path, UNET)
+    with (tmp_path / "log.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["step"] == "2"
+    assert (
+        f"step 2, loss {float(row['loss']):.6g}, validation {float(row['validation']):.6g}"
+        in caplog.text
+    )
+
+
+def test_a_training_is_followed_in_tensorboard(files, tmp_path, monkeypatch):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    monkeypatch.setenv("QUIETPET_TENSORBOARD", str(tmp_path / "events"))
+    with monkeypatch.context() as patch:
+        killed_at(4, patch)
+        with pytest.raises(Killed):
+            fitted(files, tmp_path, UNET)
+    _, log = fitted(files, tmp_path, UNET)
+    found = events.EventAccumulator(str(tmp_path / "events" / "phantom" / "low" / "m" / "0")).Reload()
+    with log.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for name in ("loss", "validation", "learning_rate", "slices_per_s"):
+        scalars = found.Scalars(name)
+        assert [each.step for each in scalars] == [2, 4]
+        assert [each.value for each in scalars] == pytest.approx([float(row[name]) for row in rows])
+
+
+def test_tensorboard_that_is_not_installed(files, tmp_path, monkeypatch):
+    module = "lightning_fabric.loggers.tensorboard"
+    for name in ("_TENSORBOARD_AVAILABLE", "_TENSORBOARDX_AVAILABLE"):
+        monkeypatch.setattr(f"{module}.{name}", False)
+    monkeypatch.setenv("QUIETPET_TENSORBOARD", str(tmp_path / "events"))
+    with pytest.raises(InputError, match="TensorBoard is not installed: pip install"):
+        fitted(files, tmp_path, UNET)
+
+
 def test_the_card_says_what_the_weights_are(files, tmp_path):
-    fitted(files, tmp_path, UNET)
+    weights, _ = fitted(files, tmp_path, UNET)
     card = (tmp_path / "card.md").read_text()
+    assert f"; {read_tensors(weights)[1]['parameters']:,} parameters." in card
     assert card.startswith("# m, trained for phantom/low, replicate 0\n\nunet: regression from low")
     with (tmp_path / "log.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
@@ -22,9 +21,10 @@ from quietpet.stages.device import compute_device, free_bytes, process_count
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
 from quietpet.stages.sinograms import measured_slices
-from quietpet.store import write_csv, write_text
+from quietpet.stages.training_log import TrainingLog
+from quietpet.store import write_text
 from quietpet.training.card import model_card
-from quietpet.training.checkpoint import Checkpoint, LogRow
+from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.loop import train
 from quietpet.training.processes import start as start_processes
 from quietpet.training.weights import load_weights, save_weights
@@ -63,6 +63,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     pairs = parts[0] if len(parts) == 1 else JointPairs(parts)
     start = _start(job, inputs.get("start"))
     names = _names(job)
+    log = TrainingLog(outputs.one("log"), names=names)
     settings = job.training
     validation = [
         batch.to(device)
@@ -95,10 +96,11 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         fabric=fabric,
         start=start,
         workers=0 if resident or device.type == "cpu" else WORKERS_PER_GPU,
+        report=log.write,
     )
     if not fabric.is_global_zero:
         return
-    write_csv(outputs.one("log"), [field.name for field in fields(LogRow)], map(asdict, rows))
+    log.write(rows)
     # Weights inherit from the data set they are validated on; other stages may have other sources.
     same = [each for each in (*parts, held_out) if each.dataset == job.dataset]
     origin = provenance(
@@ -123,6 +125,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         text = model_card(
             title=f"{job.method}, trained for {job.dataset}/{job.setting}, replicate {job.replicate}",
             model=job.model,
+            parameters=method.parameter_count,
             training=settings,
             data=data,
             rows=rows,

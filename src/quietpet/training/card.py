@@ -22,6 +22,7 @@ def model_card(
     *,
     title: str,
     model: MethodSettings,
+    parameters: int,
     training: TrainingSettings,
     data: Mapping[str, str],
     rows: Sequence[LogRow],
@@ -29,8 +30,9 @@ def model_card(
 ) -> str:
     """Markdown to lie beside the weights.
 
-    ``data`` describes the data sets by their part in the training; ``rows`` is the training log, empty
-    for a method that is only tuned; ``provenance`` as in :func:`quietpet.provenance.provenance`.
+    ``parameters`` is how many numbers are trained. ``data`` describes the data sets by their part in
+    the training; ``rows`` is the training log, empty for a method that is only tuned; ``provenance`` as
+    in :func:`quietpet.provenance.provenance`.
     """
     sections = {
         "Data": [f"{part}: {description}" for part, description in data.items()],
@@ -44,7 +46,7 @@ def model_card(
             f"{provenance['made']}, in {provenance['wall_s']:.0f} s",
         ],
     }
-    blocks = [f"# {title}", f"{model.kind}: {model.describe()}."]
+    blocks = [f"# {title}", f"{model.kind}: {model.describe()}; {parameters:,} parameters."]
     for heading, lines in sections.items():
         if lines:
             blocks.append(f"## {heading}\n\n" + "\n".join(f"- {line}" for line in lines))

@@ -41,6 +41,7 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     fabric: Fabric,
     start: Restorer | None = None,
     workers: int = 0,
+    report: Callable[[Sequence[LogRow]], None] = lambda _: None,
 ) -> tuple[LogRow, ...]:
     """Train ``method`` in place and return its log; goes on from ``checkpoint`` if that exists.
 
@@ -54,6 +55,8 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     Where ``fabric`` has several processes, each takes its part of every batch and draws by that part's
     name; gradients and losses are averaged. The first alone writes checkpoints, and its result counts:
     the others' running statistics and speeds are their own.
+
+    ``report`` is given the log so far at each validation, by the first process.
 
     Raises:
         InputError: the loss stopped being finite, or the checkpoint does not fit.
@@ -141,6 +144,7 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
             progress = progress.followed_by(row, learner.result)
             if fabric.is_global_zero:
                 checkpoint.save(learner, progress)
+                report(progress.rows)
             losses.clear()
             meter.restart()
 
