@@ -7,7 +7,7 @@
 
 from snakemake.utils import min_version
 
-min_version("9.10")
+min_version("9.17")
 
 
 # A study is one complete file: --configfile replaces config.yaml and is never merged with it.

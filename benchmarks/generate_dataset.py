@@ -29,13 +29,15 @@ from pathlib import Path
 # Before NumPy and torch are imported, here and in the worker processes: one thread each.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
+from quietpet.config.datasets import SPLITS
 from quietpet.data.dataset import PairDataset
 from quietpet.evaluation.comparison import SliceImages
 from quietpet.evaluation.metrics import METRICS
-from quietpet.jobs import JOBS, settings_for
+from quietpet.jobs.registry import JOBS, settings_for
 from quietpet.stages.files import Files
 from quietpet.store import read_json
-from quietpet.study import SPLITS, Study, load_study, read_yaml
+from quietpet.study.reading import load_study, read_yaml
+from quietpet.study.root import Study
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGURATION = REPOSITORY / "workflow/configs/paper.yaml"

@@ -21,7 +21,7 @@ import nibabel as nib
 import numpy as np
 
 from quietpet.invivo.settings import SourceSettings, WindowSettings
-from quietpet.jobs import FetchInvivoJob, ImportScanJob
+from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob
 from quietpet.stages import fetch_invivo, import_scan
 from quietpet.stages.files import Files
 

@@ -19,11 +19,11 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from quietpet.config import MethodSettings
+from quietpet.config.methods import MethodSettings
 from quietpet.data.pairs import Batch
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build
-from quietpet.study import load_study, read_yaml
+from quietpet.study.reading import load_study, read_yaml
 
 COLUMNS = (
     "| method | part | parameters | GFLOP per evaluation | evaluations per slice | GFLOP per slice |"

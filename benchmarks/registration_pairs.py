@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from quietpet.config import FB_SEM_ACTIVITY, FB_SEM_T1, TemplateSettings
+from quietpet.config.phantoms import FB_SEM_ACTIVITY, FB_SEM_T1, TemplateSettings
 from quietpet.phantom.brainweb import file_name, read_volume
 from quietpet.phantom.template import load_template, template_volume
 from quietpet.phantom.tissues import LabelVolume, Tissue, value_table

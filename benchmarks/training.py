@@ -26,7 +26,7 @@ from monai.networks.schedulers import DDPMScheduler
 from problem import conditions, raster
 from torch.utils.data import DataLoader, TensorDataset
 
-from quietpet.config import TrainingSettings
+from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.data.scaling import activity_weighted_mean

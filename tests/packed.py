@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -13,6 +14,16 @@ from quietpet.store import write_hdf5
 
 PIXELS = 64
 LINEAGE = {"data_source": "template", "projector": "embedded"}
+
+
+def write_splits(
+    folder: Path, splits: tuple[str, ...] = ("train", "validation", "test"), **options: Any
+) -> dict[str, Path]:
+    """One file per split, each of other images; ``options`` are those of :func:`write_packed`."""
+    return {
+        split: write_packed(folder / f"{split}.h5", split=split, seed=seed, **options)
+        for seed, split in enumerate(splits)
+    }
 
 
 def write_packed(

@@ -12,7 +12,8 @@ from packed import LINEAGE, PIXELS
 
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
-from quietpet.config import DoseSettings, ScannerSettings
+from quietpet.config.doses import DoseSettings
+from quietpet.config.scanner import ScannerSettings
 from quietpet.geometry.grid import mmr_grid
 from quietpet.stages.system import projector
 from quietpet.store import write_hdf5

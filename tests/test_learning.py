@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quietpet.config import TrainingSettings
+from quietpet.config.networks import TrainingSettings
 from quietpet.learning import (
     LearningSettings,
     Training,

@@ -19,14 +19,16 @@ def package(tmp_path, monkeypatch):
         (tmp_path / f"{name}.py").write_text(text)
     monkeypatch.setattr(provenance, "_PACKAGE_FOLDER", tmp_path)
 
+    def forget():
+        for cached in (provenance._tree, provenance._imported_modules, provenance._meaning):
+            cached.cache_clear()
+
     def fingerprint(*roots):
-        provenance._tree.cache_clear()
-        provenance._meaning.cache_clear()
+        forget()
         return provenance.fingerprint(*roots)
 
     yield tmp_path, fingerprint
-    provenance._tree.cache_clear()
-    provenance._meaning.cache_clear()
+    forget()
 
 
 def test_reached_code_counts(package):
@@ -42,6 +44,18 @@ def test_code_out_of_reach_does_not_count(package):
     (folder / "c.py").write_text("X = 2\n")
     assert fingerprint("a") == before
     assert fingerprint("a", "c") != before
+
+
+def test_what_carries_settings_does_not_count_and_what_it_reaches_does(package):
+    folder, fingerprint = package
+    (folder / "a.py").write_text("from quietpet.config.scanner import RAYS\n")
+    (folder / "config").mkdir()
+    (folder / "config" / "scanner.py").write_text("from quietpet.c import X\nRAYS = 1\n")
+    before = fingerprint("a")
+    (folder / "config" / "scanner.py").write_text("from quietpet.c import X\nRAYS = 2\n")
+    assert fingerprint("a") == before
+    (folder / "c.py").write_text("X = 2\n")
+    assert fingerprint("a") != before
 
 
 def test_comments_docstrings_and_layout_do_not_count(package):

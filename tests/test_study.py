@@ -9,10 +9,11 @@ import sys
 import pytest
 import yaml
 
-from quietpet.config import SplitSettings, TissueValues
+from quietpet.config.datasets import SplitSettings
+from quietpet.config.phantoms import TissueValues
 from quietpet.errors import InputError
-from quietpet.jobs import JOBS, settings_for
-from quietpet.study import json_schema, load_study, read_yaml
+from quietpet.jobs.registry import JOBS, settings_for
+from quietpet.study.reading import json_schema, load_study, read_yaml
 
 CONFIGURATIONS = (
     "config.yaml",
@@ -331,7 +332,7 @@ def test_schema_accepts_the_shipped_configurations(repository, name):
 def test_validation_does_not_load_torch():
     """Snakemake validates at every start; torch would cost it more than a second."""
     script = (
-        "import sys; import quietpet.study, quietpet.jobs, quietpet.provenance; "
+        "import sys; import quietpet.study.reading, quietpet.jobs.registry, quietpet.provenance; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

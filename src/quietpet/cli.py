@@ -23,12 +23,13 @@ from typing import get_args
 from pydantic import ValidationError
 
 from quietpet import __version__
-from quietpet.config import ScannerModel
+from quietpet.config.scanner import ScannerModel
 from quietpet.errors import InputError
-from quietpet.jobs import JOBS
+from quietpet.jobs.registry import JOBS
 from quietpet.projection.engines import require_installed
 from quietpet.stages.files import Files
-from quietpet.study import explain, json_schema, load_study, read_yaml
+from quietpet.study.mistakes import explain
+from quietpet.study.reading import json_schema, load_study, read_yaml
 
 logger = logging.getLogger(__name__)
 

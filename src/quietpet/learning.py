@@ -12,7 +12,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from quietpet.config import Label, Positive, Section, TrainingSettings
+from quietpet.config.networks import TrainingSettings
+from quietpet.config.section import Label, Positive, Section
 
 OWN = "own"
 """In a stage's data: the data set and setting that the network is to restore."""

@@ -21,8 +21,8 @@ from typing import Any
 PACKAGE = "quietpet"
 _PACKAGE_FOLDER = Path(__file__).parent
 
-# Modules that cannot change a result: settings reach a step by value, as its parameters.
-_WITHOUT_EFFECT = frozenset(
+# Modules and packages that cannot change a result: settings reach a step by value, as its parameters.
+_WITHOUT_EFFECT = tuple(
     f"{PACKAGE}.{name}"
     for name in ("cli", "config", "errors", "invivo.settings", "jobs", "progress", "provenance", "study")
 )
@@ -105,9 +105,13 @@ def fingerprint(*roots: str) -> str:
             reached.add(module)
             waiting.extend(_imported_modules(module))
     digest = hashlib.sha256()
-    for module in sorted(reached - _WITHOUT_EFFECT):
+    for module in sorted(filter(_changes_results, reached)):
         digest.update(f"{module}\0{_meaning(module)}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def _changes_results(module: str) -> bool:
+    return not any(module == name or module.startswith(f"{name}.") for name in _WITHOUT_EFFECT)
 
 
 def _versions() -> dict[str, str]:

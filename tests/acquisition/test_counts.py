@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quietpet.acquisition.counts import counts_per_activity, poisson_prompts, slice_counts
-from quietpet.config import DoseSettings
+from quietpet.config.doses import DoseSettings
 
 LOW = {"psf_fwhm_mm": 4.0, "iterations": 10, "subsets": 14}
 

@@ -13,7 +13,8 @@ from quietpet.acquisition.dose import (
     relative_activity,
     relative_randoms,
 )
-from quietpet.config import AcquisitionSettings, CalibrationSettings, ScanSettings
+from quietpet.config.acquisition import AcquisitionSettings, CalibrationSettings
+from quietpet.config.doses import ScanSettings
 
 F18 = AcquisitionSettings().half_life_minutes
 STANDARD = ScanSettings(injected_mbq=200, uptake_minutes=40, minutes=15)

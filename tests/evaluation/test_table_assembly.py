@@ -8,7 +8,7 @@ from itertools import product
 import pandas as pd
 import pytest
 
-from quietpet.config import EvaluationSettings
+from quietpet.config.evaluation import EvaluationSettings
 from quietpet.errors import InputError
 from quietpet.evaluation.figure import draw
 from quietpet.evaluation.metrics import METRICS

@@ -5,7 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from quietpet.config import ScannerModel
+from quietpet.config.scanner import ScannerModel
 from quietpet.geometry.grid import mmr_grid, scanner_grid
 from quietpet.geometry.michelogram import segments
 from quietpet.geometry.scanner import SCANNERS, ge_signa_petmr, siemens_mmr

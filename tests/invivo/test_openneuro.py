@@ -27,7 +27,7 @@ from quietpet.invivo.openneuro import (
     total_bytes,
 )
 from quietpet.invivo.settings import SourceSettings
-from quietpet.jobs import FetchInvivoJob
+from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.stages import fetch_invivo
 from quietpet.stages.files import Files
 from quietpet.store import read_json

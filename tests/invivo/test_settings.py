@@ -17,7 +17,7 @@ from quietpet.invivo.settings import InvivoSettings, SlicePlaneSettings, scan_na
 from quietpet.invivo.slices import slice_numbers
 from quietpet.invivo.windows import choose_frames
 from quietpet.stages.bids import read_tree
-from quietpet.study import load_study, read_yaml
+from quietpet.study.reading import load_study, read_yaml
 
 SECTION: dict[str, Any] = {
     "sources": {

@@ -7,7 +7,7 @@ import torch
 
 from quietpet.evaluation.published import published_methods
 from quietpet.methods.registry import build
-from quietpet.study import load_study, read_yaml
+from quietpet.study.reading import load_study, read_yaml
 
 CONFIGURATIONS = [
     "workflow/configs/ablations.yaml",

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quietpet.config import FB_SEM_ACTIVITY, LesionSettings
+from quietpet.config.phantoms import FB_SEM_ACTIVITY, LesionSettings
 from quietpet.errors import InputError
 from quietpet.geometry.grid import mmr_grid
 from quietpet.phantom import brainweb

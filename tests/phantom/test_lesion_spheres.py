@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from quietpet.config import LesionSettings
+from quietpet.config.phantoms import LesionSettings
 from quietpet.errors import InputError
 from quietpet.phantom.lesions import Lesion, draw_lesions, lesion_values, paint
 from quietpet.phantom.tissues import LESION_BASE, LabelVolume, Tissue

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quietpet.config import TemplateSettings
+from quietpet.config.phantoms import TemplateSettings
 from quietpet.errors import InputError
 from quietpet.geometry.grid import mmr_grid
 from quietpet.phantom.brainweb import read_volume

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from quietpet.config import FB_SEM_ACTIVITY, FB_SEM_MU_PER_CM, FB_SEM_T1, LesionSettings
+from quietpet.config.phantoms import FB_SEM_ACTIVITY, FB_SEM_MU_PER_CM, FB_SEM_T1, LesionSettings
 from quietpet.phantom.tissues import CLASS_BITS, LESION_BASE, Tissue, lesion_numbers, value_table
 
 # raw label: (activity, mu [1/cm], T1), as the FB-SEM training-set builder assigns them

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from quietpet.config import RegistrationSettings
+from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.registration.register import Registration, register_rigid, require_credible
 from quietpet.registration.volume import RigidTransform, Volume

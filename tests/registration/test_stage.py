@@ -12,9 +12,9 @@ import pytest
 from matplotlib.image import imread
 
 from quietpet.cli import main
-from quietpet.config import RegistrationSettings
+from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
-from quietpet.jobs import RegisterJob
+from quietpet.jobs.invivo import RegisterJob
 from quietpet.registration.volume import RigidTransform, Volume, resample
 from quietpet.stages import register
 from quietpet.stages.files import Files

@@ -16,13 +16,13 @@ from quietpet.acquisition.psf import GaussianPSF
 from quietpet.errors import InputError
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
-from quietpet.jobs import CountsJob, ReconstructJob, SimulateJob, ThinJob
+from quietpet.jobs.acquisition import CountsJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.projection.embedded import embedded_projector
 from quietpet.stages import counts, reconstruct, simulate, thin
 from quietpet.stages.files import Files
 from quietpet.stages.sinograms import measurement_of, read_sinograms
 from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
-from quietpet.study import load_study, read_yaml
+from quietpet.study.reading import load_study, read_yaml
 
 GRID = mmr_grid(128)
 PIXEL_ML = 2.08626**2 * 2.03125 / 1000

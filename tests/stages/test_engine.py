@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from quietpet.config import ScannerSettings
+from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
-from quietpet.jobs import EngineJob
+from quietpet.jobs.acquisition import EngineJob
 from quietpet.stages import engine
 from quietpet.stages.files import Files
 from quietpet.stages.system import as_simulated, decided

@@ -8,15 +8,16 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from packed import LINEAGE, write_packed
+from packed import LINEAGE, write_splits
 from pydantic import TypeAdapter
+from small_networks import MFDIFF, UNET
 
 from quietpet.cli import main
-from quietpet.config import InferenceSettings, TrainingSettings
+from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
-from quietpet.jobs import FitJob, RestoreJob
+from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.methods.registry import AnyMethodSettings
 from quietpet.seeds import torch_generator
 from quietpet.stages import fit, restore
@@ -26,33 +27,20 @@ from quietpet.training.loop import train
 from quietpet.training.tensors import read_tensors
 from quietpet.training.weights import load_weights
 
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
+
 TRAINING = TrainingSettings(
     iterations=4, batch_size=2, patch_pixels=32, validate_every=2, learning_rate=1e-3
 )
-MFDIFF = {
-    "kind": "mfdiff",
-    "fusion": {"channels": 4, "heads": 2, "encoder_blocks": 1},
-    "denoiser": {
-        "channels": (4, 8), "attention": (False, False), "res_blocks": 1, "norm_groups": 4,
-        "head_channels": 8,
-    },
+SAMPLED = {
+    **MFDIFF,
     "timesteps": 10, "sampling_steps": 2, "sampler": "ddim", "samples_per_slice": 3,
 }  # fmt: skip
-UNET = {"kind": "unet", "features": (4, 4, 8, 8, 8, 4)}
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch):
-    monkeypatch.setenv("QUIETPET_DEVICE", "cpu")
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("packed")
-    return {
-        split: write_packed(folder / f"{split}.h5", split=split, slices=5, seed=seed)
-        for seed, split in enumerate(("train", "validation", "test"))
-    }
+    return write_splits(tmp_path_factory.mktemp("packed"), slices=5)
 
 
 def fitted(files, folder, model):
@@ -75,7 +63,7 @@ def restored(files, folder, weights, model, *, batch_size=2, pixels=48):
 
 
 @pytest.mark.parametrize(
-    "model", [{"kind": "lpet"}, {"kind": "gaussian"}, UNET, MFDIFF], ids=lambda m: m["kind"]
+    "model", [{"kind": "lpet"}, {"kind": "gaussian"}, UNET, SAMPLED], ids=lambda m: m["kind"]
 )
 def test_every_kind_is_fitted_and_restores_the_test_slices(files, tmp_path, model):
     weights, log = fitted(files, tmp_path, model)
@@ -88,9 +76,9 @@ def test_every_kind_is_fitted_and_restores_the_test_slices(files, tmp_path, mode
     with open_hdf5(restored(files, tmp_path, weights, model), kind="restored") as file:
         arrays = {name: read_array(file, name) for name in file if name != "key"}
         assert set(arrays) == (
-            {"single", "mean", "standard_deviation"} if model is MFDIFF else {"single"}
+            {"single", "mean", "standard_deviation"} if model is SAMPLED else {"single"}
         )
-        assert read_attribute(file, "samples") == (3 if model is MFDIFF else 1)
+        assert read_attribute(file, "samples") == (3 if model is SAMPLED else 1)
         assert read_attribute(file, "lineage") == LINEAGE
         assert read_attribute(file, "replicate") == "0"
         with h5py.File(files["test"]) as test:
@@ -211,22 +199,22 @@ def test_the_card_of_a_filter_tells_of_no_training(files, tmp_path):
 
 
 def test_batch_size_changes_no_restored_image(files, tmp_path):
-    weights, _ = fitted(files, tmp_path, MFDIFF)
-    one, five = (restored(files, tmp_path, weights, MFDIFF, batch_size=size) for size in (1, 5))
+    weights, _ = fitted(files, tmp_path, SAMPLED)
+    one, five = (restored(files, tmp_path, weights, SAMPLED, batch_size=size) for size in (1, 5))
     with h5py.File(one) as first, h5py.File(five) as second:
         for name in ("single", "mean", "standard_deviation"):
             np.testing.assert_allclose(first[name][()], second[name][()], atol=1e-3)
 
 
 def test_samples_of_other_slices_and_numbers_differ(files, tmp_path):
-    weights, _ = fitted(files, tmp_path, MFDIFF)
-    with h5py.File(restored(files, tmp_path, weights, MFDIFF)) as file:
+    weights, _ = fitted(files, tmp_path, SAMPLED)
+    with h5py.File(restored(files, tmp_path, weights, SAMPLED)) as file:
         assert file["standard_deviation"][:, 24:40, 24:40].min() > 0
 
 
 def test_mean_and_standard_deviation_are_those_of_the_samples(files, tmp_path):
-    weights, _ = fitted(files, tmp_path, MFDIFF)
-    settings = TypeAdapter(AnyMethodSettings).validate_python(MFDIFF)
+    weights, _ = fitted(files, tmp_path, SAMPLED)
+    settings = TypeAdapter(AnyMethodSettings).validate_python(SAMPLED)
     method, _ = load_weights(weights, settings)
     (batch,) = central_batches(PairDataset(files["test"]), pixels=48, batch_size=5)
     with torch.inference_mode():
@@ -237,7 +225,7 @@ def test_mean_and_standard_deviation_are_those_of_the_samples(files, tmp_path):
             )[:, 0].numpy() * batch.scale[:, None, None].numpy()
             for k in range(settings.samples)
         ])  # fmt: skip
-    with h5py.File(restored(files, tmp_path, weights, MFDIFF, batch_size=5)) as file:
+    with h5py.File(restored(files, tmp_path, weights, SAMPLED, batch_size=5)) as file:
         single, mean, deviation = (
             file[n][:, 8:56, 8:56] for n in ("single", "mean", "standard_deviation")
         )

@@ -16,7 +16,7 @@ import pytest
 from quietpet.cli import main
 from quietpet.errors import InputError
 from quietpet.invivo.settings import CohortSetting, SourceSettings, WindowSettings
-from quietpet.jobs import FetchInvivoJob, ImportScanJob
+from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob
 from quietpet.stages import fetch_invivo, import_scan
 from quietpet.stages.files import Files
 

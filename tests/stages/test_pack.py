@@ -7,7 +7,7 @@ import pytest
 
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
-from quietpet.jobs import PackJob
+from quietpet.jobs.datasets import PackJob
 from quietpet.stages import pack
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_hdf5

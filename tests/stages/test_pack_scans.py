@@ -11,7 +11,7 @@ import pytest
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.invivo.settings import SlicePlaneSettings
-from quietpet.jobs import PackScansJob
+from quietpet.jobs.datasets import PackScansJob
 from quietpet.registration.volume import RigidTransform, Volume
 from quietpet.stages import pack_scans
 from quietpet.stages.files import Files

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from quietpet.config import PhantomSettings, SliceSettings
+from quietpet.config.datasets import SliceSettings
+from quietpet.config.phantoms import PhantomSettings
 from quietpet.geometry.grid import mmr_grid
-from quietpet.jobs import FetchJob, PhantomJob, SlicesJob
+from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
 from quietpet.stages import fetch, phantom, slices
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_attribute, read_json, read_strings

@@ -9,12 +9,13 @@ import pytest
 import torch
 from packed import LINEAGE, write_packed
 from pydantic import ValidationError
+from small_networks import RESIDUAL_MFDIFF
 
-from quietpet.config import InferenceSettings
+from quietpet.config.networks import InferenceSettings
 from quietpet.data.batches import central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
-from quietpet.jobs import PlanJob, SamplingJob
+from quietpet.jobs.methods import PlanJob, SamplingJob
 from quietpet.methods.diffusion.planner import PlannerSettings
 from quietpet.methods.mfdiff.settings import Settings
 from quietpet.methods.registry import build
@@ -24,24 +25,18 @@ from quietpet.stages.files import Files
 from quietpet.store import read_json
 from quietpet.training.weights import save_weights
 
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
+
 NAMES = {"dataset": "phantom", "setting": "low", "method": "m", "replicate": "r0"}
 MODEL = Settings.model_validate(
     {
-        "fusion": {"channels": 4, "heads": 2, "encoder_blocks": 1},
-        "denoiser": {
-            "channels": (4, 8), "attention": (False, False), "res_blocks": 1, "norm_groups": 4,
-            "head_channels": 8,
-        },
-        "timesteps": 10, "sampling_steps": 2, "sampler": "ddim", "prediction": "x0",
-        "diffused": "residual",
+        **RESIDUAL_MFDIFF,
+        "timesteps": 10,
+        "sampling_steps": 2,
+        "sampler": "ddim",
     }
-)  # fmt: skip
+)
 PLANNER = PlannerSettings(slices=3, samples_per_slice=2, evaluations=(1, 4))
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch):
-    monkeypatch.setenv("QUIETPET_DEVICE", "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +63,8 @@ def planned(inputs, folder, *, batch_size=2, planner=PLANNER, model=MODEL):
 
 
 @pytest.fixture(scope="module")
-def record(inputs, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QUIETPET_DEVICE", "cpu")
-        return read_json(planned(inputs, tmp_path_factory.mktemp("planned")))
+def record(inputs, tmp_path_factory, on_the_cpu):
+    return read_json(planned(inputs, tmp_path_factory.mktemp("planned")))
 
 
 def test_the_reference_is_measured_as_by_hand(inputs, record):

@@ -9,22 +9,19 @@ from scipy.ndimage import gaussian_filter
 from sinograms import PROTOCOL, SCANNER, write_sinograms
 
 from quietpet.geometry.grid import mmr_grid
-from quietpet.jobs import ReconstructJob
+from quietpet.jobs.acquisition import ReconstructJob
 from quietpet.stages import reconstruct
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_strings
 from quietpet.units import sigma_from_fwhm
+
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
 @pytest.fixture(scope="module")
 def sinograms(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sinograms")
     return write_sinograms(folder / "low.h5", write_packed(folder / "test.h5", slices=3))
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch):
-    monkeypatch.setenv("QUIETPET_DEVICE", "cpu")
 
 
 def reconstructed(sinograms, folder, **protocol):

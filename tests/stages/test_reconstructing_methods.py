@@ -12,22 +12,20 @@ from packed import LINEAGE, write_packed
 from pydantic import ValidationError
 from sinograms import PROTOCOL, SCANNER, write_sinograms
 
-from quietpet.config import InferenceSettings, TrainingSettings
+from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.errors import InputError
-from quietpet.jobs import AcquisitionJob, FitJob, RestoreJob
+from quietpet.jobs.acquisition import AcquisitionJob
+from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.stages import fit, restore
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_strings
+
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 NAMES = {"dataset": "phantom", "setting": "low", "method": "bowsher", "replicate": "r0"}
 MODEL = {"kind": "bowsher", "iterations": 4, "radius_pixels": 2, "neighbours": 8}
 ACQUISITION = AcquisitionJob(scanner=SCANNER, protocol=PROTOCOL)
 TRAINING = TrainingSettings(batch_size=3)
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch):
-    monkeypatch.setenv("QUIETPET_DEVICE", "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quietpet.config import DoseSettings, PhantomSettings, ScannerSettings, SliceSettings
+from quietpet.config.datasets import SliceSettings
+from quietpet.config.doses import DoseSettings
+from quietpet.config.phantoms import PhantomSettings
+from quietpet.config.scanner import ScannerSettings
 from quietpet.geometry.scanner import SCANNERS
-from quietpet.jobs import PhantomJob, ReconstructJob, SimulateJob, SlicesJob
+from quietpet.jobs.acquisition import ReconstructJob, SimulateJob
+from quietpet.jobs.phantoms import PhantomJob, SlicesJob
 from quietpet.stages import phantom, reconstruct, simulate, slices
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from quietpet.config import EvaluationSettings
+from quietpet.config.evaluation import EvaluationSettings
 from quietpet.errors import InputError
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS
-from quietpet.jobs import ScoreJob, TablesJob
+from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.stages import score, tables
 from quietpet.stages.files import Files
 from quietpet.store import read_json, write_hdf5

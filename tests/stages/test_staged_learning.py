@@ -4,46 +4,33 @@ from __future__ import annotations
 
 import pytest
 import torch
-from packed import write_packed
+from packed import write_splits
+from small_networks import RESIDUAL_MFDIFF, UNET
 
-from quietpet.config import InferenceSettings, TrainingSettings
+from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.data.batches import ResidentBatches
 from quietpet.errors import InputError
-from quietpet.jobs import FitJob, RestoreJob
+from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.stages import fit, restore
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_attribute
 from quietpet.training.tensors import read_tensors
 
-UNET = {"kind": "unet", "features": (4, 4, 8, 8, 8, 4)}
-MFDIFF = {
-    "kind": "mfdiff",
-    "fusion": {"channels": 4, "heads": 2, "encoder_blocks": 1},
-    "denoiser": {
-        "channels": (4, 8), "attention": (False, False), "res_blocks": 1, "norm_groups": 4,
-        "head_channels": 8,
-    },
-    "diffused": "residual", "prediction": "x0",
-}  # fmt: skip
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
+
 SOURCES = {"phantom": ("brainweb", 1.0), "invivo": ("ds002898", 0.5)}
-
-
-@pytest.fixture(autouse=True)
-def _on_the_cpu(monkeypatch):
-    monkeypatch.setenv("QUIETPET_DEVICE", "cpu")
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("packed")
     return {
-        (dataset, split): write_packed(
-            folder / f"{dataset}-{split}.h5",
-            split=split, seed=seed, dataset=dataset, data_source=source, contrast=contrast,
-        )
+        (dataset, split): path
         for dataset, (source, contrast) in SOURCES.items()
-        for seed, split in enumerate(("train", "validation", "test"))
-    }  # fmt: skip
+        for split, path in write_splits(
+            folder / dataset, dataset=dataset, data_source=source, contrast=contrast
+        ).items()
+    }
 
 
 def fitted(files, target, *, dataset="invivo", data=None, start=None, model=UNET, iterations=2, **job):
@@ -66,11 +53,9 @@ def fitted(files, target, *, dataset="invivo", data=None, start=None, model=UNET
 
 
 @pytest.fixture(scope="module")
-def external(files, tmp_path_factory):
+def external(files, tmp_path_factory, on_the_cpu):
     target = tmp_path_factory.mktemp("external") / "weights.safetensors"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("QUIETPET_DEVICE", "cpu")
-        return fitted(files, target, dataset="phantom", iterations=30)
+    return fitted(files, target, dataset="phantom", iterations=30)
 
 
 def first_validation(path):
@@ -88,11 +73,15 @@ def test_a_later_stage_goes_on_from_the_weights_of_the_earlier(files, external, 
 
 def test_what_was_tuned_for_the_starting_weights_is_kept(files, tmp_path):
     """The scale of what a diffusion model predicts belongs to its weights."""
-    first = fitted(files, tmp_path / "a.safetensors", dataset="phantom", model=MFDIFF)
+    first = fitted(files, tmp_path / "a.safetensors", dataset="phantom", model=RESIDUAL_MFDIFF)
     second = fitted(
-        files, tmp_path / "b.safetensors", start=first, model=MFDIFF, stages=("external", "internal")
+        files,
+        tmp_path / "b.safetensors",
+        start=first,
+        model=RESIDUAL_MFDIFF,
+        stages=("external", "internal"),
     )
-    fresh = fitted(files, tmp_path / "c.safetensors", model=MFDIFF)
+    fresh = fitted(files, tmp_path / "c.safetensors", model=RESIDUAL_MFDIFF)
     gains = [read_tensors(path)[0]["target_gain"] for path in (first, second, fresh)]
     assert torch.equal(gains[0], gains[1])
     assert not torch.equal(gains[1], gains[2])

@@ -13,15 +13,11 @@ import numpy as np
 import pytest
 from heads import BALL_MM, head_with_ball
 
-from quietpet.config import (
-    PhantomSettings,
-    ScannerSettings,
-    StandinCohortSettings,
-    StandinParticipant,
-    StandinScanSettings,
-)
+from quietpet.config.phantoms import PhantomSettings
+from quietpet.config.scanner import ScannerSettings
+from quietpet.config.standin import StandinCohortSettings, StandinParticipant, StandinScanSettings
 from quietpet.errors import InputError
-from quietpet.jobs import StandinCohortJob, StandinJob
+from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.stages import nifti, standin, standin_cohort
 from quietpet.stages.files import Files
 from quietpet.standin.layout import participant_files, runs_of

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from heads import BALL_MM, BALL_RADIUS_MM, VOXEL_MM, head_with_ball
 
-from quietpet.config import PhantomSettings, ScannerSettings
+from quietpet.config.phantoms import PhantomSettings
+from quietpet.config.scanner import ScannerSettings
 from quietpet.phantom.tissues import Tissue
 from quietpet.standin.anatomy import (
     CLASSES,

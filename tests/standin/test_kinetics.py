@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import quad, solve_ivp
 
 from quietpet.acquisition.dose import decay_factor, decaying_minutes
-from quietpet.config import KineticsSettings, TissueKinetics
+from quietpet.config.standin import KineticsSettings, TissueKinetics
 from quietpet.standin.kinetics import (
     FENG_AMPLITUDES,
     FENG_RATES_PER_MINUTE,

@@ -7,7 +7,9 @@ import pytest
 from heads import cylinder
 
 from quietpet.acquisition.dose import decaying_minutes
-from quietpet.config import PhantomSettings, ScannerSettings, StandinScanSettings
+from quietpet.config.phantoms import PhantomSettings
+from quietpet.config.scanner import ScannerSettings
+from quietpet.config.standin import StandinScanSettings
 from quietpet.standin import scan as module
 from quietpet.standin.anatomy import CLASSES, attenuation_slices, tissue_fractions
 from quietpet.standin.scan import Frame, head_in_scanner, measured_frames, standin_grid

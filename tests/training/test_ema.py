@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from quietpet.config import EmaSettings
+from quietpet.config.networks import EmaSettings
 from quietpet.training.ema import Average, power_exponent, share_of_newest
 
 STEPS = 4000

@@ -9,7 +9,7 @@ import pytest
 import torch
 from packed import write_packed
 
-from quietpet.config import EmaSettings, TrainingSettings
+from quietpet.config.networks import EmaSettings, TrainingSettings
 from quietpet.data.batches import StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError

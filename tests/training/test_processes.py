@@ -9,13 +9,14 @@ import sys
 
 import pytest
 import torch
-from packed import write_packed
+from packed import write_splits
+from small_networks import RESIDUAL_MFDIFF, UNET
 
-from quietpet.config import TrainingSettings
+from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
-from quietpet.jobs import FitJob
+from quietpet.jobs.methods import FitJob
 from quietpet.methods.registry import build
 from quietpet.seeds import named_seed, torch_generator
 from quietpet.training.processes import start
@@ -25,25 +26,13 @@ NAMES = ("phantom", "low", "m", "r0")
 TRAINING = TrainingSettings(
     iterations=3, batch_size=4, patch_pixels=16, validate_every=3, learning_rate=1e-3, gradient_clip=1.0
 )
-UNET = {"kind": "unet", "features": (4, 4, 8, 8, 8, 4), "normalisation": "none"}
-MFDIFF = {
-    "kind": "mfdiff",
-    "fusion": {"channels": 4, "heads": 2, "encoder_blocks": 1},
-    "denoiser": {
-        "channels": (4, 8), "attention": (False, False), "res_blocks": 1, "norm_groups": 4,
-        "head_channels": 8,
-    },
-    "diffused": "residual", "prediction": "x0",
-}  # fmt: skip
+PLAIN_UNET = {**UNET, "normalisation": "none"}
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("packed")
-    return {
-        split: write_packed(folder / f"{split}.h5", split=split, slices=6, pixels=32, seed=seed)
-        for seed, split in enumerate(("train", "validation"))
-    }
+    return write_splits(folder, ("train", "validation"), slices=6, pixels=32)
 
 
 def job_of(model):
@@ -108,7 +97,9 @@ def by_hand(files, model, *, processes, rounding):
     return method.state_dict(), losses, certain
 
 
-@pytest.mark.parametrize(("model", "rounding"), [(UNET, 0.0), (MFDIFF, 1e-7)], ids=["unet", "mfdiff"])
+@pytest.mark.parametrize(
+    ("model", "rounding"), [(PLAIN_UNET, 0.0), (RESIDUAL_MFDIFF, 1e-7)], ids=["unet", "mfdiff"]
+)
 def test_two_processes_take_the_steps_of_one(files, tmp_path, model, rounding):
     """Where a gradient vanishes, as that of a bias before a normalisation does, Adam makes whole steps
     of its rounding errors: below the resolution of float32 weights of `mfdiff` are not compared.
@@ -126,8 +117,8 @@ def test_two_processes_take_the_steps_of_one(files, tmp_path, model, rounding):
 
 
 def test_without_draws_in_the_loss_the_number_of_processes_does_not_matter(files, tmp_path):
-    one, _, _ = fitted(files, tmp_path / "one", UNET, processes=1)
-    two, _, _ = fitted(files, tmp_path / "two", UNET, processes=2)
+    one, _, _ = fitted(files, tmp_path / "one", PLAIN_UNET, processes=1)
+    two, _, _ = fitted(files, tmp_path / "two", PLAIN_UNET, processes=2)
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import yaml
 
-from quietpet.config import TissueValues
+from quietpet.config.phantoms import TissueValues
 from quietpet.projection.engines import sirf_is_installed
 from quietpet.store import open_hdf5, read_array, read_attribute, read_json
 from quietpet.training.tensors import read_tensors

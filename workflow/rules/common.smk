@@ -4,14 +4,18 @@ import shlex
 from pathlib import Path
 
 import quietpet
+from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
-from quietpet.jobs import PLANNED_REPLICATE, FetchJob, settings_for
+from quietpet.jobs.methods import PLANNED_REPLICATE
+from quietpet.jobs.phantoms import FetchJob
+from quietpet.jobs.registry import settings_for
 from quietpet.learning import Training, training_before, training_data
 from quietpet.methods.registry import model_module
 from quietpet.projection.engines import require_installed
 from quietpet.provenance import file_digest, fingerprint
 from quietpet.store import read_json
-from quietpet.study import PHANTOM, SPLITS, load_study
+from quietpet.study.domains import PHANTOM
+from quietpet.study.reading import load_study
 
 SOURCES = str(Path(workflow.basedir) / "workflow" / "sources.tsv")
 PUBLISHED = Path(quietpet.__file__).parent / "evaluation" / "published.csv"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from quietpet.config import DoseSettings
+from quietpet.config.doses import DoseSettings
 
 
 def slice_counts(protocol: DoseSettings, *, slices_per_volume: int, rng: np.random.Generator) -> float:

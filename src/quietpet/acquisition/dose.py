@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from quietpet.config import CalibrationSettings, ScanSettings
+from quietpet.config.acquisition import CalibrationSettings
+from quietpet.config.doses import ScanSettings
 
 
 def decay_factor(minutes: float, *, half_life_minutes: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from quietpet.config import EvaluationSettings
+from quietpet.config.evaluation import EvaluationSettings
 from quietpet.errors import InputError
 from quietpet.evaluation.comparison import PAPER
 from quietpet.evaluation.metrics import METRICS

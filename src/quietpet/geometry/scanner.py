@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quietpet.config import ScannerModel
+from quietpet.config.scanner import ScannerModel
 
 
 @dataclass(frozen=True, kw_only=True)

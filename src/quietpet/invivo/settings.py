@@ -1,6 +1,6 @@
 """The section ``invivo`` of a configuration: scans, the windows taken of them, who is in which cohort.
 
-Kept free of slow imports, as ``config.py`` is: Snakemake reads it at every start.
+Kept free of slow imports, as ``config/`` is: Snakemake reads it at every start.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from quietpet.config import Label, NonNegative, Positive, Section, SplitSettings
+from quietpet.config.datasets import SPLITS, SplitSettings
+from quietpet.config.section import Label, NonNegative, Positive, Section
 from quietpet.units import SECONDS_PER_MINUTE
 
 STANDARD = "standard"
 Administration = Literal["bolus", "infusion", "bolus_infusion"]
 WindowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 """Of a window or a setting; unlike other names it may begin with a digit: 2min, 16s."""
-
-SPLITS = ("train", "validation", "test")
 
 
 class WindowSettings(Section):

@@ -104,12 +104,12 @@ def _string_numbers(values: dict[str, Any], origin: Origin) -> list[Finding]:
         if read is not None:
             values[key] = read
             findings.append(
-                origin.finding(
+                _read_as(
+                    origin,
                     "string-numbers",
-                    "note",
                     key,
-                    value=shown(found),
-                    expected=shown(read),
+                    found,
+                    read,
                     evidence="BIDS wants a number here, and the text is one",
                     correction="read as a number",
                 )
@@ -157,12 +157,12 @@ def _one_for_all_frames(values: dict[str, Any], origin: Origin) -> list[Finding]
 
 
 def _scalar(origin: Origin, key: str, found: Any, read: list[Any]) -> Finding:
-    return origin.finding(
+    return _read_as(
+        origin,
         "scalar-per-frame",
-        "note",
         key,
-        value=shown(found),
-        expected=shown(read),
+        found,
+        read,
         evidence="BIDS wants a list with one number per frame",
         correction="taken for every frame",
     )
@@ -207,12 +207,12 @@ def _unit_words(values: dict[str, Any], origin: Origin) -> list[Finding]:
         if usual != found:
             values[key] = usual
             findings.append(
-                origin.finding(
+                _read_as(
+                    origin,
                     "unit-spelling",
-                    "note",
                     key,
-                    value=shown(found),
-                    expected=shown(usual),
+                    found,
+                    usual,
                     evidence="not the spelling of the unit in SI, but no other unit is meant",
                     correction="read in its usual spelling",
                 )
@@ -228,6 +228,21 @@ _REPAIRS: tuple[Callable[[dict[str, Any], Origin], list[Finding]], ...] = (
     _midnight,
     _unit_words,
 )
+
+
+def _read_as(
+    origin: Origin, check: str, key: str, found: Any, read: Any, *, evidence: str, correction: str
+) -> Finding:
+    """A note that ``found`` was read as ``read``, its one meaning."""
+    return origin.finding(
+        check,
+        "note",
+        key,
+        value=shown(found),
+        expected=shown(read),
+        evidence=evidence,
+        correction=correction,
+    )
 
 
 def _is_number(value: Any) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 import quietpet.methods
-from quietpet.config import MethodSettings
+from quietpet.config.methods import MethodSettings
 
 if TYPE_CHECKING:
     from quietpet.methods.base import Restorer

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quietpet.config import LesionSettings
+from quietpet.config.phantoms import LesionSettings
 from quietpet.errors import InputError
 from quietpet.phantom.tissues import LESION_BASE, LabelVolume, Tissue
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quietpet.config import LesionSettings, TissueValues
+from quietpet.config.phantoms import LesionSettings, TissueValues
 from quietpet.geometry.grid import ImageGrid
 from quietpet.phantom.lesions import Lesion, lesion_values, paint
 from quietpet.phantom.resample import grid_index, require_inside_image, sample_linear, sample_nearest

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from quietpet.config import TemplateSettings
+from quietpet.config.phantoms import TemplateSettings
 from quietpet.errors import InputError
 from quietpet.phantom.tissues import LabelVolume, Tissue
 from quietpet.units import sigma_from_fwhm

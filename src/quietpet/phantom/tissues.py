@@ -12,7 +12,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from quietpet.config import TissueValues
+from quietpet.config.phantoms import TissueValues
 
 CLASS_BITS = 0xF0
 """The bits of a raw BrainWeb label that hold its class; 145, 161 and 177 have the lowest bit set too."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quietpet.config import RegistrationChoice, RegistrationSettings
+from quietpet.config.registration import RegistrationChoice, RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.registration import spm
 from quietpet.registration.head import head_mm

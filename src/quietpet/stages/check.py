@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import torch
 
-from quietpet.config import ScannerModel, ScannerSettings
+from quietpet.config.scanner import ScannerModel, ScannerSettings
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.projection.engines import SIRF_REMEDY, sirf_is_installed
 from quietpet.recon.agreement import (

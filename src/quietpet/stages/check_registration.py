@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quietpet.config import RegistrationChoice
+from quietpet.config.registration import RegistrationChoice
 from quietpet.errors import InputError
 from quietpet.registration import spm
 from quietpet.registration.head import head_mm

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from quietpet.acquisition.counts import noise_equivalent_counts
-from quietpet.jobs import CountsJob
+from quietpet.jobs.acquisition import CountsJob
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_csv
 

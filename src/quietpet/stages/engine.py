@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from quietpet.config import ScannerSettings
-from quietpet.jobs import EngineJob
+from quietpet.config.scanner import ScannerSettings
+from quietpet.jobs.acquisition import EngineJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
 from quietpet.stages.system import decided

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from quietpet.errors import InputError
-from quietpet.jobs import FetchJob
+from quietpet.jobs.phantoms import FetchJob
 from quietpet.phantom.brainweb import read_sources
 from quietpet.phantom.sourcing import decide
 from quietpet.provenance import Stopwatch, provenance

@@ -21,7 +21,7 @@ from quietpet.invivo.openneuro import (
     total_bytes,
 )
 from quietpet.invivo.scans import Image
-from quietpet.jobs import FetchInvivoJob
+from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.bids import read_participant

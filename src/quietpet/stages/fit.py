@@ -12,7 +12,7 @@ from quietpet.data.batches import ResidentBatches, StepBatches, central_batches,
 from quietpet.data.dataset import PairDataset
 from quietpet.data.joint import JointPairs
 from quietpet.errors import InputError
-from quietpet.jobs import FitJob
+from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build, model_module
 from quietpet.provenance import Stopwatch, file_digest, fingerprint, provenance, settings_digest

@@ -27,7 +27,7 @@ from quietpet.invivo.series import frames
 from quietpet.invivo.settings import STANDARD, scan_name
 from quietpet.invivo.timing import FrameTiming
 from quietpet.invivo.windows import FrameWindow, choose_frames, weigh_frames, window_means
-from quietpet.jobs import ImportScanJob
+from quietpet.jobs.invivo import ImportScanJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.volume import Volume
 from quietpet.stages.bids import images_by_stem, read_tree

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quietpet.config import TemplateSettings
+from quietpet.config.phantoms import TemplateSettings
 from quietpet.phantom.brainweb import read_sources, read_volume
 from quietpet.phantom.tissues import LabelVolume
 from quietpet.seeds import numpy_rng

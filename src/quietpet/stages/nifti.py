@@ -16,7 +16,7 @@ from quietpet.store import atomic_path
 GZIP_LEVEL = 1
 """Noise hardly compresses; this level takes a fifth of the time of the default."""
 
-_SCANNER_ANATOMICAL = 1
+_SCANNER_ANATOMICAL = 1  # the form's code in NIfTI-1: coordinates of the scanner
 _LARGEST = np.iinfo(np.int16).max
 
 
@@ -71,21 +71,25 @@ def write_series(
             raise ValueError(f"{target}: {writer.frames} frames instead of {frames}")
 
 
-def write_volume(target: Path, values: np.ndarray, affine_ras_mm: np.ndarray) -> None:
+def write_integers(target: Path, values: np.ndarray, affine_ras_mm: np.ndarray) -> None:
     """An int16 image (i, j, k), compressed; ``affine_ras_mm`` takes (i, j, k, 1) to RAS mm."""
     with atomic_path(target) as partial, _opened(partial, compressed=True) as stream:
         _write_header(stream, _header(values.shape, affine_ras_mm, scale=1.0))
         stream.write(values.astype("<i2").tobytes(order="F"))
 
 
+def set_position(image: nib.Nifti1Image | nib.Nifti1Header, affine_ras_mm: np.ndarray) -> None:
+    """The same position in qform and sform: programs differ in which they read."""
+    image.set_qform(affine_ras_mm, _SCANNER_ANATOMICAL)
+    image.set_sform(affine_ras_mm, _SCANNER_ANATOMICAL)
+
+
 def _header(shape: tuple[int, ...], affine_ras_mm: np.ndarray, *, scale: float) -> nib.Nifti1Header:
-    """One position in both forms: programs differ in which they read."""
     header = nib.Nifti1Header(endianness="<")
     header.set_data_dtype(np.int16)
     header.set_data_shape(shape)
     header.set_xyzt_units("mm", "sec")
-    header.set_qform(affine_ras_mm, _SCANNER_ANATOMICAL)
-    header.set_sform(affine_ras_mm, _SCANNER_ANATOMICAL)
+    set_position(header, affine_ras_mm)
     header["scl_slope"], header["scl_inter"] = scale, 0.0
     header["magic"] = b"n+1"
     header["vox_offset"] = 352

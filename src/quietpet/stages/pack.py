@@ -15,11 +15,12 @@ from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
 from quietpet.geometry.grid import scanner_grid
 from quietpet.geometry.scanner import SCANNERS
-from quietpet.jobs import PackJob
+from quietpet.jobs.datasets import PackJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
-from quietpet.store import Parts, open_hdf5, read_array, read_attribute, read_strings, write_hdf5
+from quietpet.stages.packed import write_dataset
+from quietpet.store import Parts, open_hdf5, read_array, read_attribute, read_strings
 
 _MAPS = {
     "t1": "t1",
@@ -63,26 +64,15 @@ def run(job: PackJob, inputs: Files, outputs: Files) -> None:
     for scale, name in (("scale", "low"), ("t1_scale", "t1")):
         crops = itertools.chain.from_iterable(_cropped(parts, name, pixels=job.pixels))
         packed[scale] = np.array([activity_weighted_mean(crop) for crop in crops])
-    write_hdf5(
+    write_dataset(
         outputs.one("dataset"),
-        kind="dataset",
-        arrays=packed,
-        attributes={
-            "axes": "(slice, y, x)",
-            "dataset": job.dataset,
-            "setting": job.setting,
-            "split": job.split,
-            "affine_ras_mm": grid.affine_ras_mm.tolist(),
-            "pixel_mm": grid.pixel_mm,
-            "units": {
-                **dict.fromkeys(("low", "standard", "truth"), _common_units(images)),
-                "t1": "arbitrary",
-            },
-            "lineage": common_lineage((each.path, each.lineage) for each in images),
-            "provenance": provenance(
-                "pack", settings=job.model_dump(), inputs=inputs.all(), watch=watch
-            ),
-        },
+        packed,
+        job=job,
+        affine_ras_mm=grid.affine_ras_mm,
+        pixel_mm=grid.pixel_mm,
+        activity_units=_common_units(images),
+        lineage=common_lineage((each.path, each.lineage) for each in images),
+        provenance=provenance("pack", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
 from quietpet.invivo.slices import slice_numbers
-from quietpet.jobs import PackScansJob
+from quietpet.jobs.datasets import PackScansJob
 from quietpet.phantom.slices import draw_angles_deg, slice_rows
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.head import head_mask, head_mm
@@ -20,8 +20,9 @@ from quietpet.registration.volume import RigidTransform, Volume, require_image
 from quietpet.seeds import numpy_rng
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage
+from quietpet.stages.packed import write_dataset
 from quietpet.stages.volumes import read_volume
-from quietpet.store import read_json, write_hdf5
+from quietpet.store import read_json
 
 NOT_PROJECTED = "-"
 """Value of ``projector`` in the lineage of real scans: the scanner's own reconstruction."""
@@ -60,23 +61,16 @@ def run(job: PackScansJob, inputs: Files, outputs: Files) -> None:
         )
     parts = [_slices(scan, job) for scan in scans]
     packed = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    write_hdf5(
+    pixel_mm = _pixel_mm(scans, job)
+    write_dataset(
         outputs.one("dataset"),
-        kind="dataset",
-        arrays=packed,
-        attributes={
-            "axes": "(slice, y, x)",
-            "dataset": job.dataset,
-            "setting": job.setting,
-            "split": job.split,
-            "affine_ras_mm": _slice_affine(_pixel_mm(scans, job)).tolist(),
-            "pixel_mm": _pixel_mm(scans, job),
-            "units": {**dict.fromkeys(("low", "standard"), _common_units(scans)), "t1": "arbitrary"},
-            "lineage": common_lineage((scan.path, scan.lineage) for scan in scans),
-            "provenance": provenance(
-                "pack_scans", settings=job.model_dump(), inputs=inputs.all(), watch=watch
-            ),
-        },
+        packed,
+        job=job,
+        affine_ras_mm=_slice_affine(pixel_mm),
+        pixel_mm=pixel_mm,
+        activity_units=_common_units(scans),
+        lineage=common_lineage((scan.path, scan.lineage) for scan in scans),
+        provenance=provenance("pack_scans", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
     )
 
 

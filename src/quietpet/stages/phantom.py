@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quietpet.geometry.grid import scanner_grid
 from quietpet.geometry.scanner import SCANNERS
-from quietpet.jobs import PhantomJob
+from quietpet.jobs.phantoms import PhantomJob
 from quietpet.phantom.lesions import draw_lesions
 from quietpet.phantom.maps import activity_map, attenuation_map, describe_lesions, t1_map
 from quietpet.phantom.resample import sample_nearest

@@ -15,7 +15,7 @@ from quietpet.data.dataset import PairDataset
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.evaluation.sampling import SamplingPlan, SamplingRow, quality
-from quietpet.jobs import PlanJob
+from quietpet.jobs.methods import PlanJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.diffusion.options import network_evaluations
 from quietpet.methods.registry import build, model_module

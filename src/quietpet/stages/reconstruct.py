@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quietpet.acquisition.psf import GaussianPSF
-from quietpet.jobs import ReconstructJob
+from quietpet.jobs.acquisition import ReconstructJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.device import compute_device

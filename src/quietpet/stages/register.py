@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from quietpet.errors import InputError
-from quietpet.jobs import RegisterJob
+from quietpet.jobs.invivo import RegisterJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.figure import draw
 from quietpet.registration.formats import fsl_text, itk_text, matrix_text

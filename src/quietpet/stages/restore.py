@@ -14,7 +14,7 @@ from quietpet.data.dataset import PairDataset
 from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
-from quietpet.jobs import RestoreJob
+from quietpet.jobs.methods import RestoreJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import model_module
 from quietpet.progress import track

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quietpet.evaluation.sampling import SAMPLING_COLUMNS, plan_of, render_sampling
 from quietpet.evaluation.sampling_figure import draw_sampling
-from quietpet.jobs import SamplingJob
+from quietpet.jobs.methods import SamplingJob
 from quietpet.stages.files import Files
 from quietpet.store import atomic_path, read_json, write_csv, write_text
 

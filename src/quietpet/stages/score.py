@@ -15,7 +15,7 @@ from quietpet.evaluation.scoring import (
     require_finite_slices,
     score_slices,
 )
-from quietpet.jobs import ScoreJob
+from quietpet.jobs.evaluation import ScoreJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of

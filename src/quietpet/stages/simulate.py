@@ -23,7 +23,7 @@ from quietpet.acquisition.sensitivity import (
 )
 from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid
-from quietpet.jobs import SimulateJob
+from quietpet.jobs.acquisition import SimulateJob
 from quietpet.projection.protocol import Projector
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng

@@ -12,11 +12,12 @@ import torch
 from quietpet.acquisition.measurement import Measurement
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
-from quietpet.config import ReconstructionSettings, ScannerSettings
+from quietpet.config.doses import ReconstructionSettings
+from quietpet.config.scanner import ScannerSettings
 from quietpet.data.dataset import PairDataset
 from quietpet.data.measured import MeasuredSlices
 from quietpet.errors import InputError
-from quietpet.jobs import AcquisitionJob
+from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
 from quietpet.stages.system import as_simulated, image_grid, projector
 from quietpet.store import open_hdf5, read_array, read_attribute, read_strings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from quietpet.jobs import SlicesJob
+from quietpet.jobs.phantoms import SlicesJob
 from quietpet.phantom.slices import (
     cut_linear,
     cut_nearest,

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from quietpet.acquisition.dose import decay_factor
-from quietpet.config import KineticsSettings
+from quietpet.config.standin import KineticsSettings
 from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid
-from quietpet.jobs import StandinJob
+from quietpet.jobs.standin import StandinJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
 from quietpet.stages.files import Files
 from quietpet.stages.labels import data_source, label_volume
-from quietpet.stages.nifti import SeriesWriter, write_series, write_volume
+from quietpet.stages.nifti import SeriesWriter, write_integers, write_series
 from quietpet.standin import sidecars
 from quietpet.standin.anatomy import (
     CLASSES,
@@ -93,7 +93,7 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
             for number, (path, numbers) in enumerate(zip(pet, runs, strict=True))
         ]
         prompts = _write_frames(job, scanner, frames, runs, writers)
-        write_volume(outputs.one("t1"), t1, geometry.affine_ras_mm)
+        write_integers(outputs.one("t1"), t1, geometry.affine_ras_mm)
         write_json(outputs.one("t1_json"), sidecars.t1_sidecar(_facts(job, job.participant, grid)))
         for number, (path, numbers) in enumerate(zip(pet_json, runs, strict=True)):
             described = sidecars.Run(

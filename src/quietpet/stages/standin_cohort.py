@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quietpet.jobs import StandinCohortJob
+from quietpet.jobs.standin import StandinCohortJob
 from quietpet.stages.files import Files
 from quietpet.standin.layout import (
     dataset_description,

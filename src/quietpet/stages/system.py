@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from quietpet.config import ScannerSettings
+from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid, scanner_grid
 from quietpet.geometry.scanner import SCANNERS, ScannerGeometry

@@ -13,7 +13,7 @@ from quietpet.evaluation.readable import render
 from quietpet.evaluation.sampling import plan_of
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, assemble
-from quietpet.jobs import TablesJob
+from quietpet.jobs.evaluation import TablesJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
 from quietpet.store import atomic_path, read_json, write_csv, write_json, write_text
@@ -27,19 +27,7 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     ``readable`` also shows each ``plan`` of quality against sampling steps, if there are any.
     """
     watch = Stopwatch()
-    plan = TablePlan(
-        study_seed=job.study_seed,
-        protocol=job.protocol,
-        methods=job.methods,
-        staged=job.staged,
-        regimes=job.regimes,
-        trained=job.trained,
-        published_settings=job.published_settings,
-        doses=job.doses,
-        acquisition=job.acquisition,
-        rays=job.rays,
-        evaluation=job.evaluation,
-    )
+    plan = TablePlan(**dict(job))
     rows = assemble(_read_scores(inputs.many("scores")), plan=plan)
     write_csv(outputs.one("tables"), TABLE_COLUMNS, (row.cells() for row in rows))
     sampling = [plan_of(read_json(path)) for path in inputs.any("plan")]

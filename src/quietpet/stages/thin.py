@@ -7,7 +7,7 @@ import numpy as np
 from quietpet.acquisition.background import modelled_background
 from quietpet.acquisition.thinning import thin
 from quietpet.errors import InputError
-from quietpet.jobs import ThinJob
+from quietpet.jobs.acquisition import ThinJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
 from quietpet.stages.files import Files

@@ -15,15 +15,13 @@ from nibabel.wrapstruct import WrapStructError
 
 from quietpet.errors import InputError
 from quietpet.registration.volume import Volume
+from quietpet.stages.nifti import GZIP_LEVEL, set_position
 from quietpet.store import atomic_path
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_SCANNER_ANATOMICAL = 1
 _NIFTI_ERRORS = (ImageFileError, HeaderDataError, WrapStructError)
 _FORMS_AGREE_MM = 0.5
 _SHEAR_MM = 0.1
-_GZIP_LEVEL = 1
-"""Noise hardly compresses; this level takes a fifth of the time of the default."""
 
 
 def read_volume(path: Path) -> Volume:
@@ -62,14 +60,13 @@ def _whole_image(content: bytes) -> nib.Nifti1Image:
 
 
 def write_volume(target: Path, volume: Volume, *, description: str = "") -> None:
-    """float32, gzipped, with the same position in sform and qform: programs differ in which they read.
+    """float32, gzipped, with the same position in sform and qform.
 
     Raises:
         InputError: the axes are not at right angles, which a qform cannot hold.
     """
     image = nib.Nifti1Image(np.asarray(volume.values, np.float32), volume.affine_ras_mm)
-    image.set_qform(volume.affine_ras_mm, _SCANNER_ANATOMICAL)
-    image.set_sform(volume.affine_ras_mm, _SCANNER_ANATOMICAL)
+    set_position(image, volume.affine_ras_mm)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description.encode()[:79]
     far_corner = np.array([*image.shape, 1])
@@ -77,7 +74,7 @@ def write_volume(target: Path, volume: Volume, *, description: str = "") -> None
         raise InputError(f"{target.name}: its axes are not at right angles; reslice the image first.")
     with atomic_path(target) as partial:
         # Neither name nor time, so that the same image is the same bytes.
-        partial.write_bytes(gzip.compress(image.to_bytes(), _GZIP_LEVEL, mtime=0))
+        partial.write_bytes(gzip.compress(image.to_bytes(), GZIP_LEVEL, mtime=0))
 
 
 def in_ras_order(volume: Volume) -> Volume:

@@ -8,7 +8,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from quietpet.config import TissueKinetics, TissueValues
+from quietpet.config.phantoms import TissueValues
+from quietpet.config.standin import TissueKinetics
 from quietpet.geometry.grid import ImageGrid
 from quietpet.phantom.resample import require_inside_image, sample_linear
 from quietpet.phantom.tissues import LabelVolume, Tissue, value_table

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import expm
 
-from quietpet.config import KineticsSettings
+from quietpet.config.standin import KineticsSettings
 
 FENG_AMPLITUDES = (851.1225, 21.8798, 20.8113)
 """A1 [1/min], A2 and A3 of Feng's FDG curve, relative: only its shape is used here."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quietpet import __version__
-from quietpet.config import StandinCohortSettings, StandinScanSettings
+from quietpet.config.standin import StandinCohortSettings, StandinScanSettings
 
 TASKS = {"ds002898": "rest", "ds003397": "checkerboard"}
 MODELLED_ON = {"ds002898": "Monash rsPET-MR", "ds003397": "Monash DaCRA fPET-fMRI"}

@@ -24,7 +24,8 @@ from quietpet.acquisition.sensitivity import (
     counts_per_kbq_per_ml,
     without_gaps,
 )
-from quietpet.config import ScannerSettings, StandinScanSettings
+from quietpet.config.scanner import ScannerSettings
+from quietpet.config.standin import StandinScanSettings
 from quietpet.geometry.grid import ImageGrid
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.projection.embedded import embedded_projector

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from quietpet.config import StandinScanSettings
+from quietpet.config.standin import StandinScanSettings
 from quietpet.standin.layout import TASKS
 from quietpet.units import SECONDS_PER_MINUTE
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from quietpet.config import MethodSettings, TrainingSettings
+from quietpet.config.methods import MethodSettings
+from quietpet.config.networks import TrainingSettings
 from quietpet.training.checkpoint import LogRow
 
 LIMITS = (

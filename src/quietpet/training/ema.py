@@ -10,7 +10,7 @@ import copy
 import numpy as np
 import torch
 
-from quietpet.config import EmaSettings
+from quietpet.config.networks import EmaSettings
 from quietpet.methods.base import Restorer
 
 

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from torch.utils.data import DataLoader
 
-from quietpet.config import TrainingSettings
+from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import ResidentBatches, StepBatches
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError

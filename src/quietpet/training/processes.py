@@ -8,7 +8,7 @@ from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.plugins.precision import MixedPrecision
 from lightning_fabric.strategies import DDPStrategy
 
-from quietpet.config import TrainingSettings
+from quietpet.config.networks import TrainingSettings
 from quietpet.errors import InputError
 
 

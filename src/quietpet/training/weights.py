@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from quietpet.config import MethodSettings
+from quietpet.config.methods import MethodSettings
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from quietpet.config import Positive, Section
+from quietpet.config.section import Positive, Section
 
 Branch = Literal["global", "detail"]
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from quietpet.config import MethodSettings, Positive
+from quietpet.config.methods import MethodSettings
+from quietpet.config.section import Positive
 
 
 class Settings(MethodSettings):

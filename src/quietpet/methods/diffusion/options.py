@@ -6,7 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from quietpet.config import MethodSettings, Positive
+from quietpet.config.methods import MethodSettings
+from quietpet.config.section import Positive
 from quietpet.methods.diffusion.schedule import SCHEDULES, ScheduleName
 from quietpet.methods.diffusion.walk import Spacing
 

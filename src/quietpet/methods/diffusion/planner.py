@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from quietpet.config import Positive, Section
+from quietpet.config.section import Positive, Section
 from quietpet.methods.diffusion.options import DiffusionSettings, SamplerName, network_evaluations
 from quietpet.methods.diffusion.schedule import SCHEDULES
 from quietpet.methods.diffusion.walk import Spacing

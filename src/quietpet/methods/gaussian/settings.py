@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from quietpet.config import MethodSettings, Positive
+from quietpet.config.methods import MethodSettings
+from quietpet.config.section import Positive
 
 
 class Settings(MethodSettings):

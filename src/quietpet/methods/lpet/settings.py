@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quietpet.config import MethodSettings
+from quietpet.config.methods import MethodSettings
 
 
 class Settings(MethodSettings):

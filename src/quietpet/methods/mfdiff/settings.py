@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from quietpet.config import Section
+from quietpet.config.section import Section
 from quietpet.methods.blocks.fusion_settings import FusionSettings
 from quietpet.methods.diffusion.options import DiffusionSettings
 

@@ -1,0 +1,59 @@
+"""What every restoration method states of itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+from quietpet.config.section import Section
+
+
+class MethodSettings(Section, ABC):
+    """Settings of one restoration method.
+
+    Each ``methods/<kind>/settings.py`` defines a subclass called ``Settings`` with a field
+    ``kind: Literal["<kind>"] = "<kind>"``.
+    """
+
+    kind: str
+
+    @property
+    def samples(self) -> int:
+        """Samples per slice; of a stochastic method the first sample and the mean are both scored."""
+        return 1
+
+    def for_training(self) -> Self:
+        """These settings with all that matters only after training put to one fixed choice.
+
+        Training sees this, so that another sampler or number of samples does not train again.
+        """
+        return self
+
+    @property
+    def trained(self) -> bool:
+        """Whether a training seed changes the result, so that replicates make sense."""
+        return True
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the method works on sinograms: its batches then come with their measurement."""
+        return False
+
+    @property
+    def least_views(self) -> int:
+        """Views that the scanner must have, at least; a method's subsets hold one or more each."""
+        return 1
+
+    @property
+    def divisor(self) -> int:
+        """The sides of the images that the method takes are multiples of this."""
+        return 1
+
+    @property
+    def learning(self) -> str:
+        """Value of the table column 'learning': what the method was trained on ("-": nothing)."""
+        return "external"
+
+    @abstractmethod
+    def describe(self) -> str:
+        """A few words on what was trained, for the ``protocol`` column of the tables."""

@@ -1,0 +1,80 @@
+"""How networks are trained and applied."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from quietpet.config.section import Positive, Section
+
+
+class EmaSettings(Section):
+    """Running average of the weights over the steps: what is validated and kept, if there is one."""
+
+    profile: Literal["none", "exponential", "power"] = Field(
+        "none",
+        description="exponential: constant decay after a start-up; power: weight of step t proportional "
+        "to t**gamma, a fixed fraction of the training whatever its length (Karras et al. 2024, EDM2)",
+    )
+    decay: float = Field(
+        0.999, gt=0, lt=1, description="exponential: factor on the average at each step"
+    )
+    relative_width: float = Field(
+        0.1,
+        gt=0,
+        le=0.25,
+        description="power: standard deviation of the profile / length of the training (sigma_rel)",
+    )
+
+
+class TrainingSettings(Section):
+    """Optimisation shared by all methods, so that they are compared on the same budget."""
+
+    iterations: int = Field(50_000, ge=1, description="optimiser steps")
+    batch_size: int = Field(4, ge=1)
+    learning_rate: Positive = Field(1e-4, description="peak learning rate of AdamW")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="learning rate over the iterations; cosine falls to zero"
+    )
+    warmup_iterations: int = Field(
+        0, ge=0, description="steps of a linear rise to the peak learning rate, before the schedule"
+    )
+    patch_pixels: int | None = Field(
+        None, ge=16, multiple_of=16, description="side of the random training patches; none: whole crops"
+    )
+    flip: bool = Field(False, description="mirror half of the training slices left-right")
+    gradient_clip: Positive | None = Field(None, description="largest gradient norm")
+    validate_every: int = Field(1000, ge=1, description="iterations between validations and checkpoints")
+    ema: EmaSettings = EmaSettings()
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
+        "32-true",
+        description="mixed: 16-bit arithmetic, float32 weights; 16-mixed (float16) scales the loss",
+    )
+    channels_last: bool = Field(
+        False, description="memory order of the weights: channels innermost; faster on tensor cores"
+    )
+    compile: bool = Field(
+        False, description="torch.compile of the networks: a minute of start for faster long trainings"
+    )
+
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> Self:
+        if self.warmup_iterations >= self.iterations:
+            raise ValueError(
+                f"warmup_iterations = {self.warmup_iterations} must be fewer than "
+                f"iterations = {self.iterations}"
+            )
+        return self
+
+
+class InferenceSettings(Section):
+    """How trained networks are applied."""
+
+    pixels: int = Field(
+        192,
+        ge=32,
+        multiple_of=16,
+        description="side of the central square that is restored; outside is 0",
+    )
+    batch_size: int = Field(8, ge=1, description="slices restored together; never changes a result")

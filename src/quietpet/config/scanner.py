@@ -1,0 +1,40 @@
+"""The simulated scanner and the engine of its system model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from quietpet.config.section import NonNegative, Section
+
+ScannerModel = Literal["siemens_mmr", "siemens_vision_600", "ge_signa_petmr", "small_test"]
+ProjectorChoice = Literal["embedded", "sirf", "auto"]
+
+
+class ScannerSettings(Section):
+    """The simulated scanner and its system model."""
+
+    model: ScannerModel = Field("siemens_mmr", description="geometry, from quietpet/geometry/scanner.py")
+    projector: ProjectorChoice = Field(
+        "embedded",
+        description="engine of the system model; auto: SIRF if it can be imported, decided once for the "
+        "study and written down",
+    )
+    stir_projector: Literal["ray_tracing", "parallelproj"] = Field(
+        "ray_tracing",
+        description="with SIRF: STIR's ray-tracing matrix with this many rays, or Parallelproj",
+    )
+    rays: int = Field(
+        1, ge=1, le=64, description="parallel rays averaged over the width of a bin; 1: Siddon's matrix"
+    )
+    image_pixels: int = Field(
+        128,
+        ge=32,
+        multiple_of=2,
+        description="side of the reconstructed square, at most one pixel per bin; it must hold the head",
+    )
+    gaps: bool = Field(True, description="leave the bins of the block gaps empty, in data and model")
+    efficiency_spread: NonNegative = Field(
+        1.0, description="bin efficiencies exp(-spread * U(0,1)), known to the model; 0: all equal"
+    )

@@ -1,0 +1,72 @@
+"""Jobs that score restored slices and write the tables."""
+
+from __future__ import annotations
+
+from quietpet.config.evaluation import EvaluationSettings
+from quietpet.config.section import Section
+from quietpet.jobs.methods import MethodJob
+from quietpet.study.root import Study
+
+
+class ScoreJob(MethodJob):
+    """Compare restored test slices with the standard dose."""
+
+    learning: str
+    evaluation: EvaluationSettings
+
+    @classmethod
+    def of(cls, study: Study, *, regime: str = "", **names: str) -> ScoreJob:
+        learning = study.learning_word(names["dataset"], names["method"], regime)
+        return cls(**names, learning=learning, evaluation=study.evaluation)
+
+
+class TablesJob(Section):
+    """Aggregate all scores into the tables."""
+
+    study_seed: int
+    protocol: str
+    methods: dict[str, str]
+    staged: tuple[str, ...] = ()
+    regimes: tuple[str, ...] = ()
+    trained: tuple[str, ...] = ()
+    published_settings: tuple[str, ...]
+    doses: dict[str, str]
+    acquisition: str
+    rays: int
+    evaluation: EvaluationSettings
+
+    @classmethod
+    def of(cls, study: Study) -> TablesJob:
+        return cls(
+            study_seed=study.study_seed,
+            protocol=study.protocol,
+            methods={name: settings.describe() for name, settings in study.methods.items()},
+            staged=tuple(
+                name
+                for name in (*study.domains, *study.invivo_names)
+                if any(
+                    len(study.regimes(dataset=name, setting=setting, method=method)) > 1
+                    for setting in study.settings_of(name)
+                    for method in study.methods_for(name)
+                )
+            ),
+            regimes=tuple(study.learning.regimes) if study.learning else (),
+            trained=tuple(name for name, method in study.methods.items() if method.trained),
+            published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
+            doses={
+                **{name: level.describe() for name, level in study.doses.levels.items()},
+                **{
+                    f"{dataset}/{name}": level.describe()
+                    for dataset, domain in study.domains.items()
+                    for name, level in domain.doses.levels.items()
+                },
+                **{
+                    f"{dataset}/{setting}": study.invivo.windows.low[cohort.window].describe()
+                    for dataset in study.invivo_names
+                    for setting, cohort in study.invivo.datasets[dataset].settings.items()
+                },
+            },
+            acquisition=study.acquisition.describe(),
+            rays=study.scanner.rays,
+            evaluation=study.evaluation,
+        )

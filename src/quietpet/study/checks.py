@@ -1,0 +1,198 @@
+"""What the sections of a study require of each other.
+
+Every check raises ValueError with the key, its value and the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import ValidationError
+
+from quietpet.config.datasets import SPLITS, SplitSettings
+from quietpet.geometry.scanner import SCANNERS
+from quietpet.study.domains import PHANTOM
+from quietpet.study.mistakes import explain
+from quietpet.study.sections import StudySections
+
+
+def require_consistent(study: StudySections) -> None:
+    """Raise ValueError at the first of the sections that contradicts another."""
+    _require_calibration(study)
+    _require_sizes(study)
+    _require_scanner_limits(study)
+    _require_domains(study)
+    _require_invivo(study)
+    _require_standin(study)
+    _require_stages(study)
+
+
+def _require_calibration(study: StudySections) -> None:
+    scans = [name for name, level in study.doses.levels.items() if level.scan]
+    if study.acquisition.calibration is None:
+        if scans:
+            raise ValueError(
+                f"dose {scans[0]!r} is given by a scan, which needs acquisition.calibration to "
+                "become counts; add it, or give counts"
+            )
+    elif "standard" not in scans:
+        raise ValueError(
+            "acquisition.calibration gives images in kBq/ml, for which doses.standard needs a scan "
+            "(injected_mbq, uptake_minutes, minutes) in place of counts"
+        )
+    elif study.phantoms.activity.grey_matter == 0:
+        raise ValueError(
+            "acquisition.calibration scales phantoms.activity by its grey matter, which is 0"
+        )
+
+
+def _require_sizes(study: StudySections) -> None:
+    for name, pixels in (
+        ("training.patch_pixels", study.training.patch_pixels or 0),
+        ("inference.pixels", study.inference.pixels),
+        ("evaluation.paper_window_pixels", study.evaluation.paper_window_pixels),
+    ):
+        if pixels > study.datasets.pixels:
+            raise ValueError(
+                f"{name} = {pixels} is larger than datasets.pixels = {study.datasets.pixels}, "
+                "the image it is cut from"
+            )
+    trained_on = study.training.patch_pixels or study.datasets.pixels
+    for name, method in study.methods.items():
+        for pixels in (trained_on, study.inference.pixels):
+            if pixels % method.divisor:
+                raise ValueError(
+                    f"methods.{name} takes images whose sides are multiples of {method.divisor}, "
+                    f"not {pixels} (training.patch_pixels or datasets.pixels, inference.pixels)"
+                )
+
+
+def _require_scanner_limits(study: StudySections) -> None:
+    scanner = SCANNERS[study.scanner.model]()
+    limits = [
+        ("scanner.image_pixels", study.scanner.image_pixels, scanner.n_bins, "bins"),
+        ("datasets.pixels", study.datasets.pixels, scanner.n_bins, "bins"),
+        ("slices.indices", max(study.slices.indices), scanner.n_image_slices - 1, "last slice"),
+        (
+            "acquisition.randoms_window",
+            study.acquisition.randoms_window,
+            min(scanner.sinogram_shape),
+            "views or bins",
+        ),
+    ]
+    doses = {"standard": study.doses.standard, **{f"low.{n}": d for n, d in study.doses.low.items()}}
+    limits += [(f"doses.{n}.subsets", d.subsets, scanner.n_views, "views") for n, d in doses.items()]
+    limits += [
+        (f"methods.{n}.subsets", m.least_views, scanner.n_views, "views")
+        for n, m in study.methods.items()
+    ]
+    if study.standin:
+        limits.append(("standin.scan.subsets", study.standin.scan.subsets, scanner.n_views, "views"))
+    for name, value, limit, what in limits:
+        if value > limit:
+            raise ValueError(f"{name} = {value} is larger than {limit}, the {what} of {scanner.name}")
+
+
+def _require_domains(study: StudySections) -> None:
+    if bool(study.domains or study.invivo) != (study.learning is not None):
+        raise ValueError("domains or invivo, and learning, belong together: give both or none")
+    if PHANTOM in study.domains:
+        raise ValueError(f"domains: {PHANTOM!r} is the name of the study's own data set")
+    for name in study.domains:
+        view = study.of_dataset(name)
+        try:
+            _require_calibration(view)
+            _require_scanner_limits(view)
+        except ValueError as error:
+            raise ValueError(f"domains.{name}: {error}") from None
+        _require_same_roles(study, name, view)
+        _require_same_making(study, name, view)
+
+
+def _require_same_roles(study: StudySections, name: str, view: StudySections) -> None:
+    roles = {s: split for split in SPLITS for s in getattr(study.splits, split)}
+    for split in SPLITS:
+        for subject in getattr(view.splits, split):
+            if roles.get(subject, split) != split:
+                raise ValueError(
+                    f"domains.{name}.splits: subject {subject!r} is in {split!r}, but in "
+                    f"{roles[subject]!r} of splits; its anatomy would leak between the data sets"
+                )
+
+
+def _require_same_making(study: StudySections, name: str, view: StudySections) -> None:
+    for thinned, simulated in ((study, view), (view, study)):
+        if both := set(thinned.doses.thinned) & set(simulated.doses.simulated):
+            raise ValueError(
+                f"domains.{name}.doses: {min(both)!r} is thinned in one data set and a scan of its "
+                "own in another; give them different names"
+            )
+
+
+def _require_invivo(study: StudySections) -> None:
+    taken = {PHANTOM, *study.domains}
+    for method in study.invivo.without if study.invivo else ():
+        if method not in study.methods:
+            raise ValueError(
+                f"invivo.without: no method {method!r}; there are {', '.join(study.methods)}"
+            )
+    for name, cohort in study.invivo.datasets.items() if study.invivo else ():
+        if name in taken:
+            raise ValueError(f"invivo.datasets: {name!r} is a simulated data set; choose another name")
+        if (study.invivo.replicates or 1) > study.replicates:
+            raise ValueError(
+                f"invivo.replicates = {study.invivo.replicates} is larger than replicates = "
+                f"{study.replicates}: each starts from its own replicate on the phantoms"
+            )
+        for setting in cohort.settings:
+            for regime in cohort.regimes_of(setting) or ():
+                if regime not in study.learning.regimes:
+                    raise ValueError(
+                        f"invivo.datasets.{name}: {setting} has the regime {regime!r}, but there "
+                        f"are {', '.join(study.learning.regimes)} in learning.regimes"
+                    )
+
+
+def _require_standin(study: StudySections) -> None:
+    roles = {subject: split for split in SPLITS for subject in getattr(study.splits, split)}
+    known = study.standin.cohorts if study.standin else {}
+    for place, cohort, splits in _simulated_scans(study):
+        if cohort not in known:
+            raise ValueError(f"{place}: its source is the cohort {cohort!r}, which standin lacks")
+        try:
+            found = known[cohort].roles(splits)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from None
+        for anatomy, split in found.items():
+            if roles.setdefault(anatomy, split) != split:
+                raise ValueError(
+                    f"{place}: the head of {anatomy!r} is in {split!r}, but in {roles[anatomy]!r} "
+                    "elsewhere; its anatomy would leak between the data sets"
+                )
+
+
+def _simulated_scans(study: StudySections) -> Iterator[tuple[str, str, SplitSettings]]:
+    """Place in the configuration, cohort and splits of every setting that uses simulated scans."""
+    for name, dataset in study.invivo.datasets.items() if study.invivo else ():
+        if cohort := study.invivo.sources[dataset.source].cohort:
+            for setting in dataset.settings:
+                place = f"invivo.datasets.{name}.settings.{setting}"
+                yield place, cohort, dataset.splits_of(setting)
+
+
+def _require_stages(study: StudySections) -> None:
+    if study.learning is None:
+        return
+    for reference in study.learning.references:
+        known = [
+            f"{name}/{setting}"
+            for name in (*study.dataset_names, *study.invivo_names)
+            for setting in study.settings_of(name)
+        ]
+        if reference not in known:
+            raise ValueError(f"learning.stages: no data set {reference!r}; there are {', '.join(known)}")
+    for name, stage in study.learning.stages.items():
+        try:
+            stage.training(study.training)
+        except ValidationError as error:
+            raise ValueError(f"learning.stages.{name}: {explain(error)}") from None
