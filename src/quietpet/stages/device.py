@@ -6,6 +6,8 @@ import fcntl
 import logging
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -13,6 +15,7 @@ import psutil
 import torch
 
 from quietpet.errors import InputError
+from quietpet.methods.base import Restorer
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +73,20 @@ def process_count() -> int:
     if not text.isdecimal() or int(text) < 1:
         raise InputError(f"{PROCESSES_VARIABLE}={text!r}: a number of processes is wanted, 1 or more.")
     return int(text)
+
+
+def placed(method: Restorer, device: torch.device, *, half: bool) -> Restorer:
+    """``method`` on ``device``, ready to restore within :func:`inferring`."""
+    if half:
+        method.to(memory_format=torch.channels_last)
+    return method.to(device).eval()
+
+
+@contextmanager
+def inferring(device: torch.device, *, half: bool) -> Iterator[None]:
+    """Without gradients; matrix products and convolutions in bfloat16 if ``half``."""
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+        yield
 
 
 def compute_device() -> torch.device:

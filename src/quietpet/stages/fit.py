@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
-from quietpet.data.batches import ResidentBatches, StepBatches, central_batches, head_square
+from quietpet.config.networks import TrainingSettings
+from quietpet.data.batches import ResidentBatches, StepBatches, central_batches, head_square, spread_rows
 from quietpet.data.dataset import PairDataset
 from quietpet.data.joint import JointPairs
+from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
@@ -65,15 +67,19 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     names = _names(job)
     log = TrainingLog(outputs.one("log"), names=names)
     settings = job.training
-    validation = [
-        batch.to(device)
-        for batch in central_batches(
-            held_out, pixels=head_square(held_out), batch_size=settings.batch_size
+    measured = (
+        measured_slices(inputs.many("sinograms"), held_out, job.acquisition, device)
+        if job.acquisition
+        else None
+    )
+
+    def held_out_batches(rows: Sequence[int]) -> list[Batch]:
+        batches = central_batches(
+            held_out, pixels=head_square(held_out), batch_size=settings.batch_size, rows=rows
         )
-    ]
-    if job.acquisition:
-        measured = measured_slices(inputs.many("sinograms"), held_out, job.acquisition, device)
-        validation = [measured.attach(batch) for batch in validation]
+        moved = [batch.to(device) for batch in batches]
+        return [measured.attach(batch) for batch in moved] if measured else moved
+
     logger.info("%s: %d parameters", job.method, method.parameter_count)
     drawn = StepBatches(
         pairs,
@@ -88,7 +94,8 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     rows = train(
         method,
         batches=ResidentBatches(drawn, device) if resident else drawn,
-        validation=validation,
+        validation=held_out_batches(range(len(held_out))),
+        restored=held_out_batches(_restored_rows(held_out, settings)) if groups else (),
         settings=settings,
         study_seed=job.study_seed,
         names=names,
@@ -133,6 +140,13 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         )
         write_text(card, text)
     checkpoint.remove()
+
+
+def _restored_rows(held_out: PairDataset, settings: TrainingSettings) -> Sequence[int]:
+    """Rows of the slices that tell which weights are kept."""
+    if settings.select_by == "loss":
+        return ()
+    return spread_rows(len(held_out), min(settings.validation_slices, len(held_out)))
 
 
 def _require_data(parts: Sequence[PairDataset], wanted: Sequence[tuple[str, str]]) -> None:

@@ -20,7 +20,7 @@ from quietpet.methods.registry import model_module
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import torch_generator
-from quietpet.stages.device import compute_device
+from quietpet.stages.device import compute_device, inferring, placed
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage
 from quietpet.stages.sinograms import measured_slices
@@ -47,7 +47,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
             f"which reach over {extent} pixels; make it larger."
         )
     method, trained_on = load_weights(inputs.one("weights"), job.model)
-    method.to(device)
+    placed(method, device, half=job.half)
     measured = (
         measured_slices(inputs.many("sinograms"), pairs, job.acquisition, device)
         if job.acquisition
@@ -100,7 +100,7 @@ def _restored(method: Restorer, batch: Batch, job: RestoreJob) -> dict[str, np.n
     """Images (slice, y, x) of one batch, in the unit of the data."""
     drawn = (_generators(batch, job, number) for number in range(job.model.samples))
     scale = batch.scale[:, None, None, None]
-    with torch.inference_mode():
+    with inferring(batch.low.device, half=job.half):
         images = _summary(sample * scale for sample in method.samples(batch, drawn))
     return {name: image[:, 0].float().cpu().numpy() for name, image in images.items()}
 

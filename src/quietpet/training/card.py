@@ -57,10 +57,11 @@ def model_card(
 def _training(rows: Sequence[LogRow]) -> list[str]:
     if not rows:
         return ["Nothing is learned by gradient; a free number is chosen on the validation slices."]
-    last, best = rows[-1], min(rows, key=lambda row: row.validation)
+    last, best = rows[-1], min(rows, key=lambda row: row.criterion)
+    quantity = "validation loss" if best.nmse is None else "NMSE of restored validation slices"
     return [
-        f"Weights of step {best.step} of {last.step}, that of the least validation loss: "
-        f"{best.validation:.6g} (last: {last.validation:.6g}).",
+        f"Weights of step {best.step} of {last.step}, that of the least {quantity}: "
+        f"{best.criterion:.6g} (last: {last.criterion:.6g}).",
         f"{last.iterations_per_s:.3g} iterations/s, {last.slices_per_s:.3g} slices/s at the end.",
     ]
 

@@ -24,6 +24,7 @@ from quietpet.training.checkpoint import Checkpoint, Learner, LogRow
 from quietpet.training.ema import Average
 from quietpet.training.processes import loss_scaler
 from quietpet.training.throughput import Meter
+from quietpet.training.validation import restoration_nmse, validation_loss
 
 _READ_EVERY = 50
 """Losses on a GPU are read, and found not to be finite, together: reading each would make it wait."""
@@ -39,15 +40,17 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     names: Sequence[Name],
     checkpoint: Checkpoint,
     fabric: Fabric,
+    restored: Sequence[Batch] = (),
     start: Restorer | None = None,
     workers: int = 0,
     report: Callable[[Sequence[LogRow]], None] = lambda _: None,
 ) -> tuple[LogRow, ...]:
     """Train ``method`` in place and return its log; goes on from ``checkpoint`` if that exists.
 
-    The method ends with the weights of least validation loss, whatever its kind: the loss of each group
-    on the validation slices, with the same named random draws at every validation, so that the values
-    of a diffusion model can be compared too. With ``settings.ema`` these are averaged weights. On the
+    The method ends with the weights that restore the slices ``restored`` with the least NMSE, or without
+    such slices with those of least validation loss: the loss of each group on the slices ``validation``.
+    Random draws are the same at every validation, so that the values of a diffusion model can be
+    compared too. With ``settings.ema`` these are averaged weights. On the
     CPU an interrupted and resumed training ends with exactly the weights of an uninterrupted one.
 
     ``start`` gives the weights to start from, and with them the numbers that were tuned for them.
@@ -89,7 +92,9 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     if settings.compile:
         _compile(method)
     wrapped, *wrapped_optimisers = fabric.setup(_Losses(method), *optimisers.values())
-    held_out = [batch.to(fabric.device) for batch in validation]
+    held_out, to_restore = (
+        [batch.to(fabric.device) for batch in batches_of] for batches_of in (validation, restored)
+    )
     steps = range(progress.step + 1, settings.iterations + 1)
     meter = Meter(fabric.device)
     pinned = fabric.device.type == "cuda" and workers > 0
@@ -127,17 +132,20 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
             unread.clear()
         if validate:
             speed = meter.read()
+            seeding = {"study_seed": study_seed, "names": names}
             with fabric.autocast(), _uncompiled(settings):
-                held_out_loss = validation_loss(
-                    learner.result, held_out, study_seed=study_seed, names=names
+                found = (
+                    validation_loss(learner.result, held_out, **seeding),
+                    (restoration_nmse(learner.result, to_restore, **seeding) if to_restore else None),
                 )
             # Running statistics are of a process's own parts; those of the first process are kept.
-            held_out_loss = fabric.broadcast(held_out_loss)
+            held_out_loss, nmse = fabric.broadcast(found)
             _require_finite(held_out_loss, "validation loss", step=step, settings=settings)
             row = LogRow(
                 step=step,
                 loss=sum(losses) / len(losses),
                 validation=held_out_loss,
+                nmse=nmse,
                 learning_rate=rate,
                 **asdict(speed),
             )
@@ -161,20 +169,6 @@ def learning_rate(step: int, settings: TrainingSettings) -> float:
         return settings.learning_rate
     passed = (step - 1 - risen) / (settings.iterations - risen)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * passed))
-
-
-def validation_loss(
-    method: Restorer, batches: Sequence[Batch], *, study_seed: int, names: Sequence[Name]
-) -> float:
-    """Mean over slices and sum over groups of the loss; the same random draws at every call."""
-    method.eval()
-    total = 0.0
-    with torch.inference_mode():
-        for number, batch in enumerate(batches):
-            for group in method.groups():
-                generator = torch_generator(study_seed, *names, "validation", group, number)
-                total += len(batch.keys) * float(method.loss(batch, group, generator))
-    return total / sum(len(batch.keys) for batch in batches)
 
 
 class _Losses(nn.Module):
