@@ -169,6 +169,16 @@ def test_tensorboard_that_is_not_installed(files, tmp_path, monkeypatch):
         fitted(files, tmp_path, UNET)
 
 
+def test_the_sampler_does_not_matter_to_a_training(files, tmp_path):
+    """Of 1000 steps as of 2: validation draws samples in a few of its own."""
+    weights = []
+    for sampler, steps in (("ddpm", 1000), ("ddim", 2)):
+        model = {**MFDIFF, "timesteps": 1000, "sampler": sampler, "sampling_steps": steps}
+        weights.append(read_tensors(fitted(files, tmp_path / sampler, model)[0])[0])
+    for name, tensor in weights[0].items():
+        assert torch.equal(weights[1][name], tensor), name
+
+
 def test_the_card_says_what_the_weights_are(files, tmp_path):
     weights, _ = fitted(files, tmp_path, UNET)
     card = (tmp_path / "card.md").read_text()
@@ -203,7 +213,7 @@ def test_the_card_of_a_filter_tells_of_no_training(files, tmp_path):
 
 def test_networks_run_in_bfloat16_on_request(files, tmp_path):
     """Eight bits of mantissa: each number is rounded by up to 0.4 %. A filter stays exact."""
-    for model, exact in ((UNET, False), (MFDIFF, False), ({"kind": "gaussian"}, True)):
+    for model, exact in ((UNET, False), (SAMPLED, False), ({"kind": "gaussian"}, True)):
         folder = tmp_path / model["kind"]
         weights, _ = fitted(files, folder, model)
         with h5py.File(restored(files, folder, weights, model)) as file:

@@ -32,7 +32,7 @@ MFDIFF = DiffusionSettings(
     ),
     diffused="residual",
     prediction="x0",
-)
+).for_training()
 NAMES = ("phantom", "low", "method", "0")
 SETTINGS = TrainingSettings(
     iterations=9, batch_size=2, learning_rate=1e-3, schedule="cosine", patch_pixels=16, flip=True,

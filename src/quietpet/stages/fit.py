@@ -51,7 +51,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     """
     watch, processes = Stopwatch(), process_count()
     torch.manual_seed(named_seed(job.study_seed, *_names(job), "initial weights"))
-    method = build(job.model)
+    method = build(job.model.for_training())  # validation draws samples, whatever sampler is chosen
     groups = len(method.groups())
     fabric = start_processes(
         job.training, compute_device(), processes=processes if groups else 1, groups=groups
