@@ -386,7 +386,7 @@ def test_compiled_networks_train_alike(files, tmp_path, monkeypatch):
     frames = []
     monkeypatch.setattr(sys.modules[__name__], "build", lambda _: OneLayer(frames))
     compiled, expected = (
-        run(files, tmp_path / f"{compile}", settings=with_settings(compile=compile, ema=POWER))
+        run(files, tmp_path / f"{compile}", settings=with_settings(compile=compile, ema=POWER), slices=2)
         for compile in (True, False)
     )
     assert list(compiled[0].state_dict()) == ["network.weight", "network.bias"]
