@@ -370,6 +370,19 @@ def test_a_loss_scale_that_overflows_is_lowered_without_a_step(files, tmp_path, 
         assert torch.equal(parameter, initial)
 
 
+def test_gradients_that_are_never_finite_end_a_training(files, tmp_path, monkeypatch):
+    """Its loss is finite, and with a scaled loss no step is taken: it would go on to the end."""
+
+    class Steep(Biased):
+        def loss(self, batch, group, generator):
+            return 1 + (0 * self.factor).sqrt()
+
+    monkeypatch.setattr(sys.modules[__name__], "build", lambda _: Steep())
+    settings = with_settings(precision="16-mixed", iterations=40, validate_every=40)
+    with pytest.raises(InputError, match="at step 40 the gradients overflow float16 whatever"):
+        run(files, tmp_path / "a", settings=settings)
+
+
 def test_the_log_says_how_fast_and_how_large(files, tmp_path):
     _, rows = run(files, tmp_path / "a.safetensors")
     for row in rows:

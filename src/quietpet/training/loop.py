@@ -29,6 +29,9 @@ from quietpet.training.validation import restoration_nmse, validation_loss
 _READ_EVERY = 50
 """Losses on a GPU are read, and found not to be finite, together: reading each would make it wait."""
 
+_LEAST_SCALE = 2.0**-10
+"""Smaller scales of a float16 loss mean that its gradients are not finite; scales start at 2**16."""
+
 
 def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     method: Restorer,
@@ -131,6 +134,7 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
             losses += _read(unread, settings, fabric)
             unread.clear()
         if validate:
+            _require_steps(scaler, step=step)
             speed = meter.read()
             seeding = {"study_seed": study_seed, "names": names}
             with fabric.autocast(), _uncompiled(settings):
@@ -211,6 +215,15 @@ def _read(
     for (step, _), value in zip(losses, values, strict=True):
         _require_finite(value, "loss", step=step, settings=settings)
     return values
+
+
+def _require_steps(scaler: torch.amp.GradScaler | None, *, step: int) -> None:
+    """With a scaled loss, gradients that are never finite are only skipped: the scale tells of them."""
+    if scaler and scaler.get_scale() < _LEAST_SCALE:
+        raise InputError(
+            f"training: at step {step} the gradients overflow float16 whatever the loss is scaled by "
+            f"(now {scaler.get_scale():g}). Use precision bf16-mixed or 32-true."
+        )
 
 
 def _require_finite(value: float, what: str, *, step: int, settings: TrainingSettings) -> None:
