@@ -7,10 +7,13 @@ from functools import partial
 import pytest
 import torch
 from packed import write_packed
+from pydantic import TypeAdapter
+from small_networks import RESIDUAL_MFDIFF
 
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
-from quietpet.data.batches import ResidentBatches, StepBatches
+from quietpet.config.networks import TrainingSettings
+from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
@@ -18,10 +21,14 @@ from quietpet.methods.diffusion.process import draw_noise
 from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.diffusion.schedule import linear_schedule
 from quietpet.methods.diffusion.walk import plan_walk
+from quietpet.methods.registry import AnyMethodSettings, build
 from quietpet.projection.embedded import embedded_projector, embedded_projector_3d
 from quietpet.recon.bowsher import bowsher_prior
 from quietpet.recon.map_em import map_em
 from quietpet.recon.osem import osem
+from quietpet.training.checkpoint import Checkpoint
+from quietpet.training.loop import train
+from quietpet.training.processes import start
 
 pytestmark = [
     pytest.mark.gpu,
@@ -108,3 +115,107 @@ def test_sampling_noise_does_not_depend_on_the_device(sampler):
         return SAMPLERS[sampler](lambda noisy, _time: 0.5 * noisy, walk, draw)
 
     torch.testing.assert_close(sample("cuda").cpu(), sample("cpu"), rtol=1e-4, atol=1e-5)
+
+
+MFDIFF = TypeAdapter(AnyMethodSettings).validate_python(RESIDUAL_MFDIFF).for_training()
+TRAINING = {
+    "iterations": 9,
+    "batch_size": 2,
+    "learning_rate": 1e-3,
+    "patch_pixels": 32,
+    "gradient_clip": 1.0,
+    "validate_every": 3,
+}
+
+
+class Interrupted(Exception):
+    """In place of a kill."""
+
+
+def trained(folder, device, *, interrupted_at=0, **changes):
+    """The small `mfdiff` and its log."""
+    pairs = PairDataset(write_packed(folder / "train.h5"))
+    settings = TrainingSettings(**TRAINING | changes)
+    names, device = ("a",), torch.device(device)
+
+    class Failing(ResidentBatches):
+        def __getitem__(self, step):
+            if step == interrupted_at:
+                raise Interrupted
+            return super().__getitem__(step)
+
+    drawn = StepBatches(pairs, study_seed=1, names=names, batch_size=2, patch_pixels=32, flip=True)
+    held_out = list(central_batches(pairs, pixels=64, batch_size=2))
+    torch.manual_seed(0)
+    method = build(MFDIFF)
+    rows = train(
+        method,
+        batches=Failing(drawn, device),
+        validation=held_out,
+        restored=held_out[:1],
+        settings=settings,
+        study_seed=1,
+        names=names,
+        checkpoint=Checkpoint(folder / "weights.safetensors", digest="abc"),
+        fabric=start(settings, device),
+    )
+    return method, rows
+
+
+@pytest.mark.parametrize("profile", ["none", "power"])
+@pytest.mark.parametrize(
+    ("precision", "channels_last"), [("32-true", False), ("bf16-mixed", True), ("16-mixed", True)]
+)
+def test_training_goes_as_on_the_cpu_and_resumes(tmp_path, precision, channels_last, profile):
+    chosen = {"precision": precision, "channels_last": channels_last, "ema": {"profile": profile}}
+    with pytest.raises(Interrupted):
+        trained(tmp_path, "cuda", interrupted_at=8, **chosen)
+    method, rows = trained(tmp_path, "cuda", **chosen)
+    (tmp_path / "cpu").mkdir()
+    _, expected = trained(tmp_path / "cpu", "cpu", ema={"profile": profile})
+    for name in ("loss", "validation", "nmse"):
+        found, wanted = ([getattr(row, name) for row in each] for each in (rows, expected))
+        assert found == pytest.approx(wanted, rel=0.05)
+    assert all(row.memory_mib > 0 for row in rows)
+    assert all(parameter.dtype == torch.float32 for parameter in method.parameters())
+
+
+def test_neither_a_step_nor_a_sample_waits_for_the_gpu(tmp_path):
+    """What the CPU waits for is not yet queued when the GPU is done."""
+    pairs = PairDataset(write_packed(tmp_path / "train.h5"))
+    (batch,) = central_batches(pairs, pixels=32, batch_size=len(pairs))
+    batch, method = batch.to("cuda"), build(MFDIFF).cuda()
+    optimiser = torch.optim.AdamW(method.parameters(), fused=True)
+
+    def step(number):
+        optimiser.zero_grad()
+        method.loss(batch, "network", torch.Generator().manual_seed(number)).backward()
+        torch.nn.utils.clip_grad_norm_(method.parameters(), 1.0, error_if_nonfinite=False)
+        optimiser.step()
+        with torch.inference_mode():
+            method.restore(batch, [torch.Generator().manual_seed(k) for k in range(len(pairs))])
+
+    step(0)  # loads kernels
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step(1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_restored_images_are_those_of_the_cpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    pairs = PairDataset(write_packed(tmp_path / "train.h5"))
+    (batch,) = central_batches(pairs, pixels=64, batch_size=len(pairs))
+    torch.manual_seed(0)
+    method = build(MFDIFF).eval()
+    for parameter in method.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    on_cpu, on_gpu = (
+        method.to(device).restore(
+            batch.to(device), [torch.Generator().manual_seed(k) for k in range(len(pairs))]
+        )
+        for device in ("cpu", "cuda")
+    )
+    torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=1e-3, atol=1e-3)

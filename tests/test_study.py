@@ -18,6 +18,7 @@ from quietpet.study.reading import json_schema, load_study, read_yaml
 CONFIGURATIONS = (
     "config.yaml",
     "workflow/configs/paper.yaml",
+    "workflow/configs/paper_short.yaml",
     "workflow/configs/tiny.yaml",
     "workflow/configs/dose_ladder.yaml",
     "workflow/configs/stages.yaml",

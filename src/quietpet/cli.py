@@ -131,6 +131,8 @@ def _run_stage(options: argparse.Namespace) -> None:
     logger.info("quietpet %s", shlex.join(options.arguments))
     # What importing torch allocates stays to the end; looking for garbage in it takes 0.15 s.
     gc.disable()
+    if options.gpus:  # before other imports, any of which may start CUDA
+        importlib.import_module("quietpet.stages.device").claim_gpus(options.gpus)
     stage = importlib.import_module(f"quietpet.stages.{options.stage}")
     gc.freeze()
     gc.enable()

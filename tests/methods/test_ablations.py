@@ -12,6 +12,7 @@ from quietpet.study.reading import load_study, read_yaml
 CONFIGURATIONS = [
     "workflow/configs/ablations.yaml",
     "workflow/configs/paper.yaml",
+    "workflow/configs/paper_short.yaml",
     "workflow/configs/tiny.yaml",
 ]
 FUSED = {
@@ -58,7 +59,7 @@ def test_fused_networks_have_similar_numbers_of_parameters(methods):
     assert max(counts) < 1.03 * min(counts)
 
 
-@pytest.mark.parametrize("file", CONFIGURATIONS[:2])
+@pytest.mark.parametrize("file", CONFIGURATIONS[:3])
 def test_unets_have_similar_numbers_of_parameters(methods):
     counts = [
         parameters(methods[name]) for name in ("unet", "munet_concat", "gmunet", "dmunet", "cmunet")

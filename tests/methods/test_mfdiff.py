@@ -47,12 +47,19 @@ def test_tuning_scales_the_diffused_image(diffused, target_rms):
     assert float(weighted.sqrt()) == pytest.approx(target_rms, rel=1e-5)
 
 
-def test_fusion_is_computed_once_per_call():
+def generators(sample=0):
+    return [torch.Generator().manual_seed(10 * sample + k) for k in range(3)]
+
+
+def test_fusion_is_computed_once_for_all_steps_and_samples():
     method, calls = small(), []
-    method.fusion.register_forward_hook(lambda *_: calls.append(1))
+    for encoder in (method.fusion.encoder_pet, method.fusion.encoder_mr):
+        encoder.register_forward_hook(lambda *_: calls.append(1))
     with torch.inference_mode():
-        method.eval().restore(batch(), [torch.Generator().manual_seed(k) for k in range(3)])
-    assert len(calls) == 1
+        samples = list(method.eval().samples(batch(), map(generators, range(4))))
+        assert len(calls) == 2
+        for number, sample in enumerate(samples):
+            assert torch.equal(sample, method.restore(batch(), generators(number)))
 
 
 def test_an_untrained_residual_model_returns_the_low_dose_image():

@@ -52,9 +52,9 @@ def fitted(files, folder, model):
     return weights, log
 
 
-def restored(files, folder, weights, model, *, batch_size=2, pixels=48):
+def restored(files, folder, weights, model, *, batch_size=2, pixels=48, precision="32-true"):
     names = {"dataset": "phantom", "setting": "low", "method": "m", "replicate": "0"}
-    inference = InferenceSettings(pixels=pixels, batch_size=batch_size)
+    inference = InferenceSettings(pixels=pixels, batch_size=batch_size, precision=precision)
     job = RestoreJob(study_seed=1, **names, learning="external", model=model, inference=inference)
     target = folder / f"restored{batch_size}.h5"
     inputs = Files({"weights": [weights], "test": [files["test"]]})
@@ -115,15 +115,83 @@ def test_data_too_large_for_the_device_train_the_same_weights(files, tmp_path, m
         assert torch.equal(weights[1][name], tensor), name
 
 
+class Killed(Exception):
+    """In place of a kill."""
+
+
+def killed_at(step, monkeypatch):
+    class Failing(ResidentBatches):
+        def __getitem__(self, wanted):
+            if wanted == step:
+                raise Killed
+            return super().__getitem__(wanted)
+
+    monkeypatch.setattr(fit, "ResidentBatches", Failing)
+
+
+def test_the_log_grows_while_a_training_runs(files, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    killed_at(4, monkeypatch)
+    with pytest.raises(Killed):
+        fitted(files, tmp_path, UNET)
+    with (tmp_path / "log.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert row["step"] == "2"
+    assert (
+        f"step 2, loss {float(row['loss']):.6g}, validation {float(row['validation']):.6g}"
+        in caplog.text
+    )
+
+
+def test_a_training_is_followed_in_tensorboard(files, tmp_path, monkeypatch):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    monkeypatch.setenv("QUIETPET_TENSORBOARD", str(tmp_path / "events"))
+    with monkeypatch.context() as patch:
+        killed_at(4, patch)
+        with pytest.raises(Killed):
+            fitted(files, tmp_path, UNET)
+    _, log = fitted(files, tmp_path, UNET)
+    found = events.EventAccumulator(str(tmp_path / "events" / "phantom" / "low" / "m" / "0")).Reload()
+    with log.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for name in ("loss", "validation", "learning_rate", "slices_per_s"):
+        scalars = found.Scalars(name)
+        assert [each.step for each in scalars] == [2, 4]
+        assert [each.value for each in scalars] == pytest.approx([float(row[name]) for row in rows])
+
+
+def test_tensorboard_that_is_not_installed(files, tmp_path, monkeypatch):
+    module = "lightning_fabric.loggers.tensorboard"
+    for name in ("_TENSORBOARD_AVAILABLE", "_TENSORBOARDX_AVAILABLE"):
+        monkeypatch.setattr(f"{module}.{name}", False)
+    monkeypatch.setenv("QUIETPET_TENSORBOARD", str(tmp_path / "events"))
+    with pytest.raises(InputError, match="TensorBoard is not installed: pip install"):
+        fitted(files, tmp_path, UNET)
+
+
+def test_the_sampler_does_not_matter_to_a_training(files, tmp_path):
+    """Of 1000 steps as of 2: validation draws samples in a few of its own."""
+    weights = []
+    for sampler, steps in (("ddpm", 1000), ("ddim", 2)):
+        model = {**MFDIFF, "timesteps": 1000, "sampler": sampler, "sampling_steps": steps}
+        weights.append(read_tensors(fitted(files, tmp_path / sampler, model)[0])[0])
+    for name, tensor in weights[0].items():
+        assert torch.equal(weights[1][name], tensor), name
+
+
 def test_the_card_says_what_the_weights_are(files, tmp_path):
-    fitted(files, tmp_path, UNET)
+    weights, _ = fitted(files, tmp_path, UNET)
     card = (tmp_path / "card.md").read_text()
+    assert f"; {read_tensors(weights)[1]['parameters']:,} parameters." in card
     assert card.startswith("# m, trained for phantom/low, replicate 0\n\nunet: regression from low")
     with (tmp_path / "log.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    best = min(rows, key=lambda row: float(row["validation"]))
-    assert f"Weights of step {best['step']} of 4, that of the least validation loss" in card
-    assert f"{float(best['validation']):.6g}" in card
+    best = min(rows, key=lambda row: float(row["nmse"]))
+    assert (
+        f"Weights of step {best['step']} of 4, that of the least NMSE of restored validation slices"
+        in card
+    )
+    assert f"{float(best['nmse']):.6g}" in card
     for text in (
         "training: phantom/low, 5 slices of 1 subject(s) (00), 64 x 64 pixels of 2.086 mm; "
         "data_source template, projector embedded",
@@ -141,6 +209,20 @@ def test_the_card_of_a_filter_tells_of_no_training(files, tmp_path):
     card = (tmp_path / "card.md").read_text()
     assert "Nothing is learned by gradient" in card
     assert "learning_rate" not in card
+
+
+def test_networks_run_in_bfloat16_on_request(files, tmp_path):
+    """Eight bits of mantissa: each number is rounded by up to 0.4 %. A filter stays exact."""
+    for model, exact in ((UNET, False), (SAMPLED, False), ({"kind": "gaussian"}, True)):
+        folder = tmp_path / model["kind"]
+        weights, _ = fitted(files, folder, model)
+        with h5py.File(restored(files, folder, weights, model)) as file:
+            full = file["single"][()]
+        with h5py.File(restored(files, folder, weights, model, precision="bf16-mixed")) as file:
+            half = file["single"][()]
+        assert half.dtype == np.float32
+        assert np.array_equal(half, full) == exact
+        assert np.linalg.norm(half - full) < 0.02 * np.linalg.norm(full)
 
 
 def test_batch_size_changes_no_restored_image(files, tmp_path):

@@ -58,7 +58,7 @@ def test_running_statistics_are_averaged_and_counters_copied():
     for step in range(1, 4):
         method(torch.full((4, 1), float(step)))
         seen.append(float(method.running_mean))
-        average.update(method, step)
+        average.update(step)
     start = [1 - share_of_newest(step, EmaSettings(profile="exponential", decay=0.5)) for step in (2, 3)]
     expected = start[1] * (start[0] * seen[0] + (1 - start[0]) * seen[1]) + (1 - start[1]) * seen[2]
     assert float(average.method.running_mean) == pytest.approx(expected)

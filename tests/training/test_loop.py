@@ -10,7 +10,7 @@ import torch
 from packed import write_packed
 
 from quietpet.config.networks import EmaSettings, TrainingSettings
-from quietpet.data.batches import StepBatches, central_batches
+from quietpet.data.batches import StepBatches, central_batches, central_window
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
@@ -32,7 +32,7 @@ MFDIFF = DiffusionSettings(
     ),
     diffused="residual",
     prediction="x0",
-)
+).for_training()
 NAMES = ("phantom", "low", "method", "0")
 SETTINGS = TrainingSettings(
     iterations=9, batch_size=2, learning_rate=1e-3, schedule="cosine", patch_pixels=16, flip=True,
@@ -53,7 +53,18 @@ def files(tmp_path_factory):
     ]
 
 
-def run(files, weights: Path, *, model=UNET, settings=SETTINGS, batches=None, workers=0, digest="abc"):
+def run(
+    files,
+    weights: Path,
+    *,
+    model=UNET,
+    settings=SETTINGS,
+    slices=0,
+    batches=None,
+    workers=0,
+    digest="abc",
+):
+    """``slices`` validation slices are restored."""
     pairs, held_out = map(PairDataset, files)
     batches = batches or StepBatches
     torch.manual_seed(5)
@@ -70,6 +81,7 @@ def run(files, weights: Path, *, model=UNET, settings=SETTINGS, batches=None, wo
             flip=settings.flip,
         ),
         validation=list(central_batches(held_out, pixels=32, batch_size=2)),
+        restored=list(central_batches(held_out, pixels=32, batch_size=2, rows=range(slices))),
         settings=settings,
         study_seed=1,
         names=NAMES,
@@ -98,7 +110,7 @@ def assert_same_weights(one, other):
 
 
 def without_speed(rows):
-    return [(row.step, row.loss, row.validation, row.learning_rate) for row in rows]
+    return [(row.step, row.loss, row.validation, row.nmse, row.learning_rate) for row in rows]
 
 
 class OneLayer(Restorer):
@@ -141,7 +153,7 @@ MEASURES = {
     [("plain", (1,)), ("plain", (4,)), *((measure, (5, 9)) for measure in MEASURES)],
 )
 def test_resuming_gives_bit_identical_weights(files, tmp_path, model, measure, interruptions):
-    chosen = {"model": model, "settings": MEASURES[measure]}
+    chosen = {"model": model, "settings": MEASURES[measure], "slices": 2}
     whole, whole_rows = run(files, tmp_path / "whole.safetensors", **chosen)
     for step in interruptions:
         with pytest.raises(Interrupted):
@@ -166,6 +178,65 @@ def test_training_lowers_the_validation_loss_and_keeps_the_best(files, tmp_path)
     with torch.inference_mode():
         loss = float(method.eval().loss(held_out[0], "network", torch.Generator()))
     assert loss == pytest.approx(min(row.validation for row in rows), rel=1e-4)
+
+
+class Biased(Restorer):
+    """Restores the low-dose image times a number; its loss falls while its images get worse."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor(1.0))
+
+    def groups(self):
+        return {"network": [self.factor]}
+
+    def loss(self, batch, group, generator):
+        return 10 - self.factor
+
+    def restore(self, batch, generators):
+        assert len(generators) == len(batch.keys)
+        return self.factor * batch.low
+
+
+def test_the_weights_that_restore_best_are_kept(files, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "build", lambda _: Biased())
+    settings = with_settings(schedule="constant", learning_rate=0.1, validate_every=1)
+    factors = [1.0]
+    for _ in range(9):  # AdamW of a constant gradient: weight decay, then a step of the whole rate
+        factors.append(factors[-1] * (1 - 0.1 * 0.01) + 0.1)
+    by_loss, rows = run(files, tmp_path / "loss", settings=settings)
+    assert all(row.nmse is None for row in rows)
+    assert by_loss.factor.item() == pytest.approx(factors[-1], rel=1e-5)
+
+    by_nmse, rows = run(files, tmp_path / "nmse", settings=settings, slices=3)
+    pairs = PairDataset(files[1])
+    head = central_window(pairs.pixels, 32)
+
+    def nmse(factor):
+        restored = [(factor * pairs[row].low[head], pairs[row].standard[head]) for row in range(3)]
+        return sum(((x - y) ** 2).sum() / (y**2).sum() for x, y in restored) / 3
+
+    assert [row.nmse for row in rows] == pytest.approx([nmse(each) for each in factors[1:]], rel=1e-4)
+    least = min(factors[1:], key=nmse)
+    assert by_nmse.factor.item() == pytest.approx(least, rel=1e-5)
+    assert least < factors[-1]
+
+
+def test_a_sample_that_is_not_finite_is_only_not_kept(files, tmp_path, monkeypatch):
+    """An untrained diffusion model may draw such samples with all its losses finite."""
+
+    class Late(Biased):
+        def restore(self, batch, generators):
+            early = self.factor.item() < 1.35
+            return super().restore(batch, generators) + (torch.nan if early else 0.0)
+
+    monkeypatch.setattr(sys.modules[__name__], "build", lambda _: Late())
+    settings = with_settings(schedule="constant", learning_rate=0.1, validate_every=1)
+    with pytest.raises(Interrupted):
+        run(files, tmp_path / "a", settings=settings, slices=2, batches=interrupt_at(3))
+    method, rows = run(files, tmp_path / "a", settings=settings, slices=2)
+    assert [math.isfinite(row.nmse) for row in rows] == [False] * 3 + [True] * 6
+    assert method.factor.item() == pytest.approx(1.4, abs=0.01)
 
 
 def test_a_diverging_loss_is_explained(files, tmp_path):
@@ -196,6 +267,21 @@ def test_a_checkpoint_of_another_job_is_not_found_and_is_cleared(files, tmp_path
     Checkpoint(weights, digest="new").remove()
     assert [path.name for path in tmp_path.iterdir() if "a.safe" in path.name] == []
     assert any("b.safe" in path.name for path in tmp_path.iterdir())
+
+
+def test_what_a_killed_training_left_of_a_checkpoint_is_cleared(files, tmp_path):
+    """kill -9 gives no time to clean up, and a checkpoint is five times as large as its network."""
+    weights = tmp_path / "a.safetensors"
+    left = tmp_path / f".{Checkpoint(weights, digest='abc').path.name}.x1y2z3"
+    with pytest.raises(Interrupted):
+        run(files, weights, batches=interrupt_at(5))
+    left.touch()
+    with pytest.raises(Interrupted):
+        run(files, weights, batches=interrupt_at(8))
+    assert not left.exists()
+    left.touch()
+    Checkpoint(weights, digest="abc").remove()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_checkpoint_renamed_to_another_job_is_refused(files, tmp_path):
@@ -284,6 +370,19 @@ def test_a_loss_scale_that_overflows_is_lowered_without_a_step(files, tmp_path, 
         assert torch.equal(parameter, initial)
 
 
+def test_gradients_that_are_never_finite_end_a_training(files, tmp_path, monkeypatch):
+    """Its loss is finite, and with a scaled loss no step is taken: it would go on to the end."""
+
+    class Steep(Biased):
+        def loss(self, batch, group, generator):
+            return 1 + (0 * self.factor).sqrt()
+
+    monkeypatch.setattr(sys.modules[__name__], "build", lambda _: Steep())
+    settings = with_settings(precision="16-mixed", iterations=40, validate_every=40)
+    with pytest.raises(InputError, match="at step 40 the gradients overflow float16 whatever"):
+        run(files, tmp_path / "a", settings=settings)
+
+
 def test_the_log_says_how_fast_and_how_large(files, tmp_path):
     _, rows = run(files, tmp_path / "a.safetensors")
     for row in rows:
@@ -300,7 +399,7 @@ def test_compiled_networks_train_alike(files, tmp_path, monkeypatch):
     frames = []
     monkeypatch.setattr(sys.modules[__name__], "build", lambda _: OneLayer(frames))
     compiled, expected = (
-        run(files, tmp_path / f"{compile}", settings=with_settings(compile=compile, ema=POWER))
+        run(files, tmp_path / f"{compile}", settings=with_settings(compile=compile, ema=POWER), slices=2)
         for compile in (True, False)
     )
     assert list(compiled[0].state_dict()) == ["network.weight", "network.bias"]

@@ -184,6 +184,11 @@ def central_batches(
         yield stack([cut(pairs[row], window) for row in some], pixel_mm=pairs.pixel_mm)
 
 
+def spread_rows(count: int, wanted: int) -> list[int]:
+    """``wanted`` of ``count`` rows, evenly spread: the middles of as many equal parts."""
+    return [(2 * part + 1) * count // (2 * wanted) for part in range(wanted)]
+
+
 def head_extent(pairs: PairDataset) -> int:
     """Side of the smallest central square that holds every head."""
     anywhere = np.logical_or.reduce([pairs[row].head for row in range(len(pairs))])

@@ -78,7 +78,19 @@ class FitJob(LearningJob):
         )
 
 
-class RestoreJob(LearningJob):
+class InferenceJob(LearningJob):
+    """What jobs that apply trained methods have in common."""
+
+    inference: InferenceSettings
+
+    @property
+    def half(self) -> bool:
+        """Whether it runs in bfloat16: networks if asked for, filters and reconstructions never."""
+        wanted = self.inference.precision == "bf16-mixed"
+        return wanted and self.model.trained and not self.model.reconstructs
+
+
+class RestoreJob(InferenceJob):
     """Restore the test slices with one trained replicate.
 
     ``weights_of`` names the data set that the weights were validated on, if it is another one.
@@ -86,7 +98,6 @@ class RestoreJob(LearningJob):
 
     learning: str
     weights_of: str | None = None
-    inference: InferenceSettings
 
     @classmethod
     def of(
@@ -107,10 +118,9 @@ class RestoreJob(LearningJob):
         )
 
 
-class PlanJob(LearningJob):
+class PlanJob(InferenceJob):
     """Measure quality against sampling steps of one diffusion method on the validation slices."""
 
-    inference: InferenceSettings
     planner: PlannerSettings
     paper_window_pixels: int
 

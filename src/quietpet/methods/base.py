@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -30,6 +30,16 @@ class Restorer(nn.Module, ABC):
     @abstractmethod
     def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """Restored images (slice, 1, y, x); slice ``i`` draws from ``generators[i]`` only."""
+
+    def samples(
+        self, batch: Batch, generators: Iterable[Sequence[torch.Generator]]
+    ) -> Iterator[torch.Tensor]:
+        """Restorations of ``batch`` one after the other, each from one of the sets of generators.
+
+        To be overridden where several samples have work in common.
+        """
+        for each in generators:
+            yield self.restore(batch, each)
 
     @property
     def parameter_count(self) -> int:

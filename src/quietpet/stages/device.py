@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
 
 import psutil
 import torch
 
 from quietpet.errors import InputError
+from quietpet.methods.base import Restorer
+
+logger = logging.getLogger(__name__)
 
 DEVICE_VARIABLE = "QUIETPET_DEVICE"
 PROCESSES_VARIABLE = "QUIETPET_PROCESSES"
+VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
+
+_claims: list[TextIO] = []
+"""Locked files; a lock ends with the process that holds it, however that ends."""
 
 
 def free_bytes(device: torch.device) -> int:
@@ -20,12 +34,59 @@ def free_bytes(device: torch.device) -> int:
     return psutil.virtual_memory().available
 
 
+def claim_gpus(count: int) -> None:
+    """Hide all GPUs but ``count`` that no other command of this user has claimed.
+
+    Snakemake counts the GPUs of a workstation but tells no job which is its own; without this all jobs
+    would share the first. Where no more are visible than wanted, as under SLURM, nothing changes. To
+    be called before torch starts CUDA.
+    """
+    visible = os.environ.get(VISIBLE_VARIABLE)
+    names = visible.split(",") if visible else [str(k) for k in range(torch.cuda.device_count())]
+    if os.environ.get(DEVICE_VARIABLE) or len(names) <= count:
+        return
+    claimed = []
+    for name in names:
+        if len(claimed) < count and _locked(name):
+            claimed.append(name)
+    if len(claimed) < count:
+        logger.warning("only %d of %d GPUs are free; sharing the others", len(claimed), count)
+        claimed += [name for name in names if name not in claimed][: count - len(claimed)]
+    os.environ[VISIBLE_VARIABLE] = ",".join(claimed)
+
+
+def _locked(gpu: str) -> bool:
+    path = Path(tempfile.gettempdir()) / f"quietpet-{os.getuid()}-gpu-{gpu}.lock"
+    file = path.open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return False
+    _claims.append(file)
+    return True
+
+
 def process_count() -> int:
     """Processes that share one training, from the variable QUIETPET_PROCESSES; 1 without."""
     text = os.environ.get(PROCESSES_VARIABLE) or "1"
     if not text.isdecimal() or int(text) < 1:
         raise InputError(f"{PROCESSES_VARIABLE}={text!r}: a number of processes is wanted, 1 or more.")
     return int(text)
+
+
+def placed(method: Restorer, device: torch.device, *, half: bool) -> Restorer:
+    """``method`` on ``device``, ready to restore within :func:`inferring`."""
+    if half:
+        method.to(memory_format=torch.channels_last)
+    return method.to(device).eval()
+
+
+@contextmanager
+def inferring(device: torch.device, *, half: bool) -> Iterator[None]:
+    """Without gradients; matrix products and convolutions in bfloat16 if ``half``."""
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+        yield
 
 
 def compute_device() -> torch.device:

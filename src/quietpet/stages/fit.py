@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 
 import torch
 
-from quietpet.data.batches import ResidentBatches, StepBatches, central_batches, head_square
+from quietpet.config.networks import TrainingSettings
+from quietpet.data.batches import ResidentBatches, StepBatches, central_batches, head_square, spread_rows
 from quietpet.data.dataset import PairDataset
 from quietpet.data.joint import JointPairs
+from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
@@ -22,9 +23,10 @@ from quietpet.stages.device import compute_device, free_bytes, process_count
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
 from quietpet.stages.sinograms import measured_slices
-from quietpet.store import write_csv, write_text
+from quietpet.stages.training_log import TrainingLog
+from quietpet.store import write_text
 from quietpet.training.card import model_card
-from quietpet.training.checkpoint import Checkpoint, LogRow
+from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.loop import train
 from quietpet.training.processes import start as start_processes
 from quietpet.training.weights import load_weights, save_weights
@@ -49,7 +51,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     """
     watch, processes = Stopwatch(), process_count()
     torch.manual_seed(named_seed(job.study_seed, *_names(job), "initial weights"))
-    method = build(job.model)
+    method = build(job.model.for_training())  # validation draws samples, whatever sampler is chosen
     groups = len(method.groups())
     fabric = start_processes(
         job.training, compute_device(), processes=processes if groups else 1, groups=groups
@@ -63,16 +65,21 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     pairs = parts[0] if len(parts) == 1 else JointPairs(parts)
     start = _start(job, inputs.get("start"))
     names = _names(job)
+    log = TrainingLog(outputs.one("log"), names=names)
     settings = job.training
-    validation = [
-        batch.to(device)
-        for batch in central_batches(
-            held_out, pixels=head_square(held_out), batch_size=settings.batch_size
+    measured = (
+        measured_slices(inputs.many("sinograms"), held_out, job.acquisition, device)
+        if job.acquisition
+        else None
+    )
+
+    def held_out_batches(rows: Sequence[int]) -> list[Batch]:
+        batches = central_batches(
+            held_out, pixels=head_square(held_out), batch_size=settings.batch_size, rows=rows
         )
-    ]
-    if job.acquisition:
-        measured = measured_slices(inputs.many("sinograms"), held_out, job.acquisition, device)
-        validation = [measured.attach(batch) for batch in validation]
+        moved = [batch.to(device) for batch in batches]
+        return [measured.attach(batch) for batch in moved] if measured else moved
+
     logger.info("%s: %d parameters", job.method, method.parameter_count)
     drawn = StepBatches(
         pairs,
@@ -87,7 +94,8 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     rows = train(
         method,
         batches=ResidentBatches(drawn, device) if resident else drawn,
-        validation=validation,
+        validation=held_out_batches(range(len(held_out))),
+        restored=held_out_batches(_restored_rows(held_out, settings)) if groups else (),
         settings=settings,
         study_seed=job.study_seed,
         names=names,
@@ -95,10 +103,11 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         fabric=fabric,
         start=start,
         workers=0 if resident or device.type == "cpu" else WORKERS_PER_GPU,
+        report=log.write,
     )
     if not fabric.is_global_zero:
         return
-    write_csv(outputs.one("log"), [field.name for field in fields(LogRow)], map(asdict, rows))
+    log.write(rows)
     # Weights inherit from the data set they are validated on; other stages may have other sources.
     same = [each for each in (*parts, held_out) if each.dataset == job.dataset]
     origin = provenance(
@@ -123,6 +132,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         text = model_card(
             title=f"{job.method}, trained for {job.dataset}/{job.setting}, replicate {job.replicate}",
             model=job.model,
+            parameters=method.parameter_count,
             training=settings,
             data=data,
             rows=rows,
@@ -130,6 +140,13 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         )
         write_text(card, text)
     checkpoint.remove()
+
+
+def _restored_rows(held_out: PairDataset, settings: TrainingSettings) -> Sequence[int]:
+    """Rows of the slices that tell which weights are kept."""
+    if settings.select_by == "loss":
+        return ()
+    return spread_rows(len(held_out), min(settings.validation_slices, len(held_out)))
 
 
 def _require_data(parts: Sequence[PairDataset], wanted: Sequence[tuple[str, str]]) -> None:

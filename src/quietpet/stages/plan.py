@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
-import torch
 
-from quietpet.data.batches import central_batches
+from quietpet.data.batches import central_batches, spread_rows
 from quietpet.data.crop import central_crop
 from quietpet.data.dataset import PairDataset
 from quietpet.data.pairs import Batch
@@ -22,7 +21,7 @@ from quietpet.methods.registry import build, model_module
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import torch_generator
-from quietpet.stages.device import compute_device
+from quietpet.stages.device import compute_device, inferring, placed
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
 from quietpet.store import write_json
@@ -55,7 +54,7 @@ def run(job: PlanJob, inputs: Files, outputs: Files) -> None:
     for settings in bar:
         method = build(settings)
         method.load_state_dict(trained.state_dict())
-        method.to(device).eval()
+        placed(method, device, half=job.half)
         began = time.monotonic()
         samples = [_sampled(method, batches, job, k) for k in range(job.planner.samples_per_slice)]
         drawn_s = time.monotonic() - began
@@ -96,17 +95,12 @@ def run(job: PlanJob, inputs: Files, outputs: Files) -> None:
     )
 
 
-def spread_rows(count: int, wanted: int) -> list[int]:
-    """``wanted`` of ``count`` rows, evenly spread: the middles of as many equal parts."""
-    return [(2 * part + 1) * count // (2 * wanted) for part in range(wanted)]
-
-
 def _sampled(method: Restorer, batches: Sequence[Batch], job: PlanJob, number: int) -> np.ndarray:
     """Sample ``number`` of every slice (slice, y, x), in the unit of the data, clipped as restored."""
     names = (job.dataset, job.setting, job.method, job.replicate, "plan")
     images = []
-    with torch.inference_mode():
-        for batch in batches:
+    for batch in batches:
+        with inferring(batch.low.device, half=job.half):
             generators = [torch_generator(job.study_seed, *names, key, number) for key in batch.keys]
             restored = method.restore(batch, generators) * batch.scale[:, None, None, None]
             images.append(restored.clamp(min=0)[:, 0].float().cpu().numpy())

@@ -20,7 +20,7 @@ from quietpet.methods.registry import model_module
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import torch_generator
-from quietpet.stages.device import compute_device
+from quietpet.stages.device import compute_device, inferring, placed
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage
 from quietpet.stages.sinograms import measured_slices
@@ -47,7 +47,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
             f"which reach over {extent} pixels; make it larger."
         )
     method, trained_on = load_weights(inputs.one("weights"), job.model)
-    method.to(device)
+    placed(method, device, half=job.half)
     measured = (
         measured_slices(inputs.many("sinograms"), pairs, job.acquisition, device)
         if job.acquisition
@@ -98,8 +98,10 @@ def _on(device: torch.device, batch: Batch, measured: MeasuredSlices | None) -> 
 
 def _restored(method: Restorer, batch: Batch, job: RestoreJob) -> dict[str, np.ndarray]:
     """Images (slice, y, x) of one batch, in the unit of the data."""
-    with torch.inference_mode():
-        images = _summary(_sample(method, batch, job, k) for k in range(job.model.samples))
+    drawn = (_generators(batch, job, number) for number in range(job.model.samples))
+    scale = batch.scale[:, None, None, None]
+    with inferring(batch.low.device, half=job.half):
+        images = _summary(sample * scale for sample in method.samples(batch, drawn))
     return {name: image[:, 0].float().cpu().numpy() for name, image in images.items()}
 
 
@@ -118,8 +120,7 @@ def _summary(samples: Iterator[torch.Tensor]) -> dict[str, torch.Tensor]:
     return images
 
 
-def _sample(method: Restorer, batch: Batch, job: RestoreJob, number: int) -> torch.Tensor:
-    """Sample ``number`` of every slice; its noise is seeded by the slice's own name."""
+def _generators(batch: Batch, job: RestoreJob, number: int) -> list[torch.Generator]:
+    """Of sample ``number`` of every slice, whose noise is seeded by the slice's own name."""
     names = (job.dataset, job.setting, job.method, job.replicate)
-    generators = [torch_generator(job.study_seed, *names, key, "sample", number) for key in batch.keys]
-    return method.restore(batch, generators) * batch.scale[:, None, None, None]
+    return [torch_generator(job.study_seed, *names, key, "sample", number) for key in batch.keys]

@@ -23,6 +23,7 @@ def model_card(
     *,
     title: str,
     model: MethodSettings,
+    parameters: int,
     training: TrainingSettings,
     data: Mapping[str, str],
     rows: Sequence[LogRow],
@@ -30,8 +31,9 @@ def model_card(
 ) -> str:
     """Markdown to lie beside the weights.
 
-    ``data`` describes the data sets by their part in the training; ``rows`` is the training log, empty
-    for a method that is only tuned; ``provenance`` as in :func:`quietpet.provenance.provenance`.
+    ``parameters`` is how many numbers are trained. ``data`` describes the data sets by their part in
+    the training; ``rows`` is the training log, empty for a method that is only tuned; ``provenance`` as
+    in :func:`quietpet.provenance.provenance`.
     """
     sections = {
         "Data": [f"{part}: {description}" for part, description in data.items()],
@@ -45,7 +47,7 @@ def model_card(
             f"{provenance['made']}, in {provenance['wall_s']:.0f} s",
         ],
     }
-    blocks = [f"# {title}", f"{model.kind}: {model.describe()}."]
+    blocks = [f"# {title}", f"{model.kind}: {model.describe()}; {parameters:,} parameters."]
     for heading, lines in sections.items():
         if lines:
             blocks.append(f"## {heading}\n\n" + "\n".join(f"- {line}" for line in lines))
@@ -55,10 +57,11 @@ def model_card(
 def _training(rows: Sequence[LogRow]) -> list[str]:
     if not rows:
         return ["Nothing is learned by gradient; a free number is chosen on the validation slices."]
-    last, best = rows[-1], min(rows, key=lambda row: row.validation)
+    last, best = rows[-1], min(rows, key=lambda row: row.criterion)
+    quantity = "validation loss" if best.nmse is None else "NMSE of restored validation slices"
     return [
-        f"Weights of step {best.step} of {last.step}, that of the least validation loss: "
-        f"{best.validation:.6g} (last: {last.validation:.6g}).",
+        f"Weights of step {best.step} of {last.step}, that of the least {quantity}: "
+        f"{best.criterion:.6g} (last: {last.criterion:.6g}).",
         f"{last.iterations_per_s:.3g} iterations/s, {last.slices_per_s:.3g} slices/s at the end.",
     ]
 

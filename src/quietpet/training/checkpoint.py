@@ -31,6 +31,9 @@ class LogRow:
     loss: float
     """Mean training loss since the row before."""
     validation: float
+    """Validation loss."""
+    nmse: float | None
+    """NMSE of the restored validation slices; None where the loss decides."""
     learning_rate: float
     iterations_per_s: float
     slices_per_s: float
@@ -38,6 +41,11 @@ class LogRow:
     memory_mib: float
     gpu_percent: float | None
     """This and the four before: see :class:`quietpet.training.throughput.Throughput`."""
+
+    @property
+    def criterion(self) -> float:
+        """The weights of the least are kept."""
+        return self.validation if self.nmse is None else self.nmse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +82,13 @@ class Progress:
         return self.rows[-1].step if self.rows else 0
 
     @property
-    def best_validation(self) -> float:
-        return min((row.validation for row in self.rows), default=float("inf"))
+    def least(self) -> float:
+        """Least criterion so far."""
+        return min((row.criterion for row in self.rows), default=float("inf"))
 
     def followed_by(self, row: LogRow, method: Restorer) -> Progress:
         """Progress with one more validation, that of ``method``."""
-        better = row.validation < self.best_validation
+        better = not self.rows or row.criterion < self.least
         return Progress(rows=(*self.rows, row), best=snapshot(method) if better else self.best)
 
 
@@ -108,6 +117,7 @@ class Checkpoint:
             "scaler": learner.scaler.state_dict() if learner.scaler else None,
         }
         write_tensors(self.path, tensors, record)
+        self._delete(f".{self._prefix}")  # left by a training that was killed while it wrote
 
     def resume(self, learner: Learner) -> Progress:
         """Put the saved state, if there is one, into ``learner``.
@@ -136,8 +146,11 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Delete every checkpoint of these weights."""
+        self._delete(self._prefix, f".{self._prefix}")
+
+    def _delete(self, *prefixes: str) -> None:
         for path in self.path.parent.iterdir():
-            if path.name.startswith(self._prefix):
+            if path.name.startswith(prefixes):
                 path.unlink()
 
 

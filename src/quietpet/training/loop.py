@@ -24,9 +24,13 @@ from quietpet.training.checkpoint import Checkpoint, Learner, LogRow
 from quietpet.training.ema import Average
 from quietpet.training.processes import loss_scaler
 from quietpet.training.throughput import Meter
+from quietpet.training.validation import restoration_nmse, validation_loss
 
 _READ_EVERY = 50
 """Losses on a GPU are read, and found not to be finite, together: reading each would make it wait."""
+
+_LEAST_SCALE = 2.0**-10
+"""Smaller scales of a float16 loss mean that its gradients are not finite; scales start at 2**16."""
 
 
 def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
@@ -39,14 +43,17 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     names: Sequence[Name],
     checkpoint: Checkpoint,
     fabric: Fabric,
+    restored: Sequence[Batch] = (),
     start: Restorer | None = None,
     workers: int = 0,
+    report: Callable[[Sequence[LogRow]], None] = lambda _: None,
 ) -> tuple[LogRow, ...]:
     """Train ``method`` in place and return its log; goes on from ``checkpoint`` if that exists.
 
-    The method ends with the weights of least validation loss, whatever its kind: the loss of each group
-    on the validation slices, with the same named random draws at every validation, so that the values
-    of a diffusion model can be compared too. With ``settings.ema`` these are averaged weights. On the
+    The method ends with the weights that restore the slices ``restored`` with the least NMSE, or without
+    such slices with those of least validation loss: the loss of each group on the slices ``validation``.
+    Random draws are the same at every validation, so that the values of a diffusion model can be
+    compared too. With ``settings.ema`` these are averaged weights. On the
     CPU an interrupted and resumed training ends with exactly the weights of an uninterrupted one.
 
     ``start`` gives the weights to start from, and with them the numbers that were tuned for them.
@@ -54,6 +61,8 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     Where ``fabric`` has several processes, each takes its part of every batch and draws by that part's
     name; gradients and losses are averaged. The first alone writes checkpoints, and its result counts:
     the others' running statistics and speeds are their own.
+
+    ``report`` is given the log so far at each validation, by the first process.
 
     Raises:
         InputError: the loss stopped being finite, or the checkpoint does not fit.
@@ -69,21 +78,26 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     if settings.channels_last:
         method.to(memory_format=torch.channels_last)
     average = Average(method, settings.ema) if settings.ema.profile != "none" else None
+    scaler = loss_scaler(fabric)
+    # One kernel per step; with a scaled loss it cannot clip gradients, which are unscaled within it.
+    fused = True if fabric.device.type == "cuda" and scaler is None else None
     optimisers = {
-        group: torch.optim.AdamW(parameters, lr=settings.learning_rate)
+        group: torch.optim.AdamW(parameters, lr=settings.learning_rate, fused=fused)
         for group, parameters in method.groups().items()
     }
     learner = Learner(
         method=method,
         optimisers=optimisers,
         average=average.method if average else None,
-        scaler=loss_scaler(fabric),
+        scaler=scaler,
     )
     progress = checkpoint.resume(learner)
     if settings.compile:
         _compile(method)
     wrapped, *wrapped_optimisers = fabric.setup(_Losses(method), *optimisers.values())
-    held_out = [batch.to(fabric.device) for batch in validation]
+    held_out, to_restore = (
+        [batch.to(fabric.device) for batch in batches_of] for batches_of in (validation, restored)
+    )
     steps = range(progress.step + 1, settings.iterations + 1)
     meter = Meter(fabric.device)
     pinned = fabric.device.type == "cuda" and workers > 0
@@ -113,31 +127,36 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
                 )
             optimiser.step()
         if average:
-            average.update(method, step)
+            average.update(step)
 
         validate = step % settings.validate_every == 0 or step == settings.iterations
         if validate or len(unread) >= _READ_EVERY:
             losses += _read(unread, settings, fabric)
             unread.clear()
         if validate:
+            _require_steps(scaler, step=step)
             speed = meter.read()
+            seeding = {"study_seed": study_seed, "names": names}
             with fabric.autocast(), _uncompiled(settings):
-                held_out_loss = validation_loss(
-                    learner.result, held_out, study_seed=study_seed, names=names
+                found = (
+                    validation_loss(learner.result, held_out, **seeding),
+                    (restoration_nmse(learner.result, to_restore, **seeding) if to_restore else None),
                 )
             # Running statistics are of a process's own parts; those of the first process are kept.
-            held_out_loss = fabric.broadcast(held_out_loss)
+            held_out_loss, nmse = fabric.broadcast(found)
             _require_finite(held_out_loss, "validation loss", step=step, settings=settings)
             row = LogRow(
                 step=step,
                 loss=sum(losses) / len(losses),
                 validation=held_out_loss,
+                nmse=nmse,
                 learning_rate=rate,
                 **asdict(speed),
             )
             progress = progress.followed_by(row, learner.result)
             if fabric.is_global_zero:
                 checkpoint.save(learner, progress)
+                report(progress.rows)
             losses.clear()
             meter.restart()
 
@@ -154,20 +173,6 @@ def learning_rate(step: int, settings: TrainingSettings) -> float:
         return settings.learning_rate
     passed = (step - 1 - risen) / (settings.iterations - risen)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * passed))
-
-
-def validation_loss(
-    method: Restorer, batches: Sequence[Batch], *, study_seed: int, names: Sequence[Name]
-) -> float:
-    """Mean over slices and sum over groups of the loss; the same random draws at every call."""
-    method.eval()
-    total = 0.0
-    with torch.inference_mode():
-        for number, batch in enumerate(batches):
-            for group in method.groups():
-                generator = torch_generator(study_seed, *names, "validation", group, number)
-                total += len(batch.keys) * float(method.loss(batch, group, generator))
-    return total / sum(len(batch.keys) for batch in batches)
 
 
 class _Losses(nn.Module):
@@ -210,6 +215,15 @@ def _read(
     for (step, _), value in zip(losses, values, strict=True):
         _require_finite(value, "loss", step=step, settings=settings)
     return values
+
+
+def _require_steps(scaler: torch.amp.GradScaler | None, *, step: int) -> None:
+    """With a scaled loss, gradients that are never finite are only skipped: the scale tells of them."""
+    if scaler and scaler.get_scale() < _LEAST_SCALE:
+        raise InputError(
+            f"training: at step {step} the gradients overflow float16 whatever the loss is scaled by "
+            f"(now {scaler.get_scale():g}). Use precision bf16-mixed or 32-true."
+        )
 
 
 def _require_finite(value: float, what: str, *, step: int, settings: TrainingSettings) -> None:

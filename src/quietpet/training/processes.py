@@ -33,6 +33,8 @@ def start(
     if device.type == "cuda" and processes > torch.cuda.device_count():
         raise InputError(f"{processes} GPUs are asked for, {torch.cuda.device_count()} are visible.")
     devices: int | list[int] = processes
+    # Patches are all of one size, so the fastest convolutions are worth a search.
+    torch.backends.cudnn.benchmark = device.type == "cuda"
     if device.type == "cuda" and processes == 1:
         devices = [device.index or 0]
     # Fabric would replace float16 on a CPU by another precision; given as a plugin it stays.

@@ -13,6 +13,9 @@ from quietpet.methods.diffusion.walk import Spacing
 
 Prediction = Literal["epsilon", "x0", "v"]
 SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "heun"]
+VALIDATION_STEPS = 10
+"""Strides of DPM-Solver++ for samples while a network is trained."""
+
 _WORDS: dict[SamplerName, str] = {
     "ddpm": "DDPM",
     "ddim": "DDIM",
@@ -75,9 +78,15 @@ class DiffusionSettings(MethodSettings):
         return self
 
     def for_training(self) -> Self:
-        free = ("sampler", "sampling_steps", "spacing", "samples_per_slice")
-        fixed = {name: DiffusionSettings.model_fields[name].default for name in free}
-        return self.model_copy(update={**fixed, "sampling_steps": 1})
+        most = SCHEDULES[self.schedule](self.timesteps).start
+        return self.model_copy(
+            update={
+                "sampler": "dpmpp_2m",
+                "spacing": "log_snr",
+                "sampling_steps": min(VALIDATION_STEPS, most),
+                "samples_per_slice": 1,
+            }
+        )
 
     @property
     def samples(self) -> int:

@@ -45,9 +45,9 @@ class Diffusion:
         ``clean`` (slice, 1, y, x); times and noise are drawn on the CPU from ``generator``.
         """
         times = draw_times(len(clean), self.schedule, generator)
-        noise = torch.randn(clean.shape, generator=generator).to(clean.device)
+        noise = sent(torch.randn(clean.shape, generator=generator), clean.device)
         level = levels(times, clean, self.schedule)
-        predicted = predict(level.noisy(clean, noise), times.to(clean.device))
+        predicted = predict(level.noisy(clean, noise), sent(times, clean.device))
         return nn.functional.mse_loss(predicted, self.parametrisation.target(clean, noise, level))
 
     def sample(
@@ -81,10 +81,22 @@ def draw_noise(
     """
     if len(generators) != shape[0]:
         raise ValueError(f"{shape[0]} slices need as many generators, got {len(generators)}")
-    return torch.stack([torch.randn(*shape[1:], generator=each) for each in generators]).to(device)
+    noise = torch.stack([torch.randn(*shape[1:], generator=each) for each in generators])
+    return sent(noise, device)
 
 
 def levels(times: torch.Tensor, images: torch.Tensor, schedule: Schedule) -> Level:
     """Signal and spread at one time per slice, on the device and in the precision of ``images``."""
     alpha_bar = torch.from_numpy(schedule.alpha_bar)[times.cpu()].reshape(-1, 1, 1, 1)
-    return Level(signal=alpha_bar.sqrt().to(images), spread=(1 - alpha_bar).sqrt().to(images))
+    signal, spread = (
+        sent(part.to(images.dtype), images.device) for part in (alpha_bar.sqrt(), (1 - alpha_bar).sqrt())
+    )
+    return Level(signal=signal, spread=spread)
+
+
+def sent(drawn: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """What was drawn on the CPU, on ``device``; the CPU does not wait for the work a GPU has before it.
+
+    Only copies from page-locked memory leave the CPU free to prepare the next step meanwhile.
+    """
+    return (drawn.pin_memory() if device.type == "cuda" else drawn).to(device, non_blocking=True)

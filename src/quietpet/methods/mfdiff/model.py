@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -52,20 +52,25 @@ class MFdiff(Restorer):
 
     def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """One sample per slice, (slice, 1, y, x)."""
-        clean = self._diffusion.sample(
-            partial(self._predict, condition=self._condition(batch)),
-            shape=batch.low.shape,
-            generators=generators,
-            device=batch.low.device,
-        )
-        restored = clean / self.target_gain
-        return batch.low + restored if self._settings.diffused == "residual" else restored
+        return next(self.samples(batch, [generators]))
+
+    def samples(
+        self, batch: Batch, generators: Iterable[Sequence[torch.Generator]]
+    ) -> Iterator[torch.Tensor]:
+        """The fusion of a slice depends on neither time nor noise: it is computed once for all."""
+        predict = partial(self._predict, condition=self._condition(batch))
+        for each in generators:
+            clean = self._diffusion.sample(
+                predict, shape=batch.low.shape, generators=each, device=batch.low.device
+            )
+            restored = clean / self.target_gain
+            yield batch.low + restored if self._settings.diffused == "residual" else restored
 
     def _target(self, batch: Batch) -> torch.Tensor:
         return batch.standard - batch.low if self._settings.diffused == "residual" else batch.standard
 
     def _condition(self, batch: Batch) -> torch.Tensor:
-        """concat(x_P, F), which does not depend on t: computed once per slice."""
+        """concat(x_P, F), which does not depend on t."""
         return torch.cat([batch.low, self.fusion(batch.low, batch.t1)], dim=1)
 
     def _predict(
@@ -85,6 +90,7 @@ def _denoiser(settings: DenoiserSettings, *, in_channels: int) -> DiffusionModel
         attention_levels=settings.attention,
         norm_num_groups=settings.norm_groups,
         num_head_channels=settings.head_channels,
+        use_flash_attention=True,  # torch's fused attention: the same numbers, no matrix in memory
     )
 
 
