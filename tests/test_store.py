@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -75,6 +79,22 @@ def test_a_failing_writer_leaves_nothing_behind(tmp_path):
     with pytest.raises(RuntimeError, match="killed"):
         write_and_fail()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path):
+    target = tmp_path / "out.csv"
+    code = (
+        "import pathlib, signal, sys; from quietpet.store import atomic_path\n"
+        "with atomic_path(pathlib.Path(sys.argv[1])): signal.raise_signal(signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    with atomic_path(target) as slow:
+        with atomic_path(target) as partial:
+            partial.write_text("whole")
+        assert slow.exists()  # its writer lives
+    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_failing_writer_keeps_the_previous_file(written):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import platform
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import psutil
 
 from quietpet.errors import InputError
 
@@ -35,9 +37,14 @@ class Parts:
 
 @contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; rename it on success, remove it on any failure."""
+    """Yield a temporary path beside ``target``; rename it on success, remove it on any failure.
+
+    What an earlier writer of ``target`` could not remove, because it was killed, goes first.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    prefix = f".{target.name}.{platform.node()}."
+    _remove_abandoned(target.parent, prefix)
+    handle, name = tempfile.mkstemp(prefix=f"{prefix}{os.getpid()}.", dir=target.parent)
     os.close(handle)
     partial = Path(name)
     try:
@@ -47,6 +54,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove the temporary files ``prefix`` + PID whose process on this machine is no more."""
+    for path in folder.iterdir():
+        pid = path.name.removeprefix(prefix).partition(".")[0]
+        if path.name.startswith(prefix) and pid.isdigit() and not psutil.pid_exists(int(pid)):
+            path.unlink(missing_ok=True)
 
 
 def write_hdf5(
