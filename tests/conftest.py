@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Before NumPy and PyTorch: the images of the tests are small, and where other programs keep the cores
+# busy, threads that wait for one another cost far more than they give. Commands set their own number.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 import numpy as np
 import pytest
