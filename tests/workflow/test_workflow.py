@@ -53,6 +53,23 @@ def snakemake(repository, *arguments, check=True, **changes):
     return output
 
 
+def interrupted(repository, *arguments, when, by):
+    """Run Snakemake and its jobs until ``when()``, then send all of them the signal ``by``."""
+    running = subprocess.Popen(
+        snakemake_command(repository, *arguments),
+        env=environment(repository),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while not when() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert running.poll() is None, "it ended before it could be interrupted"
+    os.killpg(running.pid, by)
+    running.wait()
+
+
 def planned_jobs(output):
     """Jobs per rule in the table that a dry run prints last."""
     table = output.rsplit("Job stats:", 1)[-1].split("total")[0]
@@ -74,24 +91,18 @@ def finished(repository, tmp_path_factory):
         "--directory", folder, "--configfile", repository / "workflow/configs/tiny.yaml",
         "--show-failed-logs", "results/tables.csv",
     )  # fmt: skip
-    first = subprocess.Popen(
-        snakemake_command(repository, *arguments),
-        env=environment(repository),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
+    interrupted(
+        repository,
+        *arguments,
+        when=lambda: list(folder.glob("results/images/*/*.h5")),
+        by=signal.SIGKILL,
     )
-    deadline = time.monotonic() + 300
-    while not list(folder.glob("results/images/*/*.h5")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
     assert not (folder / "results/tables.csv").exists()
     done = {path: path.stat().st_mtime_ns for path in folder.glob("results/slices/*.h5")}
 
     study = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", folder)
     snakemake(repository, *study, "--unlock")
-    snakemake(repository, "--rerun-incomplete", *arguments)
+    snakemake(repository, *arguments)
     assert done
     assert all(path.stat().st_mtime_ns == then for path, then in done.items()), "finished work ran again"
     return folder
@@ -132,6 +143,37 @@ def test_nothing_half_written_is_left(finished):
     leftovers = [path for path in finished.glob("results/**/.*") if path.is_file()]
     leftovers += list(finished.glob("results/**/*checkpoint*"))
     assert leftovers == []
+
+
+def test_an_interrupted_training_goes_on_with_the_same_command(
+    repository, finished, configuration, tmp_path
+):
+    """Ctrl-C, SIGTERM, then a kill: each time from the last checkpoint, never from an output."""
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    training = {**configuration["training"], "iterations": 600, "validate_every": 20}
+    methods = {"unet": configuration["methods"]["unet"]}
+    path = tmp_path / "long.yaml"
+    path.write_text(yaml.safe_dump({**configuration, "training": training, "methods": methods}))
+    weights = study / "results/models/phantom/low/unet/r0/weights.safetensors"
+    options = ("--configfile", path, "--directory", study)
+    log = study / "logs/fit/phantom-low-unet-r0.log"
+
+    def steps():
+        said = log.read_text() if log.exists() else ""
+        return [int(step) for step in re.findall(r" step (\d+), ", said)]
+
+    reached = 0
+    for by in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        log.unlink(missing_ok=True)
+        interrupted(repository, *options, weights.relative_to(study), when=steps, by=by)
+        assert steps()[0] == reached + 20
+        reached = steps()[-1]
+        assert not list(weights.parent.glob("[!.]*"))
+    snakemake(repository, *options, "--unlock")
+    snakemake(repository, *options, weights.relative_to(study))
+    assert steps() == list(range(reached + 20, 620, 20))
+    assert not list(weights.parent.glob(".*"))
 
 
 def test_a_second_run_has_nothing_to_do(repository, finished, configuration, tmp_path):
