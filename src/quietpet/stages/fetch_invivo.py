@@ -21,6 +21,7 @@ from quietpet.invivo.openneuro import (
     read_manifest,
     total_bytes,
 )
+from quietpet.invivo.order import in_run_order
 from quietpet.invivo.scans import Image
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
@@ -146,9 +147,8 @@ def _same_session(t1: Sequence[Image], pet: Image) -> Sequence[Image]:
 
 
 def _names(images: Any) -> list[str]:
-    """Names in the order in which the images were acquired, as far as their side-cars tell."""
-    ordered = sorted(images, key=lambda image: (image.acquired_clock_s or 0.0, image.stem))
-    return [image.stem.rpartition("/")[2] for image in ordered]
+    """Names in the order in which the images were acquired."""
+    return [image.stem.rpartition("/")[2] for image in in_run_order(list(images))]
 
 
 def _data_source(job: FetchInvivoJob) -> str:
