@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from quietpet.invivo.clock import clock_seconds
+from quietpet.invivo.clock import clock_seconds, day_number
 from quietpet.invivo.findings import Finding, Origin
 from quietpet.invivo.formats import Foreign
 from quietpet.invivo.names import FileName, parsed
+from quietpet.invivo.order import in_run_order
 from quietpet.invivo.series import ImageHeader
 from quietpet.invivo.sidecar import normalised, number, numbers
 
 BQ_PER_MBQ = 1e6
 MBQ_PER_UNIT = {"MBq": 1.0, "kBq": 1e-3, "GBq": 1e3, "Bq": 1e-6, "mCi": 37.0}
+
+_ACQUIRED = ("AcquisitionTime", "AcquisitionDateTime")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +120,20 @@ class Image:
     @property
     def acquired_clock_s(self) -> float | None:
         """When the scanner began, by its own DICOM header [s after midnight]."""
-        return clock_seconds(self.sidecar.get("AcquisitionTime"))
+        clocks = (clock_seconds(self.sidecar.get(key)) for key in _ACQUIRED)
+        return next((clock for clock in clocks if clock is not None), None)
+
+    @property
+    def acquired_day(self) -> int | None:
+        """The date of :attr:`acquired_clock_s`, counted in days; None where none is told."""
+        days = (day_number(self.sidecar.get(key)) for key in (*_ACQUIRED, "AcquisitionDate"))
+        return next((day for day in days if day is not None), None)
+
+    @property
+    def scan_day(self) -> int | None:
+        """The day on which the scan began, which need not be that of its later runs."""
+        days = (day_number(self.sidecar.get(key)) for key in ("ScanDate", "SeriesDate"))
+        return next((day for day in days if day is not None), None)
 
     @property
     def time_zero_clock_s(self) -> float | None:
@@ -195,11 +211,11 @@ class Participant:
 
     @property
     def series(self) -> list[list[Image]]:
-        """PET images that differ in their run alone, together."""
+        """PET images that differ in their run alone, together, in the order of acquisition."""
         found: dict[tuple[Any, ...], list[Image]] = {}
         for image in self.pet:
             found.setdefault(image.series, []).append(image)
-        return list(found.values())
+        return [in_run_order(runs) for runs in found.values()]
 
 
 @dataclass(frozen=True, kw_only=True)

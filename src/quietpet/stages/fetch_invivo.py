@@ -22,6 +22,7 @@ from quietpet.invivo.openneuro import (
     read_manifest,
     total_bytes,
 )
+from quietpet.invivo.order import in_run_order
 from quietpet.invivo.scans import Image, Participant, same_session
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
@@ -209,9 +210,8 @@ def _links(images: Sequence[Image]) -> str:
 
 
 def _names(images: Any) -> list[str]:
-    """Names in the order in which the images were acquired, as far as their side-cars tell."""
-    ordered = sorted(images, key=lambda image: (image.acquired_clock_s or 0.0, image.stem))
-    return [image.stem for image in ordered]
+    """Names in the order in which the images were acquired."""
+    return [image.stem for image in in_run_order(list(images))]
 
 
 def _data_source(job: FetchInvivoJob) -> str:
