@@ -29,7 +29,13 @@ from quietpet.standin.anatomy import (
     t1_image,
     tissue_fractions,
 )
-from quietpet.standin.kinetics import Administration, Plasma, frame_decays, frame_weights
+from quietpet.standin.kinetics import (
+    BOLUS_FRACTIONS,
+    Administration,
+    Plasma,
+    frame_decays,
+    frame_weights,
+)
 from quietpet.standin.layout import runs_of
 from quietpet.standin.scan import Frame, Scanner, head_in_scanner, measured_frames, standin_grid
 from quietpet.store import write_json
@@ -38,8 +44,6 @@ from quietpet.units import SECONDS_PER_MINUTE
 BQ_PER_KBQ = 1000.0
 HEADROOM = 32
 """Largest value that can be stored / largest true activity of any tissue in any frame."""
-
-BOLUS_FRACTIONS = {"bolus": 1.0, "infusion": 0.0, "bolus_infusion": 0.5}
 
 
 def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
