@@ -216,7 +216,8 @@ def test_published_windows_fit_real_frame_times(shared, published: InvivoSetting
                     timing, start_s=window.start_s, seconds=window.seconds, rounding="nearest", name=name
                 )
                 assert len(chosen) == n_frames
-                assert 0 <= timing.starts_s[chosen.start] - window.start_s <= 8
+                # Clocks of whole seconds: some scans begin a second early.
+                assert -1 <= timing.starts_s[chosen.start] - window.start_s <= 8
             assert "16s" in published.windows_of(source)
 
 
