@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from quietpet.data_source import is_standin
 from quietpet.errors import InputError
 from quietpet.invivo.openneuro import (
     TABLE,
@@ -62,7 +63,7 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
             "runs": _names(image for image in participant.pet if _wanted(image, job, any_run=True)),
             "pet": _names(pet),
             "t1": _names(_same_session(t1, pet[0]))[0],
-            "data_source": _data_source(job),
+            "data_source": _data_source(job, pet[0]),
             "version": version,
             "provenance": provenance(
                 "fetch_invivo", settings=job.model_dump(), inputs=inputs.all(), watch=watch
@@ -151,6 +152,7 @@ def _names(images: Any) -> list[str]:
     return [image.stem.rpartition("/")[2] for image in ordered]
 
 
-def _data_source(job: FetchInvivoJob) -> str:
-    """Value of the table column of this name."""
-    return {"openneuro": job.source.accession, "standin": "standin"}.get(job.source.kind) or job.name
+def _data_source(job: FetchInvivoJob, pet: Image) -> str:
+    """Value of the table column of this name; simulated scans say so themselves, wherever they lie."""
+    simulated = str(pet.sidecar.get("SimulatedData", ""))
+    return simulated if is_standin(simulated) else job.source.accession or job.name
