@@ -17,7 +17,9 @@ TEMPLATE_WARNING = (
     "> **WARNING - phantoms: ICBM152 template, not BrainWeb; not comparable with the published values.**"
 )
 
-STANDIN_WARNING = "> **WARNING - scans: simulated (stand-ins), nobody was scanned. No row of them is an in-vivo result.**"
+STANDIN_WARNING = (
+    "> **WARNING - scans: simulated (stand-ins); nobody was scanned, and no row of them is in vivo.**"
+)
 
 DEVIATIONS = (
     "The published counts fit as totals per 127-slice volume: taken per slice they would put the "
