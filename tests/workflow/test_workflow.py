@@ -337,31 +337,41 @@ def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configu
 
 
 def test_a_corrected_side_car_of_a_folder_imports_its_scan_again(repository, configuration, tmp_path):
-    """And where one participant cannot be used, the others go on."""
-    tree = petbids.write_dataset(tmp_path / "with a space" / "tiny", participants=3)
+    """Where one cannot be used, the others go on; a project that is moved imports nothing again.
+
+    The folder is relative to the configuration, wherever the command is given and the jobs run.
+    """
+    project = tmp_path / "with a space"
+    tree = petbids.write_dataset(project / "tiny", participants=3)
     petbids.write_sidecar(tree, 2, petbids.sidecar(2, Units="SUV"))
     ood1 = {**INVIVO["datasets"]["ood1"], "settings": {"16s": {"window": "16s"}}}
     low = {"16s": {"frames": 1, "start_minutes": 1}}
     invivo = {
         **INVIVO,
-        "sources": {"rspetmr": {"kind": "folder", "root": str(tree)}},
+        "sources": {"rspetmr": {"kind": "folder", "root": "tiny"}},
         "windows": {"standard": {"frames": 8, "start_minutes": 0}, "low": low},
         "datasets": {"ood1": ood1},
     }
-    path, scanned = tmp_path / "folder.yaml", {**configuration, "invivo": invivo, "learning": LEARNING}
-    path.write_text(yaml.safe_dump(scanned, sort_keys=False))
+    scanned = {**configuration, "invivo": invivo, "learning": LEARNING}
+    (project / "folder.yaml").write_text(yaml.safe_dump(scanned, sort_keys=False))
     scans = [f"results/invivo/rspetmr_sub-0{number}/scan.json" for number in (1, 2, 3)]
-    options = (
-        "--configfile", path, "--directory", tmp_path, "--keep-going", "--show-failed-logs", *scans,
-    )  # fmt: skip
+
+    def of(folder):
+        paths = ("--configfile", folder / "folder.yaml", "--directory", folder / "run")
+        return (*paths, "--keep-going", "--show-failed-logs", *scans)
+
+    options = of(project)
     output = snakemake(repository, *options, check=False)
     assert 'Units is "SUV", but should be Bq/mL or kBq/mL' in output
-    assert [(tmp_path / scan).exists() for scan in scans] == [True, False, True]
+    assert [(project / "run" / scan).exists() for scan in scans] == [True, False, True]
     petbids.write_sidecar(tree, 2, petbids.sidecar(2))
     planned = planned_jobs(snakemake(repository, *options, "--dry-run"))
     assert planned == {"fetch_rspetmr": 1, "import_rspetmr": 1}
     snakemake(repository, *options)
     assert "Nothing to be done" in snakemake(repository, *options, "--dry-run")
+    moved = project.rename(tmp_path / "moved")
+    said = snakemake(repository, *of(moved), "--dry-run", PWD=str(moved / "run"))  # as a cluster's jobs
+    assert "Nothing to be done" in said
 
 
 def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, configuration, tmp_path):
