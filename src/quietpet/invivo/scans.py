@@ -11,6 +11,7 @@ from typing import Any
 from quietpet.invivo.clock import clock_seconds, day_number
 from quietpet.invivo.findings import Finding, Origin
 from quietpet.invivo.order import in_run_order
+from quietpet.invivo.plausible import is_a_dose
 from quietpet.invivo.series import ImageHeader
 from quietpet.invivo.sidecar import normalised, number, numbers
 
@@ -113,16 +114,30 @@ class Image:
 
     @property
     def header_dose_mbq(self) -> float | None:
-        """Injected activity that was typed in at the scanner (DICOM RadionuclideTotalDose) [MBq]."""
+        """Injected activity that was typed in at the scanner [MBq]; None for one that no person gets."""
+        return _credible(self.stated_header_dose_mbq)
+
+    @property
+    def stated_header_dose_mbq(self) -> float | None:
+        """DICOM's RadionuclideTotalDose as it stands [MBq]."""
         dose_bq = number(self.values, "RadionuclideTotalDose")
         return None if dose_bq is None else dose_bq / BQ_PER_MBQ
 
     @property
     def sidecar_dose_mbq(self) -> float | None:
-        """``InjectedRadioactivity`` [MBq], where its unit says how to read it."""
+        """The dose that people noted [MBq]; None for one that no person gets."""
+        return _credible(self.stated_sidecar_dose_mbq)
+
+    @property
+    def stated_sidecar_dose_mbq(self) -> float | None:
+        """``InjectedRadioactivity`` as it stands [MBq], where its unit says how to read it."""
         dose = number(self.values, "InjectedRadioactivity")
         factor = MBQ_PER_UNIT.get(str(self.values.get("InjectedRadioactivityUnits")))
         return None if dose is None or factor is None else dose * factor
+
+
+def _credible(dose_mbq: float | None) -> float | None:
+    return dose_mbq if dose_mbq is not None and is_a_dose(dose_mbq) else None
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:
