@@ -136,7 +136,7 @@ def type_findings(dataset: Dataset) -> Iterator[Finding]:
             )
         unit = image.values.get("InjectedRadioactivityUnits")
         dose = number(image.values, "InjectedRadioactivity")
-        if dose is not None and unit is not None and image.sidecar_dose_mbq is None:
+        if dose is not None and unit is not None and image.stated_sidecar_dose_mbq is None:
             yield image.origin.finding(
                 "dose-unit",
                 "warning",
@@ -193,8 +193,8 @@ def _doubted_doses(image: Image) -> Iterator[Finding]:
     ):
         if stated_mbq is None or is_a_dose(stated_mbq):
             continue
-        number_ = number(image.values, key)
-        others = [other for other, mbq in MBQ_PER_UNIT.items() if is_a_dose(number_ * mbq)]
+        dose = number(image.values, key) or 0.0
+        others = [other for other, mbq in MBQ_PER_UNIT.items() if is_a_dose(dose * mbq)]
         evidence = "no person is given so much, or so little"
         if stated_mbq <= 0:
             evidence = "there is activity in the image of whoever got a tracer"
@@ -204,7 +204,7 @@ def _doubted_doses(image: Image) -> Iterator[Finding]:
             "dose",
             "warning" if stated_mbq <= 0 else "error",
             key,
-            value=f"{number_:g} {in_unit} ({stated_mbq:g} MBq)",
+            value=f"{dose:g} {in_unit}" + ("" if in_unit == "MBq" else f", {stated_mbq:g} MBq"),
             expected=f"{DOSE_MBQ[0]:g} to {DOSE_MBQ[1]:g} MBq",
             evidence=evidence,
             correction="not read",

@@ -139,10 +139,11 @@ def decay_reference_s(runs: Sequence[Image], run: int, *, half_life_s: float) ->
         return stated_s
     if implied_s is not None:
         return implied_s
-    if decay_word(image) != "START":
+    if decay_word(image) != "START" or timing is None:
         return None
-    series_s = clock_on_frames_s(runs, run, timing, key="SeriesTime")
-    return series_s if series_s is not None else None if timing is None else float(timing.starts_s[0])
+    first_s, series_s = float(timing.starts_s[0]), clock_on_frames_s(runs, run, timing, key="SeriesTime")
+    # A series' time after its first frame is that of a later processing.
+    return first_s if series_s is None or series_s > first_s + REFERENCE_S else series_s
 
 
 def stated_reference_s(runs: Sequence[Image], run: int) -> float | None:
