@@ -376,8 +376,8 @@ BAD = {
     ),
     "decay": (sidecar(ImageDecayCorrected=None), r"ImageDecayCorrected is None; write true or false"),
     "half-life": (
-        sidecar(TracerRadionuclide="Zr89", RadionuclideHalfLife=None),
-        r"_pet\.json: TracerRadionuclide is 'Zr89', .* add RadionuclideHalfLife",
+        sidecar(TracerRadionuclide="Mn52", RadionuclideHalfLife=None),
+        r"_pet\.json: TracerRadionuclide is 'Mn52', .* add RadionuclideHalfLife",
     ),
 }
 

@@ -24,7 +24,9 @@ REQUIRED = (
 )
 """Keys without which a PET side-car is not valid."""
 
-_PER_FRAME = ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor", "ScatterFraction")
+_PER_FRAME = (
+    *("FrameTimesStart", "FrameDuration", "DecayFactor", "DecayCorrectionFactor", "ScatterFraction"),
+)
 _SINCE_TIME_ZERO = ("ScanStart", "InjectionStart", "ImageDecayCorrectionTime")
 NUMBERS = frozenset(
     [
