@@ -14,7 +14,7 @@ from quietpet.invivo.scans import Image, Participant
 
 def run(number: str, **sidecar: Any) -> Image:
     stem = f"sub-01/pet/sub-01_run-{number}_pet"
-    return Image(participant="sub-01", stem=stem, sidecar=sidecar, has_sidecar=True)
+    return Image(participant="sub-01", stem=stem, sidecar=sidecar)
 
 
 def order(runs: Sequence[Image]) -> list[str]:
@@ -91,7 +91,7 @@ def order(runs: Sequence[Image]) -> list[str]:
 def test_runs_are_in_the_order_of_time(sidecars: dict[str, Any], expected: list[str]) -> None:
     runs = [run(number, **sidecar) for number, sidecar in sidecars.items()]
     assert order(runs) == expected
-    (series,) = Participant(label="sub-01", row={}, pet=runs, t1=[]).series
+    (series,) = Participant(label="sub-01", pet=runs, t1=[]).series
     assert [each.entities["run"] for each in series] == expected
 
 

@@ -21,7 +21,10 @@ from quietpet.invivo.windows import GAP_S, half_life_of
 BQ_PER_ML = "Bq/mL"
 _PER_BQ = {"bq/ml": 1.0, "bqml": 1.0, "kbq/ml": 1000.0}
 _UNUSABLE = frozenset(
-    ("dimensions", "geometry", "units", "frame-times", "scan-start", "decay-correction")
+    (
+        *("contradicting-sidecars", "dimensions", "geometry", "units"),
+        *("frame-times", "scan-start", "decay-correction"),
+    )
 )
 
 
@@ -64,11 +67,11 @@ def require_usable(findings: Iterable[Finding], images: Sequence[Image]) -> None
     """
     for image in images:
         if fault := image.fault or image.sidecar_fault:
-            raise InputError(f"{fault} Replace the file, or {_leave_out(image.participant)}.")
-    stems = tuple(image.stem for image in images)
+            raise InputError(f"{fault} Mend that, or {_leave_out(image.participant)}.")
+    stems = {image.stem for image in images}
     for finding in findings:
         blocking = finding.check in _UNUSABLE and finding.severity == "error"
-        if blocking and finding.file.startswith(stems):
+        if blocking and finding.image in stems:
             raise InputError(
                 f"{finding.file}: {finding.key} is {finding.value}, but should be {finding.expected} "
                 f"({finding.evidence}). Correct the file, or {_leave_out(finding.participant)}."
@@ -109,14 +112,14 @@ def scan_facts(
     runs = [*present, *(image for image in all_runs if image not in present)]
     radionuclide = _first(runs, "TracerRadionuclide")
     half_lives = [number(image.values, "RadionuclideHalfLife") for image in runs]
-    mode, told_by = _administration(participant, noted_in)
+    mode, told_by = _administration(participant, present[0], noted_in)
     return ScanFacts(
         tracer=_first(runs, "TracerName"),
         radionuclide=radionuclide,
         half_life_s=half_life_of(
             radionuclide,
             next((each for each in half_lives if each is not None), None),
-            file=present[0].origin.file,
+            file=present[0].origin.file_of("TracerRadionuclide"),
         ),
         header_dose_mbq=next((dose for image in runs if (dose := image.header_dose_mbq)), None),
         noted_dose_mbq=next((dose for image in noted_in if (dose := image.sidecar_dose_mbq)), None),
@@ -134,10 +137,11 @@ def require_agreement(runs: Sequence[Image]) -> None:
     for differing in disagreements(runs):
         if differing.settled_by:
             continue
+        files = [each.origin.file_of(differing.key) for each in (differing.image, differing.other)]
         raise InputError(
-            f"{differing.image.origin.file}: {differing.key} is {differing.value}, but "
-            f"{differing.expected} in {differing.other.origin.file}: these are no runs of one scan. "
-            "Correct the side-car, or name the runs that belong together in invivo.sources.*.runs."
+            f"{files[0]}: {differing.key} is {differing.value}, but {differing.expected} in {files[1]}: "
+            "these are no runs of one scan. Correct the side-car, or name the runs that belong together "
+            "in invivo.sources.*.runs."
         )
 
 
@@ -152,9 +156,13 @@ def run_facts(
     corrected = [_decay_corrected(image, all_runs) for image in present]
     references = decay_references_s(all_runs, half_life_s=half_life_s)
     if references is None and len(set(corrected)) > 1:
+        files = {
+            state: image.origin.file_of("ImageDecayCorrected")
+            for state, image in zip(corrected, present, strict=True)
+        }
         raise InputError(
-            f"{present[corrected.index(True)].origin.file}: its frames are decay-corrected, those of "
-            f"{present[corrected.index(False)].origin.file} are not, and nothing tells to which time. "
+            f"{files[True]}: its frames are decay-corrected, those of {files[False]} are not, and "
+            "nothing tells to which time. "
             "Add ImageDecayCorrectionTime [s after TimeZero]."
         )
     return [
@@ -173,9 +181,9 @@ def run_facts(
 def _to_bq_per_ml(image: Image, all_runs: Sequence[Image]) -> float:
     units = _own_or_common(image, all_runs, stated_unit, what="Units")
     if str(units).lower() not in _PER_BQ:
-        what = "lacks Units, and" if image.has_sidecar else "has no side-car, so"
+        what = "lacks Units, and" if image.has_sidecar else "has no side-car (.json), so"
         raise InputError(
-            f"{image.origin.file}: {what} nothing tells what its values mean"
+            f"{image.origin.file_of('Units')}: {what} nothing tells what its values mean"
             f"{'' if units is None else f' (DICOM: {units})'}. Add 'Units': '{BQ_PER_ML}' if they are "
             "activity concentrations."
         )
@@ -194,9 +202,8 @@ def _decay_corrected(image: Image, all_runs: Sequence[Image]) -> bool:
     if corrected is None:
         corrected = _own_or_common(image, all_runs, stated_correction, what="ImageDecayCorrected")
     if not isinstance(corrected, bool):
-        raise InputError(
-            f"{image.origin.file}: ImageDecayCorrected is {corrected!r}; write true or false."
-        )
+        file = image.origin.file_of("ImageDecayCorrected")
+        raise InputError(f"{file}: ImageDecayCorrected is {corrected!r}; write true or false.")
     return corrected
 
 
@@ -221,8 +228,10 @@ def _first(runs: Sequence[Image], key: str) -> Any:
     return next((value for image in runs if (value := image.values.get(key)) is not None), None)
 
 
-def _administration(participant: Participant, noted_in: Sequence[Image]) -> tuple[str | None, str]:
-    if stated := group_administration(participant.row):
+def _administration(
+    participant: Participant, image: Image, noted_in: Sequence[Image]
+) -> tuple[str | None, str]:
+    if stated := group_administration(participant.row_of(image)):
         return stated[1], f"column {stated[0]!r} of participants.tsv"
     written = _first(noted_in, "ModeOfAdministration")
     return administration(written), "ModeOfAdministration"
@@ -253,8 +262,8 @@ def scan_timing(
     timing = joined(parts)
     if (timing.gaps_s < -GAP_S).any():
         raise InputError(
-            f"{present[-1].origin.file}: its frames do not begin after those of the run before; correct "
-            "the frame times, or name one run in invivo.sources.*.runs."
+            f"{present[-1].origin.file_of('FrameTimesStart')}: its frames do not begin after those of "
+            "the run before; correct the frame times, or name one run in invivo.sources.*.runs."
         )
     return timing
 

@@ -195,8 +195,9 @@ def timeline(
         other_lengths.append(timing.n_frames)
     if other_lengths:
         raise InputError(
-            f"{image.image_origin.file}: has {n_frames} frames, but FrameTimesStart in its side-car "
-            f"lists {other_lengths[-1]}. Correct the side-car, or fetch the image again."
+            f"{image.image_origin.file}: has {n_frames} frames, but FrameTimesStart in "
+            f"{image.origin.file_of('FrameTimesStart')} lists {other_lengths[-1]}. Correct the "
+            "side-car, or fetch the image again."
         )
     n_frames = n_frames or image.n_frames or _frames_to_next_run(runs, run)
     found = derived(runs, run, n_frames=n_frames) if n_frames else None
