@@ -24,11 +24,12 @@ def image(run: int | None = None, **changes: Any) -> Image:
     """Participant 1's image, as its side-car alone; None takes a key away."""
     values = {k: v for k, v in {**petbids.sidecar(1), **changes}.items() if v is not None}
     name = "sub-01_pet" if run is None else f"sub-01_run-{run}_pet"
-    return Image(participant="sub-01", stem=f"sub-01/pet/{name}", sidecar=values, has_sidecar=True)
+    stem = f"sub-01/pet/{name}"
+    return Image(participant="sub-01", stem=stem, sidecar=values, sidecar_files=(f"{stem}.json",))
 
 
 def findings(*images: Image) -> list[Finding]:
-    participant = Participant(label="sub-01", row={}, pet=images, t1=[])
+    participant = Participant(label="sub-01", pet=images, t1=[])
     described = {"BIDSVersion": "1.8.0"}
     found = audit(Dataset(description=described, participants=[participant]))
     return [finding for finding in found if finding.check != "no-images"]
@@ -200,3 +201,22 @@ def test_frames_without_a_list_count_from_time_zero_too() -> None:
         SeriesDescription="Dynamic_16sec", dcmmeta_shape=[6, 5, 4, 12],
     )  # fmt: skip
     np.testing.assert_allclose(since_injection(scan), 3000 + np.array(STARTS))
+
+
+def test_frames_against_the_scanner_s_clock() -> None:
+    """ScanStart and FrameTimesStart were moved together, AcquisitionTime was not."""
+    moved = {"ScanStart": 3000, "FrameTimesStart": [3000 + start for start in STARTS]}
+    scan = image(**moved, DecayCorrectionFactor=None)
+    (found,) = findings(scan)
+    assert (found.check, found.severity) == ("frame-clock", "warning")
+    assert timeline([scan], 0).starts_s[0] == 3000
+
+
+def test_the_first_run_speaks_for_a_participant() -> None:
+    """Of runs 2 and 10, or where the first one has no TimeZero: no traceback, and no false finding."""
+    later = {"FrameTimesStart": [192 + start for start in STARTS], "AcquisitionTime": clock(192)}
+    quiet = {"DecayCorrectionFactor": None}
+    both = [image(10, **later, **quiet), image(2, **quiet)]
+    assert checks(*both) == set()
+    both = [image(1, TimeZero=None, **quiet), image(2, **later, **quiet, ScanStart=192)]
+    assert checks(*both) == {"missing-keys"}

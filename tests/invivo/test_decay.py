@@ -25,11 +25,12 @@ def image(run: int | None = None, **changes: Any) -> Image:
     """Participant 1's image, as its side-car alone; None takes a key away."""
     values = {k: v for k, v in {**petbids.sidecar(1), **changes}.items() if v is not None}
     name = "sub-01_pet" if run is None else f"sub-01_run-{run}_pet"
-    return Image(participant="sub-01", stem=f"sub-01/pet/{name}", sidecar=values, has_sidecar=True)
+    stem = f"sub-01/pet/{name}"
+    return Image(participant="sub-01", stem=stem, sidecar=values, sidecar_files=(f"{stem}.json",))
 
 
 def findings(*images: Image) -> list[Finding]:
-    participant = Participant(label="sub-01", row={}, pet=images, t1=[])
+    participant = Participant(label="sub-01", pet=images, t1=[])
     described = {"BIDSVersion": "1.8.0"}
     found = audit(Dataset(description=described, participants=[participant]))
     return [finding for finding in found if finding.check != "no-images"]
@@ -195,7 +196,7 @@ def test_half_lives_are_those_of_the_nuclide(nuclide, stated_s, read_s: float, d
         TracerRadionuclide=nuclide, RadionuclideHalfLife=stated_s,
         DecayCorrectionFactor=factors(read_s) if doubted else None,
     )  # fmt: skip
-    participant = Participant(label="sub-01", row={}, pet=[scan], t1=[])
+    participant = Participant(label="sub-01", pet=[scan], t1=[])
     facts = scan_facts(participant, [scan], [scan], noted_in=[scan])
     assert facts.half_life_s == read_s
     found = [each for each in findings(scan) if each.check == "half-life"]
@@ -206,7 +207,7 @@ def test_half_lives_are_those_of_the_nuclide(nuclide, stated_s, read_s: float, d
 @pytest.mark.parametrize("stated_s", [109.77, 20.364])
 def test_minutes_without_a_nuclide_are_not_guessed(stated_s: float) -> None:
     scan = image(TracerRadionuclide=None, RadionuclideHalfLife=stated_s)
-    participant = Participant(label="sub-01", row={}, pet=[scan], t1=[])
+    participant = Participant(label="sub-01", pet=[scan], t1=[])
     with pytest.raises(InputError, match=r"in minutes\?\); add RadionuclideHalfLife \[s\]"):
         scan_facts(participant, [scan], [scan], noted_in=[scan])
     assert "error" in {each.severity for each in findings(scan) if each.check == "half-life"}

@@ -27,18 +27,19 @@ def runs(*changes: dict[str, Any]) -> list[Image]:
         }
         values = {k: v for k, v in {**petbids.sidecar(1), **own, **change}.items() if v is not None}
         stem = f"sub-01/pet/sub-01_run-{run + 1}_pet"
-        found.append(Image(participant="sub-01", stem=stem, sidecar=values, has_sidecar=True))
+        files = (f"{stem}.json",)
+        found.append(Image(participant="sub-01", stem=stem, sidecar=values, sidecar_files=files))
     return found
 
 
 def findings(images: list[Image]) -> list[Finding]:
-    participant = Participant(label="sub-01", row={}, pet=images, t1=[])
+    participant = Participant(label="sub-01", pet=images, t1=[])
     found = audit(Dataset(description={"BIDSVersion": "1.8.0"}, participants=[participant]))
     return [finding for finding in found if finding.check != "no-images"]
 
 
 def facts(images: list[Image], present: list[Image] | None = None) -> ScanFacts:
-    participant = Participant(label="sub-01", row={}, pet=images, t1=[])
+    participant = Participant(label="sub-01", pet=images, t1=[])
     return scan_facts(participant, images, present or images, noted_in=images)
 
 
@@ -79,6 +80,9 @@ def test_units_of_dicom_are_per_run_too() -> None:
     both = runs({"Units": "kBq/mL"}, stored)
     found = run_facts(both, both, half_life_s=petbids.HALF_LIFE_S)
     assert [run.to_bq_per_ml for run in found] == [1000, 1]
+    assert [each.key for each in findings(both) if each.check == "runs-unlike"] == ["Units"]
+    same = runs({"Units": "Bq/mL"}, stored)
+    assert not [each for each in findings(same) if each.check == "runs-unlike"]
 
 
 @pytest.mark.parametrize(
@@ -220,3 +224,9 @@ def test_doses_of_real_examinations_are_read(dose_mbq: float) -> None:
 def test_other_values_out_of_any_range(key: str, value: Any) -> None:
     (found,) = findings(runs({key: value}))
     assert (found.check, found.key, found.participant) == ("implausible", key, "sub-01")
+
+
+def test_no_more_is_infused_than_injected() -> None:
+    assert findings(runs({"InfusionRadioactivity": 231})) == []
+    (found,) = findings(runs({"InfusionRadioactivity": 500}))
+    assert (found.check, found.key) == ("dose", "InfusionRadioactivity")

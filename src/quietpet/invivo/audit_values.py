@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from quietpet.errors import InputError
-from quietpet.invivo.agreement import same_dose
+from quietpet.invivo.agreement import DOSE_FRACTION, same_dose
 from quietpet.invivo.decay import decay_word
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
@@ -170,6 +170,7 @@ def dose_findings(dataset: Dataset) -> Iterator[Finding]:
     exchanged = find_exchanges(dataset.pet)
     for image in dataset.pet:
         yield from _doubted_doses(image)
+        yield from _more_infused_than_injected(image)
         header, noted = image.header_dose_mbq, image.sidecar_dose_mbq
         if header is None or noted is None or image.participant in exchanged:
             continue
@@ -207,6 +208,23 @@ def _doubted_doses(image: Image) -> Iterator[Finding]:
             value=f"{dose:g} {in_unit}" + ("" if in_unit == "MBq" else f", {stated_mbq:g} MBq"),
             expected=f"{DOSE_MBQ[0]:g} to {DOSE_MBQ[1]:g} MBq",
             evidence=evidence,
+            correction="not read",
+        )
+
+
+def _more_infused_than_injected(image: Image) -> Iterator[Finding]:
+    """InfusionRadioactivity is part of InjectedRadioactivity, in its unit (BIDS 1.11.2)."""
+    infused, injected = (
+        number(image.values, key) for key in ("InfusionRadioactivity", "InjectedRadioactivity")
+    )
+    if infused is not None and injected is not None and infused > (1 + DOSE_FRACTION) * injected > 0:
+        yield image.origin.finding(
+            "dose",
+            "warning",
+            "InfusionRadioactivity",
+            value=f"{infused:g}",
+            expected=f"at most {injected:g}, as InjectedRadioactivity",
+            evidence="what was infused is part of what was injected, in the same unit",
             correction="not read",
         )
 

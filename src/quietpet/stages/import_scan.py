@@ -17,6 +17,7 @@ from quietpet.invivo.facts import (
     RunFacts,
     ScanFacts,
     applied,
+    known_reference,
     noted_for,
     per_frame,
     reference_s,
@@ -110,7 +111,8 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
             "time_zero": "the injection: times below are seconds after it began",
             "injection_from": injection.source,
             "injection_after_time_zero_s": injection.seconds,
-            "decay_corrected_to_s": corrected_to_s,
+            # None: to one time for all frames, which nothing tells.
+            "decay_corrected_to_s": corrected_to_s if known_reference(runs) else None,
             "runs": [_recorded_run(*each, injection) for each in zip(present, runs, strict=True)],
             "rounding": job.rounding,
             "windows": {name: _recorded(window, job, name) for name, window in windows.items()},
