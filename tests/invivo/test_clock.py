@@ -220,3 +220,17 @@ def test_the_first_run_speaks_for_a_participant() -> None:
     assert checks(*both) == set()
     both = [image(1, TimeZero=None, **quiet), image(2, **later, **quiet, ScanStart=192)]
     assert checks(*both) == {"missing-keys"}
+
+
+@pytest.mark.parametrize("written", [[180], ["180"], "[180]", [clock(180)]])
+def test_a_list_of_one_is_that_number(written: Any) -> None:
+    scan = image(InjectionStart=written)
+    np.testing.assert_allclose(since_injection(scan), np.array(STARTS) - 180)
+    assert "list-of-one" in checks(scan)
+
+
+@pytest.mark.parametrize("written", [[180, 190], "soon", [None]])
+def test_an_injection_that_cannot_be_read_is_found(written: Any) -> None:
+    scan = image(InjectionStart=written)
+    assert "no-number" in checks(scan)
+    assert injection_of([scan], [scan]).source == "the time zero of the frames"

@@ -211,3 +211,26 @@ def test_minutes_without_a_nuclide_are_not_guessed(stated_s: float) -> None:
     with pytest.raises(InputError, match=r"in minutes\?\); add RadionuclideHalfLife \[s\]"):
         scan_facts(participant, [scan], [scan], noted_in=[scan])
     assert "error" in {each.severity for each in findings(scan) if each.check == "half-life"}
+
+
+def test_runs_corrected_to_injection_and_series() -> None:
+    """ADMIN and START, without factors or times: 30 min before the first frame, and that of each run."""
+    told = {"ImageDecayCorrectionTime": None, "DecayCorrectionFactor": None, "InjectionStart": -1800}
+    later = [192 + start for start in STARTS_S.tolist()]
+    both = [
+        image(1, **told, DecayCorrection="ADMIN"),
+        image(2, **told, DecayCorrection="START", FrameTimesStart=later, AcquisitionTime=None),
+    ]
+    assert decay_references_s(both, half_life_s=F18_S) == [-1800, 192]
+
+
+@pytest.mark.parametrize(("seconds", "doubted"), [(65000, False), (66000, True), (-3.6e6, True)])
+def test_times_of_correction_far_from_the_scan(seconds: float, doubted: bool) -> None:
+    scan = image(ImageDecayCorrectionTime=seconds, DecayCorrectionFactor=None)
+    assert [each.key for each in findings(scan)] == ["ImageDecayCorrectionTime"] * doubted
+
+
+def test_factors_of_images_that_are_not_corrected_are_no_matter() -> None:
+    for key in ("DecayFactor", "DecayCorrectionFactor"):
+        scan = image(ImageDecayCorrected=False, **listing(key, [1.0] * 12))
+        assert findings(scan) == []

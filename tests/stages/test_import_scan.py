@@ -233,7 +233,9 @@ def test_each_run_is_read_by_its_own_facts(tree: Path, tmp_path: Path, of_runs) 
 def test_runs_of_two_tracers_are_no_scan(tree: Path, tmp_path: Path) -> None:
     activity = np.ones((*petbids.SHAPE, 1))
     write_runs_of(tree, activity, half_life_s=122.24, TracerName=("water", "oxygen"))
-    with pytest.raises(InputError, match=r"run-2_pet\.json: TracerName is oxygen, but water in .*run-1"):
+    with pytest.raises(
+        InputError, match=r"run-2_pet\.json: TracerName is \"oxygen\", but \"water\" in .*run-1"
+    ):
         imported(tree, tmp_path / "out")
     later = {"standard": WindowSettings(frames=2, start_minutes=1.6)}
     imported(tree, tmp_path / "alone", job=import_job(windows=later), runs=("2",))

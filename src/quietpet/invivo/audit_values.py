@@ -21,7 +21,7 @@ from quietpet.invivo.scans import (
     administration,
     group_administration,
 )
-from quietpet.invivo.sidecar import NUMBERS, REQUIRED, number, numbers
+from quietpet.invivo.sidecar import NUMBERS, REQUIRED, SCALARS, number, numbers
 from quietpet.invivo.timing import listed, timeline
 
 _OUTLIERS, _LEAST_SCANS = 0.1, 5
@@ -122,7 +122,8 @@ def type_findings(dataset: Dataset) -> Iterator[Finding]:
         for key in sorted(NUMBERS & image.values.keys()):
             found = image.values[key]
             unknown = found is None or str(found).strip().lower() in _NOT_KNOWN
-            read = number(image.values, key) is not None or numbers(image.values, key)
+            a_list = key not in SCALARS and numbers(image.values, key)
+            read = number(image.values, key) is not None or a_list
             if read or unknown or key in ("FrameTimesStart", "FrameDuration"):  # see frame_findings
                 continue
             yield image.origin.finding(

@@ -91,7 +91,7 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
             name,
             facts,
             millilitres=abs(np.linalg.det(affine[:3, :3])) / MM3_PER_ML,
-            decayed=2 ** (-corrected_to_s / facts.half_life_s),
+            decayed=float(np.exp2(np.clip(-corrected_to_s / facts.half_life_s, -1000, 1000))),
         )
     for name, image in images.items():
         volume = Volume(values=image, affine_ras_mm=affine)
@@ -208,8 +208,9 @@ def _require_less_than_was_given(
     if dose_mbq is not None and held_mbq > _MOST_OF_DOSE * dose_mbq * decayed:
         raise InputError(
             f"invivo.windows.{name}: the image holds {held_mbq:.3g} MBq, but only {dose_mbq:g} MBq were "
-            f"injected, of which {decayed:.3g} is left then; correct Units, ImageDecayCorrected, or the "
-            "dose (RadionuclideTotalDose, InjectedRadioactivity) in the side-car."
+            f"injected, of which {decayed:.3g} is left at its time of decay correction; correct Units, "
+            "ImageDecayCorrected, ImageDecayCorrectionTime, or the dose (RadionuclideTotalDose, "
+            "InjectedRadioactivity) in the side-car."
         )
 
 
