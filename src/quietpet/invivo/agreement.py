@@ -38,7 +38,9 @@ def disagreements(runs: Sequence[Image]) -> list[Disagreement]:
         told = [(image, value) for image in runs if (value := tell(image)) is not None]
         for image, value in told[1:]:
             if not same(value, told[0][1]):
-                found.append(_between(key, image, value, *told[0]))
+                other, expected = told[0]
+                words = _words(key, image, value), _words(key, other, expected)
+                found.append(_between(key, image, words[0], other, words[1]))
                 break
     return found + _injections(runs)
 
@@ -71,9 +73,13 @@ def _after_zero(seconds: float) -> str:
     return f"{seconds:g} s after the TimeZero of the first run"
 
 
-def _between(key: str, image: Image, value: Any, other: Image, expected: Any) -> Disagreement:
-    words = [each if isinstance(each, str) else shown(each) for each in (value, expected)]
-    return Disagreement(key=key, image=image, value=words[0], other=other, expected=words[1])
+def _between(key: str, image: Image, value: str, other: Image, expected: str) -> Disagreement:
+    return Disagreement(key=key, image=image, value=value, other=other, expected=expected)
+
+
+def _words(key: str, image: Image, value: Any) -> str:
+    """A value as it is written, a dose in its usual unit."""
+    return f"{value:g} MBq" if key in _DOSES else shown(image.values.get(key))
 
 
 def _text(key: str) -> Callable[[Image], str | None]:
@@ -103,6 +109,7 @@ def _equal(one: Any, other: Any) -> bool:
     return one == other
 
 
+_DOSES = ("RadionuclideTotalDose", "InjectedRadioactivity")
 _MUST_AGREE: Mapping[str, tuple[Callable[[Image], Any], Callable[[Any, Any], bool]]] = {
     "TracerName": (_text("TracerName"), _equal),
     "TracerRadionuclide": (_nuclide, _equal),

@@ -25,6 +25,8 @@ from quietpet.invivo.sidecar import number
 from quietpet.invivo.timing import FrameTiming, decay_factors, timeline
 from quietpet.invivo.windows import half_life_doubt, known_half_life_s, same_half_life
 
+_HALF_LIVES = 10
+
 
 def decay_findings(dataset: Dataset) -> Iterator[Finding]:
     """What of a scan's decay correction contradicts itself."""
@@ -34,7 +36,10 @@ def decay_findings(dataset: Dataset) -> Iterator[Finding]:
             yield from _half_life(image)
             yield from _words(image)
             timing = _timing(runs, run)
+            if stated_correction(image) is False:
+                continue
             if timing is not None and half_life_s is not None:
+                yield from _far_away(runs, run, timing, half_life_s)
                 factors = listed_factors(image, timing, half_life_s=half_life_s)
                 if factors is not None and factors.reference_s is None:
                     yield _no_decay(image, factors, timing, half_life_s)
@@ -95,6 +100,23 @@ def _words(image: Image) -> Iterator[Finding]:
         value=shown(corrected),
         expected=shown(not corrected),
         evidence=evidence,
+    )
+
+
+def _far_away(
+    runs: Sequence[Image], run: int, timing: FrameTiming, half_life_s: float
+) -> Iterator[Finding]:
+    """A time of correction so far from the scan that it must have another unit, or zero."""
+    stated_s = stated_reference_s(runs, run)
+    if stated_s is None or abs(stated_s - timing.starts_s[0]) <= _HALF_LIVES * half_life_s:
+        return
+    yield runs[run].origin.finding(
+        "implausible",
+        "warning",
+        "ImageDecayCorrectionTime",
+        value=f"{stated_s:g} s after the time zero",
+        expected=f"within {_HALF_LIVES} half-lives of the first frame, at {timing.starts_s[0]:g} s",
+        evidence=f"the half-life is {half_life_s:g} s",
     )
 
 

@@ -37,7 +37,7 @@ def _contradictions(runs: Sequence[Image]) -> Iterator[Finding]:
 def _conversions(runs: Sequence[Image]) -> Iterator[Finding]:
     """Facts that each run has for itself: frames are brought to one unit and one time."""
     tells: dict[str, tuple[Callable[[Image], Any], str]] = {
-        "Units": (lambda image: (stated_unit(image) or "").lower() or None, "its values become Bq/mL"),
+        "Units": (stated_unit, "its values become Bq/mL"),
         "ImageDecayCorrected": (stated_correction, "frames are weighted by the word of their run"),
     }
     for key, (tell, correction) in tells.items():

@@ -10,9 +10,10 @@ import numpy as np
 from quietpet.errors import InputError
 from quietpet.invivo.clock import DAY_S, clock_difference_s, clock_seconds, clock_text
 from quietpet.invivo.decay import half_life_from
-from quietpet.invivo.exchange import find_exchanges
+from quietpet.invivo.exchange import clock_error_s, find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
 from quietpet.invivo.injection import LATE_S, Injection, injection_of, scanner_injection
+from quietpet.invivo.order import in_run_order
 from quietpet.invivo.scans import Dataset, Image
 from quietpet.invivo.sidecar import number, numbers
 from quietpet.invivo.timing import (
@@ -158,7 +159,7 @@ def start_time_findings(dataset: Dataset) -> Iterator[Finding]:
     for key in ("TimeZero", "RadiopharmaceuticalStartTime", "InjectionStart"):
         holders: dict[float, list[Image]] = defaultdict(list)
         for participant in dataset.participants:
-            for image in participant.pet[:1]:
+            for image in in_run_order(participant.pet)[:1]:
                 clock = clock_seconds(image.sidecar.get(key))
                 if clock is not None and image.acquired_clock_s is not None:
                     holders[clock].append(image)
@@ -181,13 +182,16 @@ def start_time_findings(dataset: Dataset) -> Iterator[Finding]:
 
 def scan_start_findings(dataset: Dataset) -> Iterator[Finding]:
     """ScanStart against FrameTimesStart: both after TimeZero, and no frame begins before the scan."""
+    exchanged = find_exchanges(dataset.pet)
     for runs in (series for participant in dataset.participants for series in participant.series):
         for run, image in enumerate(runs):
             starts, scan_s = numbers(image.values, "FrameTimesStart"), number(image.values, "ScanStart")
-            if not starts or scan_s is None:
+            if not starts:
                 continue
             origin = frames_against_scan_start(image)
-            late_s = starts[0] - scan_s
+            late_s = 0.0 if scan_s is None else starts[0] - scan_s
+            if image.participant not in exchanged and origin == "agree":
+                yield from _frames_elsewhere(image, starts[0])
             if origin != "agree":
                 yield _frames_before_the_scan(image, origin)
             elif run == 0 and late_s > SAME_START_S and not _began_with_first_frame(image, starts[0]):
@@ -201,6 +205,25 @@ def scan_start_findings(dataset: Dataset) -> Iterator[Finding]:
                     "that it did",
                     correction="FrameTimesStart is read",
                 )
+
+
+def _frames_elsewhere(image: Image, start_s: float) -> Iterator[Finding]:
+    """The first frame by the scanner's clock against FrameTimesStart.
+
+    Where TimeZero fits nothing that the scanner noted, that is a finding on TimeZero instead.
+    """
+    off_s = clock_error_s(image, image)
+    if off_s is None or abs(off_s) > SAME_CLOCK_S or _began_with_first_frame(image, start_s):
+        return
+    yield image.origin.finding(
+        "frame-clock",
+        "warning",
+        "FrameTimesStart",
+        value=f"the first frame begins {start_s:g} s after TimeZero",
+        expected=f"at AcquisitionTime, {_clock(image.acquired_clock_s)}",
+        evidence=f"TimeZero is {_clock(image.time_zero_clock_s)}",
+        correction="FrameTimesStart is read",
+    )
 
 
 def _began_with_first_frame(image: Image, start_s: float) -> bool:

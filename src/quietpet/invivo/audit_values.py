@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from quietpet.errors import InputError
-from quietpet.invivo.agreement import same_dose
+from quietpet.invivo.agreement import DOSE_FRACTION, same_dose
 from quietpet.invivo.decay import decay_word
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
@@ -21,7 +21,7 @@ from quietpet.invivo.scans import (
     administration,
     group_administration,
 )
-from quietpet.invivo.sidecar import NUMBERS, REQUIRED, number, numbers
+from quietpet.invivo.sidecar import NUMBERS, REQUIRED, SCALARS, number, numbers
 from quietpet.invivo.timing import listed, timeline
 
 _OUTLIERS, _LEAST_SCANS = 0.1, 5
@@ -122,7 +122,8 @@ def type_findings(dataset: Dataset) -> Iterator[Finding]:
         for key in sorted(NUMBERS & image.values.keys()):
             found = image.values[key]
             unknown = found is None or str(found).strip().lower() in _NOT_KNOWN
-            read = number(image.values, key) is not None or numbers(image.values, key)
+            a_list = key not in SCALARS and numbers(image.values, key)
+            read = number(image.values, key) is not None or a_list
             if read or unknown or key in ("FrameTimesStart", "FrameDuration"):  # see frame_findings
                 continue
             yield image.origin.finding(
@@ -136,7 +137,7 @@ def type_findings(dataset: Dataset) -> Iterator[Finding]:
             )
         unit = image.values.get("InjectedRadioactivityUnits")
         dose = number(image.values, "InjectedRadioactivity")
-        if dose is not None and unit is not None and image.sidecar_dose_mbq is None:
+        if dose is not None and unit is not None and image.stated_sidecar_dose_mbq is None:
             yield image.origin.finding(
                 "dose-unit",
                 "warning",
@@ -170,6 +171,7 @@ def dose_findings(dataset: Dataset) -> Iterator[Finding]:
     exchanged = find_exchanges(dataset.pet)
     for image in dataset.pet:
         yield from _doubted_doses(image)
+        yield from _more_infused_than_injected(image)
         header, noted = image.header_dose_mbq, image.sidecar_dose_mbq
         if header is None or noted is None or image.participant in exchanged:
             continue
@@ -193,8 +195,8 @@ def _doubted_doses(image: Image) -> Iterator[Finding]:
     ):
         if stated_mbq is None or is_a_dose(stated_mbq):
             continue
-        number_ = number(image.values, key)
-        others = [other for other, mbq in MBQ_PER_UNIT.items() if is_a_dose(number_ * mbq)]
+        dose = number(image.values, key) or 0.0
+        others = [other for other, mbq in MBQ_PER_UNIT.items() if is_a_dose(dose * mbq)]
         evidence = "no person is given so much, or so little"
         if stated_mbq <= 0:
             evidence = "there is activity in the image of whoever got a tracer"
@@ -204,9 +206,26 @@ def _doubted_doses(image: Image) -> Iterator[Finding]:
             "dose",
             "warning" if stated_mbq <= 0 else "error",
             key,
-            value=f"{number_:g} {in_unit} ({stated_mbq:g} MBq)",
+            value=f"{dose:g} {in_unit}" + ("" if in_unit == "MBq" else f", {stated_mbq:g} MBq"),
             expected=f"{DOSE_MBQ[0]:g} to {DOSE_MBQ[1]:g} MBq",
             evidence=evidence,
+            correction="not read",
+        )
+
+
+def _more_infused_than_injected(image: Image) -> Iterator[Finding]:
+    """InfusionRadioactivity is part of InjectedRadioactivity, in its unit (BIDS 1.11.2)."""
+    infused, injected = (
+        number(image.values, key) for key in ("InfusionRadioactivity", "InjectedRadioactivity")
+    )
+    if infused is not None and injected is not None and infused > (1 + DOSE_FRACTION) * injected > 0:
+        yield image.origin.finding(
+            "dose",
+            "warning",
+            "InfusionRadioactivity",
+            value=f"{infused:g}",
+            expected=f"at most {injected:g}, as InjectedRadioactivity",
+            evidence="what was infused is part of what was injected, in the same unit",
             correction="not read",
         )
 

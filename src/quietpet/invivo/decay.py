@@ -14,6 +14,7 @@ import numpy as np
 
 from quietpet.errors import InputError
 from quietpet.invivo.clock import clock_difference_s, clock_seconds
+from quietpet.invivo.injection import injection_of
 from quietpet.invivo.scans import Image
 from quietpet.invivo.sidecar import number, numbers
 from quietpet.invivo.timing import FrameTiming, decay_factors, time_zero_after_s, timeline
@@ -121,7 +122,8 @@ def decay_reference_s(runs: Sequence[Image], run: int, *, half_life_s: float) ->
     """The time to which ``runs[run]`` was decay-corrected; None where it was not, or nothing tells.
 
     By ImageDecayCorrectionTime of BIDS, unless the scanner's factors follow the decay from another time;
-    else by these factors, else by DICOM's word START: the series' time, or its first frame.
+    else by these factors, else by DICOM's word: ADMIN is the injection, START the time of the series, or
+    its first frame.
     """
     image = runs[run]
     if stated_correction(image) is False:
@@ -139,10 +141,13 @@ def decay_reference_s(runs: Sequence[Image], run: int, *, half_life_s: float) ->
         return stated_s
     if implied_s is not None:
         return implied_s
-    if decay_word(image) != "START":
+    if decay_word(image) == "ADMIN":
+        return injection_of(runs, runs).seconds
+    if decay_word(image) != "START" or timing is None:
         return None
-    series_s = clock_on_frames_s(runs, run, timing, key="SeriesTime")
-    return series_s if series_s is not None else None if timing is None else float(timing.starts_s[0])
+    first_s, series_s = float(timing.starts_s[0]), clock_on_frames_s(runs, run, timing, key="SeriesTime")
+    # A series' time after its first frame is that of a later processing.
+    return first_s if series_s is None or series_s > first_s + REFERENCE_S else series_s
 
 
 def stated_reference_s(runs: Sequence[Image], run: int) -> float | None:

@@ -19,7 +19,8 @@ from quietpet.invivo.timing import FrameTiming, joined, timeline
 from quietpet.invivo.windows import GAP_S, half_life_of
 
 BQ_PER_ML = "Bq/mL"
-_PER_BQ = {"bq/ml": 1.0, "bqml": 1.0, "kbq/ml": 1000.0}
+_SPELLED = {"bq/ml": BQ_PER_ML, "bqml": BQ_PER_ML, "kbq/ml": "kBq/mL"}
+_PER_BQ = {BQ_PER_ML: 1.0, "kBq/mL": 1000.0}
 _UNUSABLE = frozenset(
     (
         *("contradicting-sidecars", "dimensions", "geometry", "units"),
@@ -180,21 +181,21 @@ def run_facts(
 
 def _to_bq_per_ml(image: Image, all_runs: Sequence[Image]) -> float:
     units = _own_or_common(image, all_runs, stated_unit, what="Units")
-    if str(units).lower() not in _PER_BQ:
+    if units not in _PER_BQ:
         what = "lacks Units, and" if image.has_sidecar else "has no side-car (.json), so"
         raise InputError(
             f"{image.origin.file_of('Units')}: {what} nothing tells what its values mean"
             f"{'' if units is None else f' (DICOM: {units})'}. Add 'Units': '{BQ_PER_ML}' if they are "
             "activity concentrations."
         )
-    return _PER_BQ[str(units).lower()]
+    return _PER_BQ[units]
 
 
 def stated_unit(image: Image) -> str | None:
-    """Unit of an image's values, by BIDS, else by DICOM as dcmstack keeps it."""
+    """Unit of an image's values in its usual spelling, by BIDS, else by DICOM as dcmstack keeps it."""
     units = image.values.get("Units")
     units = image.dicom.get("Units") if units is None else units
-    return None if units is None else str(units)
+    return None if units is None else _SPELLED.get(str(units).lower(), str(units))
 
 
 def _decay_corrected(image: Image, all_runs: Sequence[Image]) -> bool:
@@ -271,6 +272,11 @@ def scan_timing(
 def per_frame(runs: Sequence[RunFacts], what: Sequence[Any]) -> np.ndarray:
     """One value per run of ``what`` as one per frame, (frame,)."""
     return np.repeat(np.array(what), [run.n_frames for run in runs])
+
+
+def known_reference(runs: Sequence[RunFacts]) -> bool:
+    """Whether the time to which decay-corrected runs were corrected is known: others are so here."""
+    return all(run.corrected_to_s is not None for run in runs if run.decay_corrected)
 
 
 def reference_s(runs: Sequence[RunFacts], *, otherwise: float) -> float:

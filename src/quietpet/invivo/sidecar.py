@@ -40,6 +40,9 @@ NUMBERS = frozenset(
 )
 """Keys that hold a number, or a list of them."""
 
+SCALARS = NUMBERS - {*_PER_FRAME, "ReconFilterSize"}
+"""Those that hold one number alone."""
+
 _UNITS = {
     "mbq": "MBq",
     "bq/ml": "Bq/mL",
@@ -117,6 +120,26 @@ def _string_numbers(values: dict[str, Any], origin: Origin) -> list[Finding]:
                     read,
                     evidence="BIDS wants a number here, and the text is one",
                     correction="read as a number",
+                )
+            )
+    return findings
+
+
+def _lists_of_one(values: dict[str, Any], origin: Origin) -> list[Finding]:
+    findings = []
+    for key in sorted(SCALARS & values.keys()):
+        found = numbers(values, key)
+        if found and len(found) == 1:
+            values[key] = found[0]
+            findings.append(
+                _read_as(
+                    origin,
+                    "list-of-one",
+                    key,
+                    found,
+                    found[0],
+                    evidence="BIDS wants a number here, and the list has one",
+                    correction="read as that number",
                 )
             )
     return findings
@@ -250,6 +273,7 @@ _REPAIRS: tuple[Callable[[dict[str, Any], Origin], list[Finding]], ...] = (
     _string_numbers,
     _string_truths,
     _clock_times,
+    _lists_of_one,
     _one_for_all_frames,
     _midnight,
     _unit_words,

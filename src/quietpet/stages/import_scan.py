@@ -17,6 +17,7 @@ from quietpet.invivo.facts import (
     RunFacts,
     ScanFacts,
     applied,
+    known_reference,
     noted_for,
     per_frame,
     reference_s,
@@ -28,7 +29,7 @@ from quietpet.invivo.facts import (
 )
 from quietpet.invivo.findings import merged
 from quietpet.invivo.injection import Injection, injection_of
-from quietpet.invivo.scans import Dataset, Image, Participant
+from quietpet.invivo.scans import BQ_PER_MBQ, Dataset, Image, Participant
 from quietpet.invivo.series import frames
 from quietpet.invivo.settings import STANDARD, scan_name
 from quietpet.invivo.timing import FrameTiming
@@ -40,6 +41,10 @@ from quietpet.stages.bids import PARTICIPANTS, images_by_stem, read_image, read_
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import in_ras_order, write_volume
 from quietpet.store import read_json, write_json
+
+MM3_PER_ML = 1000.0
+_MOST_OF_DOSE = 1.2
+"""All of the dose, as in a phantom, to the accuracy of calibrations; a head holds a twentieth."""
 
 
 def run(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
@@ -76,10 +81,18 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     timing = scan_timing(all_runs, present, owner)
     windows = _windows(job, timing, facts, runs, injection)
     ((_, t1_values),) = frames(root / t1.header.file, t1.header)
+    corrected_to_s = reference_s(runs, otherwise=injection.seconds) - injection.seconds
     images = window_means(_all_frames(root, present, runs, windows), windows)
     affine = _common_affine(present)
     for name, image in images.items():
         _require_activity(image, name, windows[name], present)
+        _require_less_than_was_given(
+            image,
+            name,
+            facts,
+            millilitres=abs(np.linalg.det(affine[:3, :3])) / MM3_PER_ML,
+            decayed=float(np.exp2(np.clip(-corrected_to_s / facts.half_life_s, -1000, 1000))),
+        )
     for name, image in images.items():
         volume = Volume(values=image, affine_ras_mm=affine)
         write_volume(targets[name], in_ras_order(volume), description=f"{name}, {BQ_PER_ML}")
@@ -98,7 +111,8 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
             "time_zero": "the injection: times below are seconds after it began",
             "injection_from": injection.source,
             "injection_after_time_zero_s": injection.seconds,
-            "decay_corrected_to_s": reference_s(runs, otherwise=injection.seconds) - injection.seconds,
+            # None: to one time for all frames, which nothing tells.
+            "decay_corrected_to_s": corrected_to_s if known_reference(runs) else None,
             "runs": [_recorded_run(*each, injection) for each in zip(present, runs, strict=True)],
             "rounding": job.rounding,
             "windows": {name: _recorded(window, job, name) for name, window in windows.items()},
@@ -178,6 +192,25 @@ def _require_activity(
         raise InputError(
             f"{files}: frames {window.frames[0]} to {window.frames[-1]}, invivo.windows.{name}, hold no "
             f"activity (largest mean {image.max():g}); look at the image, or choose another window."
+        )
+
+
+def _require_less_than_was_given(
+    image: np.ndarray, name: str, facts: ScanFacts, *, millilitres: float, decayed: float
+) -> None:
+    """Refuse an image [Bq/mL] with more activity than the dose: its unit, or the dose, is another.
+
+    ``millilitres`` is the volume of a voxel, ``decayed`` what is left of the dose at the time to which
+    the image is corrected.
+    """
+    dose_mbq = facts.header_dose_mbq or facts.noted_dose_mbq
+    held_mbq = float(image.sum(dtype=np.float64)) * millilitres / BQ_PER_MBQ
+    if dose_mbq is not None and held_mbq > _MOST_OF_DOSE * dose_mbq * decayed:
+        raise InputError(
+            f"invivo.windows.{name}: the image holds {held_mbq:.3g} MBq, but only {dose_mbq:g} MBq were "
+            f"injected, of which {decayed:.3g} is left at its time of decay correction; correct Units, "
+            "ImageDecayCorrected, ImageDecayCorrectionTime, or the dose (RadionuclideTotalDose, "
+            "InjectedRadioactivity) in the side-car."
         )
 
 
