@@ -13,7 +13,7 @@ from quietpet.errors import InputError
 from quietpet.evaluation.figure import draw
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_values
-from quietpet.evaluation.readable import TEMPLATE_WARNING, render
+from quietpet.evaluation.readable import STANDIN_WARNING, TEMPLATE_WARNING, render
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, TableRow, assemble
 
@@ -300,9 +300,38 @@ def test_page_names_the_template_loudly_and_only_then() -> None:
     template = assemble(scores(source="template"), plan=PLAN)
     assert TEMPLATE_WARNING in render(template, plan=PLAN)
     assert "warps of one brain" in TEMPLATE_WARNING
-    standin = assemble(scores(dataset="ood1", source="standin (template)"), plan=PLAN)
+    standin = assemble(scores(dataset="ood1", source="standin-template"), plan=PLAN)
     assert TEMPLATE_WARNING in render(standin, plan=PLAN)
     assert TEMPLATE_WARNING not in render(assemble(scores(), plan=PLAN), plan=PLAN)
+
+
+@pytest.mark.parametrize("head", ["brainweb", "template"])
+def test_page_calls_simulated_scans_simulated_everywhere(head: str) -> None:
+    """Headings, claim and figure of stand-ins; the template is warned of as in phantoms."""
+    scans = scores(dataset="ood1", settings=("16s",), source=f"standin-{head}")
+    rows = assemble(pd.concat([scores(), scans]), plan=PLAN)
+    page = render(rows, plan=PLAN)
+    assert STANDIN_WARNING in page
+    assert (TEMPLATE_WARNING in page) == (head == "template")
+    assert "## Table 2: SIMULATED scans, in place of in vivo, OOD data 1" in page
+    assert "### ood1 (simulated scans), setting `16s`" in page
+    claim = page.partition("## Claim")[2].partition("## Known")[0]
+    assert "ood1/16s (simulated scans), phantom/" in claim
+    assert f"brainweb (simulated phantoms), standin-{head} (simulated scans of digital heads)" in claim
+    assert "All data are simulated: nothing is shown in vivo." in claim
+    titles = [axis.get_title(loc="left") for axis in draw(rows).axes]
+    assert "Table 2: ood1, 16s (simulated scans)" in titles
+    assert "Table 1: phantom, -" in titles
+
+
+def test_page_calls_real_scans_in_vivo() -> None:
+    scans = scores(dataset="ood1", settings=("16s",), source="ds002898")
+    page = render(assemble(pd.concat([scores(), scans]), plan=PLAN), plan=PLAN)
+    assert "## Table 2: in vivo, OOD data 1" in page
+    assert "simulated scans" not in page
+    assert STANDIN_WARNING not in page
+    assert "All data are simulated" not in page
+    assert "source brainweb (simulated phantoms), ds002898;" in page
 
 
 @pytest.mark.parametrize("projector", ["embedded", "sirf"])

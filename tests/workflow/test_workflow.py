@@ -290,7 +290,7 @@ def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configu
         ("7", "unet", "mixed"),
     ]
     engine = read_json(study / "results/registration_engine.json")["engine"]
-    assert {(row["data_source"], row["registration"]) for row in rows} == {("standin", engine)}
+    assert {(row["data_source"], row["registration"]) for row in rows} == {("standin-template", engine)}
     assert "Nothing to be done" in snakemake(repository, *options, "--dry-run")
 
 

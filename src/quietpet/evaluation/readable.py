@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
+from quietpet.data_source import has_template_heads, is_simulated, is_standin
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS, Variant
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.sampling import SamplingPlan, render_sampling
-from quietpet.evaluation.tables import LAYOUTS, TablePlan, TableRow
+from quietpet.evaluation.tables import IN_VIVO, LAYOUTS, TablePlan, TableRow
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
 
@@ -17,6 +18,10 @@ TEMPLATE_WARNING = (
     "Its subjects are warps of one brain: the mean of the training slices alone, as a restoration of "
     "slices of other subjects, has an NMSE of 0.15 (BrainWeb: 0.19), where the low dose has 0.09. "
     "Networks can learn that brain by heart.**"
+)
+
+STANDIN_WARNING = (
+    "> **WARNING - scans: simulated (stand-ins); nobody was scanned, and no row of them is in vivo.**"
 )
 
 DEVIATIONS = (
@@ -47,7 +52,9 @@ def render(rows: Sequence[TableRow], *, plan: TablePlan, sampling: Sequence[Samp
 
 
 def _warnings(rows: Iterable[TableRow]) -> list[str]:
-    return [TEMPLATE_WARNING] if any("template" in row.data_source for row in rows) else []
+    sources = {row.data_source for row in rows}
+    template = [TEMPLATE_WARNING] if any(map(has_template_heads, sources)) else []
+    return [*template, *([STANDIN_WARNING] if any(map(is_standin, sources)) else [])]
 
 
 def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
@@ -87,18 +94,24 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
 
 def _table(table: str, rows: Sequence[TableRow]) -> Iterator[str]:
     title = next(layout.title for layout in LAYOUTS if layout.table == table)
+    if any(is_standin(row.data_source) for row in rows):
+        title = title.replace(IN_VIVO, f"SIMULATED scans, in place of {IN_VIVO}")
     yield "\n".join([f"## Table {table}: {title}", *_notes(rows)])
     for (_, setting), of_setting in groupby(rows, key=lambda row: (row.dataset, row.setting)):
         members = list(of_setting)
         first = members[0]
         yield (
-            f"### {first.dataset}, setting `{setting}`\n\n"
+            f"### {first.dataset}{_simulated(first)}, setting `{setting}`\n\n"
             f"{first.n_subjects} test subject(s), {first.n_slices} slices; data source: "
             f"{first.data_source}, projector: {first.projector}, registration: {first.registration}."
         )
         for variant in VARIANTS:
             if of_variant := [row for row in members if row.variant == variant.name]:
                 yield _grid(variant, of_variant)
+
+
+def _simulated(row: TableRow) -> str:
+    return " (simulated scans)" if is_standin(row.data_source) else ""
 
 
 def _notes(rows: Sequence[TableRow]) -> list[str]:
@@ -175,24 +188,31 @@ def _digits(metric: str) -> int:
 def _claim(rows: Sequence[TableRow]) -> str:
     """The claim and its limits, as RELAINCE asks for them."""
     subjects = sorted({row.n_subjects for row in rows})
-    settings = sorted({f"{row.dataset}/{row.setting}" for row in rows})
+    settings = sorted({f"{row.dataset}/{row.setting}{_simulated(row)}" for row in rows})
     sources = sorted({row.data_source for row in rows})
     counts = " or ".join(str(count) for count in subjects)
-    simulated = " (simulated phantoms)" if {*sources} <= {"brainweb", "template"} else ""
+    simulated = all(map(is_simulated, sources))
     return "\n".join(
         [
             "## Claim, after RELAINCE (J Nucl Med 2022;63:1288)",
             "",
             f"- Compared: fidelity of restored transaxial slices to the standard dose, "
             f"{', '.join(settings)}.",
-            f"- Data: source {', '.join(sources)}{simulated}; {counts} test subject(s), none of whom "
+            f"- Data: source {', '.join(map(_source, sources))}; {counts} test subject(s), none of whom "
             "trained or validated a network. Slices and rotations of a subject are not independent.",
+            *(["- All data are simulated: nothing is shown in vivo."] if simulated else []),
             "- Technical evaluation only: no reader and no detection task was tested; a better PSNR, "
             "SSIM or NMSE does not show a better diagnosis.",
             "- The reference is itself a noisy reconstruction. Nothing here extends to other scanners, "
             "tracers, doses or patients than those listed.",
         ]
     )
+
+
+def _source(data_source: str) -> str:
+    if is_standin(data_source):
+        return f"{data_source} (simulated scans of digital heads)"
+    return f"{data_source} (simulated phantoms)" if is_simulated(data_source) else data_source
 
 
 def _known_deviations(rows: Sequence[TableRow], plan: TablePlan) -> str:

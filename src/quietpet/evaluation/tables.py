@@ -45,13 +45,15 @@ class TableLayout:
 
 
 _TWO_STAGES = "external_internal"
+IN_VIVO = "in vivo"
+"""In the title of a table of scans; readers are told where the scans are simulated instead."""
 
 LAYOUTS = (
     TableLayout(table="1", title="phantoms, all methods", dataset="phantom", published_setting="-"),
     *(
         TableLayout(
             table=str(number + 1),
-            title=f"in vivo, OOD data {number}",
+            title=f"{IN_VIVO}, OOD data {number}",
             dataset=f"ood{number}",
             regimes={_TWO_STAGES: ""},
         )

@@ -17,6 +17,7 @@ from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.acquisition.sensitivity import (
     attenuation_factors,
+    axial_acceptance,
     bin_efficiencies,
     counts_per_kbq_per_ml,
     without_gaps,
@@ -43,7 +44,7 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     watch, device = Stopwatch(), compute_device()
     with open_hdf5(inputs.one("slices"), kind="slices") as file:
         keys = read_strings(file, "key")
-        rotations = read_array(file, "rotation")
+        rotations, slice_mm = read_array(file, "rotation"), read_array(file, "slice_mm")
         activity = torch.from_numpy(read_array(file, "activity")).to(device)
         mu_per_cm = torch.from_numpy(read_array(file, "mu_per_cm")).to(device)
         lineage = lineage_of(file)
@@ -89,7 +90,8 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
         calibration = counts_per_activity(arriving * efficiencies, trues)
         nominal["nominal_counts"] = counts
     else:
-        calibration = np.full(len(keys), _counts_per_activity(job, system, normalisation, grid))
+        calibration = _counts_per_activity(job, system, normalisation, grid)
+        calibration = calibration * axial_acceptance(scanner, slice_mm)
     measured = [
         _measured(
             job,

@@ -3,7 +3,8 @@
 Tissues have one time-activity curve each, so that the expected sinograms of all frames are sums of one
 set per class of tissue. Every stored slice is a direct plane to which all lines of response of its
 height count, as after rebinning. The reconstruction does not know the point spread (OP-OSEM): what the
-resolution of the scanner and the filter do to the images is there to be seen.
+resolution of the scanner and the filter do to the images is there to be seen. In the middle of the axis
+a slice has more lines of response than at its ends, by the acceptance of three-dimensional PET.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.acquisition.sensitivity import (
     attenuation_factors,
+    axial_acceptance,
     bin_efficiencies,
     counts_per_kbq_per_ml,
     without_gaps,
@@ -113,6 +115,8 @@ def head_in_scanner(
     )
     normalisation = normalisation[:, bins]
     rows = np.flatnonzero(mu_per_cm.any(axis=(1, 2)))
+    per_slice = calibration * axial_acceptance(geometry, grid.slice_positions_mm[rows])
+    detected = per_slice.astype(np.float32)[:, None, None] * normalisation
     blur = _gaussian(grid, fwhm_mm=scan.psf_fwhm_mm)
     attenuation = attenuation_factors(
         torch.from_numpy(mu_per_cm[rows]), projector, pixel_mm=grid.pixel_mm
@@ -123,7 +127,7 @@ def head_in_scanner(
             for each in fractions
         ]
     )
-    trues = np.ascontiguousarray(np.float32(calibration) * normalisation * arriving)
+    trues = np.ascontiguousarray(detected * arriving)
     lines = trues.any(axis=0)
     scatter = np.zeros_like(trues)
     if scan.scatter_fraction:
@@ -137,7 +141,7 @@ def head_in_scanner(
         grid=grid,
         rows=rows,
         projector=projector,
-        sensitivity=np.float32(calibration) * normalisation * attenuation.numpy(),
+        sensitivity=detected * attenuation.numpy(),
         trues=trues,
         scatter=scatter,
         randoms_shape=np.stack([scaled_to(1.0, normalisation, within=each) * each for each in lines]),
