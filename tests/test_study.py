@@ -246,6 +246,27 @@ def test_a_study_without_domains_has_the_jobs_it_had(raw, staged):
         assert settings_for(before, stage, **names) == settings_for(after, stage, **names)
 
 
+def test_iterations_of_every_stage_reach_the_tables(repository, raw, staged):
+    """A stage without a number of its own has that of the section training."""
+    common = str(raw["training"]["iterations"])
+
+    def iterations(study):
+        return json.loads(settings_for(study, "tables"))["iterations"]
+
+    assert iterations(load_study(staged, origin="")) == {
+        "phantom": {"external": common},
+        "shifted": {"external": common, "external_internal": f"{common} + 300"},
+    }
+    small = load_study(read_yaml(repository / "config.yaml"), origin="config.yaml")
+    stages, external = small.learning.stages, small.training.iterations
+    assert iterations(small)["ood1"] == {
+        "external": f"{external}",
+        "internal": f"{stages['internal_alone'].iterations}",
+        "external_internal": f"{external} + {stages['internal'].iterations}",
+        "mixed": f"{stages['mixed'].iterations}",
+    }
+
+
 def test_stages_reach_their_jobs(staged):
     study = load_study(staged, origin="")
     names = {"dataset": "shifted", "setting": "low", "method": "unet", "replicate": "r0"}

@@ -167,13 +167,38 @@ def write_json(target: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file, or say why it cannot be read."""
+    """Read a JSON file, UTF-8 with or without a byte order mark, or say why it cannot be read.
+
+    A key that stands twice in one object is an error: readers differ in which of the two they take.
+    """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique_keys)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run the step that makes it first.") from None
+    except RepeatedKeyError as error:
+        raise InputError(f"{path}: {error}.") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as JSON ({error}).") from None
+
+
+class RepeatedKeyError(ValueError):
+    """One key stands twice in one JSON object; the message names it and both values."""
+
+
+def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object of its keys and values, for ``object_pairs_hook``.
+
+    Raises:
+        RepeatedKeyError: a key stands twice.
+    """
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise RepeatedKeyError(
+                f"the key {key!r} stands twice, as {found[key]!r:.60} and as {value!r:.60}; keep one"
+            )
+        found[key] = value
+    return found
 
 
 def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -394,8 +394,8 @@ def test_the_stage_fetches_one_participant_and_every_side_car(
 ) -> None:
     root = tmp_path / "resources"
     located = fetched(published, root)
-    assert located["pet"] == located["runs"] == ["sub-02_task-rest_pet"]
-    assert located["t1"] == "sub-02_T1w"
+    assert located["pet"] == located["runs"] == ["sub-02/pet/sub-02_task-rest_pet"]
+    assert located["t1"] == "sub-02/anat/sub-02_T1w"
     assert (located["data_source"], located["version"]) == ("ds000001", "1.0.0")
     names = {path.name for path in root.rglob("*") if path.is_file()}
     assert {"sub-02_task-rest_pet.nii.gz", "sub-01_task-rest_pet.json", "participants.tsv"} <= names

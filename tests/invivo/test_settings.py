@@ -193,7 +193,7 @@ def test_published_cohorts_are_what_the_side_cars_say(shared, published: InvivoS
         if source == "dacra":
             groups = {s for s, c in published.datasets["ood3"].settings.items()
                       if who in c.splits.subjects}  # fmt: skip
-            assert groups == {group_administration(participant.row)[1]}
+            assert groups == {group_administration(participant.row_of(participant.pet[0]))[1]}
         else:
             facts = scan_facts(participant, participant.pet, noted_in=participant.pet)
             require_cohort(requirements, facts)

@@ -305,7 +305,7 @@ BAD = {
     "3-D": (image(petbids.frames(2)[..., 0]), r"dim is 3-D, \[6, 5, 4\], but should be 4-D"),
     "frame times": (
         sidecar(FrameTimesStart=[0, 16, 32], FrameDuration=[16, 16, 16]),
-        r"has 12 frames, but FrameTimesStart in its side-car lists 3",
+        r"has 12 frames, but FrameTimesStart in sub-02/pet/\S+_pet\.json lists 3",
     ),
     "checksum": (broken_checksum, r"_pet\.nii\.gz: damaged \(CRC check failed"),
     "left and right": (
@@ -332,7 +332,7 @@ BAD = {
     ),
     "no side-car": (
         lambda root: petbids.write_sidecar(root, 2, {}).unlink(),
-        r"_pet\.json: has no side-car, so nothing tells",
+        r"_pet\.nii\.gz: has no side-car \(\.json\), so nothing tells",
     ),
     "T1 without image": (
         lambda root: petbids.t1_path(root, 2).unlink(),

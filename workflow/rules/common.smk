@@ -15,15 +15,20 @@ from quietpet.projection.engines import require_installed
 from quietpet.provenance import file_digest, fingerprint
 from quietpet.store import read_json
 from quietpet.study.domains import PHANTOM
-from quietpet.study.reading import load_study
+from quietpet.study.reading import load_study, read_yaml
 
 SOURCES = str(Path(workflow.basedir) / "workflow" / "sources.tsv")
 PUBLISHED = Path(quietpet.__file__).parent / "evaluation" / "published.csv"
 
 
 def checked_study():
-    """The study of the configuration; a mistake ends Snakemake with one sentence per wrong key."""
+    """The study of the configuration; a mistake ends Snakemake with one sentence per wrong key.
+
+    Snakemake has parsed the files already, and of a key that stands twice it has kept one in silence.
+    """
     try:
+        for path in workflow.configfiles:
+            read_yaml(Path(path))
         study = load_study(config, origin=" + ".join(map(str, workflow.configfiles)))
         require_installed(study.scanner.projector)
     except InputError as error:
@@ -59,7 +64,7 @@ STAGES = one_of(STUDY.learning.stages if STUDY.learning else [])
 
 
 wildcard_constraints:
-    subject="[A-Za-z0-9]+",
+    subject=r"[A-Za-z0-9+]+",
     # Empty for the data set "phantom", so that a study without domains has no such folders.
     domain=folder_of(STUDY.domains, below="domains/"),
     dose=one_of({level for view in VIEWS.values() for level in view.doses.levels}),
@@ -68,7 +73,7 @@ wildcard_constraints:
         {name for dataset in DATASETS for name in STUDY.settings_of(dataset)}
     ),
     cohort=one_of(STUDY.standin.cohorts if STUDY.standin else []),
-    participant="[A-Za-z0-9]+",
+    participant=r"[A-Za-z0-9+]+",
     split="|".join(SPLITS),
     method="|".join(STUDY.methods),
     # Stages that led to weights, and the regime that these restore under; empty for a plain training.

@@ -1,5 +1,7 @@
 # Scans -> windows -> registered to T1 -> packed data sets, for the data sets of the section `invivo`.
 
+import functools
+
 from quietpet.invivo.settings import STANDARD, scan_name
 from quietpet.jobs.folders import from_here
 from quietpet.standin.layout import participant_files, runs_of
@@ -110,20 +112,30 @@ def tree_of(source):
 
 
 def files_in_folder(source):
-    """Input function: the participant's PET and T1 in a folder of the user's, who may correct them.
+    """Input function: all that is read of a participant's scan in a folder of the user's, who may correct
+    it: images, every side-car that applies, wherever it lies, and the table of participants.
 
-    Side-cars of others, which tell whether some were exchanged, are read too, but start nothing again.
+    Side-cars of others are among them where one of them may have been exchanged with the own one. Files of
+    OpenNeuro are not: they are pinned by their checksums.
     """
     settings = SOURCES_INVIVO[source]
     if settings.kind != "folder":
         return []
     root = Path(from_here(settings.root))
-    return lambda wildcards: sorted(
-        str(path)
-        for pattern in ("pet/*_pet.*", "anat/*_T1w.*")
-        for path in root.glob(f"sub-{wildcards.participant}/**/{pattern}")
-        if path.is_file()
-    )
+    return lambda wildcards: files_read_of(root, wildcards.participant)
+
+
+@functools.cache
+def files_read_of(root, participant):
+    from quietpet.stages.bids import files_of_scan  # reads images, so it is slow to import
+
+    return [str(path) for path in files_of_scan(root, f"sub-{participant}")]
+
+
+def own_manifest(source):
+    """The user's table of the files of an OpenNeuro data set, where there is one."""
+    manifest = SOURCES_INVIVO[source].manifest
+    return from_here(manifest) if manifest else []
 
 
 # With `registration.engine: auto`, the engine is decided once for all scans. The decision stands until that
@@ -156,6 +168,7 @@ for source in SOURCES_INVIVO:
         input:
             tree=tree_of(source),
             own=files_in_folder(source),
+            manifest=own_manifest(source),
         output:
             located=scan_path(source, "located.json"),
         log:
@@ -187,6 +200,8 @@ for source in SOURCES_INVIVO:
             f"import_{source}"
         input:
             located=scan_path(source, "located.json"),
+            tree=tree_of(source),
+            own=files_in_folder(source),
         output:
             standard=scan_path(source, f"{STANDARD}.nii.gz"),
             low=[scan_path(source, f"{name}.nii.gz") for name in window_names(source)],

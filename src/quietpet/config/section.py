@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
-SubjectId = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
+SubjectId = Annotated[str, Field(pattern=r"^[A-Za-z0-9+]+$")]
+"""A label of BIDS: letters, digits and, since BIDS 1.11, plus signs."""
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 

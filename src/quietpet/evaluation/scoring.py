@@ -18,9 +18,10 @@ LINEAGE = ("data_source", "projector", "registration")
 
 SCORE_COLUMNS = (
     "dataset", "setting", "method", "learning", "replicate", "estimate", "subject", "key", "slice_mm",
-    "angle_deg", "metric", "variant", "value", *LINEAGE,
+    "angle_deg", "metric", "variant", "value", "spread_to_error", *LINEAGE,
 )  # fmt: skip
-"""Columns of a score file; ``value`` is empty where the metric is undefined in that slice."""
+"""Columns of a score file; ``value`` is empty where the metric is undefined in that slice.
+``spread_to_error`` is one number of the whole file, empty for methods that draw one sample."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from quietpet.invivo.audit_images import image_findings
+from quietpet.invivo.audit_images import image_findings, several_t1_findings
 from quietpet.invivo.audit_times import (
     decay_reference_findings,
     derived_time_findings,
     frame_findings,
     start_time_findings,
 )
-from quietpet.invivo.audit_tree import tree_findings
+from quietpet.invivo.audit_tree import (
+    name_findings,
+    sidecar_findings,
+    table_findings,
+    tree_findings,
+)
 from quietpet.invivo.audit_values import (
     administration_findings,
     copied_constant_findings,
@@ -41,7 +46,11 @@ def inspect(dataset: Dataset) -> Iterator[Finding]:
 
 _CHECKS: tuple[Callable[[Dataset], Iterable[Finding]], ...] = (
     tree_findings,
+    table_findings,
+    name_findings,
+    sidecar_findings,
     image_findings,
+    several_t1_findings,
     exchange_findings,
     dose_findings,
     start_time_findings,

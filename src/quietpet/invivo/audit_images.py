@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from quietpet.errors import InputError
 from quietpet.invivo import geometry
 from quietpet.invivo.findings import DATA_SET, Finding, Origin
-from quietpet.invivo.scans import Dataset, Image, Participant
+from quietpet.invivo.scans import Dataset, Image, Participant, same_session
 from quietpet.invivo.sidecar import numbers
-from quietpet.invivo.timing import listed
+from quietpet.invivo.timing import timeline
 
 
 def image_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -24,17 +26,38 @@ def image_findings(dataset: Dataset) -> Iterator[Finding]:
         )
         return
     for participant in dataset.participants:
-        for image in participant.pet:
-            yield from _one_image(image, is_pet=True)
+        for runs in participant.series:
+            for run, image in enumerate(runs):
+                yield from _one_image(image, whole=_is_one_frame(runs, run), is_pet=True)
         for image in participant.t1:
-            yield from _one_image(image, is_pet=False)
+            whole = image.header is not None and image.header.n_frames == 1
+            yield from _one_image(image, whole=whole, is_pet=False)
         yield from _companions(participant)
 
 
-def _one_image(image: Image, *, is_pet: bool) -> Iterator[Finding]:
+def _one_image(image: Image, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
+    """``whole``: the image may well be one volume."""
     header, origin = image.header, image.image_origin
+    for foreign in image.foreign:
+        yield replace(origin, file=foreign.file).finding(
+            "image-format",
+            "warning" if image.is_there else "error",
+            "file name",
+            value=foreign.what,
+            expected=f"{image.stem.rpartition('/')[2]}.nii.gz, or its .json",
+            evidence=foreign.remedy,
+        )
     if header is None:
-        if image.fault:
+        if image.twin:
+            yield origin.finding(
+                "two-images",
+                "error",
+                "file name",
+                value=f"{image.twin} lies beside it",
+                expected="one image of a name",
+                evidence="nothing says which of the two is meant",
+            )
+        elif image.fault:
             yield origin.finding(
                 "unreadable-image",
                 "error",
@@ -43,7 +66,7 @@ def _one_image(image: Image, *, is_pet: bool) -> Iterator[Finding]:
                 expected="a NIfTI image",
                 evidence="opened",
             )
-        else:
+        elif not image.foreign:
             yield origin.finding(
                 "missing-image",
                 "warning",
@@ -66,14 +89,13 @@ def _one_image(image: Image, *, is_pet: bool) -> Iterator[Finding]:
             correction="read as it is stored",
         )
     dimensions = 4 if is_pet else 3
-    whole = _static(image) if is_pet else header.n_frames == 1
     if len(header.shape) != dimensions and not (len(header.shape) > 2 and whole):
         yield origin.finding(
             "dimensions",
             "error",
             "dim",
             value=f"{len(header.shape)}-D, {list(header.shape)}",
-            expected=f"{dimensions}-D",
+            expected="4-D, or one frame in FrameTimesStart and FrameDuration" if is_pet else "3-D",
             evidence="a dynamic PET series has frames" if is_pet else "a T1 image is one volume",
         )
     faults = [*geometry.header_faults(header)]
@@ -85,13 +107,38 @@ def _one_image(image: Image, *, is_pet: bool) -> Iterator[Finding]:
         yield _geometry_finding(origin, fault)
 
 
-def _static(image: Image) -> bool:
-    timing = listed(image)
-    return timing is not None and timing.n_frames == 1
+def _is_one_frame(runs: Sequence[Image], run: int) -> bool:
+    """Whether a run is one volume, and the side-cars know when it was measured."""
+    header = runs[run].header
+    if header is None or header.n_frames != 1:
+        return False
+    try:
+        return timeline(runs, run, n_frames=1).n_frames == 1
+    except InputError:
+        return False
+
+
+def several_t1_findings(dataset: Dataset) -> Iterator[Finding]:
+    """T1 images among which an import cannot choose."""
+    for participant in dataset.participants:
+        sessions: dict[str, list[Image]] = {}
+        for image in participant.t1:
+            sessions.setdefault(image.entities.get("ses", ""), []).append(image)
+        for images in sessions.values() if participant.pet else ():
+            if len(images) > 1:
+                yield images[0].image_origin.finding(
+                    "several-t1",
+                    "warning",
+                    "T1w",
+                    value=", ".join(image.stem.rpartition("/")[2] for image in images),
+                    expected="one, to which PET is registered",
+                    evidence="nothing in the data set says which",
+                    correction="none: an import asks for invivo.sources.*.t1",
+                )
 
 
 def _companions(participant: Participant) -> Iterator[Finding]:
-    if participant.pet and not any(image.header or image.fault for image in participant.t1):
+    if participant.pet and not any(image.is_there or image.foreign for image in participant.t1):
         yield participant.pet[0].image_origin.finding(
             "missing-t1",
             "warning",
@@ -100,11 +147,11 @@ def _companions(participant: Participant) -> Iterator[Finding]:
             expected="anat/*_T1w.nii.gz",
             evidence="PET is registered to it",
         )
-    headers = [image.header for image in participant.t1 if image.header]
-    for image in participant.pet if headers else ():
-        if image.header:
-            for fault in geometry.companion_faults(image.header, headers[0]):
-                yield _geometry_finding(image.image_origin, fault)
+    for image in participant.pet:
+        for t1 in same_session(participant.t1, image):
+            if image.header and t1.header:
+                for fault in geometry.companion_faults(image.header, t1.header):
+                    yield _geometry_finding(image.image_origin, fault)
 
 
 def _geometry_finding(origin: Origin, fault: geometry.Fault) -> Finding:

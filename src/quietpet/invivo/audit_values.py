@@ -255,10 +255,11 @@ def copied_constant_findings(dataset: Dataset) -> Iterator[Finding]:
 def administration_findings(dataset: Dataset) -> Iterator[Finding]:
     """Mode of administration against the group of the participant."""
     for participant in dataset.participants:
-        if (stated := group_administration(participant.row)) is None:
-            continue
-        column, mode = stated
         for image in participant.pet:
+            if (stated := group_administration(participant.row_of(image))) is None:
+                continue
+            column, mode = stated
+            group = f"column {column!r} of participants.tsv is {participant.row_of(image)[column]!r}"
             written = image.values.get("ModeOfAdministration")
             if administration(written) not in (None, mode):
                 yield image.origin.finding(
@@ -267,10 +268,11 @@ def administration_findings(dataset: Dataset) -> Iterator[Finding]:
                     "ModeOfAdministration",
                     value=shown(written),
                     expected=mode.replace("_", "-"),
-                    evidence=f"column {column!r} of participants.tsv is {participant.row[column]!r}",
+                    evidence=group,
                     correction=f"column {column!r} is read",
                 )
-        for image in participant.pet[:1]:
+            if image is not participant.pet[0]:
+                continue
             described = str(image.sidecar.get("SeriesDescription", ""))
             if re.search(r"bol[a-z]*[ _/+-]+inf", described, re.IGNORECASE) and mode != "bolus_infusion":
                 yield image.origin.finding(
@@ -279,7 +281,7 @@ def administration_findings(dataset: Dataset) -> Iterator[Finding]:
                     "SeriesDescription",
                     value=shown(described),
                     expected=f"nothing of bolus and infusion: {mode}",
-                    evidence=f"column {column!r} of participants.tsv is {participant.row[column]!r}",
+                    evidence=group,
                     correction=f"column {column!r} is read",
                 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 from quietpet.units import SECONDS_PER_MINUTE
@@ -13,6 +14,7 @@ _HOUR_S = 60 * SECONDS_PER_MINUTE
 _WITH_COLONS = re.compile(r"(?:^|[T ])(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d+)?)(?:Z|[+-]\d\d:?\d\d)?$")
 # DICOM VR TM, and DT with its date before (PS3.5, 6.2); a bare number is no clock.
 _DICOM = re.compile(r"^(?:\d{8})?(\d{2})(\d{2})(\d{2}(?:\.\d+)?)$")
+_DATE = re.compile(r"^(\d{4})[-/:]?(\d{2})[-/:]?(\d{2})(?=$|[T ]|\d{6})")
 
 
 def clock_seconds(text: Any) -> float | None:
@@ -26,6 +28,17 @@ def clock_seconds(text: Any) -> float | None:
     if hours >= 24 or minutes >= 60 or seconds >= 61:
         return None
     return hours * _HOUR_S + minutes * SECONDS_PER_MINUTE + seconds
+
+
+def day_number(text: Any) -> int | None:
+    """The day that a date, or the date of a date-time, stands for, counted from year 1; None if none."""
+    found = _DATE.match(text.strip()) if isinstance(text, str) else None
+    if not found:
+        return None
+    try:
+        return date(*(int(part) for part in found.groups())).toordinal()
+    except ValueError:
+        return None
 
 
 def clock_text(seconds: float) -> str:

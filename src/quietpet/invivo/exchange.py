@@ -46,6 +46,11 @@ def clock_error_s(image: Image, sidecar: Image) -> float | None:
     return min((clock_difference_s(acquired, zero + offset) for offset in offsets), key=abs)
 
 
+def may_be_exchanged(pet: Sequence[Image]) -> bool:
+    """Whether others' side-cars must be looked at: the clock of an image is not that of its own one."""
+    return any(abs(clock_error_s(image, image) or 0.0) > _OWN_S for image in pet)
+
+
 def find_exchanges(pet: Sequence[Image]) -> dict[str, Exchange]:
     """Whose side-car fits each participant whose own does not, by participant.
 

@@ -18,7 +18,7 @@ from quietpet.invivo.windows import GAP_S, half_life_of
 
 BQ_PER_ML = "Bq/mL"
 _PER_BQ = {"bq/ml": 1.0, "bqml": 1.0, "kbq/ml": 1000.0}
-_UNUSABLE = frozenset(("dimensions", "geometry", "units", "frame-times"))
+_UNUSABLE = frozenset(("contradicting-sidecars", "dimensions", "geometry", "units", "frame-times"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +48,11 @@ def require_usable(findings: Iterable[Finding], images: Sequence[Image]) -> None
     """
     for image in images:
         if fault := image.fault or image.sidecar_fault:
-            raise InputError(f"{fault} Replace the file, or {_leave_out(image.participant)}.")
-    stems = tuple(image.stem for image in images)
+            raise InputError(f"{fault} Mend that, or {_leave_out(image.participant)}.")
+    stems = {image.stem for image in images}
     for finding in findings:
         blocking = finding.check in _UNUSABLE and finding.severity == "error"
-        if blocking and finding.file.startswith(stems):
+        if blocking and finding.image in stems:
             raise InputError(
                 f"{finding.file}: {finding.key} is {finding.value}, but should be {finding.expected} "
                 f"({finding.evidence}). Correct the file, or {_leave_out(finding.participant)}."
@@ -86,9 +86,9 @@ def scan_facts(
     first = runs[0]
     units = _first(runs, "Units", "Units")
     if str(units).lower() not in _PER_BQ:
-        what = "has no side-car, so" if not first.has_sidecar else "lacks Units, and"
+        what = "lacks Units, and" if first.has_sidecar else "has no side-car (.json), so"
         raise InputError(
-            f"{first.origin.file}: {what} nothing tells what its values mean"
+            f"{first.origin.file_of('Units')}: {what} nothing tells what its values mean"
             f"{'' if units is None else f' (DICOM: {units})'}. Add 'Units': '{BQ_PER_ML}' if they are "
             "activity concentrations."
         )
@@ -98,17 +98,18 @@ def scan_facts(
         word = _first(runs, "", "DecayCorrection")
         corrected = None if word is None else word != "NONE"
     if not isinstance(corrected, bool):
-        raise InputError(
-            f"{first.origin.file}: ImageDecayCorrected is {corrected!r}; write true or false."
-        )
+        file = first.origin.file_of("ImageDecayCorrected")
+        raise InputError(f"{file}: ImageDecayCorrected is {corrected!r}; write true or false.")
     radionuclide = _first(runs, "TracerRadionuclide")
     half_lives = [number(image.values, "RadionuclideHalfLife") for image in runs]
-    mode, told_by = _administration(participant, noted_in)
+    mode, told_by = _administration(participant, first, noted_in)
     return ScanFacts(
         tracer=_first(runs, "TracerName"),
         radionuclide=radionuclide,
         half_life_s=half_life_of(
-            radionuclide, next((each for each in half_lives if each), None), file=first.origin.file
+            radionuclide,
+            next((each for each in half_lives if each), None),
+            file=first.origin.file_of("TracerRadionuclide"),
         ),
         decay_corrected=corrected,
         to_bq_per_ml=_PER_BQ[str(units).lower()],
@@ -128,8 +129,10 @@ def _first(runs: Sequence[Image], key: str, dicom_key: str = "") -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _administration(participant: Participant, noted_in: Sequence[Image]) -> tuple[str | None, str]:
-    if stated := group_administration(participant.row):
+def _administration(
+    participant: Participant, image: Image, noted_in: Sequence[Image]
+) -> tuple[str | None, str]:
+    if stated := group_administration(participant.row_of(image)):
         return stated[1], f"column {stated[0]!r} of participants.tsv"
     written = _first(noted_in, "ModeOfAdministration")
     return administration(written), "ModeOfAdministration"
@@ -160,8 +163,8 @@ def scan_timing(
     timing = joined(parts)
     if (timing.gaps_s < -GAP_S).any():
         raise InputError(
-            f"{present[-1].origin.file}: its frames do not begin after those of the run before; correct "
-            "the frame times, or name one run in invivo.sources.*.runs."
+            f"{present[-1].origin.file_of('FrameTimesStart')}: its frames do not begin after those of "
+            "the run before; correct the frame times, or name one run in invivo.sources.*.runs."
         )
     return timing
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -21,8 +22,9 @@ DATA_SET = "-"
 class Finding:
     """One inconsistency, and what the import does about it.
 
-    ``check`` names the rule that found it. ``expected`` is what ``key`` should hold, as far as
-    ``evidence`` tells; ``correction`` is what the import reads instead, or "none".
+    ``check`` names the rule that found it. ``file`` is the one in which the value stands, ``image``
+    (a path without extensions, or nothing) the image it is about. ``expected`` is what ``key`` should
+    hold, as far as ``evidence`` tells; ``correction`` is what the import reads instead, or "none".
     """
 
     check: str
@@ -34,21 +36,37 @@ class Finding:
     expected: str
     evidence: str
     correction: str = NO_CORRECTION
+    image: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Whose file a value stands in."""
+    """Whose file a value stands in.
+
+    ``file`` exists. ``told`` has the file of each key that stands in another one: side-cars inherit.
+    """
 
     participant: str
     file: str
+    image: str = ""
+    told: Mapping[str, str] = field(default_factory=dict)
+
+    def file_of(self, key: str) -> str:
+        """The file that told the first known of the names in ``key``."""
+        for name in re.split(r"[\s,]+", key):
+            # The drafts of PET-BIDS had "...Unit" where the names end in "Units" now.
+            for written in (name, name.removesuffix("s")):
+                if written in self.told:
+                    return self.told[written]
+        return self.file
 
     def finding(self, check: str, severity: Severity, key: str, **words: str) -> Finding:
         return Finding(
             check=check,
             severity=severity,
             participant=self.participant,
-            file=self.file,
+            file=self.file_of(key),
+            image=self.image,
             key=key,
             **words,
         )
@@ -68,11 +86,12 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
 
     The order is by severity, then as found.
     """
-    files: dict[Finding, list[str]] = {}
+    alike: dict[Finding, list[Finding]] = {}
     for finding in findings:
-        files.setdefault(replace(finding, file=""), []).append(finding.file)
-    joined = [
-        replace(finding, file=names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more")
-        for finding, names in files.items()
-    ]
+        alike.setdefault(replace(finding, file="", image=""), []).append(finding)
+    joined = []
+    for finding, group in alike.items():
+        files = list(dict.fromkeys(each.file for each in group))
+        counted = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+        joined.append(replace(finding, file=counted, image=group[0].image))
     return sorted(joined, key=lambda finding: SEVERITIES.index(finding.severity))

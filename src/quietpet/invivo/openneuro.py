@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
 from quietpet.errors import InputError
-from quietpet.invivo.scans import entities_of
+from quietpet.invivo.names import entities_of, has_entities, same_value
 
 if TYPE_CHECKING:
     import requests
@@ -118,7 +118,9 @@ def image_wanted(path: str, entities: Mapping[str, str], runs: Collection[str]) 
     if not stem.endswith("_pet"):
         return True
     own = entities_of(stem)
-    return entities.items() <= own.items() and (not runs or own.get("run") in runs)
+    if not has_entities(own, entities):
+        return False
+    return not runs or any(same_value("run", own.get("run", ""), run) for run in runs)
 
 
 def _is_image(path: str) -> bool:

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from quietpet.invivo.clock import clock_seconds
+from quietpet.invivo.clock import clock_seconds, day_number
 from quietpet.invivo.findings import Finding, Origin
+from quietpet.invivo.formats import Foreign
+from quietpet.invivo.names import FileName, parsed
+from quietpet.invivo.order import in_run_order
 from quietpet.invivo.series import ImageHeader
 from quietpet.invivo.sidecar import normalised, number, numbers
 
 BQ_PER_MBQ = 1e6
 MBQ_PER_UNIT = {"MBq": 1.0, "kBq": 1e-3, "GBq": 1e3, "Bq": 1e-6, "mCi": 37.0}
 
-_ENTITY = re.compile(r"([a-zA-Z]+)-([a-zA-Z0-9]+)")
-
-
-def entities_of(stem: str) -> dict[str, str]:
-    """``{"sub": "01", "task": "rest"}`` of ``sub-01_task-rest_pet``."""
-    return dict(found.groups() for part in stem.split("_") if (found := _ENTITY.fullmatch(part)))
+_ACQUIRED = ("AcquisitionTime", "AcquisitionDateTime")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +29,20 @@ class Image:
     ``stem`` is the path in the tree without its extensions, ``file`` that of the image where one lies.
     ``header`` is None where none does, or none that can be read; ``fault`` then says why it cannot.
     ``sidecar_fault`` does so of the side-car. ``not_fetched`` is true where a link lies, and no image.
+    ``sidecar`` is what ``sidecar_files`` say together, from the top of the tree downwards, and
+    ``told`` which of them said it; ``contradicted`` has the keys on which two of one folder differ.
+    ``foreign`` are files that stand for the image in a format that is not read, ``twin`` is a second one
+    in a format that is: a fault.
     """
 
     participant: str
     stem: str
     sidecar: Mapping[str, Any]
-    has_sidecar: bool
+    sidecar_files: Sequence[str] = ()
+    told: Mapping[str, str] = field(default_factory=dict)
+    contradicted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    foreign: Sequence[Foreign] = ()
+    twin: str | None = None
     file: str | None = None
     header: ImageHeader | None = None
     fault: str | None = None
@@ -44,16 +50,41 @@ class Image:
     not_fetched: bool = False
 
     @property
+    def has_sidecar(self) -> bool:
+        return bool(self.sidecar_files)
+
+    @property
     def origin(self) -> Origin:
-        return Origin(participant=self.participant, file=f"{self.stem}.json")
+        """Of values in the side-cars: the file of each, or else the one that is nearest to the image."""
+        nearest = self.sidecar_files[-1] if self.sidecar_files else self.image_origin.file
+        return Origin(participant=self.participant, file=nearest, image=self.stem, told=self.told)
 
     @property
     def image_origin(self) -> Origin:
-        return Origin(participant=self.participant, file=self.file or f"{self.stem}.nii.gz")
+        """Of what the image's header says; its side-car or its stand-in where there is no image."""
+        others = (*self.sidecar_files[-1:], *(each.file for each in self.foreign))
+        file = self.file or next(iter(others), self.stem)
+        return Origin(participant=self.participant, file=file, image=self.stem)
 
     @cached_property
+    def name(self) -> FileName:
+        return parsed(self.stem.rpartition("/")[2])
+
+    @property
     def entities(self) -> dict[str, str]:
-        return entities_of(self.stem.rpartition("/")[2])
+        return dict(self.name.entities)
+
+    @property
+    def series(self) -> tuple[Any, ...]:
+        """What the runs of one scan have in common: all of their names but the number of the run."""
+        others = {name: value for name, value in self.entities.items() if name != "run"}
+        folder = self.stem.rpartition("/")[0]
+        return folder, tuple(sorted(others.items())), "run" in self.entities, self.name.odd
+
+    @property
+    def is_there(self) -> bool:
+        """Whether a file lies where the image should, whatever is in it."""
+        return self.file is not None and not self.not_fetched
 
     @cached_property
     def _normalised(self) -> tuple[dict[str, Any], list[Finding]]:
@@ -81,15 +112,28 @@ class Image:
     @property
     def n_frames(self) -> int | None:
         """Frames of the image itself, or of dcmstack's record of it; None where neither is there."""
-        if self.header is not None and len(self.header.shape) == 4:
-            return self.header.shape[3]
+        if self.header is not None:
+            return self.header.n_frames
         shape = numbers(self.sidecar, "dcmmeta_shape")
         return int(shape[3]) if shape and len(shape) == 4 else None
 
     @property
     def acquired_clock_s(self) -> float | None:
         """When the scanner began, by its own DICOM header [s after midnight]."""
-        return clock_seconds(self.sidecar.get("AcquisitionTime"))
+        clocks = (clock_seconds(self.sidecar.get(key)) for key in _ACQUIRED)
+        return next((clock for clock in clocks if clock is not None), None)
+
+    @property
+    def acquired_day(self) -> int | None:
+        """The date of :attr:`acquired_clock_s`, counted in days; None where none is told."""
+        days = (day_number(self.sidecar.get(key)) for key in (*_ACQUIRED, "AcquisitionDate"))
+        return next((day for day in days if day is not None), None)
+
+    @property
+    def scan_day(self) -> int | None:
+        """The day on which the scan began, which need not be that of its later runs."""
+        days = (day_number(self.sidecar.get(key)) for key in ("ScanDate", "SeriesDate"))
+        return next((day for day in days if day is not None), None)
 
     @property
     def time_zero_clock_s(self) -> float | None:
@@ -109,27 +153,69 @@ class Image:
         return None if dose is None or factor is None else dose * factor
 
 
+def same_session(t1: Sequence[Image], pet: Image) -> Sequence[Image]:
+    """T1 images of the session of ``pet``; all of them where it has none of its own."""
+    own = [image for image in t1 if image.entities.get("ses") == pet.entities.get("ses")]
+    return own or t1
+
+
 def _mapping(found: Any) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
 @dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of BIDS: columns, rows, and in words what is wrong with how it is written."""
+
+    columns: Sequence[str] = ()
+    rows: Sequence[Mapping[str, str]] = ()
+    faults: Sequence[str] = ()
+
+    def of(self, label: str) -> list[Mapping[str, str]]:
+        """The rows of one participant, which may have one for each session."""
+        return [row for row in self.rows if _with_prefix("sub-", row.get("participant_id")) == label]
+
+    @property
+    def listed(self) -> list[str]:
+        """Participants, each as its folder is called."""
+        names = (_with_prefix("sub-", row.get("participant_id")) for row in self.rows)
+        return list(dict.fromkeys(name for name in names if name))
+
+
+def _with_prefix(prefix: str, label: str | None) -> str:
+    return f"{prefix}{label.removeprefix(prefix)}" if label else ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Participant:
-    """One participant's PET images in the order of their runs, T1 images, and row of the table."""
+    """One participant's PET images in the order of their runs, T1 images, and rows of the table."""
 
     label: str
-    row: Mapping[str, str]
     pet: Sequence[Image]
     t1: Sequence[Image]
+    rows: Sequence[Mapping[str, str]] = ()
+
+    def rows_of(self, image: Image) -> list[Mapping[str, str]]:
+        """The rows that are about the session of ``image``: those that name it, or no session at all."""
+        session = _with_prefix("ses-", image.entities.get("ses"))
+        told = [(_with_prefix("ses-", row.get("session_id")), row) for row in self.rows]
+        own = [row for named, row in told if named == session]
+        return own or [row for named, row in told if not named or not session]
+
+    def row_of(self, image: Image) -> dict[str, str]:
+        """What the table says of the session of ``image``, without what two of its rows contradict."""
+        rows = self.rows_of(image)
+        columns = dict.fromkeys(column for row in rows for column in row)
+        values = {column: {row[column] for row in rows if column in row} for column in columns}
+        return {column: found.pop() for column, found in values.items() if len(found) == 1}
 
     @property
     def series(self) -> list[list[Image]]:
-        """PET images that differ in their run alone, together."""
-        found: dict[tuple[tuple[str, str], ...], list[Image]] = {}
+        """PET images that differ in their run alone, together, in the order of acquisition."""
+        found: dict[tuple[Any, ...], list[Image]] = {}
         for image in self.pet:
-            others = {name: value for name, value in image.entities.items() if name != "run"}
-            found.setdefault(tuple(sorted(others.items())), []).append(image)
-        return list(found.values())
+            found.setdefault(image.series, []).append(image)
+        return [in_run_order(runs) for runs in found.values()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +228,7 @@ class Dataset:
 
     description: Mapping[str, Any]
     participants: Sequence[Participant]
-    columns: Sequence[str] = ()
-    listed: Sequence[str] = ()
+    table: Table = Table()
     ignored: Sequence[str] = ()
     description_fault: str | None = None
 
@@ -155,7 +240,7 @@ class Dataset:
     def has_images(self) -> bool:
         """Whether any image lies in the tree, readable or not; metadata alone can be audited too."""
         images = [image for each in self.participants for image in (*each.pet, *each.t1)]
-        return any(image.header or image.fault for image in images)
+        return any(image.header or image.fault or image.foreign for image in images)
 
 
 _MODES = {

@@ -19,6 +19,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from quietpet.errors import InputError
+from quietpet.invivo.formats import foreign_content
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = 540  # NIfTI-2; NIfTI-1 needs 348
@@ -207,6 +208,8 @@ def _nifti_header(begin: bytes, file: str) -> nib.Nifti1Header:
             except (HeaderDataError, ValueError) as error:
                 raise InputError(f"{file}: its NIfTI header cannot be read ({error}).") from None
             return header
+    if foreign := foreign_content(begin, file):
+        raise InputError(f"{file}: is {foreign.what} under a name of NIfTI; {foreign.remedy}.")
     raise InputError(f"{file}: is no NIfTI image. {_FETCH_AGAIN}")
 
 

@@ -71,10 +71,17 @@ class SourceSettings(Section):
     )
     cohort: Label | None = Field(None, description="standin: name of the simulated cohort")
     entities: dict[str, str] = Field(
-        {}, description="BIDS entities that the PET file names must have, such as {task: rest, ses: '1'}"
+        {},
+        description="BIDS entities that the PET file names must have, such as {task: rest, ses: '1'}; "
+        "needed where a participant has several sessions, tracers or reconstructions",
     )
     runs: tuple[str, ...] = Field(
         (), description="runs that are fetched and read, as in the file names; none: all"
+    )
+    t1: dict[str, str] = Field(
+        {},
+        description="BIDS entities that the name of the T1 image must have, such as {acq: mprage, "
+        "run: '1'}; needed where a participant has several",
     )
 
     @model_validator(mode="after")

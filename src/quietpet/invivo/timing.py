@@ -11,6 +11,7 @@ import numpy as np
 
 from quietpet.errors import InputError
 from quietpet.invivo.clock import clock_difference_s
+from quietpet.invivo.order import acquired_after_s
 from quietpet.invivo.scans import Image
 from quietpet.invivo.sidecar import number, numbers
 
@@ -101,17 +102,18 @@ def derived(runs: Sequence[Image], run: int, *, n_frames: int) -> FrameTiming | 
     DICOM's ActualFrameDuration as dcmstack keeps it, the seconds in SeriesDescription, either of them
     of another run, or the time to the next run divided by the frames.
     """
-    clocks = [image.acquired_clock_s for image in runs]
-    if clocks[run] is None or clocks[0] is None:
+    began_s = acquired_after_s(runs[run], runs[0])
+    if began_s is None:
         return None
     found = _frame_duration(runs, run)
-    if found is None and run + 1 < len(runs) and clocks[run + 1] is not None:
-        found = clock_difference_s(clocks[run + 1], clocks[run]) / n_frames, "time to the next run"
+    to_next_s = acquired_after_s(runs[run + 1], runs[run]) if run + 1 < len(runs) else None
+    if found is None and to_next_s is not None:
+        found = to_next_s / n_frames, "time to the next run"
     if found is None:
         return None
     duration, source = found
     return FrameTiming(
-        starts_s=clock_difference_s(clocks[run], clocks[0]) + duration * np.arange(n_frames),
+        starts_s=began_s + duration * np.arange(n_frames),
         durations_s=np.full(n_frames, duration),
         source=f"AcquisitionTime of the runs, {source}",
     )
@@ -160,8 +162,9 @@ def timeline(
         other_lengths.append(timing.n_frames)
     if other_lengths:
         raise InputError(
-            f"{image.image_origin.file}: has {n_frames} frames, but FrameTimesStart in its side-car "
-            f"lists {other_lengths[-1]}. Correct the side-car, or fetch the image again."
+            f"{image.image_origin.file}: has {n_frames} frames, but FrameTimesStart in "
+            f"{image.origin.file_of('FrameTimesStart')} lists {other_lengths[-1]}. Correct the "
+            "side-car, or fetch the image again."
         )
     n_frames = n_frames or image.n_frames or _frames_to_next_run(runs, run)
     found = derived(runs, run, n_frames=n_frames) if n_frames else None
@@ -176,10 +179,8 @@ def timeline(
 def _frames_to_next_run(runs: Sequence[Image], run: int) -> int | None:
     """Frames that fit before the next run, where the side-cars tell its time and a frame's duration."""
     found = _frame_duration(runs, run)
-    clocks = [each.acquired_clock_s for each in runs[run : run + 2]]
-    if found is None or len(clocks) < 2 or None in clocks:
-        return None
-    return round(clock_difference_s(clocks[1], clocks[0]) / found[0])
+    to_next_s = acquired_after_s(runs[run + 1], runs[run]) if run + 1 < len(runs) else None
+    return None if found is None or to_next_s is None else round(to_next_s / found[0])
 
 
 def decay_references_s(runs: Sequence[Image], *, half_life_s: float) -> list[float] | None:

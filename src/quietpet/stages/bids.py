@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from quietpet.errors import InputError
-from quietpet.invivo.scans import Dataset, Image, Participant, entities_of
+from quietpet.invivo.exchange import may_be_exchanged
+from quietpet.invivo.formats import EXPECTED, Foreign, foreign_file
+from quietpet.invivo.names import applies, parsed
+from quietpet.invivo.scans import Dataset, Image, Participant, Table
 from quietpet.invivo.series import read_header
 from quietpet.store import read_json
 
-_EXTENSIONS = (".nii.gz", ".nii", ".json")
+PARTICIPANTS = "participants.tsv"
+DESCRIPTION = "dataset_description.json"
+_IMAGES = (".nii.gz", ".nii")
+_KINDS = (("pet", "pet"), ("anat", "T1w"))
+"""Folder and suffix of the images that are read."""
 
 
 def read_tree(root: Path) -> Dataset:
@@ -22,22 +29,27 @@ def read_tree(root: Path) -> Dataset:
     Raises:
         InputError: ``root`` is no folder, or holds no participants.
     """
-    if not root.is_dir():
-        raise InputError(f"{root}: no such folder; give the root of a BIDS data set.")
-    folders = sorted(path for path in root.glob("sub-*") if path.is_dir())
-    if not folders:
-        raise InputError(f"{root}: holds no folders sub-*; give the root of a BIDS data set.")
-    columns, rows = _table(root / "participants.tsv")
-    description, fault = _description(root / "dataset_description.json")
+    labels = _labels(root)
+    table = read_table(root / PARTICIPANTS)
+    description, fault = _description(root / DESCRIPTION)
     ignored = root / ".bidsignore"
+    lines = ignored.read_text(errors="replace").splitlines() if ignored.exists() else ()
     return Dataset(
         description=description,
         description_fault=fault,
-        participants=[_participant(root, folder, rows) for folder in folders],
-        columns=columns,
-        listed=tuple(rows),
-        ignored=ignored.read_text(errors="replace").split() if ignored.exists() else (),
+        participants=[_participant(root, label, table) for label in labels],
+        table=table,
+        ignored=[line.strip() for line in lines if not line.lstrip().startswith("#")],
     )
+
+
+def _labels(root: Path) -> list[str]:
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; give the root of a BIDS data set.")
+    labels = sorted(path.name for path in root.glob("sub-*") if path.is_dir())
+    if not labels:
+        raise InputError(f"{root}: holds no folders sub-*; give the root of a BIDS data set.")
+    return labels
 
 
 def _description(path: Path) -> tuple[dict[str, Any], str | None]:
@@ -50,11 +62,14 @@ def _description(path: Path) -> tuple[dict[str, Any], str | None]:
         return {}, _below(error, path.parent)
 
 
-def read_participant(root: Path, label: str) -> Participant:
+def read_participant(root: Path, label: str, *, headers: bool = True) -> Participant:
     """One participant of the tree, as in :func:`read_tree`.
 
+    Args:
+        headers: whether images are opened; their side-cars and names are read in any case.
+
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder, or the table of participants cannot be read.
     """
     folder = root / label
     if not folder.is_dir():
@@ -62,87 +77,204 @@ def read_participant(root: Path, label: str) -> Participant:
             f"{folder}: no such folder; correct the participants in invivo.datasets, or the root of "
             "the source."
         )
-    _, rows = _table(root / "participants.tsv")
-    return _participant(root, folder, rows)
+    return _participant(root, label, read_table(root / PARTICIPANTS), headers=headers)
 
 
-def _participant(root: Path, folder: Path, rows: Mapping[str, Mapping[str, str]]) -> Participant:
-    return Participant(
-        label=folder.name,
-        row=rows.get(folder.name, {}),
-        pet=[read_image(root, stem) for stem in _stems(root, folder, "pet", "_pet")],
-        t1=[read_image(root, stem) for stem in _stems(root, folder, "anat", "_T1w")],
-    )
+def read_others(root: Path, participant: Participant) -> list[Participant]:
+    """The side-cars of everybody else, where that of ``participant`` may lie in another's folder."""
+    if not may_be_exchanged(participant.pet):
+        return []
+    others = (label for label in _labels(root) if label != participant.label)
+    return [_participant(root, label, Table(), headers=False, kinds=_KINDS[:1]) for label in others]
 
 
-def _stems(root: Path, folder: Path, kind: str, suffix: str) -> list[str]:
-    found = set()
-    for path in (*folder.glob(f"{kind}/*"), *folder.glob(f"ses-*/{kind}/*")):
-        for extension in _EXTENSIONS:
-            stem = path.name.removesuffix(extension)
-            if path.name.endswith(extension) and stem.endswith(suffix):
-                found.add((path.parent / stem).relative_to(root).as_posix())
-    return sorted(found)
+def files_of_scan(root: Path, label: str) -> list[Path]:
+    """All files that locating and importing a scan of the participant ``label`` reads, or some more.
 
-
-def read_image(root: Path, stem: str) -> Image:
-    """One image of the tree by its path below ``root``, without extensions."""
-    participant = stem.split("/", maxsplit=1)[0]
-    known: dict[str, Any] = {"participant": participant, "stem": stem, "sidecar": {}}
+    Nothing where the participant is not there: the step that looks for it says so.
+    """
     try:
-        known["sidecar"], known["has_sidecar"] = _sidecar(root, stem)
-    except InputError as error:
-        known |= {"has_sidecar": True, "sidecar_fault": _below(error, root)}
-    paths = {f"{stem}{extension}": root / f"{stem}{extension}" for extension in (".nii.gz", ".nii")}
-    for file, path in paths.items():
-        if path.exists():
-            try:
-                return Image(**known, file=file, header=read_header(path, file=file))
-            except InputError as error:
-                return Image(**known, file=file, fault=str(error))
+        participant = read_participant(root, label, headers=False)
+        others = read_others(root, participant)
+    except InputError:
+        return []
+    images = (*participant.pet, *participant.t1)
+    named = {image.file for image in images if image.is_there}
+    named |= {file for image in images for file in image.sidecar_files}
+    named |= {file for other in others for image in other.pet for file in image.sidecar_files}
+    named |= {PARTICIPANTS}
+    return [path for file in sorted(named) if (path := root / file).exists()]
+
+
+def _participant(
+    root: Path,
+    label: str,
+    table: Table,
+    *,
+    headers: bool = True,
+    kinds: Sequence[tuple[str, str]] = _KINDS,
+) -> Participant:
+    found: dict[str, list[Image]] = {"pet": [], "anat": []}
+    for kind, suffix in kinds:
+        files = _files_in(root, label, kind)
+        foreign = [each for file in files if (each := foreign_file(file, suffix))]
+        stems = {stem for file in files if (stem := _stem(file, suffix))}
+        found[kind] = [
+            read_image(root, stem, headers=headers, foreign=foreign)
+            for stem in sorted(stems | {each.stem for each in foreign})
+        ]
+    return Participant(label=label, rows=table.of(label), pet=found["pet"], t1=found["anat"])
+
+
+def _files_in(root: Path, label: str, kind: str) -> list[str]:
+    """Paths below ``root`` of what lies in the participant's folders ``kind``, linked ones too."""
+    folder = root / label
+    found = (*folder.glob(f"{kind}/*"), *folder.glob(f"ses-*/{kind}/*"))
+    return sorted(path.relative_to(root).as_posix() for path in found if not path.name.startswith("."))
+
+
+def _stem(file: str, suffix: str) -> str | None:
+    """``file`` without its extension, where it is an image or a side-car of this suffix."""
+    for extension in EXPECTED:
+        stem = file.removesuffix(extension)
+        if stem != file and stem.endswith(f"_{suffix}"):
+            return stem
+    return None
+
+
+def read_image(root: Path, stem: str, *, headers: bool = True, foreign: Sequence[Foreign] = ()) -> Image:
+    """One image of the tree by its path below ``root``, without extensions.
+
+    Args:
+        headers: whether the image is opened.
+        foreign: files in formats that are not read, of which those of this image are kept.
+    """
+    known: dict[str, Any] = {
+        "participant": stem.split("/", maxsplit=1)[0],
+        "stem": stem,
+        "foreign": [each for each in foreign if each.stem == stem],
+        **_sidecar(root, stem),
+    }
+    names = [f"{stem}{extension}" for extension in _IMAGES]
+    there = [file for file in names if (root / file).exists()]
+    if len(there) > 1:
+        both = (
+            f"{there[0]}: beside it lies {there[1].rpartition('/')[2]}, and nothing says which of the "
+            "two is the image. Keep one of them in this folder, and the other elsewhere."
+        )
+        return Image(**known, file=there[0], twin=there[1], fault=both)
+    for file in there:
+        try:
+            header = read_header(root / file, file=file) if headers else None
+            return Image(**known, file=file, header=header)
+        except InputError as error:
+            return Image(**known, file=file, fault=str(error))
     # A link into git-annex without its target stands for an image that is not here.
-    return Image(**known, not_fetched=any(path.is_symlink() for path in paths.values()))
+    links = [file for file in names if (root / file).is_symlink()]
+    return Image(**known, file=next(iter(links), None), not_fetched=bool(links))
 
 
-def _sidecar(root: Path, stem: str) -> tuple[dict[str, Any], bool]:
-    """The side-cars that apply to an image, from the top down (BIDS, inheritance principle)."""
-    name = stem.rpartition("/")[2]
-    entities, suffix = entities_of(name), name.rpartition("_")[2]
-    folder, applying = root, []
+def _sidecar(root: Path, stem: str) -> dict[str, Any]:
+    """What the side-cars say that apply to an image, from the top down (BIDS, inheritance principle).
+
+    In one folder the more specific goes before the less; that two of which neither is contradict each
+    other is noted, because BIDS allows one per folder and says nothing of their order.
+    """
+    values: dict[str, Any] = {}
+    told: dict[str, str] = {}
+    contradicted: dict[str, tuple[str, str]] = {}
+    files: list[str] = []
+    known = {"sidecar": values, "told": told, "contradicted": contradicted, "sidecar_files": files}
+    for group in _applying(root, stem):
+        in_this_folder: dict[str, str] = {}
+        for path in group:
+            file = path.relative_to(root).as_posix()
+            files.append(file)
+            try:
+                found = _object(path)
+            except InputError as error:
+                return {**known, "sidecar_fault": _below(error, root)}
+            for key, value in found.items():
+                before = in_this_folder.get(key)
+                if before and values[key] != value and not _more_specific(file, before):
+                    contradicted[key] = (before, file)
+                in_this_folder[key] = told[key] = file
+            values |= found
+    return known
+
+
+def _applying(root: Path, stem: str) -> Iterator[list[Path]]:
+    """The side-cars of an image, folder by folder from the top, the least specific of a folder first."""
+    image = parsed(stem.rpartition("/")[2])
+    folder = root
     for part in ("", *stem.split("/")[:-1]):
         folder = folder / part
-        inherited = []
-        for path in folder.glob(f"*{suffix}.json"):
-            own = path.name.removesuffix(".json")
-            if own.rpartition("_")[2] == suffix and entities_of(own).items() <= entities.items():
-                inherited.append((len(entities_of(own)), path))
-        applying += [path for _, path in sorted(inherited)]
-    merged: dict[str, Any] = {}
-    for path in applying:
-        merged |= _object(path)
-    return merged, bool(applying)
+        named = [(parsed(path.name.removesuffix(".json")), path) for path in folder.glob("*.json")]
+        fitting = [(len(name.entities), path) for name, path in named if applies(name, image)]
+        # A folder that is called like a side-car is none.
+        yield [path for _, path in sorted(fitting) if not path.is_dir()]
+
+
+def _more_specific(file: str, other: str) -> bool:
+    own, others = (
+        parsed(each.rpartition("/")[2].removesuffix(".json")).entities for each in (file, other)
+    )
+    return others.items() < own.items()
 
 
 def _object(path: Path) -> dict[str, Any]:
-    found = read_json(path)
+    if path.is_symlink() and not path.exists():
+        raise InputError(f"{path}: is a link whose content was not fetched; try `datalad get`.")
+    try:
+        found = read_json(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds no JSON object (keys with values).")
     return found
 
 
-def _table(path: Path) -> tuple[list[str], dict[str, Mapping[str, str]]]:
-    """Columns and rows of participants.tsv, by participant; a row without a name is left out."""
+def read_table(path: Path) -> Table:
+    """A table of BIDS: tabs between cells, a row per line, quotes being text (BIDS, tabular files).
+
+    Lines may end in CR LF, and a byte order mark may stand first. Empty where there is no such file.
+
+    Raises:
+        InputError: it is there, but cannot be read.
+    """
     if not path.exists():
-        return [], {}
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
-        reader = csv.reader(stream, delimiter="\t")
-        columns = next(reader, [])
-        rows = [dict(zip(columns, row, strict=False)) for row in reader]
-    return columns, {_named(row["participant_id"]): row for row in rows if row.get("participant_id")}
+        return Table()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    text, faults = _decoded(content)
+    lines = [line for line in re.split(r"\r\n|\n|\r", text) if line.strip()]
+    columns, *cells = [[cell.strip(" ") for cell in line.split("\t")] for line in lines] or [[]]
+    uneven = sum(len(row) != len(columns) for row in cells)
+    if uneven:
+        faults.append(f"{uneven} of {len(cells)} rows have not as many cells as there are columns")
+    if any(len(cell) > 1 and cell[0] == cell[-1] == '"' for row in cells for cell in row):
+        faults.append("cells in quotes, which are part of the value: TSV has no quoting")
+    rows = [dict(zip(columns, row, strict=False)) for row in cells]
+    if nameless := sum(not row.get("participant_id") for row in rows if "participant_id" in columns):
+        faults.append(f"{nameless} of {len(rows)} rows have no participant_id")
+    return Table(columns=columns, rows=rows, faults=faults)
 
 
-def _named(participant: str) -> str:
-    return participant if participant.startswith("sub-") else f"sub-{participant}"
+def _decoded(content: bytes) -> tuple[str, list[str]]:
+    """Text of a table, and what is wrong with its encoding."""
+    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if content.startswith(mark):
+            return content.decode(encoding, errors="replace"), [
+                "text in UTF-16, read as such: BIDS has UTF-8"
+            ]
+    try:
+        return content.decode("utf-8-sig"), []
+    except UnicodeDecodeError as error:
+        return content.decode("utf-8-sig", errors="replace"), [
+            f"byte {error.start} is not UTF-8 text: letters of another encoding are lost"
+        ]
 
 
 def _below(error: InputError, root: Path) -> str:
@@ -150,5 +282,5 @@ def _below(error: InputError, root: Path) -> str:
 
 
 def images_by_stem(images: Iterable[Image]) -> dict[str, Image]:
-    """Images by the last part of their stem, which names participant, task and run."""
-    return {image.stem.rpartition("/")[2]: image for image in images}
+    """Images by their path in the tree, without extensions."""
+    return {image.stem: image for image in images}

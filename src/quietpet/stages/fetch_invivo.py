@@ -10,6 +10,7 @@ from typing import Any
 
 from quietpet.data_source import is_standin
 from quietpet.errors import InputError
+from quietpet.invivo.names import has_entities, same_value
 from quietpet.invivo.openneuro import (
     TABLE,
     DownloadError,
@@ -22,11 +23,12 @@ from quietpet.invivo.openneuro import (
     read_manifest,
     total_bytes,
 )
-from quietpet.invivo.scans import Image
+from quietpet.invivo.order import in_run_order
+from quietpet.invivo.scans import Image, Participant, same_session
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.stages.bids import read_participant
+from quietpet.stages.bids import PARTICIPANTS, read_participant
 from quietpet.stages.files import Files
 from quietpet.store import write_json
 
@@ -39,34 +41,24 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
     description = inputs.get("description")
     root = description.parent if description else Path(job.root)
     version = _fetched(job, root) if job.source.kind == "openneuro" else None
-    participant = read_participant(root, f"sub-{job.participant}")
-    pet = [image for image in participant.pet if _wanted(image, job)]
-    _require_one_series(pet, job)
-    t1 = [image for image in participant.t1 if image.header or image.fault]
-    pet = [image for image in pet if image.header or image.fault]
-    if not pet:
-        raise InputError(
-            f"{root}: has no PET image of sub-{job.participant} with entities {job.source.entities} and "
-            f"runs {list(job.source.runs) or 'of any number'}"
-            f"{_links(participant.pet)}; {_there(participant.pet)}. Correct invivo.sources.{job.name}."
-        )
-    if not t1:
-        raise InputError(
-            f"{root}/sub-{job.participant}: has no T1-weighted image (anat/*_T1w.nii.gz), to which PET "
-            f"is registered{_links(participant.t1)}. Add it, or leave the participant out of "
-            "invivo.datasets."
-        )
+    participant = read_participant(root, f"sub-{job.participant}", headers=False)
+    pet = _pet_of_scan(participant, root, job)
+    t1 = _t1_of_scan(participant, pet[0], root, job)
+    same_scan = [image for image in participant.pet if image.series == pet[0].series]
     write_json(
         outputs.one("located"),
         {
             "root": str(root),
-            "runs": _names(image for image in participant.pet if _wanted(image, job, any_run=True)),
+            "runs": _names(same_scan),
             "pet": _names(pet),
-            "t1": _names(_same_session(t1, pet[0]))[0],
+            "t1": t1.stem,
             "data_source": _data_source(job, pet[0]),
             "version": version,
             "provenance": provenance(
-                "fetch_invivo", settings=job.model_dump(), inputs=inputs.all(), watch=watch
+                "fetch_invivo",
+                settings=job.model_dump(),
+                inputs=[*inputs.all(), *_read_in(participant, root)],
+                watch=watch,
             ),
         },
     )
@@ -110,46 +102,117 @@ def _require_room(absent: Sequence[RemoteFile], root: Path) -> None:
         )
 
 
-def _wanted(image: Image, job: FetchInvivoJob, *, any_run: bool = False) -> bool:
-    return image_wanted(image.stem, job.source.entities, () if any_run else job.source.runs)
+def _pet_of_scan(participant: Participant, root: Path, job: FetchInvivoJob) -> list[Image]:
+    """The PET images that the source asks for: runs of one scan, all of them read by the import."""
+    wanted = [
+        image
+        for image in participant.pet
+        if image_wanted(image.stem, job.source.entities, job.source.runs)
+    ]
+    _require_one_series(wanted, job)
+    _require_readable(wanted)
+    pet = [image for image in wanted if image.is_there]
+    if not pet:
+        raise InputError(
+            f"{root}: has no PET image of sub-{job.participant} with entities {job.source.entities} and "
+            f"runs {list(job.source.runs) or 'of any number'}"
+            f"{_links(participant.pet)}; {_there(participant.pet)}. Correct invivo.sources.{job.name}."
+        )
+    return pet
+
+
+def _t1_of_scan(participant: Participant, pet: Image, root: Path, job: FetchInvivoJob) -> Image:
+    """The one T1 image that the source asks for, of the session of ``pet`` where that has one."""
+    key = f"invivo.sources.{job.name}.t1"
+    asked = [image for image in participant.t1 if has_entities(image.entities, job.source.t1)]
+    there = [image for image in asked if image.is_there]
+    if not there:
+        _require_readable(asked)
+        none_such = f"{_there(participant.t1)}. Correct {key}." if job.source.t1 else ""
+        raise InputError(
+            f"{root}/sub-{job.participant}: has no T1-weighted image (anat/*_T1w.nii.gz), to which PET "
+            f"is registered{f', with entities {job.source.t1}' if job.source.t1 else ''}"
+            f"{_links(participant.t1)}"
+            + (
+                f"; {none_such}"
+                if none_such
+                else ". Add it, or leave the participant out of invivo.datasets."
+            )
+        )
+    of_session = same_session(there, pet)
+    if len(of_session) > 1:
+        raise InputError(
+            f"{of_session[0].image_origin.file}: sub-{job.participant} has several T1 images, "
+            f"{_listed(of_session)}; say which in {key}, {_such_as(of_session)}."
+        )
+    return of_session[0]
 
 
 def _require_one_series(pet: Sequence[Image], job: FetchInvivoJob) -> None:
     """Images that differ in more than their run are different reconstructions, tracers or sessions."""
-    kinds = {
-        tuple(sorted((name, value) for name, value in image.entities.items() if name != "run"))
-        for image in pet
-    }
-    if len(kinds) > 1:
-        names = ", ".join(image.stem.rpartition("/")[2] for image in pet)
+    if len({image.series for image in pet}) > 1:
         raise InputError(
-            f"invivo.sources.{job.name}: sub-{job.participant} has several PET images, {names}; say "
-            "which by entities, such as {rec: acdyn}."
+            f"invivo.sources.{job.name}: sub-{job.participant} has several PET images, {_listed(pet)}; "
+            f"say which by entities, {_such_as(pet)}."
         )
+    runs: dict[int, Image] = {}
+    for image in pet:
+        if "run" in image.entities:
+            first = runs.setdefault(int(image.entities["run"]), image)
+            if first is not image:
+                raise InputError(
+                    f"{image.image_origin.file}: is run {image.entities['run']}, as "
+                    f"{first.image_origin.file} is; give each run a number of its own."
+                )
+
+
+def _such_as(images: Sequence[Image]) -> str:
+    """Entities that tell the first of several images from the others, as a setting has them."""
+    first, *others = [image.entities for image in images]
+    for name, value in first.items():
+        if all(not same_value(name, other.get(name, ""), value) for other in others):
+            return f"such as {{{name}: {value!r}}}"
+    different = {
+        name: value
+        for name, value in first.items()
+        if any(not same_value(name, other.get(name, ""), value) for other in others)
+    }
+    if not different:
+        return "once their names differ in an entity: rename them"
+    return f"such as {{{', '.join(f'{name}: {value!r}' for name, value in different.items())}}}"
+
+
+def _require_readable(images: Sequence[Image]) -> None:
+    """Refuse an image that lies there in another format than NIfTI alone."""
+    for image in images:
+        if image.foreign and not image.is_there:
+            raise InputError(f"{image.foreign[0]}.")
+
+
+def _read_in(participant: Participant, root: Path) -> list[Path]:
+    """Side-cars of a participant, each once, and the table of participants."""
+    images = (*participant.pet, *participant.t1)
+    files = dict.fromkeys(file for image in images for file in image.sidecar_files)
+    return [path for file in (*files, PARTICIPANTS) if (path := root / file).exists()]
+
+
+def _listed(images: Sequence[Image]) -> str:
+    return ", ".join(image.stem.rpartition("/")[2] for image in images)
 
 
 def _there(images: Sequence[Image]) -> str:
-    names = [image.stem.rpartition("/")[2] for image in images if image.header or image.fault]
-    return f"there are {', '.join(names)}" if names else "there is none"
+    names = _listed([image for image in images if image.is_there])
+    return f"there are {names}" if names else "there is none"
 
 
 def _links(images: Sequence[Image]) -> str:
-    names = [image.stem.rpartition("/")[2] for image in images if image.not_fetched]
-    return (
-        f" ({', '.join(names)}: links whose content was not fetched; try `datalad get`)" if names else ""
-    )
-
-
-def _same_session(t1: Sequence[Image], pet: Image) -> Sequence[Image]:
-    """T1 images of the session of ``pet``, where there are any."""
-    own = [image for image in t1 if image.entities.get("ses") == pet.entities.get("ses")]
-    return own or t1
+    names = _listed([image for image in images if image.not_fetched])
+    return f" ({names}: links whose content was not fetched; try `datalad get`)" if names else ""
 
 
 def _names(images: Any) -> list[str]:
-    """Names in the order in which the images were acquired, as far as their side-cars tell."""
-    ordered = sorted(images, key=lambda image: (image.acquired_clock_s or 0.0, image.stem))
-    return [image.stem.rpartition("/")[2] for image in ordered]
+    """Names in the order in which the images were acquired."""
+    return [image.stem for image in in_run_order(list(images))]
 
 
 def _data_source(job: FetchInvivoJob, pet: Image) -> str:

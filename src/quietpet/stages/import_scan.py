@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from quietpet.invivo.windows import FrameWindow, choose_frames, weigh_frames, wi
 from quietpet.jobs.invivo import ImportScanJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.volume import Volume
-from quietpet.stages.bids import images_by_stem, read_tree
+from quietpet.stages.bids import PARTICIPANTS, images_by_stem, read_image, read_others, read_table
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import in_ras_order, write_volume
 from quietpet.store import read_json, write_json
@@ -53,12 +53,12 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     located = read_json(inputs.one("located"))
     root = Path(located["root"])
     targets = _targets(job, outputs)
-    dataset = read_tree(root)
-    participant = _participant(dataset, f"sub-{job.participant}")
-    chosen = images_by_stem((*participant.pet, *participant.t1))
+    participant = _located_participant(root, located, f"sub-{job.participant}")
+    chosen = images_by_stem(participant.pet)
     all_runs = [chosen[name] for name in located["runs"]]
     present = [chosen[name] for name in located["pet"]]
-    t1 = chosen[located["t1"]]
+    (t1,) = participant.t1
+    dataset = _with_others(root, participant)
     findings = list(inspect(dataset))
     require_usable(findings, (*present, t1))
     exchange = find_exchanges(dataset.pet).get(participant.label)
@@ -78,9 +78,7 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
         write_volume(targets[name], in_ras_order(volume), description=f"{name}, {BQ_PER_ML}")
     head = Volume(values=t1_values, affine_ras_mm=t1.header.affine_ras_mm)
     write_volume(outputs.one("t1"), in_ras_order(head), description="T1w")
-    sources = [root / image.header.file for image in (*present, t1)]
-    told_by = (*present, *(owner.pet if owner else ()))
-    sources += [path for image in told_by if (path := root / f"{image.stem}.json").exists()]
+    sources = [root / file for file in _files_read(dataset) if (root / file).exists()]
     write_json(
         outputs.one("scan"),
         {
@@ -101,6 +99,51 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
             "complete": True,
         },
     )
+
+
+def _located_participant(root: Path, located: Mapping[str, Any], label: str) -> Participant:
+    """The participant with the images of the located scan alone.
+
+    Of runs that are not asked for, the side-cars are read: they tell when the scan began.
+    """
+    opened = (*located["pet"], located["t1"])
+    images = {
+        stem: read_image(root, stem, headers=stem in opened)
+        for stem in (*located["runs"], located["t1"])
+    }
+    if gone := [stem for stem in opened if not (images[stem].header or images[stem].fault)]:
+        raise InputError(
+            f"{root}: {gone[0]} was an image when the scan was located, and is none now. Put it back, "
+            "or run the command again, which looks for the scan anew."
+        )
+    return Participant(
+        label=label,
+        rows=read_table(root / PARTICIPANTS).of(label),
+        pet=[images[stem] for stem in located["runs"]],
+        t1=[images[located["t1"]]],
+    )
+
+
+def _with_others(root: Path, participant: Participant) -> Dataset:
+    """The participant, and of everybody else whose side-car may be the right one, the same scan."""
+    asked = _whatever_run(participant.pet[0])
+    others = [
+        replace(other, pet=[image for image in other.pet if _whatever_run(image) == asked])
+        for other in read_others(root, participant)
+    ]
+    return Dataset(description={}, participants=[participant, *others])
+
+
+def _whatever_run(image: Image) -> dict[str, str]:
+    return {name: value for name, value in image.entities.items() if name not in ("sub", "run")}
+
+
+def _files_read(dataset: Dataset) -> list[str]:
+    """Every image that was opened, every side-car and the table of participants, each once."""
+    images = [image for each in dataset.participants for image in (*each.pet, *each.t1)]
+    opened = [image.header.file for image in images if image.header]
+    sidecars = [file for image in images for file in image.sidecar_files]
+    return list(dict.fromkeys([*opened, *sidecars, PARTICIPANTS]))
 
 
 def _targets(job: ImportScanJob, outputs: Files) -> dict[str, Path]:

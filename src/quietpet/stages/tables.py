@@ -18,7 +18,9 @@ from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
 from quietpet.store import atomic_path, read_json, write_csv, write_json, write_text
 
-_NUMBERS = {"slice_mm": float, "angle_deg": float, "value": float}
+_NUMBERS = {"slice_mm": float, "angle_deg": float, "value": float, "spread_to_error": float}
+
+_EMPTY = {"value": [""], "spread_to_error": [""]}
 
 
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
@@ -49,7 +51,7 @@ def _read_score_file(path: Path) -> pd.DataFrame:
     # Names such as subject "04" stay text; "-" and "" are values except where a number is empty.
     types = {column: _NUMBERS.get(column, str) for column in SCORE_COLUMNS}
     try:
-        scores = pd.read_csv(path, dtype=types, keep_default_na=False, na_values={"value": [""]})
+        scores = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=_EMPTY)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run the step that makes it first.") from None
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,21 +11,56 @@ import yaml
 from pydantic import ValidationError
 
 from quietpet.errors import InputError
+from quietpet.store import RepeatedKeyError, unique_keys
 from quietpet.study.mistakes import explain
 from quietpet.study.root import Study
 
 
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A loader that refuses a key that stands twice in one mapping, which YAML 1.1, 3.2.1.1, forbids."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[Any, int] = {}
+        for key, _ in node.value:
+            # "<<" merges mappings, and may do so more than once.
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            name, line = self.construct_object(key), key.start_mark.line + 1
+            if name in lines:
+                raise RepeatedKeyError(
+                    f"the key {key.value!r} stands twice, in lines {lines[name]} and {line}; keep one"
+                )
+            lines[name] = line
+        return node
+
+
 def read_yaml(path: Path) -> Mapping[str, Any]:
-    """Parse a YAML configuration file."""
+    """Parse a configuration file: YAML, or JSON, which is tried first as Snakemake does.
+
+    Raises:
+        InputError: it cannot be read or parsed, holds no mapping, or has a key twice.
+    """
     try:
-        parsed = yaml.safe_load(path.read_text())
+        text = path.read_text(encoding="utf-8-sig")
+        parsed = _parsed(text)
     except OSError as error:
         raise InputError(f"{path}: not a readable configuration file ({error.strerror}).") from None
+    except RepeatedKeyError as error:
+        raise InputError(f"{path}: {error}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML ({error}).") from None
     if not isinstance(parsed, dict):
         raise InputError(f"{path}: holds no configuration (keys with values), but {parsed!r:.60}.")
     return parsed
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=unique_keys)
+    except json.JSONDecodeError:
+        # A loader of ours: the safe one, which makes plain values alone.
+        return yaml.load(text, Loader=_UniqueKeyLoader)
 
 
 def load_study(raw: Mapping[str, Any], *, origin: str) -> Study:

@@ -1,0 +1,84 @@
+"""Runs of one scan in the order in which they were acquired, and the time between them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from quietpet.invivo.clock import DAY_S, clock_difference_s
+from quietpet.invivo.sidecar import numbers
+
+if TYPE_CHECKING:
+    from quietpet.invivo.scans import Image
+
+
+def in_run_order(runs: Sequence[Image]) -> list[Image]:
+    """``runs`` by the time at which each began, else by the number of the run.
+
+    Times are dates and times of day where every run has both; else times of day, of which the first is
+    that after the longest pause, so that a scan may go on past midnight; else FrameTimesStart.
+    """
+    by_number = sorted(runs, key=_run_number)
+    clocks = [_began_clock_s(image) for image in by_number]
+    days = _days(by_number)
+    starts = [_first_start_s(image) for image in by_number]
+    if None not in clocks and None not in days:
+        times_s = [day * DAY_S + clock for day, clock in zip(days, clocks, strict=True)]
+    elif None not in clocks:
+        times_s = _after_the_longest_pause(clocks)
+    elif None not in starts:
+        times_s = starts
+    else:
+        return by_number
+    return [by_number[index] for index in np.argsort(times_s, kind="stable")]
+
+
+def acquired_after_s(later: Image, earlier: Image) -> float | None:
+    """AcquisitionTime of ``later`` minus that of ``earlier`` [s]; None where one has none.
+
+    By date where both have one, else across midnight the short way.
+    """
+    clocks = later.acquired_clock_s, earlier.acquired_clock_s
+    if clocks[0] is None or clocks[1] is None:
+        return None
+    days = _days((later, earlier))
+    if days[0] is None or days[1] is None:
+        return clock_difference_s(clocks[0], clocks[1])
+    return (days[0] - days[1]) * DAY_S + clocks[0] - clocks[1]
+
+
+def _after_the_longest_pause(clocks: Sequence[float]) -> list[float]:
+    """Times of day [s], each a day later where it is past the midnight that the scan went through."""
+    ordered = sorted(clocks)
+    pauses = np.diff([ordered[-1] - DAY_S, *ordered])
+    first = ordered[int(np.argmax(pauses))]
+    return [clock + DAY_S * (clock < first) for clock in clocks]
+
+
+def _days(runs: Sequence[Image]) -> list[int | None]:
+    """The date of every run's time of day: its own, or that of the scan where these differ.
+
+    One date of the scan for all runs says nothing of those that began after midnight.
+    """
+    own, of_scan = ([getattr(image, key) for image in runs] for key in ("acquired_day", "scan_day"))
+    return of_scan if None in own and len(set(of_scan)) > 1 else own
+
+
+def _began_clock_s(image: Image) -> float | None:
+    """Time of day of the first frame: AcquisitionTime, else TimeZero and FrameTimesStart."""
+    if image.acquired_clock_s is not None:
+        return image.acquired_clock_s
+    zero, start = image.time_zero_clock_s, _first_start_s(image)
+    return None if zero is None or start is None else (zero + start) % DAY_S
+
+
+def _first_start_s(image: Image) -> float | None:
+    starts = numbers(image.values, "FrameTimesStart")
+    return starts[0] if starts else None
+
+
+def _run_number(image: Image) -> tuple[float, str]:
+    run = image.entities.get("run", "")
+    return (int(run) if run.isdecimal() else np.inf), image.stem
