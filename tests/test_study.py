@@ -13,6 +13,7 @@ from quietpet.config.datasets import SplitSettings
 from quietpet.config.phantoms import TissueValues
 from quietpet.errors import InputError
 from quietpet.jobs.registry import JOBS, settings_for
+from quietpet.study.folders import with_paths_from
 from quietpet.study.reading import json_schema, load_study, read_yaml
 
 CONFIGURATIONS = (
@@ -504,3 +505,30 @@ def test_scans_are_restored_by_what_needs_no_sinograms(whole):
     assert study.replicates_of(dataset="ood1", method="mfdiff") == ("r0",)
     assert study.replicates_of(dataset="phantom", method="mfdiff") == ("r0", "r1")
     assert study.settings_of("ood3") == ("bolus", "infusion", "bolus_infusion")
+
+
+def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeypatch):
+    """Seen from the working directory, and whatever PWD says: a cluster's jobs have another."""
+    raw = dict(read_yaml(repository / "workflow/configs/invivo.yaml"))
+    invivo = dict(raw["invivo"])
+    named = {"kind": "openneuro", "accession": "ds002898"}
+    invivo["sources"] = {
+        name: {**named, "root": root, "manifest": manifest}
+        for (name, _), root, manifest in zip(
+            invivo["sources"].items(), ("data/pet", "/data/pet"), ("files.csv", None), strict=True
+        )
+    }
+    raw |= {"invivo": invivo, "phantoms": {**raw["phantoms"], "cache_dir": "~/brainweb"}}
+    study = load_study(raw, origin="study.yaml")
+    (tmp_path / "project" / "run").mkdir(parents=True)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.delenv("QUIETPET_BRAINWEB", raising=False)
+    for cwd, prefix in ((tmp_path / "project" / "run", "../"), (tmp_path, "project/")):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setenv("PWD", "/elsewhere")
+        placed = with_paths_from(tmp_path / "project" / "study.yaml", study)
+        first, second = placed.in_vivo.sources.values()
+        assert (first.root, first.manifest) == (f"{prefix}data/pet", f"{prefix}files.csv")
+        assert (second.root, second.manifest) == ("/data/pet", None)
+        job = json.loads(settings_for(placed, "fetch", **{}))
+        assert job["cache_dir"] == "/home/somebody/brainweb"
