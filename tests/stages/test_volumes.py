@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -207,6 +209,51 @@ def test_what_is_no_image_is_named(tmp_path, content, words):
         path.write_bytes(content)
     with pytest.raises(InputError, match=rf"x\.nii\.gz: .*{words}"):
         read_volume(path)
+
+
+OTHER_FORMATS = [
+    ("mgz", nib.MGHImage, "a FreeSurfer image"),
+    ("mgh", nib.MGHImage, "a FreeSurfer image"),
+    ("hdr", nib.Nifti1Pair, "an Analyze image"),
+    ("img", nib.Nifti1Pair, "an Analyze image"),
+    ("hdr", nib.Nifti2Pair, "an Analyze image"),
+    ("img", nib.Spm2AnalyzeImage, "an Analyze image"),
+    ("hdr", nib.AnalyzeImage, "an Analyze image"),
+]
+
+
+@pytest.mark.parametrize(("extension", "kind", "words"), OTHER_FORMATS)
+def test_whole_images_of_other_formats_are_not_damaged(tmp_path, values, extension, kind, words):
+    """The file is named, and the command that makes NIfTI of it, which is run here where it may be."""
+    path = tmp_path / f"sub-01.T1.{extension}"
+    kind(values, HALF_TURN).to_filename(path)
+    with pytest.raises(InputError) as caught:
+        read_volume(path)
+    complaint = str(caught.value)
+    assert complaint.startswith(f"{path}: is {words}, which is not read; ")
+    command = f"nib-convert {path.name} sub-01.T1.nii.gz"
+    assert f"`{command}`" in complaint
+    assert "rename" not in complaint
+    if kind not in (nib.AnalyzeImage, nib.Spm2AnalyzeImage):
+        nib_convert(command.split()[1:], tmp_path)
+        volume = read_volume(tmp_path / "sub-01.T1.nii.gz")
+        np.testing.assert_array_equal(volume.values, values)
+        np.testing.assert_allclose(volume.affine_ras_mm, HALF_TURN, atol=1e-5)
+
+
+def nib_convert(arguments, folder):
+    """In a process of its own, since nibabel leaves files of FreeSurfer open."""
+    code = "from nibabel.cmdline.convert import main; main()"
+    subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, check=True)
+
+
+def test_another_format_under_a_name_of_nifti_is_renamed(tmp_path, values):
+    nib.MGHImage(values, HALF_TURN).to_filename(tmp_path / "x.mgz")
+    (tmp_path / "x.mgz").rename(tmp_path / "x.nii.gz")
+    with pytest.raises(
+        InputError, match=r"a FreeSurfer image under a name of NIfTI.*rename it to x\.mgz"
+    ):
+        read_volume(tmp_path / "x.nii.gz")
 
 
 def test_a_folder_is_no_image(tmp_path):
