@@ -241,6 +241,7 @@ def test_every_defect_is_found_where_it_is(tree: Path, check: str) -> None:
     assert {finding.participant for finding in findings} == affected
     for finding in findings:
         assert finding.file.startswith("sub-0")
+        assert (tree / finding.file).exists(), "every finding names a file that is there"
         assert "" not in (finding.key, finding.value, finding.expected, finding.evidence)
 
 

@@ -20,6 +20,9 @@ from quietpet.invivo.sidecar import normalised, number, numbers
 BQ_PER_MBQ = 1e6
 MBQ_PER_UNIT = {"MBq": 1.0, "kBq": 1e-3, "GBq": 1e3, "Bq": 1e-6, "mCi": 37.0}
 
+MISSING = "missing"
+"""Fault of a description that is not there."""
+
 _ACQUIRED = ("AcquisitionTime", "AcquisitionDateTime")
 
 

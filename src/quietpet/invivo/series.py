@@ -207,6 +207,11 @@ def _nifti_header(begin: bytes, file: str) -> nib.Nifti1Header:
                 header.get_data_dtype()
             except (HeaderDataError, ValueError) as error:
                 raise InputError(f"{file}: its NIfTI header cannot be read ({error}).") from None
+            if bytes(header["magic"]).startswith(b"ni"):
+                raise InputError(
+                    f"{file}: is the header of a NIfTI pair, whose values lie in an .img; name it .hdr, "
+                    "and `nib-convert` joins the two."
+                )
             return header
     if foreign := foreign_content(begin, file):
         raise InputError(f"{file}: is {foreign.what} under a name of NIfTI; {foreign.remedy}.")

@@ -183,7 +183,7 @@ def timeline(
     """
     image, other_lengths = runs[run], []
     for each in (listed_by or image, image):
-        whose = "its side-car" if each is image else f"{each.stem.rpartition('/')[2]}.json"
+        whose = "its side-car" if each is image else each.origin.file_of("FrameTimesStart")
         timing = listed(each, whose=whose)
         if timing is None:
             continue
