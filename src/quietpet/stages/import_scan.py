@@ -258,7 +258,8 @@ def _all_frames(
     for image, run in zip(present, runs, strict=True):
         own = {number - before for number in wanted}
         for number, frame in frames(root / image.header.file, image.header, wanted=own):
-            yield before + number, frame * np.float32(run.to_bq_per_ml)
+            in_bq = frame if run.to_bq_per_ml == 1 else frame * np.float32(run.to_bq_per_ml)
+            yield before + number, in_bq
         before += image.header.n_frames
 
 
