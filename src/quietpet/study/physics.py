@@ -24,8 +24,8 @@ def _inverse_crime(study: StudySections) -> Iterator[str]:
     else:
         yield (
             f"Simulated data are made of pixels of half the size with {scanner.data_rays} rays per bin, "
-            f"the model {scanner.rays}: no inverse crime in grid and rays, but the model still knows "
-            "attenuation, efficiencies and, in phantoms, the point spread exactly"
+            f"the model has {scanner.rays}: no inverse crime in grid and rays, but the model still "
+            "knows attenuation, efficiencies and, in phantoms, the point spread exactly"
         )
 
 
