@@ -119,7 +119,7 @@ def test_check_projector_prints_what_it_compared(capsys, monkeypatch):
     output = capsys.readouterr().out
     assert "SIRF is not installed here" in output
     assert "closed forms" in output
-    assert output.count(" ok\n") == 4
+    assert output.count(" ok\n") == 5
 
 
 def test_a_failed_check_is_an_exit_status(capsys, monkeypatch):

@@ -195,6 +195,15 @@ def test_missing_and_broken_json(tmp_path):
         read_json(tmp_path / "broken.json")
 
 
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 1}', '{"b": [{"a": 1, "a": 2}]}'])
+def test_a_key_of_json_that_stands_twice(tmp_path, text):
+    (tmp_path / "twice.json").write_text(text)
+    with pytest.raises(
+        InputError, match=r"twice\.json: the key 'a' stands twice, as 1 and as [12]; keep"
+    ):
+        read_json(tmp_path / "twice.json")
+
+
 def test_csv_rows_must_have_exactly_the_columns(tmp_path):
     with pytest.raises(KeyError, match="lacks the columns"):
         write_csv(tmp_path / "a.csv", ["x", "y"], [{"x": 1}])

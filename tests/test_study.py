@@ -144,6 +144,43 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
         read_yaml(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.yaml", "seed: 1\nseed: 2\n", "the key 'seed' stands twice, in lines 1 and 2"),
+        ("a.yaml", "a:\n  b: 1\n  c: 2\n  b: 1\n", "the key 'b' stands twice, in lines 2 and 4"),
+        ("a.yaml", "a: [{b: 1, b: 2}]\n", "the key 'b' stands twice, in lines 1 and 1"),
+        ("a.yaml", "'01': 1\n\"01\": 2\n", "the key '01' stands twice"),
+        ("a.yaml", "yes: 1\ntrue: 2\n", "the key 'true' stands twice"),
+        ("a.json", '{"seed": 1,\n\t"seed": 2}', "the key 'seed' stands twice, as 1 and as 2"),
+        ("a.yaml", "<<: {a: 1}\nb: {a: 1}\nb: 1\n", "the key 'b' stands twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=words) as caught:
+        read_yaml(tmp_path / name)
+    assert str(caught.value).startswith(str(tmp_path / name))
+    assert str(caught.value).endswith("; keep one.")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("base: &base {a: 1, b: 2}\nown: {<<: *base, a: 3}\n", {"a": 3, "b": 2}),
+        ("base: &one {a: 1}\nb: &two {b: 2}\nown: {<<: [*one, *two], a: 3}\n", {"a": 3, "b": 2}),
+        ("own: {1: x, '1': y}\n", {1: "x", "1": "y"}),
+        ('{"own":\t{"a": 1}}', {"a": 1}),
+        ("\ufeffown: {a: 1}\n", {"a": 1}),
+    ],
+)
+def test_keys_that_stand_once_are_read(tmp_path, text, value):
+    """Merged mappings, which may be overridden, keys of two types, tabs in JSON, a byte order mark."""
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    assert read_yaml(path)["own"] == value
+
+
 def test_one_number_is_a_fixed_count_level(raw):
     study = load_study(changed(raw, "doses.low.low.counts", 1e8), origin="config.yaml")
     assert study.doses.low["low"].counts == (1e8, 1e8)

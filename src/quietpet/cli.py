@@ -231,6 +231,8 @@ def _validate(options: argparse.Namespace) -> None:
     require_installed(study.scanner.projector)
     print(study.model_dump_json(indent=2))
     print(study.describe(), file=sys.stderr)
+    for note in importlib.import_module("quietpet.study.physics").physics_notes(study):
+        print(f"Note: {note}.", file=sys.stderr)
     for doubt in importlib.import_module("quietpet.study.doubts").doubts(study):
         print(f"quietpet: warning: {options.configfile}: {doubt}.", file=sys.stderr)
 

@@ -372,6 +372,14 @@ def test_a_corrected_side_car_of_a_folder_imports_its_scan_again(repository, con
     moved = project.rename(tmp_path / "moved")
     said = snakemake(repository, *of(moved), "--dry-run", PWD=str(moved / "run"))  # as a cluster's jobs
     assert "Nothing to be done" in said
+    everything = {"fetch_rspetmr": 3, "import_rspetmr": 3}
+    tree = moved / tree.relative_to(project)
+    (tree / "pet.json").write_text('{"TracerName": "FDG"}')
+    assert planned_jobs(snakemake(repository, *of(moved), "--dry-run")) == everything, "a new side-car"
+    (tree / "pet.json").unlink()
+    rows = (tree / "participants.tsv").read_text()
+    (tree / "participants.tsv").write_text(rows.replace("\tI", "\tB"))
+    assert planned_jobs(snakemake(repository, *of(moved), "--dry-run")) == everything, "another table"
 
 
 def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, configuration, tmp_path):
@@ -504,6 +512,16 @@ def test_a_wrong_configuration_ends_at_once(repository, configuration, tmp_path)
     arguments = ("--directory", tmp_path, "--configfile", path, "--dry-run", "results/tables.csv")
     output = snakemake(repository, *arguments, check=False)
     assert "dosis: unknown key; remove it or correct its spelling" in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_key_that_stands_twice_ends_at_once(repository, configuration, tmp_path):
+    """Snakemake's own loader keeps the last of the two, and a study without the other goes on."""
+    path = tmp_path / "twice.yaml"
+    path.write_text(yaml.safe_dump(configuration) + "study_seed: 7\n")
+    arguments = ("--directory", tmp_path, "--configfile", path, "--dry-run", "results/tables.csv")
+    output = snakemake(repository, *arguments, check=False)
+    assert f"{path}: the key 'study_seed' stands twice" in output
     assert not (tmp_path / "results").exists()
 
 

@@ -86,6 +86,7 @@ class TablePlan:
 
     ``staged`` are the data sets that networks learn to restore under several of the ``regimes``,
     ``trained`` the methods that do. ``iterations`` are those of each stage, by data set and regime.
+    ``physics`` are sentences on what the simulation makes easier or harder than reality.
     """
 
     study_seed: int
@@ -100,6 +101,7 @@ class TablePlan:
     acquisition: str
     rays: int
     evaluation: EvaluationSettings
+    physics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

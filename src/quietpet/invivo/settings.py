@@ -27,8 +27,8 @@ class WindowSettings(Section):
     frames: int | None = Field(None, ge=1, description="in place of minutes: this many frames")
     start_minutes: NonNegative = Field(
         30.0,
-        description="after the time zero of the frame times [min]; the first frame is the first to "
-        "start then or later",
+        description="after the injection, or infusion, began [min], which is InjectionStart of the "
+        "side-car; the first frame is the first to start then or later",
     )
 
     @model_validator(mode="after")

@@ -49,6 +49,7 @@ class PhantomJob(Section):
     subject: str
     scanner_model: ScannerModel
     image_pixels: int
+    data_refinement: int = 1
     activity: TissueValues
     mu_per_cm: TissueValues
     t1: TissueValues
@@ -63,6 +64,7 @@ class PhantomJob(Section):
             subject=subject,
             scanner_model=study.scanner.model,
             image_pixels=study.scanner.image_pixels,
+            data_refinement=study.scanner.data_refinement,
             activity=phantoms.activity,
             mu_per_cm=phantoms.mu_per_cm,
             t1=phantoms.t1,
