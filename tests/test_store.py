@@ -230,6 +230,20 @@ def test_a_locked_file_is_waited_for_and_its_holder_named(written, monkeypatch, 
     assert "is locked by " in caplog.text
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_read(written, monkeypatch, number):
+    real = h5py.File
+
+    def without_locks(path, mode, *, locking):
+        if locking:
+            raise OSError(number, f"[Errno {number}] unable to lock file")
+        return real(path, mode, locking=locking)
+
+    monkeypatch.setattr(h5py, "File", without_locks)
+    with open_hdf5(written, kind="images") as file:
+        assert read_attribute(file, "subject") == "04"
+
+
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE])
 def test_a_file_that_cannot_be_opened_is_not_called_damaged(written, monkeypatch, number):
     def refused(*_, **__):
