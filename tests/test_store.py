@@ -114,7 +114,7 @@ def test_a_failing_writer_keeps_the_previous_file(written):
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.98])
 @pytest.mark.parametrize(
     ("folder", "advice"),
-    [("results", "Delete it and run the step again"), ("mine", "Name a whole one of its kind")],
+    [("results", "Delete it and run the step again"), ("mine", "Put a whole one")],
 )
 def test_truncated_file_is_refused(written, kept, folder, advice, monkeypatch):
     """To delete it is advice for what the program made, in its own folder, alone."""

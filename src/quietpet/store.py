@@ -282,7 +282,7 @@ def _holders(path: Path) -> str:
 @contextmanager
 def damage_explained(path: Path) -> Iterator[None]:
     """Turn whatever HDF5 raises on a missing, locked or damaged file into one sentence that names it."""
-    with reading(path, "an HDF5 file", KeyError, RuntimeError):
+    with reading(path, "damaged or not an HDF5 file", KeyError, RuntimeError):
         yield
 
 
@@ -340,7 +340,7 @@ def read_json(path: Path) -> Any:
 
     A key that stands twice in one object is an error: readers differ in which of the two they take.
     """
-    with reading(path, "readable as JSON"):
+    with reading(path, "not readable as JSON"):
         try:
             return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique_keys)
         except RepeatedKeyError as error:
