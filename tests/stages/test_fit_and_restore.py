@@ -130,14 +130,20 @@ def killed_at(step, monkeypatch):
     monkeypatch.setattr(fit, "ResidentBatches", Failing)
 
 
-def test_the_log_grows_while_a_training_runs(files, tmp_path, monkeypatch, caplog):
+def test_outputs_appear_when_a_training_has_ended(files, tmp_path, monkeypatch, caplog):
+    """Until then its log tells how it goes: an interrupted job leaves a checkpoint and no output."""
     caplog.set_level("INFO")
-    killed_at(4, monkeypatch)
-    with pytest.raises(Killed):
-        fitted(files, tmp_path, UNET)
-    with (tmp_path / "log.csv").open(newline="") as stream:
-        (row,) = csv.DictReader(stream)
-    assert row["step"] == "2"
+    with monkeypatch.context() as patch:
+        killed_at(4, patch)
+        with pytest.raises(Killed):
+            fitted(files, tmp_path, UNET)
+    (left,) = (path.name for path in tmp_path.iterdir())
+    assert left.startswith(".weights.safetensors.checkpoint-")
+    _, log = fitted(files, tmp_path, UNET)
+    with log.open(newline="") as stream:
+        row, last = csv.DictReader(stream)
+    assert [row["step"], last["step"]] == ["2", "4"]
+    assert caplog.text.count("step 2, ") == 1
     assert (
         f"step 2, loss {float(row['loss']):.6g}, validation {float(row['validation']):.6g}"
         in caplog.text

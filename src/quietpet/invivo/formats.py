@@ -24,6 +24,10 @@ _ANALYZE = (
     "or `ecatpet2bids` of PET2BIDS; a NIfTI pair of the same name is joined by `nib-convert {file} "
     "{name}.nii.gz`",
 )
+_PAIR_HEADER = (
+    "the header of a NIfTI pair, whose values lie in an .img,",
+    "`nib-convert {file} {name}.nii.gz` joins the two",
+)
 _CONVERTED = "`nib-convert {file} {name}.nii.gz` makes NIfTI of it"
 _BY_EXTENSION = {
     ".nii.zst": ("a NIfTI image compressed by zstd", "`zstd -d {file}` decompresses it"),
@@ -118,7 +122,7 @@ def foreign_content(begin: bytes, file: str) -> Foreign | None:
         return Foreign(file=file, stem=words["name"], what=what, remedy=remedy.format(**words))
     if extension is None:
         return None
-    what, remedy = _BY_EXTENSION[extension]
+    what, remedy = _PAIR_HEADER if _is_of_pair(begin) else _BY_EXTENSION[extension]
     stem = name.partition(".")[0]
     words = {"file": f"{stem}{extension}", "name": stem}
     return Foreign(
@@ -142,8 +146,12 @@ def _extension_of(begin: bytes) -> str | None:
     known = next((extension for magic, extension in _BY_MAGIC if begin.startswith(magic)), None)
     if known:
         return known
-    if any(begin[at : at + 4] == magic for at, magic in _PAIR_MAGIC):
+    if _is_of_pair(begin):
         return ".hdr"
     lengths = (int.from_bytes(begin[:4], order) for order in ("little", "big"))
     in_one_file = any(begin[at : at + 4] == magic for at, magic in _SINGLE_MAGIC)
     return ".hdr" if _HEAD_BYTES in lengths and not in_one_file else None
+
+
+def _is_of_pair(begin: bytes) -> bool:
+    return any(begin[at : at + 4] == magic for at, magic in _PAIR_MAGIC)

@@ -12,7 +12,7 @@ from quietpet.errors import InputError
 from quietpet.invivo.exchange import may_be_exchanged
 from quietpet.invivo.formats import EXPECTED, Foreign, foreign_file
 from quietpet.invivo.names import applies, parsed
-from quietpet.invivo.scans import Dataset, Image, Participant, Table
+from quietpet.invivo.scans import MISSING, Dataset, Image, Participant, Table
 from quietpet.invivo.series import read_header
 from quietpet.store import read_json
 
@@ -55,7 +55,7 @@ def _labels(root: Path) -> list[str]:
 def _description(path: Path) -> tuple[dict[str, Any], str | None]:
     """The data set's description, and what is wrong with it: nothing in it is needed to read images."""
     if not path.exists():
-        return {}, "missing"
+        return {}, MISSING
     try:
         return _object(path), None
     except InputError as error:

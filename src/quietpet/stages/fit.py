@@ -105,11 +105,10 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         fabric=fabric,
         start=start,
         workers=0 if resident or device.type == "cpu" else WORKERS_PER_GPU,
-        report=log.write,
+        report=log.report,
     )
     if not fabric.is_global_zero:
         return
-    log.write(rows)
     # Weights inherit from the data set they are validated on; other stages may have other sources.
     same = [each for each in (*parts, held_out) if each.dataset == job.dataset]
     origin = provenance(
@@ -141,6 +140,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
             provenance=origin,
         )
         write_text(card, text)
+    log.finish(rows)
     checkpoint.remove()
 
 
