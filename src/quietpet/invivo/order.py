@@ -67,10 +67,11 @@ def _days(runs: Sequence[Image]) -> list[int | None]:
 
 
 def _began_clock_s(image: Image) -> float | None:
-    """Time of day of the first frame: AcquisitionTime, else TimeZero and FrameTimesStart."""
+    """Time of day of the first frame: AcquisitionTime, else FrameTimesStart after its time zero."""
     if image.acquired_clock_s is not None:
         return image.acquired_clock_s
     zero, start = image.time_zero_clock_s, _first_start_s(image)
+    zero = image.series_clock_s if zero is None else zero
     return None if zero is None or start is None else (zero + start) % DAY_S
 
 
