@@ -20,7 +20,7 @@ from quietpet.invivo.injection import (
     noted_injection,
     scanner_injection,
 )
-from quietpet.invivo.order import in_run_order
+from quietpet.invivo.order import acquired_after_s, in_run_order
 from quietpet.invivo.scans import Dataset, Image, Participant, administration, group_administration
 from quietpet.invivo.sidecar import number, numbers
 from quietpet.invivo.timing import (
@@ -198,7 +198,9 @@ def scan_start_findings(dataset: Dataset) -> Iterator[Finding]:
             origin = frames_against_scan_start(image)
             late_s = 0.0 if scan_s is None else starts[0] - scan_s
             if image.participant not in exchanged and origin == "agree":
-                yield from _frames_elsewhere(image, starts[0])
+                # Converters may give all runs the AcquisitionTime of the first.
+                if run == 0 or acquired_after_s(image, runs[0]) != 0:
+                    yield from _frames_elsewhere(image, starts[0])
                 if run == 0 and scan_s is not None:
                     yield from _series_before_the_scan(runs, scan_s)
             if origin != "agree":
