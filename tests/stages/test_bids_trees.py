@@ -394,10 +394,13 @@ def test_an_image_and_its_uncompressed_twin(tree: Path, tmp_path: Path, kind: st
 # One frame per file, and other formats -----------------------------------------------------------------
 
 
-def one_frame(number: int) -> dict[str, list[float]]:
+def one_frame(number: int) -> dict[str, Any]:
+    """What the side-car of a run says that is frame ``number`` of the scan."""
+    lists = ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor")
+    minutes, seconds = divmod(2 + 16 * number, 60)
     return {
-        key: petbids.sidecar(2)[key][number : number + 1]
-        for key in ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor")
+        "AcquisitionTime": f"11:{30 + minutes}:{seconds:02d}",
+        **{key: petbids.sidecar(2)[key][number : number + 1] for key in lists},
     }
 
 
