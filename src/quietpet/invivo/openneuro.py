@@ -154,8 +154,8 @@ def missing(files: Iterable[RemoteFile], root: Path) -> list[RemoteFile]:
             absent.append(file)
         elif fault := fault_in(path, file):
             raise InputError(
-                f"{path}: {fault} in version {file.version} of {file.accession}. Delete it to have it "
-                "fetched again."
+                f"{path}: {fault} in version {file.version} of {file.accession}. Move it away to have "
+                "it fetched again, or use kind 'folder' to read it as it is."
             )
     return absent
 
