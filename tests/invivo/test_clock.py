@@ -234,3 +234,19 @@ def test_an_injection_that_cannot_be_read_is_found(written: Any) -> None:
     scan = image(InjectionStart=written)
     assert "no-number" in checks(scan)
     assert injection_of([scan], [scan]).source == "the time zero of the frames"
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds", "found"),
+    [
+        ({"InjectionStart": None, "InfusionStart": -1800}, -1800, {"missing-keys"}),
+        ({"InjectionStart": 0, "InfusionStart": 30}, 0, set()),
+        ({"InjectionStart": 0, "InfusionStart": clock(240)}, 0, {"injection-time", "clock-times"}),
+        # After a bolus the infusion may begin when it likes.
+        ({"InfusionStart": 240, "ModeOfAdministration": "bolus-infusion"}, 0, set()),
+    ],
+)
+def test_an_infusion_is_an_injection(told, seconds: float, found: set[str]) -> None:
+    scan = image(**told)
+    assert injection_of([scan], [scan]).seconds == seconds
+    assert checks(scan) == found

@@ -12,9 +12,16 @@ from quietpet.invivo.clock import DAY_S, clock_difference_s, clock_seconds, cloc
 from quietpet.invivo.decay import half_life_from
 from quietpet.invivo.exchange import clock_error_s, find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
-from quietpet.invivo.injection import LATE_S, Injection, injection_of, scanner_injection
+from quietpet.invivo.injection import (
+    LATE_S,
+    NOTED_KEYS,
+    Injection,
+    injection_of,
+    noted_injection,
+    scanner_injection,
+)
 from quietpet.invivo.order import in_run_order
-from quietpet.invivo.scans import Dataset, Image
+from quietpet.invivo.scans import Dataset, Image, Participant, administration, group_administration
 from quietpet.invivo.sidecar import number, numbers
 from quietpet.invivo.timing import (
     SAME_CLOCK_S,
@@ -269,20 +276,35 @@ def injection_findings(dataset: Dataset) -> Iterator[Finding]:
             typed = None if participant.label in exchanged else scanner_injection(runs)
             if timing is None:
                 continue
+            infused = noted_injection(runs, "InfusionStart") if _is_infusion(participant, runs) else None
             told = {each.source: each for each in (noted, typed) if each is not None}
             for injection in told.values():
                 yield from _out_of_place(runs, injection, float(timing.starts_s[0]))
-            differ_s = 0.0 if typed is None else abs(noted.seconds - typed.seconds)
-            if noted.source == "InjectionStart" and typed is not None and differ_s > SAME_CLOCK_S:
-                yield runs[0].origin.finding(
-                    "injection-time",
-                    "warning",
-                    "InjectionStart",
-                    value=f"{noted.seconds:g} s after TimeZero",
-                    expected=f"{typed.seconds:g} s",
-                    evidence=f"{typed.source}, typed in at the scanner, differs",
-                    correction="InjectionStart is read",
-                )
+            for other in (typed, infused):
+                if other is not None and noted.source in NOTED_KEYS:
+                    yield from _two_injections(runs, noted, other)
+
+
+def _is_infusion(participant: Participant, runs: Sequence[Image]) -> bool:
+    """Whether all of the tracer was infused: then the injection is the infusion."""
+    stated = group_administration(participant.row_of(runs[0]))
+    written = administration(runs[0].values.get("ModeOfAdministration"))
+    return (stated[1] if stated else written) == "infusion"
+
+
+def _two_injections(runs: Sequence[Image], noted: Injection, other: Injection) -> Iterator[Finding]:
+    if abs(noted.seconds - other.seconds) <= SAME_CLOCK_S:
+        return
+    yield runs[0].origin.finding(
+        "injection-time",
+        "warning",
+        noted.source,
+        value=f"{noted.seconds:g} s after TimeZero",
+        expected=f"{other.seconds:g} s",
+        evidence=f"{other.source} differs"
+        + (", and all was infused" if other.source in NOTED_KEYS else ", typed in at the scanner"),
+        correction=f"{noted.source} is read",
+    )
 
 
 def _timing_of_first(runs: Sequence[Image]) -> FrameTiming | None:
@@ -298,7 +320,7 @@ def _out_of_place(runs: Sequence[Image], injection: Injection, first_s: float) -
     decayed = half_life_s is not None and -late_s > _HALF_LIVES * half_life_s
     if late_s <= LATE_S and not decayed:
         return
-    began, is_noted = runs[0].acquired_clock_s, injection.source == "InjectionStart"
+    began, is_noted = runs[0].acquired_clock_s, injection.source in NOTED_KEYS
     yield runs[0].origin.finding(
         "early-injection" if decayed else "late-injection",
         "warning",

@@ -17,6 +17,7 @@ from quietpet.invivo.timing import time_zero_after_s
 LATE_S = 300.0
 """A tracer given later than this into the first frame makes one wonder."""
 
+NOTED_KEYS = ("InjectionStart", "InfusionStart")
 _DICOM_KEYS = ("RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime")
 
 
@@ -31,18 +32,25 @@ class Injection:
 def injection_of(runs: Sequence[Image], noted_in: Sequence[Image]) -> Injection:
     """When the injection of a scan began.
 
-    InjectionStart of the side-cars ``noted_in``, else DICOM's RadiopharmaceuticalStartTime of ``runs``,
-    unless that lies late in the scan, else the time zero.
+    InjectionStart, else InfusionStart, of the side-cars ``noted_in``, else DICOM's
+    RadiopharmaceuticalStartTime of ``runs``, unless that lies late in the scan, else the time zero.
     """
-    for run, image in enumerate(noted_in):
-        stated = number(image.values, "InjectionStart")
-        if stated is not None:
-            zero_s = time_zero_after_s(noted_in, run) or 0.0
-            return Injection(seconds=zero_s + stated, source="InjectionStart")
+    for key in NOTED_KEYS:
+        if (noted := noted_injection(noted_in, key)) is not None:
+            return noted
     told = scanner_injection(runs)
     if told is not None and told.seconds <= LATE_S:
         return told
     return Injection(seconds=0.0, source="the time zero of the frames")
+
+
+def noted_injection(runs: Sequence[Image], key: str) -> Injection | None:
+    """The injection that people noted under ``key``, of the first run that has it."""
+    for run, image in enumerate(runs):
+        stated = number(image.values, key)
+        if stated is not None:
+            return Injection(seconds=(time_zero_after_s(runs, run) or 0.0) + stated, source=key)
+    return None
 
 
 def scanner_injection(runs: Sequence[Image]) -> Injection | None:

@@ -62,11 +62,11 @@ class SourceSettings(Section):
     manifest: str | None = Field(
         None,
         description="openneuro: table of files (accession, version, path, bytes, md5), for data sets "
-        "other than ds002898 and ds003397, whose table comes with the program",
+        "other than ds002898 and ds003397, whose table comes with the program; relative to this file",
     )
     root: str | None = Field(
         None,
-        description="folder of the tree, relative to the folder of the command; with openneuro it is "
+        description="folder of the tree, relative to this file; with openneuro it is "
         "where files are kept, and those there already are not fetched; none: resources/<accession>",
     )
     cohort: Label | None = Field(None, description="standin: name of the simulated cohort")

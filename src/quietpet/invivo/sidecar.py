@@ -27,12 +27,14 @@ REQUIRED = (
 _PER_FRAME = (
     *("FrameTimesStart", "FrameDuration", "DecayFactor", "DecayCorrectionFactor", "ScatterFraction"),
 )
-_SINCE_TIME_ZERO = ("ScanStart", "InjectionStart", "ImageDecayCorrectionTime")
+_SINCE_TIME_ZERO = (
+    *("ScanStart", "InjectionStart", "InjectionEnd", "InfusionStart", "ImageDecayCorrectionTime"),
+)
 NUMBERS = frozenset(
     [
         *(*_SINCE_TIME_ZERO, *_PER_FRAME),
         *("InjectedRadioactivity", "InjectedMass", "SpecificRadioactivity", "InjectedVolume"),
-        *("InfusionRadioactivity", "InfusionStart", "InfusionSpeed", "InjectionEnd", "MolarActivity"),
+        *("InfusionRadioactivity", "InfusionSpeed", "MolarActivity"),
         *("RadionuclideTotalDose", "RadionuclideHalfLife", "RadionuclidePositronFraction"),
         *("BloodDiscreteDensity", "BodyWeight", "DoseCalibrationFactor", "ReconFilterSize"),
         *("SliceThickness", "TracerMolecularWeight"),

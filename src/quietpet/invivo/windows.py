@@ -68,7 +68,7 @@ def choose_frames(
     if later.size == 0:
         raise InputError(
             f"invivo.windows.{name}: starts at {start_s:g} s, but the last frame at "
-            f"{timing.starts_s[-1]:g} s; choose an earlier start_minutes."
+            f"{timing.starts_s[-1]:g} s after the injection; choose an earlier start_minutes."
         )
     first = int(later[0])
     if timing.starts_s[first] - start_s > timing.durations_s[first] + GAP_S:

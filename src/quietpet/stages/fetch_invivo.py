@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from quietpet.data_source import is_standin
 from quietpet.errors import InputError
 from quietpet.invivo.names import has_entities
 from quietpet.invivo.openneuro import (
@@ -51,7 +52,7 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
             "runs": _names(same_scan),
             "pet": _names(pet),
             "t1": t1.stem,
-            "data_source": _data_source(job),
+            "data_source": _data_source(job, pet[0]),
             "version": version,
             "provenance": provenance(
                 "fetch_invivo",
@@ -225,6 +226,7 @@ def _names(images: Any) -> list[str]:
     return [image.stem for image in in_run_order(list(images))]
 
 
-def _data_source(job: FetchInvivoJob) -> str:
-    """Value of the table column of this name."""
-    return {"openneuro": job.source.accession, "standin": "standin"}.get(job.source.kind) or job.name
+def _data_source(job: FetchInvivoJob, pet: Image) -> str:
+    """Value of the table column of this name; simulated scans say so themselves, wherever they lie."""
+    simulated = str(pet.sidecar.get("SimulatedData", ""))
+    return simulated if is_standin(simulated) else job.source.accession or job.name

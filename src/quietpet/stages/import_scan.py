@@ -191,8 +191,8 @@ def _require_several_frames(job: ImportScanJob, present: Sequence[Image]) -> Non
     if low and sum(image.n_frames or 1 for image in present) == 1:
         raise InputError(
             f"{present[0].image_origin.file}: is one frame, of which invivo.windows.low.{low[0]} cannot "
-            "be a shorter part than the standard window. Take a scan of several frames, in one file or in "
-            "one for each run."
+            "be a shorter part than the standard window. Take a scan of several frames, in one file or "
+            "in one for each run."
         )
 
 
@@ -270,7 +270,8 @@ def _all_frames(
     for image, run in zip(present, runs, strict=True):
         own = {number - before for number in wanted}
         for number, frame in frames(root / image.header.file, image.header, wanted=own):
-            yield before + number, frame * np.float32(run.to_bq_per_ml)
+            in_bq = frame if run.to_bq_per_ml == 1 else frame * np.float32(run.to_bq_per_ml)
+            yield before + number, in_bq
         before += image.header.n_frames
 
 
