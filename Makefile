@@ -12,9 +12,9 @@ tables: $(INSTALLED)
 	snakemake --cores $(CORES) --rerun-incomplete --keep-going --show-failed-logs results/tables.csv
 	@echo "Read results/tables.md; the numbers are in results/tables.csv."
 
-## all tests that this machine can run
+## all tests that this machine can run, a file of tests at a time on each core
 test: $(INSTALLED) lint
-	python -m pytest
+	python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(INSTALLED)
 	ruff check src tests benchmarks docs

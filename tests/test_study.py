@@ -13,6 +13,7 @@ from quietpet.config.datasets import SplitSettings
 from quietpet.config.phantoms import TissueValues
 from quietpet.errors import InputError
 from quietpet.jobs.registry import JOBS, settings_for
+from quietpet.study.folders import with_paths_from
 from quietpet.study.reading import json_schema, load_study, read_yaml
 
 CONFIGURATIONS = (
@@ -283,6 +284,27 @@ def test_a_study_without_domains_has_the_jobs_it_had(raw, staged):
         assert settings_for(before, stage, **names) == settings_for(after, stage, **names)
 
 
+def test_iterations_of_every_stage_reach_the_tables(repository, raw, staged):
+    """A stage without a number of its own has that of the section training."""
+    common = str(raw["training"]["iterations"])
+
+    def iterations(study):
+        return json.loads(settings_for(study, "tables"))["iterations"]
+
+    assert iterations(load_study(staged, origin="")) == {
+        "phantom": {"external": common},
+        "shifted": {"external": common, "external_internal": f"{common} + 300"},
+    }
+    small = load_study(read_yaml(repository / "config.yaml"), origin="config.yaml")
+    stages, external = small.learning.stages, small.training.iterations
+    assert iterations(small)["ood1"] == {
+        "external": f"{external}",
+        "internal": f"{stages['internal_alone'].iterations}",
+        "external_internal": f"{external} + {stages['internal'].iterations}",
+        "mixed": f"{stages['mixed'].iterations}",
+    }
+
+
 def test_stages_reach_their_jobs(staged):
     study = load_study(staged, origin="")
     names = {"dataset": "shifted", "setting": "low", "method": "unet", "replicate": "r0"}
@@ -483,3 +505,30 @@ def test_scans_are_restored_by_what_needs_no_sinograms(whole):
     assert study.replicates_of(dataset="ood1", method="mfdiff") == ("r0",)
     assert study.replicates_of(dataset="phantom", method="mfdiff") == ("r0", "r1")
     assert study.settings_of("ood3") == ("bolus", "infusion", "bolus_infusion")
+
+
+def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeypatch):
+    """Seen from the working directory, and whatever PWD says: a cluster's jobs have another."""
+    raw = dict(read_yaml(repository / "workflow/configs/invivo.yaml"))
+    invivo = dict(raw["invivo"])
+    named = {"kind": "openneuro", "accession": "ds002898"}
+    invivo["sources"] = {
+        name: {**named, "root": root, "manifest": manifest}
+        for (name, _), root, manifest in zip(
+            invivo["sources"].items(), ("data/pet", "/data/pet"), ("files.csv", None), strict=True
+        )
+    }
+    raw |= {"invivo": invivo, "phantoms": {**raw["phantoms"], "cache_dir": "~/brainweb"}}
+    study = load_study(raw, origin="study.yaml")
+    (tmp_path / "project" / "run").mkdir(parents=True)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.delenv("QUIETPET_BRAINWEB", raising=False)
+    for cwd, prefix in ((tmp_path / "project" / "run", "../"), (tmp_path, "project/")):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setenv("PWD", "/elsewhere")
+        placed = with_paths_from(tmp_path / "project" / "study.yaml", study)
+        first, second = placed.in_vivo.sources.values()
+        assert (first.root, first.manifest) == (f"{prefix}data/pet", f"{prefix}files.csv")
+        assert (second.root, second.manifest) == ("/data/pet", None)
+        job = json.loads(settings_for(placed, "fetch", **{}))
+        assert job["cache_dir"] == "/home/somebody/brainweb"

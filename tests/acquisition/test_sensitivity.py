@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from quietpet.acquisition.sensitivity import attenuation_factors, bin_efficiencies, without_gaps
+from quietpet.acquisition.sensitivity import (
+    attenuation_factors,
+    axial_acceptance,
+    bin_efficiencies,
+    without_gaps,
+)
 from quietpet.geometry.grid import mmr_grid
-from quietpet.geometry.scanner import siemens_mmr
+from quietpet.geometry.scanner import SCANNERS, siemens_mmr
 
 
 def test_attenuation_of_a_water_cylinder(head_projector):
@@ -37,3 +42,31 @@ def test_gaps_are_empty_and_nothing_else_is():
     scanner = siemens_mmr()
     normalisation = without_gaps(scanner, np.ones(scanner.sinogram_shape, dtype=np.float32))
     np.testing.assert_array_equal(normalisation == 0, scanner.gap_mask)
+
+
+@pytest.mark.parametrize("model", list(SCANNERS))
+def test_acceptance_is_the_share_of_photon_pairs_that_are_detected(model):
+    """Against a count of isotropic pairs from points spread evenly along the axis."""
+    scanner, rng = SCANNERS[model](), np.random.default_rng(0)
+    n, radius_mm = 4_000_000, scanner.effective_radius_mm
+    half_mm = scanner.n_rings * scanner.ring_spacing_mm / 2
+    z_mm = rng.uniform(-half_mm, half_mm, n)
+    cosine = rng.uniform(-1, 1, n)  # to the axis
+    rise_mm = radius_mm * np.abs(cosine) / np.sqrt(1 - cosine**2)
+    inside = (np.abs(z_mm) + rise_mm) <= half_mm
+    detected = inside & (2 * rise_mm <= scanner.max_ring_difference * scanner.ring_spacing_mm)
+    edges_mm = np.linspace(-half_mm, half_mm, 17)
+    emitted, _ = np.histogram(z_mm, edges_mm)
+    seen, _ = np.histogram(z_mm[detected], edges_mm)
+    counted = (seen / emitted) / (seen.sum() / n)
+    fine_mm = edges_mm[:-1, None] + np.diff(edges_mm)[:, None] * (np.arange(50) + 0.5) / 50
+    of_bins = axial_acceptance(scanner, fine_mm).mean(axis=1)
+    np.testing.assert_allclose(of_bins, counted, rtol=0.02, atol=0.01)
+    assert of_bins.mean() == pytest.approx(1.0, rel=1e-3)
+
+
+def test_the_middle_of_the_mmr_sees_nearly_twice_the_mean():
+    """Profiles of three-dimensional PET are triangles, whose middle is twice the mean; here cut flat."""
+    middle, quarter = axial_acceptance(siemens_mmr(), np.array([0.0, 65.0]))
+    assert middle == pytest.approx(1.83, abs=0.01)
+    assert middle / quarter == pytest.approx(1.8, abs=0.1)

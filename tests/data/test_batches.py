@@ -6,6 +6,7 @@ import torch
 from packed import PIXELS, write_packed
 from torch.utils.data import DataLoader
 
+from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import (
     ResidentBatches,
     StepBatches,
@@ -54,7 +55,7 @@ def test_a_step_is_the_same_in_any_order_and_in_any_number_of_workers(pairs):
             assert torch.equal(batch.standard, wanted.standard)
 
 
-@pytest.mark.parametrize("changed", [{}, {"patch_pixels": None}, {"flip": False}])
+@pytest.mark.parametrize("changed", [{}, {"patch_pixels": None}, {"flip": False}, {"patch_steps": 2}])
 def test_batches_cut_on_the_device_are_the_same_bit_for_bit(pairs, changed):
     drawn = step_batches(pairs, **changed)
     resident = ResidentBatches(drawn, torch.device("cpu"))
@@ -67,6 +68,47 @@ def test_batches_cut_on_the_device_are_the_same_bit_for_bit(pairs, changed):
             assert found.is_contiguous()
             assert torch.equal(found, wanted), (step, name)
     assert ResidentBatches.bytes(pairs) == 3 * 7 * PIXELS**2 * 4
+
+
+def test_the_last_steps_see_whole_heads_in_batches_of_as_many_pixels(pairs):
+    """Heads of this data set need squares of 64; four patches of 32 have the pixels of one of them."""
+    assert head_square(pairs) == 64
+    batches = step_batches(pairs, patch_steps=5, flip=False)
+    assert [tuple(batches[step].low.shape) for step in (1, 5, 6, 9)] == [
+        (4, 1, 32, 32), (4, 1, 32, 32), (1, 1, 64, 64), (1, 1, 64, 64),
+    ]  # fmt: skip
+    whole = central_batches(pairs, pixels=64, batch_size=1)
+    central = {batch.keys[0]: batch.low for batch in whole}
+    for step in range(6, 12):
+        batch = batches[step]
+        assert torch.equal(batch.low, central[batch.keys[0]])
+
+
+def test_epochs_run_on_from_patches_to_whole_heads(pairs):
+    batches = step_batches(pairs, patch_steps=5)
+    rows = [row for step in range(1, 14) for row in batches.rows(step)]  # 5 x 4 patches, 8 heads
+    epochs = [rows[first : first + 7] for first in range(0, 28, 7)]
+    assert all(sorted(epoch) == list(range(7)) for epoch in epochs)
+    assert rows[:20] == [row for step in range(1, 6) for row in step_batches(pairs).rows(step)]
+
+
+def test_a_batch_of_whole_heads_has_at_least_one(pairs):
+    batches = step_batches(pairs, patch_pixels=16, batch_size=1, patch_steps=0)
+    assert batches[1].low.shape == (1, 1, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, None),
+        ({"patch_pixels": 64}, None),
+        ({"patch_pixels": 64, "whole_share": 0.3}, 700),
+        ({"patch_pixels": 64, "whole_share": 1.0}, 0),
+        ({"whole_share": 0.3}, None),
+    ],
+)
+def test_the_share_of_whole_heads_is_of_the_iterations(settings, expected):
+    assert TrainingSettings(iterations=1000, **settings).patch_steps == expected
 
 
 def test_other_names_see_other_patches(pairs):

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from quietpet.evaluation.comparison import SliceImages
-from quietpet.evaluation.lesions import pet_only_contrast_percent, t1_only_contrast_percent
+from quietpet.evaluation.lesions import (
+    pet_only_cold_percent,
+    pet_only_contrast_percent,
+    pet_only_hot_percent,
+    t1_only_cold_percent,
+    t1_only_hot_percent,
+    t1_only_rms_percent,
+)
 
 BACKGROUND = 10.0
 
@@ -36,7 +43,8 @@ def phantom() -> SliceImages:
 
 def test_the_standard_dose_keeps_everything_and_invents_nothing() -> None:
     assert pet_only_contrast_percent(phantom(), 1.0) == pytest.approx(100.0)
-    assert t1_only_contrast_percent(phantom(), 1.0) == pytest.approx(0.0)
+    for gained in (t1_only_hot_percent, t1_only_cold_percent, t1_only_rms_percent):
+        assert gained(phantom(), 1.0) == pytest.approx(0.0)
 
 
 def test_a_fraction_of_the_contrast_is_that_fraction() -> None:
@@ -52,17 +60,29 @@ def test_hot_and_cold_losses_do_not_cancel() -> None:
     assert kept == pytest.approx(100.0 * 8 / 12)
 
 
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_contrast_copied_from_t1_is_seen_with_its_sign(sign: float) -> None:
-    restored = phantom().standard + sign * (3.0 * T1_HOT - 1.0 * T1_COLD)
-    invented = t1_only_contrast_percent(replace(phantom(), restored=restored), 1.0)
-    assert invented == pytest.approx(sign * 100.0 * (3 + 1) / (2 * BACKGROUND))
+def test_an_enhanced_hot_lesion_does_not_hide_a_lost_cold_one() -> None:
+    restored = BACKGROUND + 12.0 * HOT
+    images = replace(phantom(), restored=restored)
+    assert pet_only_contrast_percent(images, 1.0) == pytest.approx(100.0)
+    assert pet_only_hot_percent(images, 1.0) == pytest.approx(150.0)
+    assert pet_only_cold_percent(images, 1.0) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(("hot", "cold"), [(3.0, -1.0), (-3.0, 1.0), (2.0, 2.0), (-2.0, -2.0)])
+def test_what_follows_t1_is_seen_with_its_sign_and_never_cancels(hot: float, cold: float) -> None:
+    restored = phantom().standard + hot * T1_HOT + cold * T1_COLD
+    images = replace(phantom(), restored=restored)
+    assert t1_only_hot_percent(images, 1.0) == pytest.approx(100.0 * hot / BACKGROUND)
+    assert t1_only_cold_percent(images, 1.0) == pytest.approx(100.0 * cold / BACKGROUND)
+    rms = 100.0 * ((hot**2 + cold**2) / 2) ** 0.5 / BACKGROUND
+    assert t1_only_rms_percent(images, 1.0) == pytest.approx(rms)
 
 
 def test_lesions_of_both_modalities_are_left_out() -> None:
     images = replace(phantom(), t1_lesions=phantom().pet_lesions)
     assert np.isnan(pet_only_contrast_percent(images, 1.0))
-    assert np.isnan(t1_only_contrast_percent(images, 1.0))
+    for gained in (t1_only_hot_percent, t1_only_cold_percent, t1_only_rms_percent):
+        assert np.isnan(gained(images, 1.0))
 
 
 def test_no_lesion_and_too_small_a_lesion_are_undefined() -> None:

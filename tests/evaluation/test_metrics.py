@@ -17,7 +17,15 @@ from quietpet.evaluation.comparison import (
     central_window,
     head_box,
 )
-from quietpet.evaluation.metrics import METRICS, Metric, bias_percent, nmse, psnr_db, ssim
+from quietpet.evaluation.metrics import (
+    METRICS,
+    Metric,
+    bias_percent,
+    nmse,
+    psnr_db,
+    scale_share_percent,
+    ssim,
+)
 
 PIXELS = 64
 WINDOW_PIXELS = 40
@@ -46,9 +54,7 @@ def value(metric: Metric, images: SliceImages) -> float:
 
 
 def of_variant(name: str) -> list[Metric]:
-    return [
-        metric for metric in METRICS if metric.variant.name == name and "contrast" not in metric.name
-    ]
+    return [metric for metric in METRICS if metric.variant.name == name and "_only_" not in metric.name]
 
 
 def identifier(metric: Metric) -> str:
@@ -134,6 +140,29 @@ def test_paper_variant_is_psnr_of_the_normalised_centre() -> None:
     assert value(METRICS[0], images) == pytest.approx(expected, rel=1e-6)
 
 
+def test_one_hot_pixel_is_all_of_the_nmse_of_images_divided_by_their_maxima() -> None:
+    """A perfect restoration but for its maximum, by which every other pixel is then too dark."""
+    images = example()
+    restored = images.standard.copy()
+    restored[np.unravel_index(restored.argmax(), restored.shape)] *= 1.5
+    found = {metric.name: value(metric, replace(images, restored=restored)) for metric in METRICS[:4]}
+    assert found["nmse"] == pytest.approx((1 - 1 / 1.5) ** 2, rel=0.02)
+    assert found["scale_share_percent"] > 98
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
+def test_the_share_of_the_scale_is_what_the_best_factor_removes(factor: float) -> None:
+    images = example()
+    images = replace(images, restored=factor * images.restored)
+    factors = np.linspace(0.2, 5, 20001)
+    x, y = (image.astype(float).ravel() for image in (images.restored, images.standard))
+    least = min(y @ y - 2 * a * (x @ y) + a**2 * (x @ x) for a in factors)
+    expected = 100 * (1 - least / np.sum((x - y) ** 2))
+    assert scale_share_percent(images, 1.0) == pytest.approx(expected, abs=1e-3)
+    perfect = replace(images, restored=images.standard)
+    assert scale_share_percent(perfect, 1.0) == 0.0
+
+
 def test_windows() -> None:
     images = example()
     assert central_window(images, WINDOW_PIXELS) == np.s_[12:52, 12:52]
@@ -192,8 +221,8 @@ def cut(images: SliceImages) -> SliceImages:
 @pytest.mark.parametrize(
     ("spoil", "metric", "message"),
     [
-        (no_head, METRICS[3], "head mask is empty"),
-        (no_uptake, METRICS[3], "no positive pixel"),
+        (no_head, METRICS[4], "head mask is empty"),
+        (no_uptake, METRICS[4], "no positive pixel"),
         (no_uptake, METRICS[2], "zero everywhere"),
         (cut, METRICS[0], "larger than the image"),
     ],

@@ -31,7 +31,7 @@ def row(sampler, evaluations, psnr_db, **changes):
             "dataset": "phantom", "setting": "low", "method": "m", "sampler": sampler,
             "spacing": "uniform", "steps": evaluations, "evaluations": evaluations, "psnr_db": psnr_db,
             "nmse": 0.1, "paper_psnr_db": 20.0, "paper_nmse": 0.1, "spread_percent": 3.0,
-            "seconds_per_sample": 1.0, **changes,
+            "spread_to_error": 0.4, "seconds_per_sample": 1.0, **changes,
         }
     )  # fmt: skip
 
@@ -51,6 +51,9 @@ def test_quality_of_constant_errors_is_that_of_the_closed_form():
     # Two samples 3 apart have the standard deviation 3 / sqrt(2) in every pixel.
     activity = (255 * (40 + 60) + 2 * PEAK) / 512
     assert found.spread_percent == pytest.approx(100 * 3 / np.sqrt(2) / activity, rel=1e-5)
+    # Their mean errs by 3.5, that of endless ones by the root of 3.5^2 - 4.5 / 2.
+    assert found.spread_to_error == pytest.approx((4.5 / (3.5**2 - 4.5 / 2)) ** 0.5, rel=1e-5)
+    assert row("ddim", 5, 29.0, spread_to_error=None).cells()["spread_to_error"] == ""
 
 
 def test_the_fewest_evaluations_that_are_no_worse():

@@ -13,7 +13,7 @@ from quietpet.errors import InputError
 from quietpet.evaluation.figure import draw
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_values
-from quietpet.evaluation.readable import TEMPLATE_WARNING, render
+from quietpet.evaluation.readable import STANDIN_WARNING, TEMPLATE_WARNING, render
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, TableRow, assemble
 
@@ -27,6 +27,10 @@ PLAN = TablePlan(
     staged=("shifted", "ood1"),
     regimes=REGIMES,
     trained=("mfdiff", "unet"),
+    iterations={
+        "phantom": {"external": "1000"},
+        "ood1": {"internal": "400", "external": "1000", "external_internal": "1000 + 150"},
+    },
     published_settings=("drf100",),
     doses={"standard": "1e+10 counts per volume"},
     acquisition="no scatter, no randoms",
@@ -45,6 +49,7 @@ def scores(
     replicates: int = 1,
     estimates: tuple[str, ...] = ("single",),
     source: str = "brainweb",
+    spread: float | None = None,
 ) -> pd.DataFrame:
     """Three slices per subject; the value grows with method, replicate, subject and slice."""
     rows = []
@@ -54,10 +59,11 @@ def scores(
             value = rank + 10 * replicate + 0.1 * offset + 0.01 * index
             place = (subject, f"{subject}_{index}", float(index), 0.0)
             lineage = (source, "embedded", "-")
+            drawn = spread if method == "mfdiff" else None
             word = "-" if method == "lpet" else learning
             names = (dataset, setting, method, word, str(replicate), estimate)
-            rows.append((*names, *place, metric.name, metric.variant.name, value, *lineage))
-    return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+            rows.append((*names, *place, metric.name, metric.variant.name, value, drawn, *lineage))
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS).astype({"spread_to_error": float})
 
 
 def pick(rows: tuple[TableRow, ...], **wanted: str) -> list[TableRow]:
@@ -66,8 +72,9 @@ def pick(rows: tuple[TableRow, ...], **wanted: str) -> list[TableRow]:
 
 def test_columns_are_the_documented_ones_in_order() -> None:
     expected = (
-        "table,dataset,setting,method,learning,metric,variant,estimate,mean,std,ci_low,ci_high,seed_std,"
-        "n_subjects,n_slices,n_replicates,paper_mean,paper_std,protocol,data_source,projector,registration"
+        "table,dataset,setting,method,learning,iterations,metric,variant,estimate,mean,std,ci_low,ci_high,"
+        "seed_std,n_subjects,n_slices,n_replicates,spread_to_error,paper_mean,paper_std,paper_doubt,"
+        "protocol,data_source,projector,registration"
     )
     assert ",".join(TABLE_COLUMNS) == expected
 
@@ -87,7 +94,7 @@ def test_published_values_stand_beside_the_paper_variant_of_the_published_level(
     for row in rows:
         key = PublishedKey(row.table, row.dataset, row.setting, row.method, row.metric)
         expected = published_values().get(key) if row.variant == "paper" else None
-        assert (row.paper_mean, row.paper_std) == (expected or (None, None))
+        assert (row.paper_mean, row.paper_std, row.paper_doubt) == (expected or (None, None, ""))
     joined = [row for row in rows if row.paper_mean is not None]
     assert {(row.table, row.method) for row in joined} == {
         ("1", "lpet"), ("1", "mfdiff"), ("5", "unet"), ("5", "mfdiff"),
@@ -192,6 +199,53 @@ def test_statistics_reach_the_row() -> None:
     assert row.learning == "-"
 
 
+def test_iterations_of_each_stage_stand_in_the_row_of_what_is_trained() -> None:
+    ood1 = [
+        scores(dataset="ood1", settings=("16s",), methods=("mfdiff", "unet"), learning=regime)
+        for regime in ("internal", "external", "external_internal")
+    ]
+    filtered = scores(dataset="ood1", settings=("16s",), methods=("gaussian", "lpet"))
+    rows = assemble(pd.concat([scores(), filtered, *ood1]), plan=PLAN)
+    found = {(row.dataset, row.method, row.learning): row.iterations for row in rows}
+    assert found == {
+        **{("phantom", method, "external"): "1000" for method in ("mfdiff", "unet")},
+        **{("phantom", "gaussian", "external"): "-", ("phantom", "lpet", "-"): "-"},
+        **{("ood1", "gaussian", "external"): "-", ("ood1", "lpet", "-"): "-"},
+        **{("ood1", method, word): text for word, text in PLAN.iterations["ood1"].items()
+           for method in ("mfdiff", "unet")},
+    }  # fmt: skip
+    assert "| mfdiff | external_internal | 1000 + 150 | single |" in render(rows, plan=PLAN)
+
+
+def test_samples_that_hardly_differ_are_called_a_regression_in_rows_and_page() -> None:
+    few = assemble(scores(spread=0.29, replicates=2), plan=PLAN)
+    for row in pick(few, method="mfdiff"):
+        assert row.spread_to_error == pytest.approx(0.29)
+        assert row.protocol.startswith("small: mfdiff as configured; a regression in effect")
+        assert "0.29 of their error" in row.protocol
+    assert {row.spread_to_error for row in few if row.method != "mfdiff"} == {None}
+    page = render(few, plan=PLAN)
+    for table in ("1", "5"):
+        after = page.split(f"## Table {table}: ")[1].splitlines()[2]
+        assert after.startswith("`mfdiff` is a regression network in effect: its samples spread by 0.29")
+    for spread in (None, 0.97):
+        rows = assemble(scores(spread=spread), plan=PLAN)
+        assert not any("regression" in row.protocol for row in rows)
+        assert "in effect" not in render(rows, plan=PLAN)
+
+
+def test_published_cells_that_contradict_each_other_are_marked_where_printed() -> None:
+    """Table 6's 2min/external is M-UNet's row of Table 1."""
+    table = pd.concat(
+        scores(dataset="ood1", settings=("2min",), methods=("mfdiff",), learning=regime)
+        for regime in ("internal", "external")
+    )
+    page = render(assemble(table, plan=PLAN), plan=PLAN)
+    assert "31.35 ± 2.59†, 0.981 ± 0.007†, 0.018 ± 0.009†" in page
+    assert "35.63 ± 0.95, 0.984 ± 0.009, 0.003 ± 0.001" in page
+    assert "† Published, `mfdiff`: identical to M-UNet on phantoms in Table 1." in page
+
+
 def test_methods_share_their_bootstrap_resamples() -> None:
     rows = assemble(scores(), plan=PLAN)
     widths = {round(row.ci_high - row.ci_low, 9) for row in pick(rows, table="1", setting="drf20")}
@@ -245,7 +299,45 @@ def test_unusable_scores_are_refused() -> None:
 def test_page_names_the_template_loudly_and_only_then() -> None:
     template = assemble(scores(source="template"), plan=PLAN)
     assert TEMPLATE_WARNING in render(template, plan=PLAN)
+    assert "warps of one brain" in TEMPLATE_WARNING
+    standin = assemble(scores(dataset="ood1", source="standin-template"), plan=PLAN)
+    assert TEMPLATE_WARNING in render(standin, plan=PLAN)
     assert TEMPLATE_WARNING not in render(assemble(scores(), plan=PLAN), plan=PLAN)
+
+
+@pytest.mark.parametrize("head", ["brainweb", "template"])
+def test_page_calls_simulated_scans_simulated_everywhere(head: str) -> None:
+    """Headings, claim and figure of stand-ins; the template is warned of as in phantoms."""
+    scans = scores(dataset="ood1", settings=("16s",), source=f"standin-{head}")
+    rows = assemble(pd.concat([scores(), scans]), plan=PLAN)
+    page = render(rows, plan=PLAN)
+    assert STANDIN_WARNING in page
+    assert (TEMPLATE_WARNING in page) == (head == "template")
+    assert "## Table 2: SIMULATED scans, in place of in vivo, OOD data 1" in page
+    assert "### ood1 (simulated scans), setting `16s`" in page
+    claim = page.partition("## Claim")[2].partition("## Known")[0]
+    assert "ood1/16s (simulated scans), phantom/" in claim
+    assert f"brainweb (simulated phantoms), standin-{head} (simulated scans of digital heads)" in claim
+    assert "All data are simulated: nothing is shown in vivo." in claim
+    titles = [axis.get_title(loc="left") for axis in draw(rows).axes]
+    assert "Table 2: ood1, 16s (simulated scans)" in titles
+    assert "Table 1: phantom, -" in titles
+
+
+def test_page_calls_real_scans_in_vivo() -> None:
+    scans = scores(dataset="ood1", settings=("16s",), source="ds002898")
+    page = render(assemble(pd.concat([scores(), scans]), plan=PLAN), plan=PLAN)
+    assert "## Table 2: in vivo, OOD data 1" in page
+    assert "simulated scans" not in page
+    assert STANDIN_WARNING not in page
+    assert "All data are simulated" not in page
+    assert "source brainweb (simulated phantoms), ds002898;" in page
+
+
+def test_page_tells_the_physics() -> None:
+    plan = replace(PLAN, physics=("Data and model are the same", "Windows overlap"))
+    deviations = render(assemble(scores(), plan=plan), plan=plan).partition("## Known")[2]
+    assert "- Data and model are the same.\n- Windows overlap.\n" in deviations
 
 
 @pytest.mark.parametrize("projector", ["embedded", "sirf"])

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 
 from quietpet.data.pairs import Batch
 from quietpet.methods.unet.model import build
@@ -45,3 +48,13 @@ def test_a_lowered_peak_costs_in_every_pixel_of_the_own_maximum_scaling():
 def test_patches_without_tissue_are_not_blown_up():
     noise = 1e-6 * torch.rand(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
     assert loss_of_the_low_dose_image(noise, torch.zeros_like(noise), weight=1.0) < 1e-9
+
+
+def test_no_method_is_trained_in_the_scaling_of_a_metric_unless_its_rows_say_so():
+    root = Path(__file__).parents[2]
+    for path in [root / "config.yaml", *(root / "workflow" / "configs").glob("*.yaml")]:
+        methods = yaml.safe_load(path.read_text()).get("methods", {})
+        assert not any("own_maximum_weight" in (settings or {}) for settings in methods.values()), path
+    assert Settings().own_maximum_weight == 0
+    assert "scaling" not in Settings().describe()
+    assert "in the scaling of `paper`, weight 0.5" in Settings(own_maximum_weight=0.5).describe()

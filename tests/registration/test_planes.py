@@ -78,9 +78,51 @@ def test_what_lies_outside_is_zero():
     assert sampled(t1, at)[16, 16] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("pixel_mm", [1.0, 1.4, 2.0, 2.08626, 3.0, 3.7, 4.0, 6.5])
+@pytest.mark.parametrize("voxel_mm", [0.7, 1.0, 2.0])
+def test_smoothing_moves_nothing(pixel_mm, voxel_mm):
+    """A Gaussian keeps its mass and its centroid, and its variance grows by that of the box.
+
+    The standard deviation of a box is width / sqrt(12); that of its parts, gathered at the centres of
+    voxels, differs by no more than what gathering moves them, 1 / sqrt(12) voxels on average.
+    """
+    image = volume(np.zeros((80, 80, 3), np.float32), voxel_mm=voxel_mm)
+    where = image.world_mm(np.argwhere(np.ones(image.values.shape))).reshape(*image.values.shape, 3)
+    centre_mm, sigma_mm = (3 * voxel_mm, -2 * voxel_mm), 3 * voxel_mm
+    square_mm2 = np.sum((where[..., :2] - centre_mm) ** 2, axis=-1)
+    blob = Volume(
+        values=np.exp(-square_mm2 / (2 * sigma_mm**2)).astype(np.float32),
+        affine_ras_mm=image.affine_ras_mm,
+    )
+    smooth = smoothed_for(blob, pixel_mm)
+    weights = smooth.values.astype(float)[..., None]
+    assert weights.sum() == pytest.approx(float(blob.values.astype(float).sum()), rel=1e-5)
+    centroid = np.sum(weights * where, axis=(0, 1, 2)) / weights.sum()
+    np.testing.assert_allclose(centroid[:2], centre_mm, atol=1e-4)
+    variance = np.sum(weights * (where - centroid) ** 2, axis=(0, 1, 2)) / weights.sum()
+    added = np.sqrt(np.maximum(variance[:2] - sigma_mm**2, 0)) / voxel_mm
+    assert added == pytest.approx(
+        pixel_mm / voxel_mm / np.sqrt(12) if pixel_mm > voxel_mm else 0, abs=0.29
+    )
+
+
+def test_a_smoothed_mark_is_packed_where_it_was():
+    """One voxel at (3, -2) mm, seen through pixels of the mMR: its centroid stays there."""
+    t1 = volume(np.zeros((41, 41, 5), np.float32), voxel_mm=1.0)
+    t1.values[23, 18] = 1.0
+    grid = grid_of(t1, pixels=16, pixel_mm=2.08626)
+    # An even and fine sampling, so that the centroid does not depend on where pixels fall.
+    fine = grid_of(t1, pixels=320, pixel_mm=0.1)
+    at = fine.positions_mm(offset_mm=0.0, angle_deg=0.0)
+    seen = sampled(smoothed_for(t1, grid.pixel_mm), at)[..., None]
+    centroid = (seen * at).sum(axis=(0, 1)) / seen.sum()
+    np.testing.assert_allclose(centroid[:2], (3.0, -2.0), atol=0.01)
+
+
 def test_smoothing_averages_what_one_pixel_covers():
-    stripes = np.zeros((16, 16, 4), np.float32)
-    stripes[::2] = 2.0
-    smooth = smoothed_for(volume(stripes, voxel_mm=1.0), pixel_mm=2.09)
-    np.testing.assert_allclose(smooth.values[2:-2, 2:-2], 1.0)
-    np.testing.assert_array_equal(smoothed_for(volume(stripes), pixel_mm=2.0).values, stripes)
+    """The mean of an edge over a box: the part of the box that lies beyond it."""
+    edge = np.zeros((16, 16, 4), np.float32)
+    edge[8:] = 1.0
+    smooth = smoothed_for(volume(edge, voxel_mm=1.0), pixel_mm=2.0)
+    np.testing.assert_allclose(smooth.values[6:10, 8, 2], [0, 0.25, 0.75, 1])
+    np.testing.assert_array_equal(smoothed_for(volume(edge), pixel_mm=2.0).values, edge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 
 import h5py
 import numpy as np
@@ -129,14 +130,20 @@ def killed_at(step, monkeypatch):
     monkeypatch.setattr(fit, "ResidentBatches", Failing)
 
 
-def test_the_log_grows_while_a_training_runs(files, tmp_path, monkeypatch, caplog):
+def test_outputs_appear_when_a_training_has_ended(files, tmp_path, monkeypatch, caplog):
+    """Until then its log tells how it goes: an interrupted job leaves a checkpoint and no output."""
     caplog.set_level("INFO")
-    killed_at(4, monkeypatch)
-    with pytest.raises(Killed):
-        fitted(files, tmp_path, UNET)
-    with (tmp_path / "log.csv").open(newline="") as stream:
-        (row,) = csv.DictReader(stream)
-    assert row["step"] == "2"
+    with monkeypatch.context() as patch:
+        killed_at(4, patch)
+        with pytest.raises(Killed):
+            fitted(files, tmp_path, UNET)
+    (left,) = (path.name for path in tmp_path.iterdir())
+    assert left.startswith(".weights.safetensors.checkpoint-")
+    _, log = fitted(files, tmp_path, UNET)
+    with log.open(newline="") as stream:
+        row, last = csv.DictReader(stream)
+    assert [row["step"], last["step"]] == ["2", "4"]
+    assert caplog.text.count("step 2, ") == 1
     assert (
         f"step 2, loss {float(row['loss']):.6g}, validation {float(row['validation']):.6g}"
         in caplog.text
@@ -273,6 +280,18 @@ def test_weights_of_another_data_source_are_refused(files, tmp_path):
     finally:
         with h5py.File(files["test"], "r+") as file:
             file.attrs["lineage"] = lineage
+
+
+def test_whole_heads_that_several_processes_cannot_share_are_refused(files, tmp_path, monkeypatch):
+    class TwoProcesses:
+        world_size, device = 2, torch.device("cpu")
+
+    monkeypatch.setattr(fit, "start_processes", lambda *_, **__: TwoProcesses())
+    monkeypatch.setattr(
+        sys.modules[__name__], "TRAINING", TRAINING.model_copy(update={"whole_share": 0.5})
+    )
+    with pytest.raises(InputError, match=r"batches of 1 slice\(s\) cannot be shared .* 2 processes"):
+        fitted(files, tmp_path, UNET)
 
 
 def test_an_unknown_device_is_refused(files, tmp_path, monkeypatch):

@@ -64,7 +64,7 @@ def make_scan(folder: Path, participant: str, *, units: str = "Bq/mL", low_facto
         paths["scan"],
         {
             "participant": participant,
-            "data_source": "standin",
+            "data_source": "standin-template",
             "units": units,
             "windows": {"standard": {}, "16s": {}},
         },
@@ -146,7 +146,11 @@ def test_the_head_is_that_of_t1_and_there_are_no_lesions(tmp_path, scans):
 
 def test_the_file_says_what_the_pairs_are(tmp_path, scans):
     pairs = packed(tmp_path, scans, job("04", "07"))
-    assert pairs.lineage == {"data_source": "standin", "projector": "-", "registration": "embedded"}
+    assert pairs.lineage == {
+        "data_source": "standin-template",
+        "projector": "-",
+        "registration": "embedded",
+    }
     assert (pairs.dataset, pairs.setting, pairs.split) == ("ood1", "16s", "test")
     assert pairs.subjects[::4] == ["04", "07"]
 

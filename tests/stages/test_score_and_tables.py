@@ -67,13 +67,17 @@ def test_every_slice_metric_and_estimate_gets_a_row(tmp_path: Path) -> None:
         tmp_path / "r.h5", arrays={"mean": images(5), "standard_deviation": images(6)}, samples=4
     )
     rows = run_score(tmp_path, restored, test)
+    error = ((images(5) - images(2).astype(float)) ** 2).mean()
+    variance = (images(6).astype(float) ** 2).mean()
+    assert error < variance / 4, "less error than the samples' own noise: no ratio"
+    assert {row["spread_to_error"] for row in rows} == {""}
     assert len(rows) == 2 * 3 * len(METRICS)
     assert list(dict.fromkeys(row["estimate"] for row in rows)) == ["single", "mean_of_4"]
     assert {row["subject"] for row in rows} == {"04", "05"}
     assert {(row["data_source"], row["projector"], row["registration"]) for row in rows} == {
         ("brainweb", "embedded", "-")
     }
-    lesions = [row["value"] for row in rows if "contrast" in row["metric"]]
+    lesions = [row["value"] for row in rows if "_only_" in row["metric"]]
     assert set(lesions) == {""}
 
 
@@ -87,6 +91,20 @@ def test_scored_values_are_those_of_the_slice(tmp_path: Path) -> None:
     ]
     x, y = images(1)[1].astype(float), images(2)[1].astype(float)
     assert float(row["value"]) == pytest.approx(((x - y) ** 2).sum() / (y**2).sum())
+
+
+def test_the_spread_of_samples_is_of_the_heads_alone(tmp_path: Path) -> None:
+    """A deviation of 0.1 in the heads and of 5 outside, and a mean that is 0.3 off."""
+    head = np.zeros((3, PIXELS, PIXELS), dtype=np.uint8)
+    head[:, 8:24, 8:24] = 1
+    test = write_test_set(tmp_path / "test.h5", head=head)
+    arrays = {
+        "mean": (images(2) + 0.3).astype(np.float32),
+        "standard_deviation": np.where(head > 0, 0.1, 5.0).astype(np.float32),
+    }
+    restored = write_restored(tmp_path / "r.h5", arrays=arrays, samples=2)
+    (spread,) = {row["spread_to_error"] for row in run_score(tmp_path, restored, test)}
+    assert float(spread) == pytest.approx(0.1 / (0.3**2 - 0.1**2 / 2) ** 0.5, rel=1e-4)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -153,7 +171,8 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
         reader = csv.DictReader(stream)
         assert tuple(reader.fieldnames) == TABLE_COLUMNS
         rows = list(reader)
-    assert [row["method"] for row in rows] == ["lpet"] * 7 + ["gaussian"] * 7
+    shown = sum("_only_" not in metric.name for metric in METRICS)  # these slices have no lesions
+    assert [row["method"] for row in rows] == ["lpet"] * shown + ["gaussian"] * shown
     assert (rows[0]["setting"], rows[0]["paper_mean"], rows[0]["n_subjects"]) == ("-", "21.13", "2")
     assert "## Claim" in outputs["readable"][0].read_text()
     assert outputs["figure"][0].read_bytes().startswith(b"\x89PNG")

@@ -18,9 +18,11 @@ from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinCohortSettings, StandinParticipant, StandinScanSettings
 from quietpet.errors import InputError
 from quietpet.invivo.audit import audit
+from quietpet.invivo.settings import SourceSettings
+from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.phantom.tissues import LabelVolume, Tissue
-from quietpet.stages import nifti, standin, standin_cohort
+from quietpet.stages import fetch_invivo, nifti, standin, standin_cohort
 from quietpet.stages.bids import read_tree
 from quietpet.stages.files import Files
 from quietpet.standin.layout import participant_files, runs_of
@@ -171,11 +173,36 @@ def test_everything_says_that_it_is_a_stand_in(clean):
         assert "SIMULATED" in (root / "README").read_text()
         for files in written.values():
             for sidecar in (files.one("pet_json"), files.one("t1_json")):
-                assert read(sidecar)["SimulatedData"] == "standin"
+                assert read(sidecar)["SimulatedData"] == "standin-template"
             for image in (files.one("pet"), files.one("t1")):
                 assert b"standin" in nib.load(image).header["descrip"].item()
-            assert read(files.one("truth"))["data_source"] == "standin"
+            assert read(files.one("truth"))["data_source"] == "standin-template"
         assert layout in (root / "README").read_text()
+
+
+@pytest.mark.parametrize("kind", ["standin", "folder"])
+def test_located_scans_are_of_simulated_heads_whatever_the_source_is_called(clean, tmp_path, kind):
+    """As a folder of the user's too: the word of the tables comes from the side-car."""
+    root, _ = clean["ds002898"]
+    place = {"cohort": "monash"} if kind == "standin" else {"root": str(root)}
+    job = FetchInvivoJob(
+        name="patients", source=SourceSettings(kind=kind, **place), participant="02", root=str(root)
+    )
+    located = tmp_path / "located.json"
+    fetch_invivo.run(job, Files({}), Files({"located": [located]}))
+    assert read(located)["data_source"] == "standin-template"
+
+
+def test_a_brainweb_head_is_named(tmp_path):
+    settings = cohort("ds002898")
+    files = outputs(tmp_path / "bids", "ds002898", "01")
+    labels = tmp_path / "subject_04.bin.gz"
+    labels.write_bytes(b"stands for a volume")
+    standin.run(job(settings, "01"), Files({"labels": [labels]}), files)
+    assert read(files.one("pet_json"))["SimulatedData"] == "standin-brainweb"
+    assert read(files.one("t1_json"))["SimulatedData"] == "standin-brainweb"
+    truth = read(files.one("truth"))
+    assert (truth["data_source"], truth["anatomy_source"]) == ("standin-brainweb", "brainweb")
 
 
 @pytest.mark.parametrize("layout", ["ds002898", "ds003397"])

@@ -38,6 +38,26 @@ def without_gaps(scanner: ScannerGeometry, efficiencies: np.ndarray) -> np.ndarr
     return np.where(scanner.gap_mask, np.float32(0), efficiencies)
 
 
+def axial_acceptance(scanner: ScannerGeometry, positions_mm: np.ndarray) -> np.ndarray:
+    """Sensitivity at each distance from the middle of the axis / its mean over the axial field of view.
+
+    The share of the photon pairs of a point on the axis that end on the cylinder of detectors with an
+    accepted ring difference: sin(theta), where theta is the steepest angle to the transaxial plane. It
+    falls almost linearly from the middle to the ends, as measured axial profiles do (NEMA NU 2).
+    """
+    half_length_mm = scanner.n_rings * scanner.ring_spacing_mm / 2
+    steps_mm = scanner.ring_spacing_mm / 100
+    whole_mm = np.arange(steps_mm / 2 - half_length_mm, half_length_mm, steps_mm)
+    return _accepted_share(scanner, positions_mm) / _accepted_share(scanner, whole_mm).mean()
+
+
+def _accepted_share(scanner: ScannerGeometry, positions_mm: np.ndarray) -> np.ndarray:
+    half_length_mm = scanner.n_rings * scanner.ring_spacing_mm / 2
+    within_mm = np.clip(half_length_mm - np.abs(positions_mm), 0.0, None)
+    within_mm = np.minimum(within_mm, scanner.max_ring_difference * scanner.ring_spacing_mm / 2)
+    return within_mm / np.hypot(within_mm, scanner.effective_radius_mm)
+
+
 def counts_per_kbq_per_ml(
     projector: Projector,
     normalisation: np.ndarray,
@@ -49,8 +69,9 @@ def counts_per_kbq_per_ml(
     """Recorded trues per bin of a line integral 1 (in pixels) of activity 1 kBq/ml.
 
     Such that a source on the axis, without attenuation, gives ``sensitivity_cps_per_kbq`` recorded trues
-    per second and kBq in the slice. ``normalisation`` (view, bin) is 0 in gaps; ``minutes`` are those
-    of undecayed activity.
+    per second and kBq in the slice: that is the mean over the axial field of view, to be multiplied by
+    the :func:`axial_acceptance` of each slice. ``normalisation`` (view, bin) is 0 in gaps; ``minutes``
+    are those of undecayed activity.
     """
     disc = grid.within_radius(AXIS_RADIUS_MM)
     lines = projector.forward(torch.from_numpy(disc.astype(np.float32))[None])[0].cpu().numpy()

@@ -16,8 +16,9 @@ class CalibrationSettings(Section):
     )
     weight_kg: Positive = Field(description="body weight of every subject [kg]")
     sensitivity_cps_per_kbq: Positive = Field(
-        description="recorded trues per second and kBq of activity within a slice, for a source on the "
-        "axis without attenuation [1/s/kBq]; NEMA sensitivity x 700 mm / axial field of view"
+        description="recorded trues per second and kBq of activity, for a source on the axis without "
+        "attenuation, mean over the axial field of view [1/s/kBq]; NEMA sensitivity x 700 mm / axial "
+        "field of view. Slices in the middle have more, by the acceptance of the scanner"
     )
 
 

@@ -43,6 +43,14 @@ class TrainingSettings(Section):
     patch_pixels: int | None = Field(
         None, ge=16, multiple_of=16, description="side of the random training patches; none: whole crops"
     )
+    whole_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the iterations, the last ones, on whole heads instead of patches, in "
+        "batches of as many pixels; group normalisation and attention see the field of view, so a "
+        "network with them restores whole slices worse after learning from patches alone",
+    )
     flip: bool = Field(False, description="mirror half of the training slices left-right")
     gradient_clip: Positive | None = Field(None, description="largest gradient norm")
     validate_every: int = Field(1000, ge=1, description="iterations between validations and checkpoints")
@@ -68,6 +76,13 @@ class TrainingSettings(Section):
     compile: bool = Field(
         False, description="torch.compile of the networks: a minute of start for faster long trainings"
     )
+
+    @property
+    def patch_steps(self) -> int | None:
+        """Steps that see patches before all others see whole heads; none: all steps are alike."""
+        if self.patch_pixels is None or not self.whole_share:
+            return None
+        return round(self.iterations * (1 - self.whole_share))
 
     @model_validator(mode="after")
     def _warm_up_ends(self) -> Self:

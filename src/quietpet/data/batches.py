@@ -34,6 +34,9 @@ class StepBatches(Dataset[Batch]):
     square and the mirroring of each slice are seeded by step and position in the batch.
     ``patch_pixels`` None takes whole slices; otherwise each square is centred, as far as the image
     allows, on a random pixel of the head.
+
+    After step ``patch_steps`` the squares are central ones that hold whole heads, in batches of as many
+    pixels as before, or of one slice.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class StepBatches(Dataset[Batch]):
         batch_size: int,
         patch_pixels: int | None,
         flip: bool,
+        patch_steps: int | None = None,
     ) -> None:
         _require_fits(pairs, patch_pixels)
         self.pairs = pairs
@@ -52,6 +56,12 @@ class StepBatches(Dataset[Batch]):
         self._batch_size = batch_size
         self._patch_pixels = patch_pixels
         self._flip = flip
+        self._patch_steps = patch_steps if patch_pixels else None
+        self._whole_pixels = pairs.pixels
+        self._whole_slices = batch_size
+        if patch_pixels and patch_steps is not None:
+            self._whole_pixels = head_square(pairs)
+            self._whole_slices = max(1, batch_size * patch_pixels**2 // self._whole_pixels**2)
 
     def __getitem__(self, step: int) -> Batch:
         squares = []
@@ -63,18 +73,29 @@ class StepBatches(Dataset[Batch]):
 
     def rows(self, step: int) -> list[int]:
         """Rows of the data set in the batch of ``step``; batches run on across epochs."""
-        first = (step - 1) * self._batch_size
-        return [self._row(first + position) for position in range(self._batch_size)]
+        whole_before = max(0, step - 1 - self._patch_steps) if self._patch_steps is not None else 0
+        first = (step - 1 - whole_before) * self._batch_size + whole_before * self._whole_slices
+        return [self._row(first + position) for position in range(self.slices(step))]
+
+    def slices(self, step: int) -> int:
+        """How many slices are in the batch of ``step``."""
+        return self._whole_slices if self._is_whole(step) else self._batch_size
 
     def place(self, head: np.ndarray, *, step: int, position: int) -> tuple[Window, bool]:
         """Which square of the slice at ``position`` in the batch is seen, and whether mirrored."""
         rng = numpy_rng(*self._seed, "patch", step, position)
         window = (
-            random_window(head, self._patch_pixels, rng)
-            if self._patch_pixels
-            else central_window(self.pairs.pixels, self.pairs.pixels)
+            central_window(self.pairs.pixels, self._whole_pixels)
+            if self._is_whole(step)
+            else random_window(head, self._patch_pixels, rng)
         )
         return window, self._flip and rng.random() < 0.5
+
+    def _is_whole(self, step: int) -> bool:
+        """Whether ``step`` sees whole heads."""
+        if self._patch_pixels is None:
+            return True
+        return self._patch_steps is not None and step > self._patch_steps
 
     def _row(self, drawn_before: int) -> int:
         epoch, position = divmod(drawn_before, len(self.pairs))
@@ -189,14 +210,14 @@ def spread_rows(count: int, wanted: int) -> list[int]:
     return [(2 * part + 1) * count // (2 * wanted) for part in range(wanted)]
 
 
-def head_extent(pairs: PairDataset) -> int:
+def head_extent(pairs: PairDataset | JointPairs) -> int:
     """Side of the smallest central square that holds every head."""
     anywhere = np.logical_or.reduce([pairs[row].head for row in range(len(pairs))])
     offsets = np.argwhere(anywhere) - pairs.pixels // 2
     return 2 * int(max(-offsets.min(), offsets.max() + 1)) if offsets.size else 2
 
 
-def head_square(pairs: PairDataset) -> int:
+def head_square(pairs: PairDataset | JointPairs) -> int:
     """The head's extent rounded up to a multiple of 32, if the image allows.
 
     Networks that halve their images up to five times accept such squares.

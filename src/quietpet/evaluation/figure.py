@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from quietpet.data_source import is_standin
 from quietpet.evaluation.comparison import VARIANTS
 from quietpet.evaluation.tables import LEARNING_TABLES, TableRow
 
@@ -32,7 +33,9 @@ def draw(rows: Sequence[TableRow]) -> Figure:
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(groups), len(PANELS), squeeze=False, height_ratios=heights)
     for panels, ((table, dataset, setting), members) in zip(axes, groups, strict=True):
-        panels[0].set_title(f"Table {table}: {dataset}, {setting}", loc="left", fontsize=9)
+        simulated = " (simulated scans)" if is_standin(members[0].data_source) else ""
+        title = f"Table {table}: {dataset}, {setting}{simulated}"
+        panels[0].set_title(title, loc="left", fontsize=9)
         for axis, (metric, label) in zip(panels, PANELS, strict=True):
             _panel(axis, [row for row in members if row.metric == metric], label=label)
     handles, labels = axes[0, 0].get_legend_handles_labels()

@@ -6,7 +6,9 @@ one of the other modality are left out, so each number answers one question.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -29,26 +31,89 @@ def pet_only_contrast_percent(images: SliceImages, _data_range: float) -> float:
     with d, d0 the contrasts in the restored and standard image and s the sign of d0: faint lesions,
     whose own ratio would be unstable, weigh little.
     """
+    return _kept_percent(_pet_only(images))
+
+
+def pet_only_hot_percent(images: SliceImages, _data_range: float) -> float:
+    """The same of lesions that are brighter than their ring in the standard dose."""
+    return _kept_percent(lesion for lesion in _pet_only(images) if lesion.standard > 0)
+
+
+def pet_only_cold_percent(images: SliceImages, _data_range: float) -> float:
+    """The same of lesions that are darker than their ring in the standard dose."""
+    return _kept_percent(lesion for lesion in _pet_only(images) if lesion.standard < 0)
+
+
+def t1_only_hot_percent(images: SliceImages, _data_range: float) -> float:
+    """PET contrast gained where only T1 has a bright lesion [% of the standard dose around it].
+
+    Positive: PET rose inside the lesion; negative: it fell; NaN without such lesions. Mean over the
+    lesions of the slice, in which noise cancels.
+    """
+    return _mean(lesion.gained_percent for lesion in _t1_only(images) if lesion.t1 > 0)
+
+
+def t1_only_cold_percent(images: SliceImages, _data_range: float) -> float:
+    """The same where only T1 has a dark lesion.
+
+    A PET that follows T1 rises in bright lesions and falls in dark ones, one that inverts it does the
+    reverse: a mean over both kinds would hide that.
+    """
+    return _mean(lesion.gained_percent for lesion in _t1_only(images) if lesion.t1 < 0)
+
+
+def t1_only_rms_percent(images: SliceImages, _data_range: float) -> float:
+    """Root mean square of the contrast gained in T1-only lesions [%], bright or dark; NaN without any.
+
+    Nothing cancels, noise neither: a method that never saw T1 shows how much of it is noise.
+    """
+    return math.sqrt(_mean(lesion.gained_percent**2 for lesion in _t1_only(images)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LoneLesion:
+    """Contrasts of one lesion that only one modality has; ``uptake`` is the standard dose around it."""
+
+    restored: float
+    standard: float
+    t1: float
+    uptake: float
+
+    @property
+    def gained_percent(self) -> float:
+        return 100.0 * (self.restored - self.standard) / self.uptake
+
+
+def _pet_only(images: SliceImages) -> Iterator[_LoneLesion]:
+    return _measured(images, images.pet_lesions, images.t1_lesions)
+
+
+def _t1_only(images: SliceImages) -> Iterator[_LoneLesion]:
+    lesions = _measured(images, images.t1_lesions, images.pet_lesions)
+    return (lesion for lesion in lesions if lesion.uptake > 0)
+
+
+def _measured(images: SliceImages, lesions: np.ndarray, others: np.ndarray) -> Iterator[_LoneLesion]:
+    for lesion, ring in _lone_lesions(lesions, others, images.head):
+        yield _LoneLesion(
+            restored=_contrast(images.restored, lesion, ring),
+            standard=_contrast(images.standard, lesion, ring),
+            t1=_contrast(images.t1, lesion, ring),
+            uptake=float(images.standard[ring].mean(dtype=np.float64)),
+        )
+
+
+def _kept_percent(lesions: Iterable[_LoneLesion]) -> float:
     kept = total = 0.0
-    for lesion, ring in _lone_lesions(images.pet_lesions, images.t1_lesions, images.head):
-        expected = _contrast(images.standard, lesion, ring)
-        kept += np.sign(expected) * _contrast(images.restored, lesion, ring)
-        total += abs(expected)
+    for lesion in lesions:
+        kept += np.sign(lesion.standard) * lesion.restored
+        total += abs(lesion.standard)
     return 100.0 * kept / total if total > 0 else np.nan
 
 
-def t1_only_contrast_percent(images: SliceImages, _data_range: float) -> float:
-    """Contrast that T1-only lesions gained [% of the standard dose around them]; NaN without any.
-
-    Positive when the restored PET follows the T1 (brighter where T1 is brighter), negative when it
-    inverts it, zero on average when it ignores it: noise cancels in the mean because of the sign.
-    """
-    gained = uptake = 0.0
-    for lesion, ring in _lone_lesions(images.t1_lesions, images.pet_lesions, images.head):
-        excess = _contrast(images.restored, lesion, ring) - _contrast(images.standard, lesion, ring)
-        gained += np.sign(_contrast(images.t1, lesion, ring)) * excess
-        uptake += images.standard[ring].mean(dtype=np.float64)
-    return 100.0 * gained / uptake if uptake > 0 else np.nan
+def _mean(values: Iterable[float]) -> float:
+    found = [*values]
+    return float(np.mean(found)) if found else np.nan
 
 
 def _lone_lesions(lesions: np.ndarray, others: np.ndarray, head: np.ndarray) -> Iterator[Regions]:

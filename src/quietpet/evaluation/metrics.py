@@ -13,7 +13,14 @@ from skimage.metrics import structural_similarity
 
 from quietpet.errors import InputError
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, SliceImages, Variant
-from quietpet.evaluation.lesions import pet_only_contrast_percent, t1_only_contrast_percent
+from quietpet.evaluation.lesions import (
+    pet_only_cold_percent,
+    pet_only_contrast_percent,
+    pet_only_hot_percent,
+    t1_only_cold_percent,
+    t1_only_hot_percent,
+    t1_only_rms_percent,
+)
 
 SSIM_SIGMA_PIXELS = 1.5
 SSIM_WINDOW_PIXELS = 11
@@ -76,6 +83,21 @@ def nmse(images: SliceImages, _data_range: float) -> float:
     return float(np.sum(_difference(images) ** 2) / energy)
 
 
+def scale_share_percent(images: SliceImages, _data_range: float) -> float:
+    """Share of the NMSE that one factor on the restored image would remove [%]; 0 where there is none.
+
+    With y the standard dose, x the restored image, 1 - (x.y)^2 / (x.x y.y) is the least NMSE of any
+    multiple of x. Where images are divided by their own maxima, the rest of the NMSE comes from two
+    pixels, those of the maxima.
+    """
+    restored, standard = (image.astype(np.float64) for image in (images.restored, images.standard))
+    energy, error = np.sum(standard**2), np.sum(_difference(images) ** 2)
+    if error == 0 or not restored.any():
+        return 0.0
+    least = energy - np.sum(restored * standard) ** 2 / np.sum(restored**2)
+    return float(100.0 * (1.0 - np.clip(least / error, 0.0, 1.0)))
+
+
 def bias_percent(images: SliceImages, _data_range: float) -> float:
     """Error of the mean inside the head, relative to the standard dose [%]."""
     expected = images.standard[images.head].mean(dtype=np.float64)
@@ -88,6 +110,12 @@ METRICS = (
     Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=PAPER),
     Metric(name="ssim", label="SSIM", function=ssim, variant=PAPER),
     Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER),
+    Metric(
+        name="scale_share_percent",
+        label="NMSE due to the maximum (%)",
+        function=scale_share_percent,
+        variant=PAPER,
+    ),
     Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE),
     Metric(name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE),
     Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE),
@@ -99,9 +127,33 @@ METRICS = (
         variant=QUANTITATIVE,
     ),
     Metric(
-        name="t1_only_contrast_percent",
-        label="T1-only lesions: contrast invented (%)",
-        function=t1_only_contrast_percent,
+        name="pet_only_hot_percent",
+        label="hot ones (%)",
+        function=pet_only_hot_percent,
+        variant=QUANTITATIVE,
+    ),
+    Metric(
+        name="pet_only_cold_percent",
+        label="cold ones (%)",
+        function=pet_only_cold_percent,
+        variant=QUANTITATIVE,
+    ),
+    Metric(
+        name="t1_only_hot_percent",
+        label="T1-only lesions: PET contrast gained in bright ones (%)",
+        function=t1_only_hot_percent,
+        variant=QUANTITATIVE,
+    ),
+    Metric(
+        name="t1_only_cold_percent",
+        label="in dark ones (%)",
+        function=t1_only_cold_percent,
+        variant=QUANTITATIVE,
+    ),
+    Metric(
+        name="t1_only_rms_percent",
+        label="root mean square (%)",
+        function=t1_only_rms_percent,
         variant=QUANTITATIVE,
     ),
 )

@@ -20,10 +20,14 @@ class PublishedKey(NamedTuple):
 
 
 class PublishedValue(NamedTuple):
-    """Mean and standard deviation over slices, in the unit of the metric."""
+    """Mean and standard deviation over slices, in the unit of the metric.
+
+    ``doubt`` says which other published statement contradicts them, if one does.
+    """
 
     mean: float
     std: float
+    doubt: str = ""
 
 
 @functools.cache
@@ -33,7 +37,9 @@ def published_values() -> MappingProxyType[PublishedKey, PublishedValue]:
     values = {}
     for row in csv.DictReader(text.splitlines()):
         key = PublishedKey(*(row[name] for name in PublishedKey._fields))
-        values[key] = PublishedValue(mean=float(row["paper_mean"]), std=float(row["paper_std"]))
+        values[key] = PublishedValue(
+            mean=float(row["paper_mean"]), std=float(row["paper_std"]), doubt=row["doubt"]
+        )
     return MappingProxyType(values)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from quietpet.data.pairs import DosePair
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, SliceImages, Variant
 from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.spread import spread_to_error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class Quality:
     ``spread_percent``: root mean square, over the pixels of the heads, of the standard deviation
     between the samples of a slice, in % of the mean standard-dose activity there. It tells whether a
     sampler draws what the reference draws, which PSNR does not: means of samples have more.
+    ``spread_to_error`` as in :func:`quietpet.evaluation.spread.spread_to_error`, over the same pixels.
     """
 
     psnr_db: float
@@ -28,6 +30,7 @@ class Quality:
     paper_psnr_db: float
     paper_nmse: float
     spread_percent: float
+    spread_to_error: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,7 @@ class SamplingRow(Quality):
     def cells(self) -> dict[str, str]:
         """The row as text, numbers to six significant digits."""
         return {
-            name: f"{value:.6g}" if isinstance(value, float) else str(value)
+            name: f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
             for name, value in asdict(self).items()
         }
 
@@ -115,14 +118,16 @@ def quality(
         return float(np.mean(values))
 
     heads = np.stack([pair.head > 0 for pair in pairs])
-    variance = np.var(np.stack(samples), axis=0, ddof=1, dtype=np.float64)[heads].mean()
-    activity = np.stack([pair.standard for pair in pairs])[heads].mean(dtype=np.float64)
+    standard = np.stack([pair.standard for pair in pairs])[heads].astype(np.float64)
+    drawn = np.stack(samples)[:, heads].astype(np.float64)
+    deviation = drawn.std(axis=0, ddof=1)
     return Quality(
         psnr_db=mean("psnr_db", QUANTITATIVE),
         nmse=mean("nmse", QUANTITATIVE),
         paper_psnr_db=mean("psnr_db", PAPER),
         paper_nmse=mean("nmse", PAPER),
-        spread_percent=float(100 * np.sqrt(variance) / activity),
+        spread_percent=float(100 * np.sqrt(np.mean(deviation**2)) / standard.mean()),
+        spread_to_error=spread_to_error(drawn.mean(axis=0), deviation, standard, samples=len(samples)),
     )
 
 
@@ -140,7 +145,8 @@ def render_sampling(plans: Sequence[SamplingPlan]) -> str:
         "named. The reference is DDPM at every diffusion time. `no_worse`: the fewest evaluations "
         "with a PSNR at most the tolerance below that of the reference; `alike`: at most the tolerance "
         "below or above it, for who wants the model's own samples; `best`: the most PSNR. Spread: "
-        "standard deviation between samples, in % of the mean activity.",
+        "standard deviation between samples, in % of the mean activity, and relative to the error of "
+        "their mean (true samples: 1).",
     ]
     for (dataset, setting), members in groupby(plans, key=_place):
         blocks += [f"### {dataset}, setting `{setting}`", *map(_grid, members)]
@@ -155,7 +161,7 @@ def _grid(plan: SamplingPlan) -> str:
     ]
     header = (
         "sampler", "spacing", "steps", "evaluations", "PSNR (dB)", "difference (dB)", "NMSE",
-        "PSNR `paper` (dB)", "spread (%)", "s per sample", "",
+        "PSNR `paper` (dB)", "spread (%)", "spread/error", "s per sample", "",
     )  # fmt: skip
     lines = [
         f"`{plan.reference.method}`, tolerance {plan.tolerance_db:g} dB:\n",
@@ -171,7 +177,9 @@ def _grid(plan: SamplingPlan) -> str:
                 (
                     row.sampler, row.spacing, row.steps, row.evaluations, f"{row.psnr_db:.2f}",
                     f"{plan.difference_db(row):+.2f}", f"{row.nmse:.4f}", f"{row.paper_psnr_db:.2f}",
-                    f"{row.spread_percent:.1f}", f"{row.seconds_per_sample:.3g}", marks,
+                    f"{row.spread_percent:.1f}",
+                    "" if row.spread_to_error is None else f"{row.spread_to_error:.2f}",
+                    f"{row.seconds_per_sample:.3g}", marks,
                 )
             )
         )  # fmt: skip

@@ -18,9 +18,10 @@ LINEAGE = ("data_source", "projector", "registration")
 
 SCORE_COLUMNS = (
     "dataset", "setting", "method", "learning", "replicate", "estimate", "subject", "key", "slice_mm",
-    "angle_deg", "metric", "variant", "value", *LINEAGE,
+    "angle_deg", "metric", "variant", "value", "spread_to_error", *LINEAGE,
 )  # fmt: skip
-"""Columns of a score file; ``value`` is empty where the metric is undefined in that slice."""
+"""Columns of a score file; ``value`` is empty where the metric is undefined in that slice.
+``spread_to_error`` is one number of the whole file, empty for methods that draw one sample."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def require_finite_slices(images: np.ndarray, keys: tuple[str, ...], *, what: st
     if bad.size:
         raise InputError(
             f"{what}: {bad.size} of {len(keys)} slices hold values that are not finite, "
-            f"the first is {keys[bad[0]]!r}. Delete the file and run the step that makes it again."
+            f"the first is {keys[bad[0]]!r}. Run the step that makes them again."
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from quietpet.evaluation.comparison import PAPER
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_methods, published_values
 from quietpet.evaluation.scoring import LINEAGE
+from quietpet.evaluation.spread import REGRESSION_BELOW
 from quietpet.evaluation.statistics import Summary, summarise
 from quietpet.seeds import numpy_rng
 
@@ -44,13 +45,15 @@ class TableLayout:
 
 
 _TWO_STAGES = "external_internal"
+IN_VIVO = "in vivo"
+"""In the title of a table of scans; readers are told where the scans are simulated instead."""
 
 LAYOUTS = (
     TableLayout(table="1", title="phantoms, all methods", dataset="phantom", published_setting="-"),
     *(
         TableLayout(
             table=str(number + 1),
-            title=f"in vivo, OOD data {number}",
+            title=f"{IN_VIVO}, OOD data {number}",
             dataset=f"ood{number}",
             regimes={_TWO_STAGES: ""},
         )
@@ -82,7 +85,8 @@ class TablePlan:
     """What the tables need to know of the study; ``methods`` and ``doses`` map names to descriptions.
 
     ``staged`` are the data sets that networks learn to restore under several of the ``regimes``,
-    ``trained`` the methods that do.
+    ``trained`` the methods that do. ``iterations`` are those of each stage, by data set and regime.
+    ``physics`` are sentences on what the simulation makes easier or harder than reality.
     """
 
     study_seed: int
@@ -91,22 +95,30 @@ class TablePlan:
     staged: tuple[str, ...]
     regimes: tuple[str, ...]
     trained: tuple[str, ...]
+    iterations: Mapping[str, Mapping[str, str]]
     published_settings: tuple[str, ...]
     doses: Mapping[str, str]
     acquisition: str
     rays: int
     evaluation: EvaluationSettings
+    physics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableRow:
-    """One row of ``tables.csv``: the fields are its columns, None is an empty cell."""
+    """One row of ``tables.csv``: the fields are its columns, None is an empty cell.
+
+    ``iterations`` are those of each stage of learning, one after the other; "-" where nothing is
+    trained. ``spread_to_error`` as in :func:`quietpet.evaluation.spread.spread_to_error`, mean over
+    trainings. ``paper_doubt`` says what contradicts the published value.
+    """
 
     table: str
     dataset: str
     setting: str
     method: str
     learning: str
+    iterations: str
     metric: str
     variant: str
     estimate: str
@@ -118,12 +130,19 @@ class TableRow:
     n_subjects: int
     n_slices: int
     n_replicates: int
+    spread_to_error: float | None
     paper_mean: float | None
     paper_std: float | None
+    paper_doubt: str
     protocol: str
     data_source: str
     projector: str
     registration: str
+
+    @property
+    def regresses(self) -> bool:
+        """Whether samples were drawn that hardly differ from each other."""
+        return self.spread_to_error is not None and self.spread_to_error < REGRESSION_BELOW
 
     def cells(self) -> dict[str, str]:
         """The row as text, numbers to six significant digits."""
@@ -180,10 +199,22 @@ def _rows(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> Iterato
             resamples=plan.evaluation.bootstrap_resamples,
             confidence=plan.evaluation.confidence,
         )
-        yield _row(group, summary, layout, plan)
+        yield _row(group, summary, _spread(values), layout, plan)
 
 
-def _row(group: Mapping[str, str], summary: Summary, layout: TableLayout, plan: TablePlan) -> TableRow:
+def _spread(values: pd.DataFrame) -> float | None:
+    """Mean over trainings of the spread between samples; None where one sample was drawn."""
+    spreads = values.groupby("replicate")["spread_to_error"].first()
+    return None if spreads.isna().all() else float(spreads.mean())
+
+
+def _row(
+    group: Mapping[str, str],
+    summary: Summary,
+    spread: float | None,
+    layout: TableLayout,
+    plan: TablePlan,
+) -> TableRow:
     setting = group["setting"]
     if layout.published_setting is not None and setting in plan.published_settings:
         setting = layout.published_setting
@@ -191,14 +222,28 @@ def _row(group: Mapping[str, str], summary: Summary, layout: TableLayout, plan: 
     cell = _published_setting(layout, setting, group["learning"])
     key = PublishedKey(layout.table, group["dataset"], cell, method, metric)
     published = published_values().get(key) if group["variant"] == PAPER.name else None
-    return TableRow(
+    row = TableRow(
         table=layout.table,
+        iterations=_iterations(group, plan),
+        spread_to_error=spread,
         protocol=f"{plan.protocol}: {plan.methods[method]}",
         paper_mean=published.mean if published else None,
         paper_std=published.std if published else None,
+        paper_doubt=published.doubt if published else "",
         **{**group, "setting": setting},
         **vars(summary),
     )
+    return replace(row, protocol=f"{row.protocol}; {_regression(row)}") if row.regresses else row
+
+
+def _regression(row: TableRow) -> str:
+    return f"a regression in effect: samples spread by {row.spread_to_error:.2f} of their error"
+
+
+def _iterations(group: Mapping[str, str], plan: TablePlan) -> str:
+    if group["method"] not in plan.trained:
+        return "-"
+    return plan.iterations.get(group["dataset"], {}).get(group["learning"], "-")
 
 
 def _published_setting(layout: TableLayout, setting: str, learning: str) -> str:
@@ -235,7 +280,7 @@ def _check_names(scores: pd.DataFrame, plan: TablePlan) -> None:
         if unknown := sorted(set(names) - set(known)):
             raise InputError(
                 f"scores of the unknown {what} {unknown[0]!r}; known: {', '.join(sorted(known))}. "
-                "Delete the stale score files."
+                "Leave those scores out."
             )
 
 
@@ -253,7 +298,7 @@ def _check_slices(scores: pd.DataFrame) -> None:
         if len(differing):
             raise InputError(
                 f"{dataset}/{setting}: {differing.index[0]} was scored on other slices than "
-                f"{slices.index[0]}; they cannot be compared. Delete the older scores and run again."
+                f"{slices.index[0]}; they cannot be compared. Make the older scores again."
             )
 
 

@@ -62,18 +62,19 @@ class SourceSettings(Section):
     manifest: str | None = Field(
         None,
         description="openneuro: table of files (accession, version, path, bytes, md5), for data sets "
-        "other than ds002898 and ds003397, whose table comes with the program",
+        "other than ds002898 and ds003397, whose table comes with the program; relative to this file",
     )
     root: str | None = Field(
         None,
-        description="folder of the tree, relative to the folder of the command; with openneuro it is "
+        description="folder of the tree, relative to this file; with openneuro it is "
         "where files are kept, and those there already are not fetched; none: resources/<accession>",
     )
     cohort: Label | None = Field(None, description="standin: name of the simulated cohort")
     entities: dict[str, str] = Field(
         {},
         description="BIDS entities that the PET file names must have, such as {task: rest, ses: '1'}; "
-        "needed where a participant has several sessions, tracers or reconstructions",
+        "needed where a participant has several sessions, tracers or reconstructions. An empty value, "
+        "such as {rec: ''}, asks for names without it",
     )
     runs: tuple[str, ...] = Field(
         (), description="runs that are fetched and read, as in the file names; none: all"
@@ -81,7 +82,7 @@ class SourceSettings(Section):
     t1: dict[str, str] = Field(
         {},
         description="BIDS entities that the name of the T1 image must have, such as {acq: mprage, "
-        "run: '1'}; needed where a participant has several",
+        "run: '1'}, or must not have, such as {rec: ''}; needed where a participant has several",
     )
 
     @model_validator(mode="after")

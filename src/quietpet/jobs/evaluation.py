@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.section import Section
 from quietpet.jobs.methods import MethodJob
+from quietpet.study.physics import physics_notes
 from quietpet.study.root import Study
 
 
@@ -29,9 +32,11 @@ class TablesJob(Section):
     staged: tuple[str, ...] = ()
     regimes: tuple[str, ...] = ()
     trained: tuple[str, ...] = ()
+    iterations: dict[str, dict[str, str]] = Field({})
     published_settings: tuple[str, ...]
     doses: dict[str, str]
     acquisition: str
+    physics: tuple[str, ...] = ()
     rays: int
     evaluation: EvaluationSettings
 
@@ -52,6 +57,7 @@ class TablesJob(Section):
             ),
             regimes=tuple(study.learning.regimes) if study.learning else (),
             trained=tuple(name for name, method in study.methods.items() if method.trained),
+            iterations=_iterations(study),
             published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
             doses={
                 **{name: level.describe() for name, level in study.doses.levels.items()},
@@ -67,6 +73,23 @@ class TablesJob(Section):
                 },
             },
             acquisition=study.acquisition.describe(),
+            physics=physics_notes(study),
             rays=study.scanner.rays,
             evaluation=study.evaluation,
         )
+
+
+def _iterations(study: Study) -> dict[str, dict[str, str]]:
+    """Iterations of each stage of learning, by data set and value of the column 'learning'."""
+    return {
+        dataset: {
+            study.learning_word(dataset, method, regime): " + ".join(
+                map(str, study.iterations_of(dataset=dataset, setting=setting, regime=regime))
+            )
+            for method in study.methods_for(dataset)
+            if study.methods[method].trained
+            for setting in study.settings_of(dataset)
+            for regime in study.regimes(dataset=dataset, setting=setting, method=method)
+        }
+        for dataset in (*study.dataset_names, *study.invivo_names)
+    }

@@ -73,10 +73,19 @@ def sampled(
 def smoothed_for(image: Volume, pixel_mm: float) -> Volume:
     """The image averaged over pixels of that size, where its own voxels are smaller.
 
-    A box of one pixel: sampling finer details at that distance would alias them.
+    A box of one pixel about each voxel's centre, within the slice: sampling finer details at that
+    distance would alias them. Whatever the size, the box is symmetric, so that nothing moves.
     """
-    widths = np.maximum(np.rint(pixel_mm / image.voxel_mm).astype(int), 1)
     values = np.asarray(image.values, np.float32)
     for axis in (0, 1):
-        values = ndimage.uniform_filter1d(values, int(widths[axis]), axis=axis, mode="constant")
+        weights = _box_weights(pixel_mm / image.voxel_mm[axis])
+        values = ndimage.correlate1d(values, weights, axis=axis, mode="constant")
     return Volume(values=values, affine_ras_mm=image.affine_ras_mm)
+
+
+def _box_weights(width: float) -> np.ndarray:
+    """Part of each voxel that a box of ``width`` voxels covers, centred on one; they sum to one."""
+    width = max(width, 1.0)
+    reach = int(np.ceil((width - 1) / 2))
+    distance = np.abs(np.arange(-reach, reach + 1))
+    return np.clip(width / 2 - (distance - 0.5), 0, 1) / width

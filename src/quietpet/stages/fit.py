@@ -88,7 +88,9 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         batch_size=settings.batch_size,
         patch_pixels=settings.patch_pixels,
         flip=settings.flip,
+        patch_steps=settings.patch_steps,
     )
+    _require_shared(drawn.slices(settings.iterations), fabric.world_size)
     resident = groups > 0 and ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
     checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs, processes))
     rows = train(
@@ -103,11 +105,10 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         fabric=fabric,
         start=start,
         workers=0 if resident or device.type == "cpu" else WORKERS_PER_GPU,
-        report=log.write,
+        report=log.report,
     )
     if not fabric.is_global_zero:
         return
-    log.write(rows)
     # Weights inherit from the data set they are validated on; other stages may have other sources.
     same = [each for each in (*parts, held_out) if each.dataset == job.dataset]
     origin = provenance(
@@ -139,6 +140,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
             provenance=origin,
         )
         write_text(card, text)
+    log.finish(rows)
     checkpoint.remove()
 
 
@@ -157,6 +159,15 @@ def _require_data(parts: Sequence[PairDataset], wanted: Sequence[tuple[str, str]
             ", ".join(f"{dataset}/{setting}" for dataset, setting in each) for each in (found, wanted)
         ]
         raise InputError(f"{parts[0].path}: the data given are {named[0]}, this job learns {named[1]}.")
+
+
+def _require_shared(slices: int, processes: int) -> None:
+    """Refuse batches of whole heads that ``processes`` cannot share equally."""
+    if slices % processes:
+        raise InputError(
+            f"training.whole_share: its batches of {slices} slice(s) cannot be shared equally by "
+            f"{processes} processes. Use fewer GPUs, raise training.batch_size or set whole_share: 0."
+        )
 
 
 def _start(job: FitJob, weights: Path | None) -> Restorer | None:

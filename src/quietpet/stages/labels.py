@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quietpet.config.phantoms import TemplateSettings
+from quietpet.data_source import BRAINWEB, TEMPLATE
 from quietpet.phantom.brainweb import read_sources, read_volume
 from quietpet.phantom.tissues import LabelVolume
 from quietpet.seeds import numpy_rng
@@ -23,4 +24,4 @@ def label_volume(
 
 def data_source(inputs: Files) -> str:
     """Where :func:`label_volume` takes the head from, as ``data_source`` of a lineage."""
-    return "brainweb" if inputs.get("labels") else "template"
+    return BRAINWEB if inputs.get("labels") else TEMPLATE

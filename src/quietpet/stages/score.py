@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, replacing
 from quietpet.evaluation.scoring import (
     LINEAGE,
     SCORE_COLUMNS,
@@ -15,6 +15,7 @@ from quietpet.evaluation.scoring import (
     require_finite_slices,
     score_slices,
 )
+from quietpet.evaluation.spread import spread_to_error
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
@@ -30,9 +31,11 @@ def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
     restored, test = inputs.one("restored"), inputs.one("test")
     reference, test_lineage = _read_reference(test, job)
     estimates, lineage = _read_estimates(restored, job, reference)
+    spread = _read_spread(restored, reference)
     common_lineage([(test, _reported(test_lineage)), (restored, _reported(lineage))])
     origin = {**{name: getattr(job, name) for name in _NAMES}, **_reported(lineage)}
     rows = score_slices(estimates, reference, paper_window_pixels=job.evaluation.paper_window_pixels)
+    origin["spread_to_error"] = "" if spread is None else f"{spread:.6g}"
     write_csv(outputs.one("scores"), SCORE_COLUMNS, ({**origin, **row} for row in rows))
     if sidecar := outputs.get("provenance"):
         write_json(
@@ -78,6 +81,19 @@ def _read_estimates(
         return estimates, lineage_of(file)
 
 
+def _read_spread(path: Path, reference: ReferenceSlices) -> float | None:
+    """Spread of the samples over their error, in the heads of all slices; None of a single sample."""
+    with open_hdf5(path, kind="restored") as file:
+        if "standard_deviation" not in file:
+            return None
+        mean, deviation = (
+            _read_images(file, name, reference.keys) for name in ("mean", "standard_deviation")
+        )
+        samples = int(read_attribute(file, "samples"))
+    heads = reference.head > 0
+    return spread_to_error(mean[heads], deviation[heads], reference.standard[heads], samples=samples)
+
+
 def _read_images(file: h5py.File, name: str, keys: tuple[str, ...]) -> np.ndarray:
     if name not in file:
         raise InputError(f"{file.filename}: lacks the array {name!r}; made by another version?")
@@ -103,8 +119,7 @@ def _check_keys(path: Path, found: tuple[str, ...], expected: tuple[str, ...]) -
     ]
     place = f"first at row {differing[0]}" if differing else f"{len(found)} rows, not {len(expected)}"
     raise InputError(
-        f"{path}: its slices are not those of the test set, in its order ({place}). "
-        "Delete it and run the step again."
+        f"{path}: its slices are not those of the test set, in its order ({place}). {replacing(path)}"
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from quietpet.acquisition.dose import decay_factor
 from quietpet.config.standin import KineticsSettings
+from quietpet.data_source import BRAINWEB, standin_of
 from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid
 from quietpet.jobs.standin import StandinJob
@@ -29,7 +30,13 @@ from quietpet.standin.anatomy import (
     t1_image,
     tissue_fractions,
 )
-from quietpet.standin.kinetics import Administration, Plasma, frame_decays, frame_weights
+from quietpet.standin.kinetics import (
+    BOLUS_FRACTIONS,
+    Administration,
+    Plasma,
+    frame_decays,
+    frame_weights,
+)
 from quietpet.standin.layout import runs_of
 from quietpet.standin.scan import Frame, Scanner, head_in_scanner, measured_frames, standin_grid
 from quietpet.store import write_json
@@ -38,8 +45,6 @@ from quietpet.units import SECONDS_PER_MINUTE
 BQ_PER_KBQ = 1000.0
 HEADROOM = 32
 """Largest value that can be stored / largest true activity of any tissue in any frame."""
-
-BOLUS_FRACTIONS = {"bolus": 1.0, "infusion": 0.0, "bolus_infusion": 0.5}
 
 
 def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
@@ -57,7 +62,8 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
         )
     member = job.participants[job.participant]
     volume = label_volume(member.anatomy, inputs, template=job.template, study_seed=job.study_seed)
-    if data_source(inputs) == "brainweb":
+    head = data_source(inputs)
+    if head == BRAINWEB:
         volume = with_sound_end(volume)
     geometry = draw_t1_geometry(
         shape=job.scan.t1_shape,
@@ -71,9 +77,10 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
     grid = standin_grid(job.scanner, axial_step=job.scan.axial_step)
     kinetics = _kinetics(job)
     edges, frames = _frames(job, kinetics)
+    fine = grid.refined(job.scanner.data_refinement)
     scanner = head_in_scanner(
-        tissue_fractions(volume, grid=grid),
-        attenuation_slices(volume, values=job.mu_per_cm, grid=grid),
+        tissue_fractions(volume, grid=fine),
+        attenuation_slices(volume, values=job.mu_per_cm, grid=fine),
         grid=grid,
         scanner=job.scanner,
         scan=job.scan,
@@ -97,7 +104,9 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
         ]
         prompts = _write_frames(job, scanner, frames, runs, writers)
         write_integers(outputs.one("t1"), t1, geometry.affine_ras_mm)
-        write_json(outputs.one("t1_json"), sidecars.t1_sidecar(_facts(job, job.participant, grid)))
+        write_json(
+            outputs.one("t1_json"), sidecars.t1_sidecar(_facts(job, job.participant, grid, head=head))
+        )
         for number, (path, numbers) in enumerate(zip(pet_json, runs, strict=True)):
             described = sidecars.Run(
                 number=number,
@@ -106,15 +115,17 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
                 shape=grid.shape[::-1],
                 affine_ras_mm=_pet_affine(grid),
             )
-            write_json(path, _pet_sidecar(job, described, grid, last_run=number + 1 == len(runs)))
+            write_json(
+                path, _pet_sidecar(job, described, grid, head=head, last_run=number + 1 == len(runs))
+            )
         write_json(
             outputs.one("truth"),
             {
-                "data_source": "standin",
+                "data_source": standin_of(head),
+                "anatomy_source": head,
                 "cohort": job.cohort,
                 "participant": job.participant,
                 "anatomy": member.anatomy,
-                "anatomy_source": data_source(inputs),
                 **_motion_truth(geometry),
                 **_activity_truth(job, kinetics, edges, means),
                 "prompts": prompts,
@@ -210,10 +221,11 @@ def _pet_affine(grid: ImageGrid) -> np.ndarray:
     return grid.affine_ras_mm @ turned
 
 
-def _facts(job: StandinJob, participant: str, grid: ImageGrid) -> sidecars.ScanFacts:
+def _facts(job: StandinJob, participant: str, grid: ImageGrid, *, head: str) -> sidecars.ScanFacts:
     member = job.participants[participant]
     return sidecars.ScanFacts(
         layout=job.layout,
+        data_source=standin_of(head),
         administration=member.administration,
         infusion_minutes=job.infusion_minutes,
         injected_mbq=member.injected_mbq,
@@ -223,9 +235,9 @@ def _facts(job: StandinJob, participant: str, grid: ImageGrid) -> sidecars.ScanF
 
 
 def _pet_sidecar(
-    job: StandinJob, described: sidecars.Run, grid: ImageGrid, *, last_run: bool
+    job: StandinJob, described: sidecars.Run, grid: ImageGrid, *, head: str, last_run: bool
 ) -> dict[str, Any]:
-    own = _facts(job, job.participant, grid)
+    own = _facts(job, job.participant, grid, head=head)
     if not job.defects:
         return sidecars.pet_sidecar(own, described, job.scan)
     if job.layout == "ds003397":
@@ -236,7 +248,7 @@ def _pet_sidecar(
         own,
         described,
         job.scan,
-        noted=_facts(job, everyone[(ordinal + 1) % len(everyone)], grid),
+        noted=_facts(job, everyone[(ordinal + 1) % len(everyone)], grid, head=head),
         ordinal=ordinal,
         last=ordinal + 1 == len(everyone),
     )

@@ -25,6 +25,9 @@ FENG_AMPLITUDES = (851.1225, 21.8798, 20.8113)
 FENG_RATES_PER_MINUTE = (-4.133859, -0.1190996, -0.01043449)
 """lambda1, lambda2, lambda3 of the same curve [1/min]."""
 
+BOLUS_FRACTIONS = {"bolus": 1.0, "infusion": 0.0, "bolus_infusion": 0.5}
+"""Part of the activity that is given at once, by the word of ``administration``."""
+
 NORMALISED_AT_MINUTES = 60.0
 """When the plasma of a bolus has the standardised uptake value that is asked for."""
 

@@ -84,9 +84,9 @@ def readme(name: str, cohort: StandinCohortSettings, scan: StandinScanSettings) 
     )
     return (
         f"quietpet stand-in {name!r}\n\n"
-        "This data set is SIMULATED (data source: standin). Nobody was scanned. It stands in for the\n"
-        f"data set {MODELLED_ON[cohort.layout]} (OpenNeuro {cohort.layout}), whose file names it has,\n"
-        "so that programs can be run and tested.\n"
+        "This data set is SIMULATED: nobody was scanned (SimulatedData in side-cars: of which heads).\n"
+        f"It stands in for {MODELLED_ON[cohort.layout]} (OpenNeuro {cohort.layout}),\n"
+        "whose file names it has, so that programs can be run and tested.\n"
         f"{mistakes}\n"
         "Heads are digital phantoms; FDG follows a two-tissue model from a bolus, an infusion of "
         f"{cohort.infusion_minutes:g} min or half of each; {scan.frames} frames of "

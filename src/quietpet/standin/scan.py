@@ -3,7 +3,8 @@
 Tissues have one time-activity curve each, so that the expected sinograms of all frames are sums of one
 set per class of tissue. Every stored slice is a direct plane to which all lines of response of its
 height count, as after rebinning. The reconstruction does not know the point spread (OP-OSEM): what the
-resolution of the scanner and the filter do to the images is there to be seen.
+resolution of the scanner and the filter do to the images is there to be seen. In the middle of the axis
+a slice has more lines of response than at its ends, by the acceptance of three-dimensional PET.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.acquisition.sensitivity import (
     attenuation_factors,
+    axial_acceptance,
     bin_efficiencies,
     counts_per_kbq_per_ml,
     without_gaps,
@@ -98,10 +100,16 @@ def head_in_scanner(
     scan: StandinScanSettings,
     rng: np.random.Generator,
 ) -> Scanner:
-    """Project the tissues of a head, (class, z, y, x) and (z, y, x); ``rng`` draws bin efficiencies."""
-    geometry = SCANNERS[scanner.model]()
+    """Project the tissues of a head; ``rng`` draws bin efficiencies.
+
+    ``fractions`` (class, z, y, x) and ``mu_per_cm`` (z, y, x) lie on the grid that data are made of:
+    ``grid``, the model's, or with ``scanner.data: finer`` one of smaller pixels.
+    """
+    geometry, refinement = SCANNERS[scanner.model](), scanner.data_refinement
     whole = embedded_projector(geometry, grid, rays=scanner.rays)
     projector, bins = whole.trimmed(), whole.seen_bins
+    fine = grid.refined(refinement)
+    measuring = whole if fine == grid else embedded_projector(geometry, fine, rays=scanner.data_rays)
     efficiencies = bin_efficiencies(geometry, spread=scanner.efficiency_spread, rng=rng)
     normalisation = without_gaps(geometry, efficiencies) if scanner.gaps else efficiencies
     calibration = counts_per_kbq_per_ml(
@@ -113,17 +121,20 @@ def head_in_scanner(
     )
     normalisation = normalisation[:, bins]
     rows = np.flatnonzero(mu_per_cm.any(axis=(1, 2)))
-    blur = _gaussian(grid, fwhm_mm=scan.psf_fwhm_mm)
-    attenuation = attenuation_factors(
-        torch.from_numpy(mu_per_cm[rows]), projector, pixel_mm=grid.pixel_mm
-    )
+    per_slice = calibration * axial_acceptance(geometry, grid.slice_positions_mm[rows])
+    detected = per_slice.astype(np.float32)[:, None, None] * normalisation
+    blur = _gaussian(fine, fwhm_mm=scan.psf_fwhm_mm)
+    survival = attenuation_factors(torch.from_numpy(mu_per_cm[rows]), measuring, pixel_mm=fine.pixel_mm)
     arriving = np.stack(
         [
-            (attenuation * projector.forward(blur(torch.from_numpy(each))[rows])).numpy()
+            (survival * measuring.forward(blur(torch.from_numpy(each))[rows])).numpy()[..., bins]
             for each in fractions
         ]
-    )
-    trues = np.ascontiguousarray(np.float32(calibration) * normalisation * arriving)
+    ) / np.float32(refinement)
+    # Every pixel of the model has its centre in one of the finer pixels.
+    modelled_mu = np.ascontiguousarray(mu_per_cm[rows][:, ::refinement, ::refinement])
+    attenuation = attenuation_factors(torch.from_numpy(modelled_mu), projector, pixel_mm=grid.pixel_mm)
+    trues = np.ascontiguousarray(detected * arriving)
     lines = trues.any(axis=0)
     scatter = np.zeros_like(trues)
     if scan.scatter_fraction:
@@ -137,7 +148,7 @@ def head_in_scanner(
         grid=grid,
         rows=rows,
         projector=projector,
-        sensitivity=np.float32(calibration) * normalisation * attenuation.numpy(),
+        sensitivity=detected * attenuation.numpy(),
         trues=trues,
         scatter=scatter,
         randoms_shape=np.stack([scaled_to(1.0, normalisation, within=each) * each for each in lines]),

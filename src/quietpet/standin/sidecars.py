@@ -24,15 +24,18 @@ _STANDIN = {
     "Manufacturer": "Siemens (simulated)",
     "ManufacturersModelName": "Biograph_mMR",
     "StationName": "standin",
-    "SimulatedData": "standin",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanFacts:
-    """What one participant's PET side-cars tell; ``started_s`` is the time of day of the injection."""
+    """What one participant's side-cars tell.
+
+    ``data_source`` is the word of the tables, ``started_s`` the time of day of the injection.
+    """
 
     layout: str
+    data_source: str
     administration: str
     infusion_minutes: float
     injected_mbq: float
@@ -73,6 +76,7 @@ def t1_sidecar(facts: ScanFacts) -> dict[str, Any]:
         "Modality": "MR",
         "MagneticFieldStrength": 3,
         **_STANDIN,
+        "SimulatedData": facts.data_source,
         "SeriesDescription": "Head_t1_mprage_sag_1_iso",
         "ProtocolName": "Head_t1_mprage_sag_1_iso",
         "AcquisitionTime": f"{clock(facts.started_s + 2)}.210000",
@@ -238,6 +242,7 @@ def _scanner_header(facts: ScanFacts, run: Run, scan: StandinScanSettings) -> di
     """What a converter writes from the images themselves: this is always the participant's own."""
     return {
         **_STANDIN,
+        "SimulatedData": facts.data_source,
         "Modality": "PT",
         "AcquisitionTime": f"{clock(facts.started_s + run.starts_s[0])}.000000",
         "ImageOrientationPatientDICOM": [1, 0, 0, 0, 1, 0],

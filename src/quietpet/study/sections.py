@@ -19,7 +19,7 @@ from quietpet.config.scanner import ScannerSettings
 from quietpet.config.section import Label, Section
 from quietpet.config.standin import StandinSettings
 from quietpet.invivo.settings import InvivoSettings
-from quietpet.learning import LearningSettings, Training, last_training
+from quietpet.learning import LearningSettings, Training, last_training, training_before
 from quietpet.methods.diffusion.options import DiffusionSettings
 from quietpet.methods.diffusion.planner import PlannerSettings
 from quietpet.methods.registry import AnyMethodSettings
@@ -159,6 +159,14 @@ class StudySections(Section):
         return last_training(
             self.learning, self.learning.regimes[regime], dataset=dataset, setting=setting
         )
+
+    def iterations_of(self, *, dataset: str, setting: str, regime: str) -> tuple[int, ...]:
+        """Iterations of the trainings that a network went through, the first stage first."""
+        training = self.weights_for(dataset=dataset, setting=setting, regime=regime)
+        found = [self.training_of(training).iterations]
+        while training := training_before(self.learning, training):
+            found.append(self.training_of(training).iterations)
+        return tuple(reversed(found))
 
     def regimes(self, *, dataset: str, setting: str, method: str) -> tuple[str, ...]:
         """Regimes under which ``method`` is scored on a setting; "" is no regime."""

@@ -45,11 +45,10 @@ class Settings(MethodSettings):
         "mse", description="the metrics PSNR and NMSE are of squared errors"
     )
     own_maximum_weight: NonNegative = Field(
-        1.0,
-        description="weight of the same loss between the images divided by their own maxima, a scaling "
-        "in which published networks are trained and scored; by squared error in one scale alone a "
-        "network lowers the peaks of what it is unsure of, which own-maximum scaling then punishes "
-        "in every other pixel",
+        0.0,
+        description="weight of the same loss between the images divided by their own maxima, the "
+        "scaling of the metrics `paper`; other than 0 it favours this method there over those that are "
+        "not trained for it, and its rows say so",
     )
     residual: bool = Field(
         True, description="the network predicts the difference to the low-dose image (Chen et al. 2019)"
@@ -70,5 +69,8 @@ class Settings(MethodSettings):
         sources = [*self.inputs]
         if self.fusion:
             sources.append(f"fusion ({', '.join(self.fusion.branches)})")
-        scaling = " in both scalings" if self.own_maximum_weight else ""
-        return f"regression from {' + '.join(sources)}, {self.loss.upper()}{scaling}"
+        scaling = f" and that in the scaling of `paper`, weight {self.own_maximum_weight:g}"
+        return (
+            f"regression from {' + '.join(sources)}, {self.loss.upper()}"
+            f"{scaling if self.own_maximum_weight else ''}"
+        )

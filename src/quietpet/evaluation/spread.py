@@ -1,0 +1,26 @@
+"""Whether the samples of a stochastic method differ as much as they err."""
+
+from __future__ import annotations
+
+import numpy as np
+
+REGRESSION_BELOW = 0.5
+"""Ratios of spread to error below this are called those of a regression: the samples then show less than
+a quarter of the variance of the error."""
+
+
+def spread_to_error(
+    mean: np.ndarray, standard_deviation: np.ndarray, standard: np.ndarray, *, samples: int
+) -> float | None:
+    """Root mean square spread between samples, relative to the error of the mean of endless samples.
+
+    ``mean`` and ``standard_deviation`` (dividing by K - 1) are of K = ``samples`` samples of each value
+    in ``standard``, arrays of one shape. Draws from the distribution of the standard dose given the data
+    have the ratio 1, a regression 0, whatever K: the mean of K samples errs by their variance / K more
+    than that of endless ones, which is taken off (Fortin et al., J Hydrometeorol 2014;15:1708, corrects
+    the spread instead). None where no error is left.
+    """
+    variance = np.mean(np.square(standard_deviation, dtype=np.float64))
+    squared_error = np.mean(np.square(mean.astype(np.float64) - standard))
+    of_endless = squared_error - variance / samples
+    return float(np.sqrt(variance / of_endless)) if of_endless > 0 else None

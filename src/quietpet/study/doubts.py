@@ -1,0 +1,143 @@
+"""What in a valid configuration probably gives other results than its author wants.
+
+Kept out of :mod:`quietpet.study.checks`, which Snakemake runs at every start: kinetics need scipy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from quietpet.config.standin import StandinScanSettings
+from quietpet.invivo.settings import WindowSettings
+from quietpet.standin.kinetics import (
+    BOLUS_FRACTIONS,
+    Administration,
+    Plasma,
+    frame_decays,
+    frame_weights,
+)
+from quietpet.study.sections import StudySections
+from quietpet.units import SECONDS_PER_MINUTE
+
+TOLERATED_CHANGE = 0.05
+"""Of the mean activity between a short window and the long one."""
+
+TISSUES = ("grey_matter", "white_matter")
+
+_INFUSIONS = {"ds002898": 95.0, "ds003397": 55.0}
+"""Minutes: Jamadar et al., Sci Data 7:363 (2020), and GigaScience 11:giac031 (2022)."""
+
+
+def doubts(study: StudySections) -> list[str]:
+    """One sentence each, with the key, its value and the remedy; none where all is well."""
+    return [*_thinned_with_another_resolution(study), *_windows_of_other_activity(study)]
+
+
+def _thinned_with_another_resolution(study: StudySections) -> Iterator[str]:
+    for dataset in study.dataset_names:
+        levels = study.of_dataset(dataset).doses
+        place = f"domains.{dataset}.doses" if dataset in study.domains else "doses"
+        for name in levels.thinned:
+            model_mm, data_mm = levels.low[name].psf_fwhm_mm, levels.standard.psf_fwhm_mm
+            if model_mm != data_mm:
+                yield (
+                    f"{place}.low.{name}.psf_fwhm_mm = {model_mm:g}: thinned events keep the resolution "
+                    f"of the standard dose, {data_mm:g} mm, so that the model would be wrong by "
+                    f"design; write {data_mm:g}, or give counts in place of thinned"
+                )
+
+
+def _windows_of_other_activity(study: StudySections) -> Iterator[str]:
+    if study.invivo is None:
+        return
+    standard = study.invivo.windows.standard
+    middle, length = _middle(standard, study), _length_minutes(standard, study)
+    for (window, given, minutes), settings in _uses_of_windows(study).items():
+        low = study.invivo.windows.low[window]
+        place = f"invivo.windows.low.{window} ({', '.join(settings)})"
+        start = middle - _length_minutes(low, study) / 2
+        remedy = f"put it in the middle of the standard window: start_minutes: {start:.3g}"
+        ratios = {
+            tissue: _relative_activity(low, standard, study, tissue, given, minutes)
+            for tissue in TISSUES
+        }
+        tissue, ratio = max(ratios.items(), key=lambda item: abs(item[1] - 1))
+        if abs(ratio - 1) > TOLERATED_CHANGE:
+            yield (
+                f"{place}: after FDG given as {given}, {tissue.replace('_', ' ')} has {ratio:.2f} of "
+                "its mean of the standard window (kinetics of standin.scan), a gain that networks "
+                f"learn; {remedy}"
+            )
+        elif abs(_middle(low, study) - middle) > TOLERATED_CHANGE * length:
+            yield (
+                f"{place}: its middle is at {_middle(low, study):.3g} min, that of the standard window "
+                f"at {middle:.3g} min; unless the tracer stands still, {remedy}"
+            )
+
+
+def _uses_of_windows(study: StudySections) -> dict[tuple[str, str, float], list[str]]:
+    """Short window, how the tracer was given and the minutes of an infusion -> dataset/setting."""
+    uses: dict[tuple[str, str, float], list[str]] = {}
+    for name in study.invivo_names:
+        dataset = study.in_vivo.datasets[name]
+        source = study.in_vivo.sources[dataset.source]
+        for setting, cohort in dataset.settings.items():
+            minutes = _INFUSIONS.get(source.accession or "", _INFUSIONS["ds002898"])
+            if source.cohort and study.standin:
+                scanned = study.standin.cohorts[source.cohort]
+                minutes = scanned.infusion_minutes
+                members = dataset.splits_of(setting).subjects
+                ways = dict.fromkeys(scanned.participants[who].administration for who in members)
+            elif cohort.administration:
+                ways = {cohort.administration: None}
+            else:
+                ways = (
+                    {"infusion": None}
+                    if source.accession == "ds002898"
+                    else dict.fromkeys(BOLUS_FRACTIONS)
+                )
+            for given in ways:
+                uses.setdefault((cohort.window, given, minutes), []).append(f"{name}/{setting}")
+    return uses
+
+
+def _relative_activity(
+    low: WindowSettings,
+    standard: WindowSettings,
+    study: StudySections,
+    tissue: str,
+    given: str,
+    infusion_minutes: float,
+) -> float:
+    """Mean activity of a tissue in the short window / in the long one, both decay-corrected."""
+    scan = _scan(study)
+    means = []
+    for window in (low, standard):
+        edges = [(window.start_minutes, window.start_minutes + _length_minutes(window, study))]
+        (decays,) = frame_decays(
+            getattr(scan.kinetics, tissue),
+            Plasma(suv=scan.plasma_suv, weight_kg=scan.weight_kg),
+            Administration(
+                injected_mbq=1.0,
+                bolus_fraction=BOLUS_FRACTIONS[given],
+                infusion_minutes=infusion_minutes,
+            ),
+            edges,
+            half_life_minutes=scan.half_life_minutes,
+        )
+        (weight,) = frame_weights(edges, half_life_minutes=scan.half_life_minutes)
+        means.append(decays / weight)
+    return float(means[0] / means[1])
+
+
+def _scan(study: StudySections) -> StandinScanSettings:
+    return study.standin.scan if study.standin else StandinScanSettings()
+
+
+def _length_minutes(window: WindowSettings, study: StudySections) -> float:
+    """Of a window given in frames with frames as long as those of the stand-in."""
+    return window.minutes or (window.frames or 0) * _scan(study).frame_seconds / SECONDS_PER_MINUTE
+
+
+def _middle(window: WindowSettings, study: StudySections) -> float:
+    return window.start_minutes + _length_minutes(window, study) / 2

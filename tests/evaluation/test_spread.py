@@ -1,0 +1,46 @@
+"""Spread against error of samples whose distribution is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from quietpet.evaluation.spread import spread_to_error
+
+VALUES = 200_000
+
+
+def ratio(samples: np.ndarray, standard: np.ndarray) -> float:
+    found = spread_to_error(
+        samples.mean(axis=0), samples.std(axis=0, ddof=1), standard, samples=len(samples)
+    )
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_the_ratio_is_that_of_endless_samples_however_few_there_are(count: int, share: float) -> None:
+    """The standard dose errs by 2 around its mean; samples spread by a share of it around that mean."""
+    rng = np.random.default_rng(count)
+    mean = rng.uniform(0.0, 10.0, VALUES)
+    standard = mean + 2.0 * rng.standard_normal(VALUES)
+    samples = mean + share * 2.0 * rng.standard_normal((count, VALUES))
+    assert ratio(samples, standard) == pytest.approx(share, rel=0.01)
+
+
+def test_a_bias_of_all_samples_is_part_of_the_error() -> None:
+    rng = np.random.default_rng(0)
+    standard = rng.standard_normal(VALUES)
+    samples = 1.0 + rng.standard_normal((2, VALUES))
+    assert ratio(samples, standard) == pytest.approx(0.5**0.5, rel=0.01)
+
+
+def test_a_regression_has_no_spread() -> None:
+    standard = np.arange(10.0)
+    assert ratio(np.stack([standard + 1.0] * 3), standard) == 0.0
+
+
+def test_without_an_error_there_is_no_ratio() -> None:
+    standard = np.arange(10.0)
+    assert spread_to_error(standard, np.zeros(10), standard, samples=2) is None
