@@ -134,7 +134,7 @@ def test_a_run_is_there_once(tree: Path, tmp_path: Path) -> None:
     (tree / "sub-02/pet/sub-02_run-01_pet.json").unlink()
     assert found(tree, "file-name") == []
     put(tree, "sub-02/pet/sub-02_pet")
-    with pytest.raises(InputError, match="several PET images"):
+    with pytest.raises(InputError, match=r"several PET images.* such as \{run: ''\}"):
         imported(tree, tmp_path / "out")
     assert imported(tree, tmp_path / "two", runs=("002",)), "the number of a run, not its letters"
 
@@ -360,6 +360,8 @@ def test_of_several_t1_one_is_asked_for(tree: Path, tmp_path: Path, name: str, a
         imported(tree, tmp_path / "out")
     results = imported(tree, tmp_path / "out", t1=asked)
     assert scan_of(results)["t1"] == f"sub-02/anat/{name}.nii.gz"
+    without = dict.fromkeys(asked, "")
+    assert scan_of(imported(tree, tmp_path / "out", t1=without))["t1"] == "sub-02/anat/sub-02_T1w.nii.gz"
     with pytest.raises(InputError, match=r"with entities .*'none'.*there are .*Correct invivo\.sources"):
         imported(tree, tmp_path / "out", t1={"acq": "none"})
 
@@ -394,10 +396,13 @@ def test_an_image_and_its_uncompressed_twin(tree: Path, tmp_path: Path, kind: st
 # One frame per file, and other formats -----------------------------------------------------------------
 
 
-def one_frame(number: int) -> dict[str, list[float]]:
+def one_frame(number: int) -> dict[str, Any]:
+    """What the side-car of a run says that is frame ``number`` of the scan."""
+    lists = ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor")
+    minutes, seconds = divmod(2 + 16 * number, 60)
     return {
-        key: petbids.sidecar(2)[key][number : number + 1]
-        for key in ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor")
+        "AcquisitionTime": f"11:{30 + minutes}:{seconds:02d}",
+        **{key: petbids.sidecar(2)[key][number : number + 1] for key in lists},
     }
 
 
@@ -428,6 +433,9 @@ def test_one_static_image_is_one_frame(tree: Path, tmp_path: Path) -> None:
         "standard": WindowSettings(minutes=30, start_minutes=30),
         "all": WindowSettings(frames=1, start_minutes=30),
     }
+    with pytest.raises(InputError, match=r"_pet\.nii\.gz: is one frame, of which .*low\.all"):
+        imported(tree, tmp_path / "out", job=import_job(windows=windows))
+    del windows["all"]
     results = imported(tree, tmp_path / "out", job=import_job(windows=windows))
     np.testing.assert_allclose(image_of(results, "standard"), static[::-1] * 0.5, rtol=1e-6)
 
@@ -489,4 +497,12 @@ def test_a_t1_in_another_format(tree: Path, tmp_path: Path) -> None:
     path = petbids.t1_path(tree, 2)
     path.rename(path.with_name("sub-02_T1w.mgz"))
     with pytest.raises(InputError, match=r"sub-02_T1w\.mgz is a FreeSurfer image.*nib-convert"):
+        imported(tree, tmp_path / "out")
+
+
+def test_files_under_names_of_their_own_are_listed(tree: Path, tmp_path: Path) -> None:
+    without_pet(tree)
+    (tree / "sub-02/pet").mkdir()
+    (tree / "sub-02/pet/scan.v").write_bytes(b"MATRIX72v")
+    with pytest.raises(InputError, match=r"there is none \(there lie sub-02/pet/scan\.v\)"):
         imported(tree, tmp_path / "out")

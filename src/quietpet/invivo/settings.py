@@ -73,7 +73,8 @@ class SourceSettings(Section):
     entities: dict[str, str] = Field(
         {},
         description="BIDS entities that the PET file names must have, such as {task: rest, ses: '1'}; "
-        "needed where a participant has several sessions, tracers or reconstructions",
+        "needed where a participant has several sessions, tracers or reconstructions. An empty value, "
+        "such as {rec: ''}, asks for names without it",
     )
     runs: tuple[str, ...] = Field(
         (), description="runs that are fetched and read, as in the file names; none: all"
@@ -81,7 +82,7 @@ class SourceSettings(Section):
     t1: dict[str, str] = Field(
         {},
         description="BIDS entities that the name of the T1 image must have, such as {acq: mprage, "
-        "run: '1'}; needed where a participant has several",
+        "run: '1'}, or must not have, such as {rec: ''}; needed where a participant has several",
     )
 
     @model_validator(mode="after")

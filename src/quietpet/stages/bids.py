@@ -116,7 +116,7 @@ def _participant(
 ) -> Participant:
     found: dict[str, list[Image]] = {"pet": [], "anat": []}
     for kind, suffix in kinds:
-        files = _files_in(root, label, kind)
+        files = files_in(root, label, kind)
         foreign = [each for file in files if (each := foreign_file(file, suffix))]
         stems = {stem for file in files if (stem := _stem(file, suffix))}
         found[kind] = [
@@ -126,7 +126,7 @@ def _participant(
     return Participant(label=label, rows=table.of(label), pet=found["pet"], t1=found["anat"])
 
 
-def _files_in(root: Path, label: str, kind: str) -> list[str]:
+def files_in(root: Path, label: str, kind: str) -> list[str]:
     """Paths below ``root`` of what lies in the participant's folders ``kind``, linked ones too."""
     folder = root / label
     found = (*folder.glob(f"{kind}/*"), *folder.glob(f"ses-*/{kind}/*"))

@@ -80,6 +80,7 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     injection = injection_of(all_runs, noted_in)
     timing = scan_timing(all_runs, present, owner)
     windows = _windows(job, timing, facts, runs, injection)
+    _require_several_frames(job, present)
     ((_, t1_values),) = frames(root / t1.header.file, t1.header)
     corrected_to_s = reference_s(runs, otherwise=injection.seconds) - injection.seconds
     images = window_means(_all_frames(root, present, runs, windows), windows)
@@ -182,6 +183,17 @@ def _targets(job: ImportScanJob, outputs: Files) -> dict[str, Path]:
 
 def _participant(dataset: Dataset, label: str) -> Participant:
     return next(each for each in dataset.participants if each.label == label)
+
+
+def _require_several_frames(job: ImportScanJob, present: Sequence[Image]) -> None:
+    """One frame is its own low dose: a network would learn nothing from the pair."""
+    low = [name for name in job.windows if name != STANDARD]
+    if low and sum(image.n_frames or 1 for image in present) == 1:
+        raise InputError(
+            f"{present[0].image_origin.file}: is one frame, of which invivo.windows.low.{low[0]} cannot "
+            "be a shorter part than the standard window. Take a scan of several frames, in one file or "
+            "in one for each run."
+        )
 
 
 def _require_activity(
