@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, remedy, why
 from quietpet.invivo.exchange import may_be_exchanged
 from quietpet.invivo.formats import EXPECTED, Foreign, foreign_file
 from quietpet.invivo.names import applies, parsed
 from quietpet.invivo.scans import MISSING, Dataset, Image, Participant, Table
 from quietpet.invivo.series import read_header
-from quietpet.store import read_json
+from quietpet.store import RepeatedKeyError, parse_json
 
 PARTICIPANTS = "participants.tsv"
 DESCRIPTION = "dataset_description.json"
@@ -226,9 +226,13 @@ def _object(path: Path) -> dict[str, Any]:
     if path.is_symlink() and not path.exists():
         raise InputError(f"{path}: is a link whose content was not fetched; try `datalad get`.")
     try:
-        found = read_json(path)
+        found = parse_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None
+    except RepeatedKeyError as error:
+        raise InputError(f"{path}: {error}.") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not readable as JSON ({error}).") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds no JSON object (keys with values).")
     return found
@@ -247,7 +251,7 @@ def read_table(path: Path) -> Table:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None
     text, faults = _decoded(content)
     lines = [line for line in re.split(r"\r\n|\n|\r", text) if line.strip()]
     columns, *cells = [[cell.strip(" ") for cell in line.split("\t")] for line in lines] or [[]]

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from quietpet.errors import InputError
-from quietpet.store import RepeatedKeyError, unique_keys
+from quietpet.store import RepeatedKeyError, parse_json
 from quietpet.study.mistakes import explain
 from quietpet.study.root import Study
 
@@ -57,7 +57,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=unique_keys)
+        return parse_json(text)
     except json.JSONDecodeError:
         # A loader of ours: the safe one, which makes plain values alone.
         return yaml.load(text, Loader=_UniqueKeyLoader)
