@@ -532,3 +532,66 @@ def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeyp
         assert (second.root, second.manifest) == ("/data/pet", None)
         job = json.loads(settings_for(placed, "fetch", **{}))
         assert job["cache_dir"] == "/home/somebody/brainweb"
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "said"),
+    [
+        ("counts: 1e10", "counts: 1.0e+10", "got '1e10'; YAML reads it as text: write 1.0e+10"),
+        ('counts: "3.5e7"', "counts: 1.0e+10", "write 3.5e+07"),
+        ("train: [04]", 'train: ["04"]', 'YAML reads 04 as 4, a number of base 8; write "04" in quotes'),
+        ("train: [41]", 'train: ["04"]', 'text is wanted, got 41; write it in quotes ("41"'),
+        ("train: [4, 5]", 'train: ["04"]', '("5", or "05" if it begins with a zero)'),
+        ("train: [no]", 'train: ["04"]', 'write it in quotes ("no")'),
+        ("train: [2024-01-31]", 'train: ["04"]', 'write it in quotes ("2024-01-31")'),
+        ("train: [~]", 'train: ["04"]', "got None; nothing stands there; write the text"),
+        ("train: 04", 'train: ["04"]', 'write "04" in quotes'),
+        ('train: "04"', 'train: ["04"]', "a list is wanted, got '04'; write a list, [\"04\"]"),
+        ("train: 18, 20", 'train: ["04"]', "square brackets"),
+        ("train:", 'train: ["04"]', "nothing stands there; write a list in square brackets"),
+        ("indices: [066, 70]", "indices: [66, 78]", "YAML reads 066 as 54"),
+        ("indices: 66", "indices: [66, 78]", "write a list, [66]"),
+        ("iterations: 1e4", "iterations: 12", "a whole number is wanted, got '1e4'; write 10000"),
+        ("iterations: 50,000", "iterations: 12", "write 50000, without commas"),
+        ("iterations: yes", "iterations: 12", "training.iterations: a number is wanted, got True"),
+        ("learning_rate: 0,001", "learning_rate: 1.0e-3", "write 0.001, with a decimal point"),
+        ("learning_rate: 1:30", "learning_rate: 1.0e-3", "YAML reads 1:30 as 90, a number of base 60"),
+        ("learning_rate: 1:30.5", "learning_rate: 1.0e-3", "a number of base 60"),
+        ("patch_pixels: None", "patch_pixels: 32", "for none write null"),
+        ("batch_size: 2 slices", "batch_size: 2", "write the number alone, 2"),
+        ("inference:", "inference: {pixels: 128}", "nothing stands there; write its keys below it"),
+        (
+            "inference: [pixels, 128]",
+            "inference: {pixels: 128}",
+            "keys with values (name: value), not a",
+        ),
+        ("inference: {pixels:128}", "inference: {pixels: 128}", "space after the colon (pixels: 128)"),
+        ("protocol: Tiny", "protocol: tiny", "a name is of small letters, digits and _"),
+        ("protocol: on", "protocol: tiny", "text is wanted, got True"),
+    ],
+)
+def test_what_yaml_reads_as_something_else(repository, tmp_path, written, instead, said):
+    """Each mistake is one line that says how to write it."""
+    text = (repository / "workflow/configs/tiny.yaml").read_text()
+    assert instead in text
+    path = tmp_path / "study.yaml"
+    path.write_text(text.replace(instead, written, 1))
+    with pytest.raises(InputError) as caught:
+        load_study(read_yaml(path), origin=str(path))
+    assert said in str(caught.value)
+    assert str(caught.value).count("\n") == (1 if written in ("train: [4, 5]", "train: 18, 20") else 0)
+    assert "at least 1 item" not in str(caught.value)
+    assert "tuple" not in str(caught.value)
+
+
+def test_batch_normalisation_of_single_slices_is_refused(whole):
+    study = {**whole, "training": {**whole["training"], "batch_size": 1}}
+    with pytest.raises(InputError, match=r"normalises by batches.*training\.batch_size = 1 must be 2"):
+        load_study(study, origin="config.yaml")
+    methods = {
+        name: {**(entry or {}), "normalisation": "group"}
+        if (entry or {}).get("kind", name) == "unet"
+        else entry
+        for name, entry in whole["methods"].items()
+    }
+    load_study({**study, "methods": methods}, origin="config.yaml")

@@ -17,6 +17,7 @@ from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.jobs.invivo import RegisterJob, RegistrationEngineJob
 from quietpet.registration.register import register_rigid
+from quietpet.registration.spm import Engine, Launcher
 from quietpet.registration.volume import RigidTransform, Volume, resample
 from quietpet.stages import register, registration_engine
 from quietpet.stages.files import Files
@@ -275,6 +276,37 @@ def without_spm(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     folders = [each for each in os.get_exec_path() if not (Path(each) / "matlab").exists()]
     monkeypatch.setenv("PATH", os.pathsep.join(folders))
+
+
+@pytest.mark.parametrize("here", ["SPM12 r7771, GNU Octave 7.3.0", "SPM25 25.01, GNU Octave 7.3.0"])
+@pytest.mark.parametrize("decided_for", ["spm12", "spm25"])
+def test_a_study_begun_with_one_spm_is_not_continued_with_another(
+    decision, monkeypatch, here, decided_for
+):
+    engine = Engine(launcher=Launcher(name="GNU Octave", command="octave-cli"), version=here)
+    monkeypatch.setattr("quietpet.registration.spm.find_engine", lambda **_: engine)
+    write_json(decision, {"engine": decided_for})
+    auto = RegistrationSettings(engine="auto")
+    if here.lower().startswith(decided_for):
+        assert register.decided(auto, decision).engine == "spm12"  # the setting that means both
+    else:
+        with pytest.raises(
+            InputError, match=rf"registered by {decided_for.upper()}, but {here} is here"
+        ):
+            register.decided(auto, decision)
+
+
+def test_the_decision_names_the_spm_that_was_found(decision, monkeypatch):
+    engine = Engine(
+        launcher=Launcher(name="GNU Octave", command="octave-cli"),
+        version="SPM25 25.01, GNU Octave 7.3.0",
+    )
+    monkeypatch.setattr("quietpet.registration.spm.find_engine", lambda **_: engine)
+    registration_engine.run(
+        RegistrationEngineJob(engine="auto"), Files({}), Files({"decision": [decision]})
+    )
+    assert read_json(decision)["engine"] == "spm25"
+    assert read_json(decision)["version"] == engine.version
 
 
 def test_check_registration_says_which_engine_is_missing(scan, tmp_path, capsys, without_spm):

@@ -9,11 +9,11 @@ import numpy as np
 from quietpet.errors import InputError
 from quietpet.invivo.decay import (
     ListedFactors,
-    clock_on_frames_s,
     decay_word,
     factors_of,
     half_life_from,
     listed_factors,
+    series_time_s,
     stated_correction,
     stated_reference_s,
     tolerance_s,
@@ -179,6 +179,6 @@ def _named_times(runs: Sequence[Image], run: int, timing: FrameTiming) -> dict[s
         "the injection": injection_of(runs, runs).seconds,
         "the first frame": float(timing.starts_s[0]),
         "the first frame of the scan": float((first or timing).starts_s[0]),
-        "SeriesTime": clock_on_frames_s(runs, run, timing, key="SeriesTime"),
+        "SeriesTime": series_time_s(runs, run, timing),
     }
     return {name: time_s for name, time_s in named.items() if time_s is not None}

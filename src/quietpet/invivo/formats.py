@@ -25,7 +25,7 @@ _ANALYZE = (
     "{name}.nii.gz`",
 )
 _PAIR_HEADER = (
-    "the header of a NIfTI pair, whose values lie in an .img,",
+    "the header of a NIfTI pair (its values lie in an .img)",
     "`nib-convert {file} {name}.nii.gz` joins the two",
 )
 _CONVERTED = "`nib-convert {file} {name}.nii.gz` makes NIfTI of it"
@@ -117,7 +117,7 @@ def foreign_content(begin: bytes, file: str) -> Foreign | None:
     name = file.rpartition("/")[2]
     extension, own = _extension_of(begin), _known_extension(name)
     if own and extension in (None, own, *_SAME_CONTENT.get(own, ())):
-        what, remedy = _BY_EXTENSION[own]
+        what, remedy = _PAIR_HEADER if _is_of_pair(begin) else _BY_EXTENSION[own]
         words = {"file": name, "name": name[: -len(own)]}
         return Foreign(file=file, stem=words["name"], what=what, remedy=remedy.format(**words))
     if extension is None:

@@ -140,6 +140,12 @@ class Image:
         return next((day for day in days if day is not None), None)
 
     @property
+    def series_clock_s(self) -> float | None:
+        """DICOM's SeriesTime, beside the image or in dcmstack's record [s after midnight]."""
+        told = self.sidecar.get("SeriesTime")
+        return clock_seconds(self.dicom.get("SeriesTime") if told is None else told)
+
+    @property
     def time_zero_clock_s(self) -> float | None:
         return clock_seconds(self.sidecar.get("TimeZero"))
 

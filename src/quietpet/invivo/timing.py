@@ -134,7 +134,7 @@ def derived(runs: Sequence[Image], run: int, *, n_frames: int) -> FrameTiming | 
     DICOM's ActualFrameDuration as dcmstack keeps it, the seconds in SeriesDescription, either of them
     of another run, or the time to the next run divided by the frames.
     """
-    after_first_s, zero = acquired_after_s(runs[run], runs[0]), _zero_clock_s(runs[0])
+    after_first_s, zero = acquired_after_s(runs[run], runs[0]), zero_clock_s(runs[0])
     if after_first_s is None or zero is None or runs[0].acquired_clock_s is None:
         return None
     began_s = clock_difference_s(runs[0].acquired_clock_s, zero) + after_first_s
@@ -219,12 +219,11 @@ def _frames_to_next_run(runs: Sequence[Image], run: int) -> int | None:
 def time_zero_after_s(runs: Sequence[Image], run: int) -> float | None:
     """From when on the times of ``runs[run]`` count, on the clock of the scan [s]; None: not told.
 
-    That is its TimeZero, or where it has none, its AcquisitionTime less its first FrameTimesStart,
-    unless it has the AcquisitionTime of the first run: then both count from one zero.
+    By :func:`zero_clock_s`; but runs without TimeZero that share an AcquisitionTime count from one zero.
     """
     if run == 0:
         return 0.0
-    zeros = _zero_clock_s(runs[run]), _zero_clock_s(runs[0])
+    zeros = zero_clock_s(runs[run]), zero_clock_s(runs[0])
     if zeros[0] is None or zeros[1] is None:
         return None
     after_s, acquired_s = clock_difference_s(zeros[0], zeros[1]), acquired_after_s(runs[run], runs[0])
@@ -238,11 +237,17 @@ def time_zero_after_s(runs: Sequence[Image], run: int) -> float | None:
     return after_s + DAY_S * days if abs(apart_s - DAY_S / 2) <= SAME_CLOCK_S else after_s
 
 
-def _zero_clock_s(image: Image) -> float | None:
-    """Time of day from which the times of a side-car count."""
-    if image.time_zero_clock_s is not None or image.acquired_clock_s is None:
+def zero_clock_s(image: Image) -> float | None:
+    """Time of day from which the times of a side-car count; None where nothing tells.
+
+    That is TimeZero, else AcquisitionTime less the first of FrameTimesStart, else DICOM's SeriesTime,
+    from which converters count that write neither.
+    """
+    if image.time_zero_clock_s is not None:
         return image.time_zero_clock_s
-    return (image.acquired_clock_s - _first_start_s(image)) % DAY_S
+    if image.acquired_clock_s is not None:
+        return (image.acquired_clock_s - _first_start_s(image)) % DAY_S
+    return image.series_clock_s
 
 
 def _first_start_s(image: Image) -> float:

@@ -67,7 +67,6 @@ spm_slice_vol(quietpet_image, eye(4), quietpet_image.dim(1:2), 1);
 quietpet_bytes = uint8(reshape(0:124, 5, 5, 5));
 spm_conv_vol(quietpet_bytes, quietpet_bytes, [1 2 1] / 4, [1 2 1] / 4, [1 2 1] / 4, [-1 -1 -1]);
 spm_hist2(quietpet_bytes, quietpet_bytes, eye(4), [1 1 1]);
-spm_existfile('{_PROBE_IMAGE}');
 spm_get_space('{_PROBE_IMAGE}', quietpet_image.mat);
 fprintf(1, '\\nquietpet|%s|%s|%s|\\n', quietpet_name, quietpet_release, version);
 """
