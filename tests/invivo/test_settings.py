@@ -220,7 +220,7 @@ def test_published_windows_fit_real_frame_times(shared, published: InvivoSetting
                     timing, start_s=window.start_s, seconds=window.seconds, rounding="nearest", name=name
                 )
                 assert len(chosen) == n_frames
-                # The next frame of 16 s after the injection and start_minutes, but for clocks of seconds.
+                # The next frame of 16 s after that time, but for clocks of whole seconds.
                 assert -1 <= timing.starts_s[chosen.start] - window.start_s < 16
             assert "16s" in published.windows_of(source)
 
