@@ -101,6 +101,7 @@ def files_of_scan(root: Path, label: str) -> list[Path]:
     images = (*participant.pet, *participant.t1)
     named = {image.file for image in images if image.is_there}
     named |= {file for image in images for file in image.sidecar_files}
+    named |= {image.scans_table for image in images if image.scans_table}
     named |= {file for other in others for image in other.pet for file in image.sidecar_files}
     named |= {PARTICIPANTS}
     return [path for file in sorted(named) if (path := root / file).exists()]
@@ -154,6 +155,7 @@ def read_image(root: Path, stem: str, *, headers: bool = True, foreign: Sequence
         "stem": stem,
         "foreign": [each for each in foreign if each.stem == stem],
         **_sidecar(root, stem),
+        **_scans_row(root, stem),
     }
     names = [f"{stem}{extension}" for extension in _IMAGES]
     there = [file for file in names if (root / file).exists()]
@@ -201,6 +203,16 @@ def _sidecar(root: Path, stem: str) -> dict[str, Any]:
                 in_this_folder[key] = told[key] = file
             values |= found
     return known
+
+
+def _scans_row(root: Path, stem: str) -> dict[str, str | None]:
+    """When an image was acquired by its session's scans.tsv (BIDS, scans file), where that lists it."""
+    *session, kind, name = stem.split("/")
+    table = f"{'/'.join(session)}/{'_'.join(session)}_scans.tsv"
+    for row in read_table(root / table).rows:
+        if row.get("filename") in [f"{kind}/{name}{extension}" for extension in _IMAGES]:
+            return {"acq_time": row.get("acq_time"), "scans_table": table}
+    return {}
 
 
 def _applying(root: Path, stem: str) -> Iterator[list[Path]]:
