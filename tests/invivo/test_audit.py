@@ -340,7 +340,8 @@ def test_a_folder_that_is_no_data_set(tmp_path: Path, capsys) -> None:
 
 @pytest.mark.parametrize("key", [*sorted(NUMBERS), "Units", "TimeZero", "AcquisitionTime", "global"])
 def test_no_value_of_a_side_car_ends_the_audit(tree: Path, key: str) -> None:
-    odd = [None, "", "soon", 0, -1, float("nan"), True, [], ["x"], [None], {}, {"const": []}]
+    odd = [None, "", "soon", 0, -1, 1e30, 1e-30, float("nan"), True, [], ["x"], [None], [180]]
+    odd += [{}, {"const": []}]
     odd += [{"const": {"RadiopharmaceuticalInformationSequence": [None], "ActualFrameDuration": "x"}}]
     dataset, others = read_tree(tree), set()
     image = dataset.participants[1].pet[0]

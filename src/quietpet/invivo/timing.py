@@ -28,6 +28,7 @@ SAME_CLOCK_S = 60.0
 
 FrameOrigin = Literal["agree", "after the scan's start", "scan start is wrong", "unknown"]
 
+_MOST_FRAMES = 100_000
 _MS_PER_S = 1e3
 _DESCRIBED = re.compile(r"(?<!\d)(\d{1,4})[ _]?s(?:ec(?:onds?)?)?(?![a-z])", re.IGNORECASE)
 
@@ -113,6 +114,8 @@ def without_gaps(timing: FrameTiming) -> FrameTiming | None:
     The list must be regular but for the gaps: one duration, and every gap a whole number of it.
     """
     duration = timing.durations_s[0]
+    if timing.starts_s[-1] - timing.starts_s[0] > _MOST_FRAMES * duration:
+        return None
     steps = (timing.starts_s - timing.starts_s[0]) / duration
     # A wrap undone leaves the first start a second off the grid of the others.
     if np.ptp(timing.durations_s) or np.abs(steps - np.round(steps)).max() > 0.1:
