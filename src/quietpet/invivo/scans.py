@@ -36,7 +36,7 @@ class Image:
     ``sidecar`` is what ``sidecar_files`` say together, from the top of the tree downwards, and
     ``told`` which of them said it; ``contradicted`` has the keys on which two of one folder differ.
     ``foreign`` are files that stand for the image in a format that is not read, ``twin`` is a second one
-    in a format that is: a fault.
+    in a format that is: a fault. ``acq_time`` is when it was acquired by ``scans_table``, a scans.tsv.
     """
 
     participant: str
@@ -47,6 +47,8 @@ class Image:
     contradicted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     foreign: Sequence[Foreign] = ()
     twin: str | None = None
+    acq_time: str | None = None
+    scans_table: str | None = None
     file: str | None = None
     header: ImageHeader | None = None
     fault: str | None = None
@@ -132,6 +134,16 @@ class Image:
         """The date of :attr:`acquired_clock_s`, counted in days; None where none is told."""
         days = (day_number(self.sidecar.get(key)) for key in (*_ACQUIRED, "AcquisitionDate"))
         return next((day for day in days if day is not None), None)
+
+    @property
+    def listed_clock_s(self) -> float | None:
+        """Time of day of ``acq_time`` [s after midnight]: right between runs, if shifted for privacy."""
+        return clock_seconds(self.acq_time)
+
+    @property
+    def listed_day(self) -> int | None:
+        """Date of ``acq_time``, counted in days, which BIDS lets people shift."""
+        return day_number(self.acq_time)
 
     @property
     def scan_day(self) -> int | None:

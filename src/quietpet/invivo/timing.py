@@ -241,13 +241,14 @@ def zero_clock_s(image: Image) -> float | None:
     """Time of day from which the times of a side-car count; None where nothing tells.
 
     That is TimeZero, else AcquisitionTime less the first of FrameTimesStart, else DICOM's SeriesTime,
-    from which converters count that write neither.
+    from which converters count that write neither, else the time of scans.tsv less that first frame.
     """
     if image.time_zero_clock_s is not None:
         return image.time_zero_clock_s
-    if image.acquired_clock_s is not None:
-        return (image.acquired_clock_s - _first_start_s(image)) % DAY_S
-    return image.series_clock_s
+    if image.acquired_clock_s is None and image.series_clock_s is not None:
+        return image.series_clock_s
+    began = image.listed_clock_s if image.acquired_clock_s is None else image.acquired_clock_s
+    return None if began is None else (began - _first_start_s(image)) % DAY_S
 
 
 def _first_start_s(image: Image) -> float:

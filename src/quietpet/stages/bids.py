@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, remedy, why
 from quietpet.invivo.exchange import may_be_exchanged
 from quietpet.invivo.formats import EXPECTED, Foreign, foreign_file
 from quietpet.invivo.names import applies, parsed
 from quietpet.invivo.scans import MISSING, Dataset, Image, Participant, Table
 from quietpet.invivo.series import read_header
-from quietpet.store import read_json
+from quietpet.store import RepeatedKeyError, parse_json
 
 PARTICIPANTS = "participants.tsv"
 DESCRIPTION = "dataset_description.json"
@@ -101,6 +101,7 @@ def files_of_scan(root: Path, label: str) -> list[Path]:
     images = (*participant.pet, *participant.t1)
     named = {image.file for image in images if image.is_there}
     named |= {file for image in images for file in image.sidecar_files}
+    named |= {image.scans_table for image in images if image.scans_table}
     named |= {file for other in others for image in other.pet for file in image.sidecar_files}
     named |= {PARTICIPANTS}
     return [path for file in sorted(named) if (path := root / file).exists()]
@@ -154,6 +155,7 @@ def read_image(root: Path, stem: str, *, headers: bool = True, foreign: Sequence
         "stem": stem,
         "foreign": [each for each in foreign if each.stem == stem],
         **_sidecar(root, stem),
+        **_scans_row(root, stem),
     }
     names = [f"{stem}{extension}" for extension in _IMAGES]
     there = [file for file in names if (root / file).exists()]
@@ -203,6 +205,16 @@ def _sidecar(root: Path, stem: str) -> dict[str, Any]:
     return known
 
 
+def _scans_row(root: Path, stem: str) -> dict[str, str | None]:
+    """When an image was acquired by its session's scans.tsv (BIDS, scans file), where that lists it."""
+    *session, kind, name = stem.split("/")
+    table = f"{'/'.join(session)}/{'_'.join(session)}_scans.tsv"
+    for row in read_table(root / table).rows:
+        if row.get("filename") in [f"{kind}/{name}{extension}" for extension in _IMAGES]:
+            return {"acq_time": row.get("acq_time"), "scans_table": table}
+    return {}
+
+
 def _applying(root: Path, stem: str) -> Iterator[list[Path]]:
     """The side-cars of an image, folder by folder from the top, the least specific of a folder first."""
     image = parsed(stem.rpartition("/")[2])
@@ -226,9 +238,13 @@ def _object(path: Path) -> dict[str, Any]:
     if path.is_symlink() and not path.exists():
         raise InputError(f"{path}: is a link whose content was not fetched; try `datalad get`.")
     try:
-        found = read_json(path)
+        found = parse_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None
+    except RepeatedKeyError as error:
+        raise InputError(f"{path}: {error}.") from None
+    except ValueError as error:
+        raise InputError(f"{path}: not readable as JSON ({error}).") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds no JSON object (keys with values).")
     return found
@@ -247,7 +263,7 @@ def read_table(path: Path) -> Table:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None
     text, faults = _decoded(content)
     lines = [line for line in re.split(r"\r\n|\n|\r", text) if line.strip()]
     columns, *cells = [[cell.strip(" ") for cell in line.split("\t")] for line in lines] or [[]]

@@ -165,11 +165,12 @@ def _whatever_run(image: Image) -> dict[str, str]:
 
 
 def _files_read(dataset: Dataset) -> list[str]:
-    """Every image that was opened, every side-car and the table of participants, each once."""
+    """Every image that was opened, every side-car and table, each once."""
     images = [image for each in dataset.participants for image in (*each.pet, *each.t1)]
     opened = [image.header.file for image in images if image.header]
     sidecars = [file for image in images for file in image.sidecar_files]
-    return list(dict.fromkeys([*opened, *sidecars, PARTICIPANTS]))
+    tables = [image.scans_table for image in images if image.scans_table]
+    return list(dict.fromkeys([*opened, *sidecars, *tables, PARTICIPANTS]))
 
 
 def _targets(job: ImportScanJob, outputs: Files) -> dict[str, Path]:
