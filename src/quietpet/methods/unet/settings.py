@@ -62,6 +62,11 @@ class Settings(MethodSettings):
         return inputs
 
     @property
+    def learns_from_whole_heads(self) -> bool:
+        attends = self.fusion is not None
+        return self.normalisation == "group" or (attends and self.normalisation == "none")
+
+    @property
     def divisor(self) -> int:
         return 2 ** (len(self.features) - 2)  # the last width is that of the output layer
 
