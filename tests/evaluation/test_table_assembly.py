@@ -334,6 +334,12 @@ def test_page_calls_real_scans_in_vivo() -> None:
     assert "source brainweb (simulated phantoms), ds002898;" in page
 
 
+def test_page_tells_the_physics() -> None:
+    plan = replace(PLAN, physics=("Data and model are the same", "Windows overlap"))
+    deviations = render(assemble(scores(), plan=plan), plan=plan).partition("## Known")[2]
+    assert "- Data and model are the same.\n- Windows overlap.\n" in deviations
+
+
 @pytest.mark.parametrize("projector", ["embedded", "sirf"])
 def test_page_says_what_was_acquired_whatever_the_projector(projector: str) -> None:
     table = scores().assign(projector=projector)

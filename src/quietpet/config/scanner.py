@@ -12,6 +12,10 @@ ScannerModel = Literal["siemens_mmr", "siemens_vision_600", "ge_signa_petmr", "s
 ProjectorChoice = Literal["embedded", "sirf", "auto"]
 
 
+DATA_RAYS = 10
+"""Rays per bin of ``data: finer``: STIR's ten-ray sinograms are those of a bin's width to 1e-5."""
+
+
 class ScannerSettings(Section):
     """The simulated scanner and its system model."""
 
@@ -28,6 +32,12 @@ class ScannerSettings(Section):
     rays: int = Field(
         1, ge=1, le=64, description="parallel rays averaged over the width of a bin; 1: Siddon's matrix"
     )
+    data: Literal["same", "finer"] = Field(
+        "same",
+        description="of what simulated data are made. same: of the model's own pixels and rays, as in "
+        "the published simulation (an inverse crime); finer: of pixels of half the size, with 10 rays "
+        "per bin, while the model keeps its own",
+    )
     image_pixels: int = Field(
         128,
         ge=32,
@@ -38,3 +48,13 @@ class ScannerSettings(Section):
     efficiency_spread: NonNegative = Field(
         1.0, description="bin efficiencies exp(-spread * U(0,1)), known to the model; 0: all equal"
     )
+
+    @property
+    def data_refinement(self) -> int:
+        """Side of a pixel of the model / side of a pixel that data are made of."""
+        return 2 if self.data == "finer" else 1
+
+    @property
+    def data_rays(self) -> int:
+        """Rays per bin of which data are made."""
+        return DATA_RAYS if self.data == "finer" else self.rays

@@ -224,6 +224,7 @@ def _known_deviations(rows: Sequence[TableRow], plan: TablePlan) -> str:
         )
     if any(row.projector == "sirf" for row in rows):
         lines.append(f"Projector of STIR through SIRF: direct planes, {plan.acquisition}.")
+    lines += [f"{note}." for note in plan.physics]
     lines += [f"Dose {name}: {text}." for name, text in plan.doses.items()]
     lines += [
         f"{name} ({plan.protocol}): {text}." for name, text in plan.methods.items() if name in scored

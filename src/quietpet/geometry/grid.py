@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,6 +52,13 @@ class ImageGrid:
         affine[:3, 3] = (self.axis_mm[0], -self.axis_mm[0], self.slice_positions_mm[0])
         affine[3, 3] = 1.0
         return affine
+
+    def refined(self, factor: int) -> ImageGrid:
+        """The same field of view in pixels of 1 / ``factor`` of the side; slices stay.
+
+        Each pixel of this grid has its centre in common with pixel ``factor`` times its index there.
+        """
+        return replace(self, n_pixels=factor * self.n_pixels, pixel_mm=self.pixel_mm / factor)
 
     def within_radius(self, radius_mm: float) -> np.ndarray:
         """Mask (y, x) of the pixels whose centre is at most ``radius_mm`` from the axis."""

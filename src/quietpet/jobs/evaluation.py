@@ -7,6 +7,7 @@ from pydantic import Field
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.section import Section
 from quietpet.jobs.methods import MethodJob
+from quietpet.study.physics import physics_notes
 from quietpet.study.root import Study
 
 
@@ -35,6 +36,7 @@ class TablesJob(Section):
     published_settings: tuple[str, ...]
     doses: dict[str, str]
     acquisition: str
+    physics: tuple[str, ...] = ()
     rays: int
     evaluation: EvaluationSettings
 
@@ -71,6 +73,7 @@ class TablesJob(Section):
                 },
             },
             acquisition=study.acquisition.describe(),
+            physics=physics_notes(study),
             rays=study.scanner.rays,
             evaluation=study.evaluation,
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from quietpet.config.datasets import SliceSettings
 from quietpet.config.phantoms import LesionSettings, PhantomSource, TemplateSettings, TissueValues
 from quietpet.config.scanner import ScannerModel
 from quietpet.config.section import Section
-from quietpet.jobs.folders import from_here
 from quietpet.study.root import Study
 
 CACHE_VARIABLE = "QUIETPET_BRAINWEB"
@@ -29,9 +29,17 @@ class FetchJob(Section):
         return cls(
             source=study.phantoms.source,
             subjects=study.subjects,
-            cache_dir=from_here(named) if named else DEFAULT_CACHE,
+            cache_dir=named or DEFAULT_CACHE,
             cache_is_named=bool(named),
         )
+
+
+def absolute_cache(named: str) -> str:
+    """A folder in the variable, relative to where the command is given.
+
+    That is PWD: Snakemake's --directory changes the working folder only.
+    """
+    return os.path.normpath(Path(os.environ.get("PWD", ".")).absolute() / Path(named).expanduser())
 
 
 class PhantomJob(Section):
@@ -41,6 +49,7 @@ class PhantomJob(Section):
     subject: str
     scanner_model: ScannerModel
     image_pixels: int
+    data_refinement: int = 1
     activity: TissueValues
     mu_per_cm: TissueValues
     t1: TissueValues
@@ -55,6 +64,7 @@ class PhantomJob(Section):
             subject=subject,
             scanner_model=study.scanner.model,
             image_pixels=study.scanner.image_pixels,
+            data_refinement=study.scanner.data_refinement,
             activity=phantoms.activity,
             mu_per_cm=phantoms.mu_per_cm,
             t1=phantoms.t1,

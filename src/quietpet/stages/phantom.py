@@ -18,7 +18,10 @@ UNITS = {"activity": "relative", "mu_per_cm": "1/cm", "t1": "arbitrary"}
 
 
 def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
-    """``labels`` and ``sources`` (a BrainWeb volume and its checksum), or neither -> ``phantom``."""
+    """``labels`` and ``sources`` (a BrainWeb volume and its checksum), or neither -> ``phantom``.
+
+    Where data are made of finer pixels, activity and attenuation are there on those too.
+    """
     watch = Stopwatch()
     grid = scanner_grid(SCANNERS[job.scanner_model](), job.image_pixels)
     volume = label_volume(job.subject, inputs, template=job.template, study_seed=job.study_seed)
@@ -32,6 +35,15 @@ def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
     }
     mu_per_cm = attenuation_map(volume, values=job.mu_per_cm, grid=grid)
     activity = activity_map(volume, lesions["pet"], values=job.activity, settings=job.lesions, grid=grid)
+    measured = {}
+    if job.data_refinement > 1:
+        fine = grid.refined(job.data_refinement)
+        measured = {
+            "fine_activity": activity_map(
+                volume, lesions["pet"], values=job.activity, settings=job.lesions, grid=fine
+            ).values,
+            "fine_mu_per_cm": attenuation_map(volume, values=job.mu_per_cm, grid=fine),
+        }
     t1 = t1_map(volume, lesions["t1"], values=job.t1, settings=job.lesions, grid=grid)
     write_hdf5(
         outputs.one("phantom"),
@@ -43,6 +55,7 @@ def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
             "labels": sample_nearest(volume, grid=grid),
             "pet_lesions": activity.numbers,
             "t1_lesions": t1.numbers,
+            **measured,
         },
         attributes={
             "subject": job.subject,

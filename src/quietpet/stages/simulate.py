@@ -22,6 +22,7 @@ from quietpet.acquisition.sensitivity import (
     counts_per_kbq_per_ml,
     without_gaps,
 )
+from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid
 from quietpet.jobs.acquisition import SimulateJob
@@ -31,7 +32,15 @@ from quietpet.seeds import numpy_rng
 from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import lineage_of
-from quietpet.stages.system import decided, engine_versions, image_grid, projector, scanner_geometry
+from quietpet.stages.system import (
+    data_grid,
+    data_projector,
+    decided,
+    engine_versions,
+    image_grid,
+    projector,
+    scanner_geometry,
+)
 from quietpet.store import open_hdf5, read_array, read_strings, write_hdf5
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
@@ -42,23 +51,27 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     ``engine``, if given, says which engine ``scanner.projector: auto`` means in this study.
     """
     watch, device = Stopwatch(), compute_device()
+    prefix = "fine_" if job.scanner.data_refinement > 1 else ""
     with open_hdf5(inputs.one("slices"), kind="slices") as file:
         keys = read_strings(file, "key")
         rotations, slice_mm = read_array(file, "rotation"), read_array(file, "slice_mm")
-        activity = torch.from_numpy(read_array(file, "activity")).to(device)
-        mu_per_cm = torch.from_numpy(read_array(file, "mu_per_cm")).to(device)
+        modelled_mu_per_cm = torch.from_numpy(read_array(file, "mu_per_cm")).to(device)
+        activity, mu_per_cm = (
+            torch.from_numpy(read_array(file, f"{prefix}{name}")).to(device)
+            for name in ("activity", "mu_per_cm")
+        )
         lineage = lineage_of(file)
 
     settings = decided(job.scanner, inputs.get("engine"))
     system, grid = projector(settings, device), image_grid(settings)
-    if activity.shape[1:] != system.image_shape:
+    if modelled_mu_per_cm.shape[1:] != system.image_shape:
         raise InputError(
-            f"{inputs.one('slices')}: slices are {tuple(activity.shape[1:])}, but scanner.image_pixels "
-            f"asks for {system.image_shape}; make the slices again."
+            f"{inputs.one('slices')}: slices are {tuple(modelled_mu_per_cm.shape[1:])}, but "
+            f"scanner.image_pixels asks for {system.image_shape}; make the slices again."
         )
     unit = _activity_unit(job)
     activity *= unit
-    attenuation = attenuation_factors(mu_per_cm, system, pixel_mm=grid.pixel_mm)
+    attenuation = attenuation_factors(modelled_mu_per_cm, system, pixel_mm=grid.pixel_mm)
     scanner = scanner_geometry(job.scanner)
     efficiencies = bin_efficiencies(
         scanner,
@@ -66,18 +79,8 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
         rng=numpy_rng(job.study_seed, "efficiencies", job.subject),
     )
     normalisation = without_gaps(scanner, efficiencies) if job.scanner.gaps else efficiencies
-    model = AcquisitionModel(
-        projector=system,
-        psf=GaussianPSF(
-            fwhm_mm=job.protocol.psf_fwhm_mm,
-            pixel_mm=grid.pixel_mm,
-            image_shape=system.image_shape,
-            device=device,
-        ),
-        multiplicative=attenuation,
-    )
     kernel = scatter_kernel(scanner, fwhm_mm=job.acquisition.scatter_fwhm_mm)
-    arriving = model.expected(activity).cpu().numpy()
+    arriving = _arriving(activity, mu_per_cm, settings, psf_fwhm_mm=job.protocol.psf_fwhm_mm)
     nominal = {}
     if job.protocol.scan is None:
         counts = np.array(
@@ -133,6 +136,27 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
             ),
         },
     )
+
+
+def _arriving(
+    activity: torch.Tensor, mu_per_cm: torch.Tensor, settings: ScannerSettings, *, psf_fwhm_mm: float
+) -> np.ndarray:
+    """Attenuated line integrals (slice, view, bin) of blurred objects, in units of the model's pixel.
+
+    Where ``scanner.data`` says so, objects lie on finer pixels and meet more rays than in the model.
+    """
+    system, grid = data_projector(settings, activity.device), data_grid(settings)
+    model = AcquisitionModel(
+        projector=system,
+        psf=GaussianPSF(
+            fwhm_mm=psf_fwhm_mm,
+            pixel_mm=grid.pixel_mm,
+            image_shape=system.image_shape,
+            device=activity.device,
+        ),
+        multiplicative=attenuation_factors(mu_per_cm, system, pixel_mm=grid.pixel_mm),
+    )
+    return model.expected(activity).cpu().numpy() / np.float32(settings.data_refinement)
 
 
 def _counts(job: SimulateJob, *, key: str, rotation: int, slices_per_volume: int) -> float:

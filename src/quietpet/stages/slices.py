@@ -20,6 +20,9 @@ from quietpet.stages.lineage import lineage_of
 from quietpet.store import open_hdf5, read_array, read_attribute, read_rows, write_hdf5
 
 LINEAR = ("activity", "mu_per_cm", "t1")
+FINE = ("fine_activity", "fine_mu_per_cm")
+"""Of phantoms whose data are made of finer pixels."""
+
 NEAREST = ("labels", "pet_lesions", "t1_lesions")
 
 
@@ -29,7 +32,8 @@ def run(job: SlicesJob, inputs: Files, outputs: Files) -> None:
     with open_hdf5(inputs.one("phantom"), kind="phantom") as file:
         activity = read_array(file, "activity")
         require_activity(activity, subject=job.subject, indices=job.slices.indices)
-        planes = {name: read_rows(file, name, job.slices.indices) for name in (*LINEAR, *NEAREST)}
+        linear = (*LINEAR, *(name for name in FINE if name in file))
+        planes = {name: read_rows(file, name, job.slices.indices) for name in (*linear, *NEAREST)}
         inherited = {
             "affine_ras_mm": read_attribute(file, "affine_ras_mm"),
             "units": read_attribute(file, "units"),
@@ -49,7 +53,7 @@ def run(job: SlicesJob, inputs: Files, outputs: Files) -> None:
         outputs.one("slices"),
         kind="slices",
         arrays={
-            **{name: cut_linear(planes[name], angles_deg) for name in LINEAR},
+            **{name: cut_linear(planes[name], angles_deg) for name in linear},
             **{name: cut_nearest(planes[name], angles_deg) for name in NEAREST},
             "head": cut_nearest(head, angles_deg),
             "slice_index": index,

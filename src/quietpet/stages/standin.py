@@ -77,9 +77,10 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
     grid = standin_grid(job.scanner, axial_step=job.scan.axial_step)
     kinetics = _kinetics(job)
     edges, frames = _frames(job, kinetics)
+    fine = grid.refined(job.scanner.data_refinement)
     scanner = head_in_scanner(
-        tissue_fractions(volume, grid=grid),
-        attenuation_slices(volume, values=job.mu_per_cm, grid=grid),
+        tissue_fractions(volume, grid=fine),
+        attenuation_slices(volume, values=job.mu_per_cm, grid=fine),
         grid=grid,
         scanner=job.scanner,
         scan=job.scan,

@@ -37,7 +37,18 @@ def image_grid(settings: ScannerSettings) -> ImageGrid:
 
 def projector(settings: ScannerSettings, device: torch.device) -> Projector:
     """The projector of the engine called ``settings.projector``."""
-    return _ENGINES[decided(settings).projector].projector(settings, device)
+    return _ENGINES[decided(settings).projector].projector(settings, image_grid(settings), device)
+
+
+def data_grid(settings: ScannerSettings) -> ImageGrid:
+    """The grid of the objects that are measured, on which ``settings.data`` decides."""
+    return image_grid(settings).refined(settings.data_refinement)
+
+
+def data_projector(settings: ScannerSettings, device: torch.device) -> Projector:
+    """The projector that measures objects on :func:`data_grid`, in units of its pixels."""
+    of_data = settings.model_copy(update={"rays": settings.data_rays})
+    return _ENGINES[decided(settings).projector].projector(of_data, data_grid(settings), device)
 
 
 def reconstruction(settings: ScannerSettings) -> Callable[..., torch.Tensor]:
@@ -96,20 +107,18 @@ def as_simulated(settings: ScannerSettings, lineage: Lineage, *, origin: Path) -
 class _Engine:
     """One value of ``scanner.projector``."""
 
-    projector: Callable[[ScannerSettings, torch.device], Projector]
+    projector: Callable[[ScannerSettings, ImageGrid, torch.device], Projector]
     osem: Callable[..., torch.Tensor]
 
 
-def _embedded(settings: ScannerSettings, device: torch.device) -> Projector:
-    return embedded_projector(
-        scanner_geometry(settings), image_grid(settings), rays=settings.rays, device=device
-    )
+def _embedded(settings: ScannerSettings, grid: ImageGrid, device: torch.device) -> Projector:
+    return embedded_projector(scanner_geometry(settings), grid, rays=settings.rays, device=device)
 
 
-def _sirf(settings: ScannerSettings, device: torch.device) -> Projector:
+def _sirf(settings: ScannerSettings, grid: ImageGrid, device: torch.device) -> Projector:
     return sirf_projector(
         scanner_geometry(settings),
-        image_grid(settings),
+        grid,
         rays=settings.rays,
         device=device,
         stir_projector=settings.stir_projector,

@@ -100,10 +100,16 @@ def head_in_scanner(
     scan: StandinScanSettings,
     rng: np.random.Generator,
 ) -> Scanner:
-    """Project the tissues of a head, (class, z, y, x) and (z, y, x); ``rng`` draws bin efficiencies."""
-    geometry = SCANNERS[scanner.model]()
+    """Project the tissues of a head; ``rng`` draws bin efficiencies.
+
+    ``fractions`` (class, z, y, x) and ``mu_per_cm`` (z, y, x) lie on the grid that data are made of:
+    ``grid``, the model's, or with ``scanner.data: finer`` one of smaller pixels.
+    """
+    geometry, refinement = SCANNERS[scanner.model](), scanner.data_refinement
     whole = embedded_projector(geometry, grid, rays=scanner.rays)
     projector, bins = whole.trimmed(), whole.seen_bins
+    fine = grid.refined(refinement)
+    measuring = whole if fine == grid else embedded_projector(geometry, fine, rays=scanner.data_rays)
     efficiencies = bin_efficiencies(geometry, spread=scanner.efficiency_spread, rng=rng)
     normalisation = without_gaps(geometry, efficiencies) if scanner.gaps else efficiencies
     calibration = counts_per_kbq_per_ml(
@@ -117,16 +123,17 @@ def head_in_scanner(
     rows = np.flatnonzero(mu_per_cm.any(axis=(1, 2)))
     per_slice = calibration * axial_acceptance(geometry, grid.slice_positions_mm[rows])
     detected = per_slice.astype(np.float32)[:, None, None] * normalisation
-    blur = _gaussian(grid, fwhm_mm=scan.psf_fwhm_mm)
-    attenuation = attenuation_factors(
-        torch.from_numpy(mu_per_cm[rows]), projector, pixel_mm=grid.pixel_mm
-    )
+    blur = _gaussian(fine, fwhm_mm=scan.psf_fwhm_mm)
+    survival = attenuation_factors(torch.from_numpy(mu_per_cm[rows]), measuring, pixel_mm=fine.pixel_mm)
     arriving = np.stack(
         [
-            (attenuation * projector.forward(blur(torch.from_numpy(each))[rows])).numpy()
+            (survival * measuring.forward(blur(torch.from_numpy(each))[rows])).numpy()[..., bins]
             for each in fractions
         ]
-    )
+    ) / np.float32(refinement)
+    # Every pixel of the model has its centre in one of the finer pixels.
+    modelled_mu = np.ascontiguousarray(mu_per_cm[rows][:, ::refinement, ::refinement])
+    attenuation = attenuation_factors(torch.from_numpy(modelled_mu), projector, pixel_mm=grid.pixel_mm)
     trues = np.ascontiguousarray(detected * arriving)
     lines = trues.any(axis=0)
     scatter = np.zeros_like(trues)

@@ -1,0 +1,74 @@
+"""What the tables and ``quietpet validate`` say of the physics of a study."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from quietpet.cli import main
+from quietpet.jobs.registry import settings_for
+from quietpet.study.physics import physics_notes
+from quietpet.study.reading import load_study, read_yaml
+
+
+@pytest.fixture
+def raw(repository):
+    return copy.deepcopy(dict(read_yaml(repository / "config.yaml")))
+
+
+def notes(raw):
+    return physics_notes(load_study(raw, origin="study.yaml"))
+
+
+def test_the_small_study_says_all_of_it(raw):
+    said = " ".join(notes(raw))
+    for text in (
+        "Inverse crime",
+        "Dose low is measured with 4 mm point spread, the standard dose with 2.5 mm",
+        "share the counts of their volume equally",
+        "Low windows of scans (2min, 16s) are part of the standard window",
+        "Stand-in scans: counts follow from",
+    ):
+        assert text in said
+
+
+def test_what_does_not_hold_is_not_said(raw):
+    raw["scanner"]["data"] = "finer"
+    raw["doses"]["low"] = {
+        "low": {"counts": 1e6, "counts_per": "slice", "psf_fwhm_mm": 2.5, "iterations": 2, "subsets": 2},
+        "half": {"thinned": {"fraction": 0.5}, "psf_fwhm_mm": 2.5, "iterations": 2, "subsets": 2},
+    }
+    raw["doses"]["standard"] |= {"counts_per": "slice"}
+    for key in ("invivo", "standin", "learning"):
+        del raw[key]
+    no_crime, thinned = notes(raw)
+    assert "10 rays per bin, the model has 1: no inverse crime" in no_crime
+    assert thinned == "Dose half is a part of the standard dose's events: they share their noise"
+
+
+def test_a_low_window_outside_the_long_one_shares_nothing(raw):
+    raw["invivo"]["windows"]["low"]["16s"]["start_minutes"] = 62
+    assert any("Low windows of scans (2min) are" in note for note in notes(raw))
+
+
+def test_other_data_sets_are_named(repository):
+    raw = read_yaml(repository / "workflow/configs/stages.yaml")
+    assert any("Dose other_tracer/low is measured with 6 mm point spread" in note for note in notes(raw))
+    assert any("Slices of other_tracer share the counts" in note for note in notes(raw))
+
+
+def test_real_scans_are_no_stand_ins(repository):
+    said = " ".join(notes(read_yaml(repository / "workflow/configs/invivo.yaml")))
+    assert "Low windows of scans" in said
+    assert "Stand-in" not in said
+
+
+def test_tables_and_validate_get_the_notes(raw, repository, capsys):
+    study = load_study(raw, origin="config.yaml")
+    assert json.loads(settings_for(study, "tables"))["physics"] == list(physics_notes(study))
+    assert main(["validate", str(repository / "config.yaml")]) == 0
+    printed = capsys.readouterr().err
+    for note in physics_notes(study):
+        assert f"Note: {note}." in printed
