@@ -44,7 +44,7 @@ def sidecar(number: int, **other: Any) -> dict[str, Any]:
         "ModeOfAdministration": "infusion",
         "TimeZero": clock,
         "ScanStart": 0,
-        "InjectionStart": 33,
+        "InjectionStart": 0,
         "FrameTimesStart": (FRAME_S * np.arange(N_FRAMES)).tolist(),
         "FrameDuration": [FRAME_S] * N_FRAMES,
         "AcquisitionMode": "list mode",

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import petbids
 import pytest
 
 from quietpet.cli import main
@@ -115,7 +119,7 @@ def test_check_projector_prints_what_it_compared(capsys, monkeypatch):
     output = capsys.readouterr().out
     assert "SIRF is not installed here" in output
     assert "closed forms" in output
-    assert output.count(" ok\n") == 4
+    assert output.count(" ok\n") == 5
 
 
 def test_a_failed_check_is_an_exit_status(capsys, monkeypatch):
@@ -126,3 +130,96 @@ def test_a_failed_check_is_an_exit_status(capsys, monkeypatch):
     )
     assert main(["check", "projector", "--scanner", "small_test"]) == 1
     assert "TOO FAR" in capsys.readouterr().out
+
+
+SLICES = ["slices", "--settings", '{"study_seed": 0, "subject": "04", "slices": {}}']
+
+
+def test_outputs_are_looked_at_before_the_work(tmp_path, capsys):
+    phantom = tmp_path / "phantom.h5"
+    phantom.write_bytes(b"no phantom")
+    for target, reason in (
+        (tmp_path, "is a folder; name a file"),
+        (phantom, "is an input of this step"),
+        (tmp_path / "phantom.h5" / "x", "cannot be written"),
+    ):
+        assert main([*SLICES, "--in", f"phantom={phantom}", "--out", f"slices={target}"]) == 1
+        assert f"{target}: {reason}" in capsys.readouterr().err
+    assert main([*SLICES, "--in", f"phantom={tmp_path}", "--out", "slices=x"]) == 1
+    assert f"{tmp_path}: is a folder; name a file" in capsys.readouterr().err
+    assert phantom.read_bytes() == b"no phantom"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(5, "Input/output error", "/mnt/t1.nii"), "/mnt/t1.nii: Input/output error."),
+        (OSError(28, "No space left"), "slices (slices=out.h5): No space left on device. Make room"),
+        (
+            RuntimeError("CUDA out of memory.\nFrames"),
+            "slices (slices=out.h5) stopped: CUDA out of memory",
+        ),
+        (MemoryError(), "slices (slices=out.h5) stopped: no memory is left (MemoryError)."),
+    ],
+)
+def test_a_stage_that_fails_says_so_in_one_sentence(tmp_path, capsys, monkeypatch, error, sentence):
+    """The traceback is for the log, where standard error is one."""
+
+    def run(*_):
+        raise error
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "phantom.h5").touch()
+    monkeypatch.setattr("quietpet.stages.slices.run", run)
+    command = [*SLICES, "--in", "phantom=phantom.h5", "--out", "slices=out.h5"]
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"quietpet: error: {sentence}")
+    assert said.count("\n") == 1
+
+    script = (
+        f"import sys; from quietpet import cli; from quietpet.stages import slices\n"
+        f"def run(*_): raise {error!r}\n"
+        f"slices.run = run; sys.exit(cli.main({command!r}))"
+    )
+    with (tmp_path / "log").open("w") as log:
+        assert subprocess.run([sys.executable, "-c", script], stderr=log, check=False).returncode == 1
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert "Traceback (most recent call last):" in lines
+    assert lines[-1].startswith("quietpet: error: ")
+
+
+@pytest.mark.parametrize("arguments", [["schema"], ["validate", "config.yaml"]])
+def test_standard_output_that_is_full_or_closed(repository, arguments):
+    command = [sys.executable, "-m", "quietpet.cli", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=repository, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "quietpet: error: standard output: No space left on device. "
+        "Make room there, or name a place on a larger disk."
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        command, cwd=repository, stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--html", "--json"])
+def test_an_audit_writes_into_devices_and_refuses_folders(tmp_path, capsys, option):
+    tree = str(petbids.write_dataset(tmp_path / "tree", participants=1))
+    assert main(["audit", tree, option, "/dev/full"]) == 1
+    assert "/dev/full: cannot be written (No space left on device)" in capsys.readouterr().err
+    assert Path("/dev/full").is_char_device()
+    capsys.readouterr()
+    assert main(["audit", tree, option, str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert f"{tmp_path}: is a folder; name a file" in said.err
+    assert said.out == ""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from quietpet import store
 from quietpet.errors import InputError
 from quietpet.store import (
     Parts,
@@ -20,8 +24,10 @@ from quietpet.store import (
     read_json,
     read_rows,
     read_strings,
+    require_writable,
     write_csv,
     write_hdf5,
+    write_text,
 )
 
 
@@ -106,14 +112,23 @@ def test_a_failing_writer_keeps_the_previous_file(written):
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.98])
-def test_truncated_file_is_refused(written, kept):
+@pytest.mark.parametrize(
+    ("folder", "advice"),
+    [("results", "Delete it and run the step again"), ("mine", "Name a whole one of its kind")],
+)
+def test_truncated_file_is_refused(written, kept, folder, advice, monkeypatch):
+    """To delete it is advice for what the program made, in its own folder, alone."""
+    monkeypatch.chdir(written.parent)
     whole = written.read_bytes()
-    written.write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
+    path = Path(folder) / "images.h5"
+    path.parent.mkdir()
+    path.write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
     with (
-        pytest.raises(InputError, match=r"images\.h5.*Delete it and run the step again"),
-        open_hdf5(written, kind="images") as file,
+        pytest.raises(InputError, match=rf"^{folder}/images\.h5: damaged or not .*{advice}") as caught,
+        open_hdf5(path, kind="images") as file,
     ):
         read_array(file, "image")
+    assert ("elete" in str(caught.value)) == (folder == "results")
 
 
 def test_damaged_chunk_is_refused(written):
@@ -180,9 +195,150 @@ def test_missing_and_broken_json(tmp_path):
         read_json(tmp_path / "broken.json")
 
 
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 1}', '{"b": [{"a": 1, "a": 2}]}'])
+def test_a_key_of_json_that_stands_twice(tmp_path, text):
+    (tmp_path / "twice.json").write_text(text)
+    with pytest.raises(
+        InputError, match=r"twice\.json: the key 'a' stands twice, as 1 and as [12]; keep"
+    ):
+        read_json(tmp_path / "twice.json")
+
+
 def test_csv_rows_must_have_exactly_the_columns(tmp_path):
     with pytest.raises(KeyError, match="lacks the columns"):
         write_csv(tmp_path / "a.csv", ["x", "y"], [{"x": 1}])
     with pytest.raises(ValueError, match="not in fieldnames"):
         write_csv(tmp_path / "a.csv", ["x"], [{"x": 1, "z": 2}])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_locked_file_is_waited_for_and_its_holder_named(written, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    code = "import h5py, sys; file = h5py.File(sys.argv[1], 'r+'); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(written)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        holder.stdout.readline()
+        monkeypatch.setattr(store, "LOCK_WAIT_S", 0.0)
+        with pytest.raises(InputError, match=rf"locked by .*process {holder.pid} ") as caught:
+            open_hdf5(written, kind="images").__enter__()
+        assert "elete" not in str(caught.value)
+        monkeypatch.setattr(store, "LOCK_WAIT_S", 60.0)
+        monkeypatch.setattr(store.time, "sleep", lambda _: holder.communicate())  # meanwhile it ends
+        with open_hdf5(written, kind="images") as file:
+            assert read_attribute(file, "subject") == "04"
+    assert "is locked by " in caplog.text
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE])
+def test_a_file_that_cannot_be_opened_is_not_called_damaged(written, monkeypatch, number):
+    def refused(*_, **__):
+        raise OSError(number, f"[Errno {number}] Unable to synchronously open file")
+
+    monkeypatch.setattr(h5py, "File", refused)
+    with pytest.raises(
+        InputError, match=rf"images\.h5: cannot be read \({os.strerror(number)}\)"
+    ) as caught:
+        open_hdf5(written, kind="images").__enter__()
+    assert "damaged" not in str(caught.value)
+    assert "elete" not in str(caught.value)
+
+
+def test_folders_and_links_that_cannot_be_read(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    for name, reason in ((".", "Is a directory"), ("loop", "symbolic links"), ("none", "no such file")):
+        for read in (read_json, lambda path: open_hdf5(path, kind="images").__enter__()):
+            with pytest.raises(InputError, match=reason):
+                read(tmp_path / name)
+
+
+def test_a_full_disk_is_one_sentence_and_no_crash(tmp_path):
+    """The limit of a file's size stands for the disk: HDF5 used to end in a segmentation fault."""
+    code = (
+        "import resource, sys, numpy as np; from pathlib import Path\n"
+        "from quietpet.errors import OutputError; from quietpet.store import write_hdf5, write_text\n"
+        "limit, folder = int(sys.argv[1]), Path(sys.argv[2])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\n"
+        "images = np.random.default_rng(0).random((40, 32, 32))\n"
+        "for write in (\n"
+        "    lambda path: write_hdf5(path, kind='x', arrays={'a': images}, attributes={}),\n"
+        "    lambda path: write_text(path, 'd' * 400_000),\n"
+        "):\n"
+        "    try: write(folder / 'out')\n"
+        "    except OutputError as error: print(error)\n"
+    )
+    for limit in (1, 1000, 100_000, 300_000):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(limit), str(tmp_path)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        line = f"{tmp_path}/out: cannot be written (File too large). Make room there, or name a place on"
+        assert done.stdout.count(line) == 2
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_while_hdf5_writes_is_not_lost(tmp_path):
+    code = (
+        "import signal, sys, numpy as np; from pathlib import Path; from quietpet import store\n"
+        "class Told(store._Shielded):\n"
+        "    def _write_all(self, buffer):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "store._Shielded = Told\n"
+        "try: store.write_hdf5(Path(sys.argv[1]), kind='x', arrays={'a': np.ones(9)}, attributes={})\n"
+        "except KeyboardInterrupt: print('interrupted')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "out.h5")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_links_are_written_through(tmp_path):
+    place = tmp_path / "elsewhere" / "real.csv"
+    place.parent.mkdir()
+    for content in ("first", "second"):  # a link to nothing yet, then to a file
+        link = tmp_path / "out.csv"
+        link.unlink(missing_ok=True)
+        link.symlink_to(place)
+        write_text(link, content)
+        assert link.is_symlink()
+        assert place.read_text() == content
+    assert list(place.parent.iterdir()) == [place]
+    lost = tmp_path / "lost.csv"
+    lost.symlink_to(tmp_path / "unmounted" / "real.csv")
+    with pytest.raises(InputError, match=r"lost\.csv: is a link to .*whose folder does not exist"):
+        write_text(lost, "third")
+
+
+def test_devices_and_pipes_are_written_into(tmp_path):
+    with pytest.raises(InputError, match=r"/dev/full: cannot be written \(No space left on device\)"):
+        write_text(Path("/dev/full"), "report")
+    write_text(Path("/dev/null"), "report")
+    assert all(Path(device).is_char_device() for device in ("/dev/full", "/dev/null"))
+    code = "from pathlib import Path; from quietpet.store import write_text\n"
+    code += "print('before', flush=True); write_text(Path('/dev/stdout'), 'report')"
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, check=True).stdout == b"before\nreport"
+    with (tmp_path / "out").open("wb") as stream:
+        subprocess.run(command, stdout=stream, check=True)
+    assert (tmp_path / "out").read_text() == "before\nreport"
+
+
+def test_what_cannot_become_a_file_is_found_before_the_work(tmp_path):
+    (tmp_path / "file").touch()
+    for target, reason in (
+        (tmp_path, "is a folder; name a file"),
+        (tmp_path / "file" / "out", r"cannot be written \((File exists|Not a directory)\)"),
+        (tmp_path / ("n" * 300), r"cannot be written \(File name too long\)"),
+        (Path("/proc/none"), "cannot be written"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            write_text(target, "")
+        if target.name != "none":
+            with pytest.raises(InputError, match=reason):
+                require_writable(target)
+    require_writable(tmp_path / "new" / "out")
+    assert list((tmp_path / "new").iterdir()) == []

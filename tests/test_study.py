@@ -13,6 +13,7 @@ from quietpet.config.datasets import SplitSettings
 from quietpet.config.phantoms import TissueValues
 from quietpet.errors import InputError
 from quietpet.jobs.registry import JOBS, settings_for
+from quietpet.study.folders import with_paths_from
 from quietpet.study.reading import json_schema, load_study, read_yaml
 
 CONFIGURATIONS = (
@@ -141,6 +142,43 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match=r"study\.yaml: (holds no configuration|not valid YAML)"):
         read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("a.yaml", "seed: 1\nseed: 2\n", "the key 'seed' stands twice, in lines 1 and 2"),
+        ("a.yaml", "a:\n  b: 1\n  c: 2\n  b: 1\n", "the key 'b' stands twice, in lines 2 and 4"),
+        ("a.yaml", "a: [{b: 1, b: 2}]\n", "the key 'b' stands twice, in lines 1 and 1"),
+        ("a.yaml", "'01': 1\n\"01\": 2\n", "the key '01' stands twice"),
+        ("a.yaml", "yes: 1\ntrue: 2\n", "the key 'true' stands twice"),
+        ("a.json", '{"seed": 1,\n\t"seed": 2}', "the key 'seed' stands twice, as 1 and as 2"),
+        ("a.yaml", "<<: {a: 1}\nb: {a: 1}\nb: 1\n", "the key 'b' stands twice"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path, name, text, words):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=words) as caught:
+        read_yaml(tmp_path / name)
+    assert str(caught.value).startswith(str(tmp_path / name))
+    assert str(caught.value).endswith("; keep one.")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("base: &base {a: 1, b: 2}\nown: {<<: *base, a: 3}\n", {"a": 3, "b": 2}),
+        ("base: &one {a: 1}\nb: &two {b: 2}\nown: {<<: [*one, *two], a: 3}\n", {"a": 3, "b": 2}),
+        ("own: {1: x, '1': y}\n", {1: "x", "1": "y"}),
+        ('{"own":\t{"a": 1}}', {"a": 1}),
+        ("\ufeffown: {a: 1}\n", {"a": 1}),
+    ],
+)
+def test_keys_that_stand_once_are_read(tmp_path, text, value):
+    """Merged mappings, which may be overridden, keys of two types, tabs in JSON, a byte order mark."""
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    assert read_yaml(path)["own"] == value
 
 
 def test_one_number_is_a_fixed_count_level(raw):
@@ -467,3 +505,93 @@ def test_scans_are_restored_by_what_needs_no_sinograms(whole):
     assert study.replicates_of(dataset="ood1", method="mfdiff") == ("r0",)
     assert study.replicates_of(dataset="phantom", method="mfdiff") == ("r0", "r1")
     assert study.settings_of("ood3") == ("bolus", "infusion", "bolus_infusion")
+
+
+def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeypatch):
+    """Seen from the working directory, and whatever PWD says: a cluster's jobs have another."""
+    raw = dict(read_yaml(repository / "workflow/configs/invivo.yaml"))
+    invivo = dict(raw["invivo"])
+    named = {"kind": "openneuro", "accession": "ds002898"}
+    invivo["sources"] = {
+        name: {**named, "root": root, "manifest": manifest}
+        for (name, _), root, manifest in zip(
+            invivo["sources"].items(), ("data/pet", "/data/pet"), ("files.csv", None), strict=True
+        )
+    }
+    raw |= {"invivo": invivo, "phantoms": {**raw["phantoms"], "cache_dir": "~/brainweb"}}
+    study = load_study(raw, origin="study.yaml")
+    (tmp_path / "project" / "run").mkdir(parents=True)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.delenv("QUIETPET_BRAINWEB", raising=False)
+    for cwd, prefix in ((tmp_path / "project" / "run", "../"), (tmp_path, "project/")):
+        monkeypatch.chdir(cwd)
+        monkeypatch.setenv("PWD", "/elsewhere")
+        placed = with_paths_from(tmp_path / "project" / "study.yaml", study)
+        first, second = placed.in_vivo.sources.values()
+        assert (first.root, first.manifest) == (f"{prefix}data/pet", f"{prefix}files.csv")
+        assert (second.root, second.manifest) == ("/data/pet", None)
+        job = json.loads(settings_for(placed, "fetch", **{}))
+        assert job["cache_dir"] == "/home/somebody/brainweb"
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "said"),
+    [
+        ("counts: 1e10", "counts: 1.0e+10", "got '1e10'; YAML reads it as text: write 1.0e+10"),
+        ('counts: "3.5e7"', "counts: 1.0e+10", "write 3.5e+07"),
+        ("train: [04]", 'train: ["04"]', 'YAML reads 04 as 4, a number of base 8; write "04" in quotes'),
+        ("train: [41]", 'train: ["04"]', 'text is wanted, got 41; write it in quotes ("41"'),
+        ("train: [4, 5]", 'train: ["04"]', '("5", or "05" if it begins with a zero)'),
+        ("train: [no]", 'train: ["04"]', 'write it in quotes ("no")'),
+        ("train: [2024-01-31]", 'train: ["04"]', 'write it in quotes ("2024-01-31")'),
+        ("train: [~]", 'train: ["04"]', "got None; nothing stands there; write the text"),
+        ("train: 04", 'train: ["04"]', 'write "04" in quotes'),
+        ('train: "04"', 'train: ["04"]', "a list is wanted, got '04'; write a list, [\"04\"]"),
+        ("train: 18, 20", 'train: ["04"]', "square brackets"),
+        ("train:", 'train: ["04"]', "nothing stands there; write a list in square brackets"),
+        ("indices: [066, 70]", "indices: [66, 78]", "YAML reads 066 as 54"),
+        ("indices: 66", "indices: [66, 78]", "write a list, [66]"),
+        ("iterations: 1e4", "iterations: 12", "a whole number is wanted, got '1e4'; write 10000"),
+        ("iterations: 50,000", "iterations: 12", "write 50000, without commas"),
+        ("iterations: yes", "iterations: 12", "training.iterations: a number is wanted, got True"),
+        ("learning_rate: 0,001", "learning_rate: 1.0e-3", "write 0.001, with a decimal point"),
+        ("learning_rate: 1:30", "learning_rate: 1.0e-3", "YAML reads 1:30 as 90, a number of base 60"),
+        ("learning_rate: 1:30.5", "learning_rate: 1.0e-3", "a number of base 60"),
+        ("patch_pixels: None", "patch_pixels: 32", "for none write null"),
+        ("batch_size: 2 slices", "batch_size: 2", "write the number alone, 2"),
+        ("inference:", "inference: {pixels: 128}", "nothing stands there; write its keys below it"),
+        (
+            "inference: [pixels, 128]",
+            "inference: {pixels: 128}",
+            "keys with values (name: value), not a",
+        ),
+        ("inference: {pixels:128}", "inference: {pixels: 128}", "space after the colon (pixels: 128)"),
+        ("protocol: Tiny", "protocol: tiny", "a name is of small letters, digits and _"),
+        ("protocol: on", "protocol: tiny", "text is wanted, got True"),
+    ],
+)
+def test_what_yaml_reads_as_something_else(repository, tmp_path, written, instead, said):
+    """Each mistake is one line that says how to write it."""
+    text = (repository / "workflow/configs/tiny.yaml").read_text()
+    assert instead in text
+    path = tmp_path / "study.yaml"
+    path.write_text(text.replace(instead, written, 1))
+    with pytest.raises(InputError) as caught:
+        load_study(read_yaml(path), origin=str(path))
+    assert said in str(caught.value)
+    assert str(caught.value).count("\n") == (1 if written in ("train: [4, 5]", "train: 18, 20") else 0)
+    assert "at least 1 item" not in str(caught.value)
+    assert "tuple" not in str(caught.value)
+
+
+def test_batch_normalisation_of_single_slices_is_refused(whole):
+    study = {**whole, "training": {**whole["training"], "batch_size": 1}}
+    with pytest.raises(InputError, match=r"normalises by batches.*training\.batch_size = 1 must be 2"):
+        load_study(study, origin="config.yaml")
+    methods = {
+        name: {**(entry or {}), "normalisation": "group"}
+        if (entry or {}).get("kind", name) == "unet"
+        else entry
+        for name, entry in whole["methods"].items()
+    }
+    load_study({**study, "methods": methods}, origin="config.yaml")

@@ -15,6 +15,7 @@ import logging
 import os
 import shlex
 import signal
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,10 +25,11 @@ from pydantic import ValidationError
 
 from quietpet import __version__
 from quietpet.config.scanner import ScannerModel
-from quietpet.errors import InputError
+from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.jobs.registry import JOBS
 from quietpet.projection.engines import require_installed
 from quietpet.stages.files import Files
+from quietpet.store import require_writable
 from quietpet.study.mistakes import explain
 from quietpet.study.reading import json_schema, load_study, read_yaml
 
@@ -45,13 +47,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A scheduler's SIGTERM ends the command as an exception, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        return options.command(options) or 0
+        status = options.command(options) or 0
+        sys.stdout.flush()
+        return status
     except InputError as error:
-        print(f"quietpet: error: {error}", file=sys.stderr)
-        return 1
+        return _failed(str(error))
+    except BrokenPipeError:  # who read the output has had enough, as `head` has
+        _drop_output()
+        return 128 + signal.SIGPIPE
+    except (OSError, RuntimeError, MemoryError) as error:
+        _log_traceback()
+        return _failed(_in_one_sentence(error, options))
     except KeyboardInterrupt:
         print("quietpet: interrupted; the same command goes on where it was", file=sys.stderr)
         return 128 + signal.SIGINT
+
+
+def _failed(sentence: str) -> int:
+    print(f"quietpet: error: {sentence}", file=sys.stderr)
+    return 1
+
+
+def _in_one_sentence(error: Exception, options: argparse.Namespace) -> str:
+    """What stopped the command: with the file, or with the outputs that were to be made."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {why(error)}{remedy(error)}"
+    job = f"{options.stage} ({' '.join(options.outputs)})" if "stage" in options else "this command"
+    if isinstance(error, OSError):
+        if error.errno in FULL and "stage" not in options:
+            _drop_output()
+            job = "standard output"
+        return f"{job}: {why(error)}{remedy(error)}"
+    reason = next(iter(str(error).strip().splitlines()), "") or "no memory is left"
+    return f"{job} stopped: {reason.rstrip('.')} ({type(error).__name__})."
+
+
+def _log_traceback() -> None:
+    """Where standard error is a file, as for jobs of the workflow, it is a log for programmers too."""
+    try:
+        is_log = stat.S_ISREG(os.fstat(sys.stderr.fileno()).st_mode)
+    except (OSError, ValueError):  # closed, or no file at all
+        return
+    if is_log:
+        logger.exception("what led to the error below")
+
+
+def _drop_output() -> None:
+    """Let Python's last attempt to write standard output, at exit, succeed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,9 +168,7 @@ def _run_stage(options: argparse.Namespace) -> None:
     except ValidationError as error:
         raise InputError(f"--settings of {options.stage}: {explain(error)}") from None
     inputs, outputs = Files.parse(options.inputs), Files.parse(options.outputs)
-    for path in inputs.all():
-        if not path.exists():
-            raise InputError(f"{path}: no such file; run the step that makes it first.")
+    _require_usable(inputs, outputs)
     logger.info("quietpet %s", shlex.join(options.arguments))
     # What importing torch allocates stays to the end; looking for garbage in it takes 0.15 s.
     gc.disable()
@@ -137,6 +178,19 @@ def _run_stage(options: argparse.Namespace) -> None:
     gc.freeze()
     gc.enable()
     stage.run(job, inputs, outputs)
+
+
+def _require_usable(inputs: Files, outputs: Files) -> None:
+    """Find before any work what would make reading or writing fail after it."""
+    for path in inputs.all():
+        if not path.exists():
+            raise InputError(f"{path}: no such file; run the step that makes it first.")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; name a file.")
+    for path in outputs.all():
+        if any(path.exists() and path.samefile(source) for source in inputs.all()):
+            raise InputError(f"{path}: is an input of this step; name another file for its output.")
+        require_writable(path)
 
 
 def _limit_threads(threads: int) -> None:
@@ -152,6 +206,8 @@ def _check_projector(options: argparse.Namespace) -> int:
 
 
 def _check_registration(options: argparse.Namespace) -> int:
+    if options.figure:
+        require_writable(options.figure)
     _limit_threads(options.threads)
     check = importlib.import_module("quietpet.stages.check_registration")
     passed = check.check_registration(
@@ -161,6 +217,8 @@ def _check_registration(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
+    for report in filter(None, (options.html, options.json)):
+        require_writable(report)
     audit = importlib.import_module("quietpet.stages.audit")
     passed = audit.audit_tree(
         options.root, html=options.html, json=options.json, read_images=options.read_images

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import platform
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +25,17 @@ import h5py
 import numpy as np
 import psutil
 
-from quietpet.errors import InputError
+from quietpet.errors import FULL, InputError, OutputError, reading, remedy, replacing, why
 
+logger = logging.getLogger(__name__)
+
+LOCK_WAIT_S = 30.0
+"""How long a file that another program has locked is waited for [s]."""
+
+_LOCK_PAUSE_S = 2.0
 _COMPLETE = "complete"
+_STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
+"""Names of what is open already: written into, even where it is a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,21 +51,88 @@ class Parts:
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target``; rename it on success, remove it on any failure.
 
-    What an earlier writer of ``target`` could not remove, because it was killed, goes first.
+    What an earlier writer of ``target`` could not remove, because it was killed, goes first. A link is
+    written through; a device or pipe gets the bytes when all are there.
+
+    Raises:
+        OutputError: ``target`` is a folder, its folder cannot be written to, the disk is full.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{target.name}.{platform.node()}."
-    _remove_abandoned(target.parent, prefix)
-    handle, name = tempfile.mkstemp(prefix=f"{prefix}{os.getpid()}.", dir=target.parent)
-    os.close(handle)
-    partial = Path(name)
+    with ExitStack() as made:
+        with _failing_for(target):
+            stream = _is_stream(target)
+            partial = made.enter_context(_scratch() if stream else _beside(_place(target)))
+        with _failing_for(target, FULL):
+            yield partial
+        with _failing_for(target):
+            if stream:
+                _copy(partial, target)
+            else:
+                _flush_to_disk(partial)
+                partial.chmod(0o666 & ~_umask())
+                partial.replace(_place(target))
+
+
+def require_writable(target: Path) -> None:
+    """Raise OutputError now if :func:`atomic_path` would find that ``target`` cannot be written."""
+    with _failing_for(target):
+        if not _is_stream(target):
+            with _beside(_place(target)):
+                pass
+
+
+@contextmanager
+def _failing_for(target: Path, numbers: Collection[int] | None = None) -> Iterator[None]:
+    """Name ``target`` in every OSError, or in those of ``numbers`` alone."""
     try:
-        yield partial
-        _flush_to_disk(partial)
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(target)
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        if numbers is None or error.errno in numbers:
+            raise OutputError(f"{target}: cannot be written ({why(error)}){remedy(error)}") from error
+        raise
+
+
+def _is_stream(target: Path) -> bool:
+    """Whether bytes go into what ``target`` names, which is no file: a pipe, a terminal, a device."""
+    if target.is_dir():
+        raise OutputError(f"{target}: is a folder; name a file.")
+    named = target.absolute().as_posix().startswith(_STREAMS)
+    return named or (target.exists() and not target.is_file())
+
+
+def _place(target: Path) -> Path:
+    """Where the file goes: what links lead to."""
+    place = Path(os.path.realpath(target))
+    if target.is_symlink() and not place.parent.is_dir():
+        raise OutputError(f"{target}: is a link to {place}, whose folder does not exist.")
+    return place
+
+
+@contextmanager
+def _beside(place: Path) -> Iterator[Path]:
+    """An empty temporary file in the folder of ``place``."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{place.name}.{platform.node()}."
+    _remove_abandoned(place.parent, prefix)
+    handle, name = tempfile.mkstemp(prefix=f"{prefix}{os.getpid()}.", dir=place.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
     finally:
-        partial.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """An empty temporary file."""
+    with tempfile.NamedTemporaryFile() as file:
+        yield Path(file.name)
+
+
+def _copy(source: Path, stream: Path) -> None:
+    with source.open("rb") as whole, stream.open("ab") as into:
+        shutil.copyfileobj(whole, into)
 
 
 def _remove_abandoned(folder: Path, prefix: str) -> None:
@@ -75,7 +154,12 @@ def write_hdf5(
 
     ``kind`` names the file's schema ("phantom", "slices", ...); :func:`open_hdf5` asks for it back.
     """
-    with atomic_path(target) as partial, h5py.File(partial, "w") as file:
+    with (
+        atomic_path(target) as partial,
+        partial.open("r+b", buffering=0) as stream,
+        _Shielded(stream) as shielded,
+        h5py.File(shielded, "w") as file,
+    ):
         for name, array in arrays.items():
             if isinstance(array, Parts):
                 _write_parts(
@@ -83,38 +167,112 @@ def write_hdf5(
                 )
             else:
                 file.create_dataset(name, data=_storable(array), **_filters(array))
+            shielded.raise_failure()
         for name, value in attributes.items():
             file.attrs[name] = json.dumps(value)
         file.attrs["kind"] = kind
         file.attrs[_COMPLETE] = True
 
 
+class _Shielded(RawIOBase):
+    """A file whose failures HDF5 does not see: it cannot close one that it failed to write, and crashes.
+
+    The first failure, or the signal that came during a call, is kept and raised when HDF5 has finished.
+    """
+
+    def __init__(self, stream: RawIOBase) -> None:
+        self._stream = stream
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> _Shielded:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.raise_failure()
+
+    def raise_failure(self) -> None:
+        """Raise what went wrong so far."""
+        if self._failure:
+            raise self._failure
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._guarded(self._stream.seek, offset, whence) or 0
+
+    def readinto(self, buffer: memoryview) -> int:
+        return self._guarded(self._stream.readinto, buffer) or 0
+
+    def write(self, buffer: memoryview) -> int:
+        self._guarded(self._write_all, buffer)
+        return len(buffer)
+
+    def truncate(self, size: int) -> int:
+        self._guarded(self._stream.truncate, size)
+        return size
+
+    def flush(self) -> None:
+        """Nothing is buffered."""
+
+    def _write_all(self, buffer: memoryview) -> None:
+        rest = memoryview(buffer).cast("B")
+        while rest:
+            rest = rest[self._stream.write(rest) or 0 :]
+
+    def _guarded(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except BaseException as error:
+            self._failure = self._failure or error
+            return None
+
+
 @contextmanager
 def open_hdf5(path: Path, *, kind: str) -> Iterator[h5py.File]:
     """Open a file written by :func:`write_hdf5`, or say in one sentence why it cannot be used."""
-    with damage_explained(path), h5py.File(path, "r") as file:
+    with damage_explained(path), hdf5_for_reading(path) as file:
         if not file.attrs.get(_COMPLETE, False):
             raise InputError(
-                f"{path}: was never completed (no {_COMPLETE!r} mark). Delete it and run the step again."
+                f"{path}: was never completed by this program (no {_COMPLETE!r} mark). {replacing(path)}"
             )
         if file.attrs["kind"] != kind:
             raise InputError(f"{path}: holds {file.attrs['kind']!r}, but {kind!r} is needed here.")
         yield file
 
 
+def hdf5_for_reading(path: Path) -> h5py.File:
+    """Open ``path``; while another program has it locked, wait for up to ``LOCK_WAIT_S``."""
+    deadline = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            # Where the file system has no locks there is nothing to wait for.
+            return h5py.File(path, "r", locking="best-effort")
+        except BlockingIOError:
+            holders = _holders(path)
+            if time.monotonic() >= deadline:
+                raise InputError(
+                    f"{path}: locked by {holders}, which may be writing it. Close it there and run the "
+                    "same command again."
+                ) from None
+            logger.info("%s is locked by %s; waiting", path, holders)
+            time.sleep(min(_LOCK_PAUSE_S, LOCK_WAIT_S))
+
+
+def _holders(path: Path) -> str:
+    """The programs of this machine that have ``path`` open for writing, as far as we may look."""
+    place, found = os.path.realpath(path), []
+    for process in psutil.process_iter(["name", "username", "open_files"]):
+        for file in process.info["open_files"] or ():
+            if file.path == place and getattr(file, "mode", "") != "r":
+                found.append(
+                    f"{process.info['name']} (process {process.pid} of {process.info['username']})"
+                )
+    return " and ".join(found) or "another program, perhaps on another machine"
+
+
 @contextmanager
 def damage_explained(path: Path) -> Iterator[None]:
-    """Turn whatever HDF5 raises on a missing or damaged file into one sentence that names it."""
-    try:
+    """Turn whatever HDF5 raises on a missing, locked or damaged file into one sentence that names it."""
+    with reading(path, "an HDF5 file", KeyError, RuntimeError):
         yield
-    except InputError:
-        raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run the step that makes it first.") from None
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"{path}: damaged or not an HDF5 file ({error}). Delete it and run the step again."
-        ) from None
 
 
 def read_attribute(file: h5py.File, name: str) -> Any:
@@ -171,14 +329,11 @@ def read_json(path: Path) -> Any:
 
     A key that stands twice in one object is an error: readers differ in which of the two they take.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique_keys)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run the step that makes it first.") from None
-    except RepeatedKeyError as error:
-        raise InputError(f"{path}: {error}.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error}).") from None
+    with reading(path, "readable as JSON"):
+        try:
+            return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique_keys)
+        except RepeatedKeyError as error:
+            raise InputError(f"{path}: {error}.") from None
 
 
 class RepeatedKeyError(ValueError):

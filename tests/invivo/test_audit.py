@@ -19,10 +19,11 @@ import pytest
 from quietpet.cli import main
 from quietpet.errors import InputError
 from quietpet.invivo.audit import audit
+from quietpet.invivo.decay import decay_references_s
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import DATA_SET, Finding
 from quietpet.invivo.sidecar import NUMBERS
-from quietpet.invivo.timing import decay_factors, decay_references_s, timeline
+from quietpet.invivo.timing import decay_factors, timeline
 from quietpet.stages.bids import read_tree
 
 
@@ -240,6 +241,7 @@ def test_every_defect_is_found_where_it_is(tree: Path, check: str) -> None:
     assert {finding.participant for finding in findings} == affected
     for finding in findings:
         assert finding.file.startswith("sub-0")
+        assert (tree / finding.file).exists(), "every finding names a file that is there"
         assert "" not in (finding.key, finding.value, finding.expected, finding.evidence)
 
 

@@ -82,8 +82,22 @@ def order(runs: Sequence[Image]) -> list[str]:
             ["2", "1"],
         ),
         ({"2": {"FrameTimesStart": [0, 60]}, "1": {"FrameTimesStart": [120, 180]}}, ["2", "1"]),
+        (
+            {
+                "1": {"SeriesTime": "10:00:00", "FrameTimesStart": [0, 60]},
+                "2": {"SeriesTime": "09:00:00", "FrameTimesStart": [0, 60]},
+            },
+            ["2", "1"],
+        ),
         ({"10": {"FrameTimesStart": [0]}, "2": {"FrameTimesStart": [0]}}, ["2", "10"]),
         ({"10": {"AcquisitionTime": "09:00:00"}, "2": {"AcquisitionTime": "09:00:00"}}, ["2", "10"]),
+        (
+            {
+                "2": {"AcquisitionTime": "09:00:00", "FrameTimesStart": [0]},
+                "1": {"AcquisitionTime": "09:00:00", "FrameTimesStart": [60]},
+            },
+            ["2", "1"],
+        ),
         ({"10": {"AcquisitionTime": "09:00:00"}, "2": {}}, ["2", "10"]),
         ({"1": {"AcquisitionDateTime": "2020-13-77T09:00:00"}, "2": {}}, ["1", "2"]),
     ],

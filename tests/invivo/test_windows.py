@@ -156,7 +156,7 @@ def test_half_lives(radionuclide, stated, expected) -> None:
     assert half_life_of(radionuclide, stated, file="a.json") == expected
 
 
-@pytest.mark.parametrize("radionuclide", [None, "FDG", "Zr89"])
+@pytest.mark.parametrize("radionuclide", [None, "FDG", "Mn52"])
 def test_an_unknown_half_life_is_asked_for(radionuclide) -> None:
     with pytest.raises(InputError, match=r"^a\.json: .*add RadionuclideHalfLife"):
         half_life_of(radionuclide, None, file="a.json")

@@ -36,7 +36,8 @@ def verdicts(findings):
 def test_the_embedded_engine_agrees_with_closed_forms(model):
     case = head_case(SCANNERS[model]())
     found = verdicts(against_closed_forms(case, embedded(case.scanner, case.grid)))
-    assert found == dict.fromkeys(("forward", "attenuation", "sensitivity", "OSEM"), True)
+    quantities = ("forward", "attenuation", "sensitivity", "OSEM", "noise outside")
+    assert found == dict.fromkeys(quantities, True)
 
 
 def test_a_shift_by_a_pixel_is_found():
@@ -60,11 +61,26 @@ def test_the_same_engine_twice_agrees_and_other_rays_do_not():
     case = head_case(small_test())
     first, other = (embedded(case.scanner, case.grid, rays=rays) for rays in (1, 3))
     same = verdicts(between_engines(case, first, first))
-    assert same == dict.fromkeys(
-        ("forward", "attenuation", "sensitivity", "OSEM, 7 subsets", "OSEM, 8 subsets"), True
-    )
+    compared = (
+        "forward", "attenuation", "sensitivity", "OSEM, 7 subsets", "OSEM, 8 subsets", "noisy OSEM"
+    )  # fmt: skip
+    assert same == dict.fromkeys((*compared, "noise outside"), True)
     different = verdicts(between_engines(case, first, other))
-    assert not any(different.values())
+    assert different == {**dict.fromkeys(compared, False), "noise outside": True}
+
+
+def test_hot_corners_are_found():
+    """An OSEM that leaves its start image where no line crosses: the check is of the whole image."""
+    case = head_case(small_test())
+    engine = embedded(case.scanner, case.grid)
+
+    def with_hot_corners(prompts, model, **settings):
+        image = osem(prompts, model, **settings)
+        return torch.where(model.projector.adjoint(model.multiplicative) > 0, image, 1e4)
+
+    wrong = replace(engine, osem=with_hot_corners)
+    assert not verdicts(against_closed_forms(case, wrong))["noise outside"]
+    assert not verdicts(between_engines(case, engine, wrong))["noise outside"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -93,6 +94,84 @@ def test_octave_alone_is_no_spm():
     assert [each.command for each in matlab] == ["matlab-r2023a -nojvm"]
 
 
+def test_paths_relative_to_the_working_directory_are_found(tmp_path, monkeypatch):
+    """Engines start elsewhere, in a folder of their own."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("spm 12", "mcr", "bin"):
+        (tmp_path / name).mkdir()
+    for name in ("run_spm12.sh", "matlab"):
+        (tmp_path / "bin" / name).touch()
+    environment = {
+        "SPMMCRCMD": "bin/run_spm12.sh ./mcr script",
+        "MATLABCMD": "./bin/matlab -nojvm -r/none",
+        "QUIETPET_SPM": "spm 12",
+    }
+    standalone, matlab, octave = launchers(environment, which=which("octave-cli"))
+    assert standalone.command == f"{tmp_path}/bin/run_spm12.sh {tmp_path}/mcr script"
+    assert matlab.command == f"{tmp_path}/bin/matlab -nojvm -r/none"
+    assert matlab.folder == str(tmp_path / "spm 12")
+    assert octave.command.endswith(f"--path '{tmp_path}/spm 12'")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (octave,) = launchers({"QUIETPET_SPM": "~/spm 12"}, which=which("octave-cli"))
+    assert octave.folder == str(tmp_path / "spm 12")
+
+
+@pytest.mark.parametrize("variable", ["MATLABCMD", "SPMMCRCMD"])
+@pytest.mark.parametrize(
+    ("command", "complaint"),
+    [
+        ("'/opt/my matlab/bin/matlab", "cannot be read .No closing quotation.; correct its quotes"),
+        ("/nowhere/engine -x", "/nowhere/engine"),
+    ],
+)
+def test_a_command_that_cannot_start_is_named(monkeypatch, variable, command, complaint, caplog):
+    """By spm12 as an error, by auto as the reason for the other engine."""
+    pytest.importorskip("nipype", reason="nipype is not installed")
+    caplog.set_level("INFO")
+    for name in ("MATLABCMD", "SPMMCRCMD", "QUIETPET_SPM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, command)
+    with pytest.raises(InputError, match=rf"{re.escape(command)}\): .*{complaint}"):
+        working_spm("spm12")
+    assert working_spm("auto") is None
+    assert "auto: the embedded engine, because" in caplog.text
+
+
+def test_blank_variables_name_nothing():
+    assert launchers({"MATLABCMD": "  ", "SPMMCRCMD": " ", "QUIETPET_SPM": ""}, which=which()) == []
+
+
+def test_a_folder_without_spm_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("nipype", reason="nipype is not installed")
+    engine = Launcher(name="GNU Octave", command="octave-cli", standalone=True, folder=str(tmp_path))
+    monkeypatch.setattr(spm, "launchers", lambda _: [engine])
+    with pytest.raises(InputError, match=rf"QUIETPET_SPM = {tmp_path} holds no spm\.m"):
+        find_engine()
+
+
+ODD_NAMES = ["my files", "it's here", 'größe "1", 100%; $HOME']
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_temporary_folders_with_odd_names(stand_in, images, tmp_path, monkeypatch, name):
+    """Spaces and apostrophes end what nipype writes into commands and scripts; commas SPM's names."""
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    found = estimate(stand_in(MOVES), images)
+    np.testing.assert_allclose(found.fixed_to_moving, (START @ MOTION).fixed_to_moving, atol=1e-4)
+    assert not list(folder.iterdir())
+
+
+def test_no_usable_temporary_folder_is_named(stand_in, images, tmp_path, monkeypatch):
+    monkeypatch.setattr(spm.os, "access", lambda *_: False)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with pytest.raises(InputError, match=rf"temporary folder '{tmp_path}' .* set TMPDIR to"):
+        estimate(stand_in(MOVES), images)
+
+
 def test_a_new_position_becomes_the_transform(stand_in, images):
     """The transform that SPM's header means, after the start that both engines share."""
     found = estimate(stand_in(MOVES), images)
@@ -166,6 +245,55 @@ def test_the_version_is_asked_of_the_engine(stand_in, monkeypatch):
     assert working_spm("embedded") is None
 
 
+@pytest.mark.parametrize(
+    ("answer", "version", "name"),
+    [
+        ("SPM12|7771", "SPM12 r7771", "spm12"),
+        ("SPM25|25.01.02", "SPM25 25.01.02", "spm25"),
+        ("SPM (dev)|26.0", "SPM (dev) 26.0", "spm"),
+    ],
+)
+def test_an_engine_is_recorded_as_what_it_is(stand_in, monkeypatch, answer, version, name):
+    launcher = stand_in(f"print('quietpet|{answer}|7.3.0|')")
+    monkeypatch.setattr(spm, "launchers", lambda _: [launcher])
+    found = find_engine()
+    assert found.version == f"{version}, stand-in 7.3.0"
+    assert found.name == name
+
+
+def test_an_spm_before_the_twelfth_is_refused(stand_in, monkeypatch):
+    launcher = stand_in("print('quietpet|SPM8|6313|9.14|')")
+    monkeypatch.setattr(spm, "launchers", lambda _: [launcher])
+    with pytest.raises(InputError, match="it is SPM8, older than SPM12"):
+        find_engine()
+
+
+ANSWERS = "if source is None: print('quietpet|SPM12|7771|7.3.0|'); sys.exit()\n"
+
+
+@pytest.mark.parametrize(
+    ("shift_mm", "body", "complaint"),
+    [
+        (-6.0, ANSWERS + MOVES, None),
+        (0.0, ANSWERS + MOVES, r"registered an image to itself 6\.0 mm away from it"),
+        (-6.0, ANSWERS + "sys.exit('Segmentation fault')", "failed .*: Segmentation fault"),
+    ],
+    ids=["works", "lies", "crashes"],
+)
+def test_an_engine_is_tried_out_before_a_study_relies_on_it(
+    stand_in, monkeypatch, caplog, shift_mm, body, complaint
+):
+    """One that answers and cannot register would fail every scan of a study whose engine is auto."""
+    caplog.set_level("INFO")
+    back = RigidTransform.from_rotation(translation_mm=(shift_mm, 0, 0)).fixed_to_moving
+    launcher = stand_in(body.replace(str(MOTION.fixed_to_moving.tolist()), str(back.tolist())))
+    monkeypatch.setattr(spm, "launchers", lambda _: [launcher])
+    assert find_engine().version  # which only asks
+    found = working_spm("auto", trial=True)
+    assert (found is None) == bool(complaint)
+    assert not complaint or re.search(complaint, caplog.text)
+
+
 def test_an_engine_without_spm_is_named_with_its_remedy(stand_in, monkeypatch, caplog):
     caplog.set_level("INFO")
     launcher = stand_in("print('Octave, no SPM')")
@@ -185,7 +313,7 @@ def test_no_launcher_is_named_with_its_remedy(monkeypatch):
 
 def test_absent_nipype_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "nipype", None)
-    with pytest.raises(InputError, match=r"nipype is not installed: pip install 'quietpet\[spm\]'"):
+    with pytest.raises(InputError, match=r"nipype is not installed: pip install nipype"):
         working_spm("spm12")
     assert working_spm("auto") is None
 
@@ -218,3 +346,50 @@ def test_spm12_is_within_the_goals_and_agrees(spm12, template_pair):
 def test_spm12_out_of_time_is_stopped(spm12, template_pair):
     with pytest.raises(InputError, match="did not end within"):
         register_rigid(template_pair.t1, template_pair.pet, engine="spm12", spm_minutes=0.02)
+
+
+COMPILED = ("spm_slice_vol", "spm_hist2", "spm_conv_vol")
+"""What of SPM's compiled functions Coregister calls."""
+
+
+@pytest.fixture(scope="session")
+def octave(spm12):
+    """SPM12 on GNU Octave, where it is installed so."""
+    if spm12.launcher.name != "GNU Octave":
+        pytest.skip("SPM12 does not run in GNU Octave here")
+    return spm12
+
+
+@pytest.mark.spm
+@pytest.mark.parametrize("function", COMPILED)
+def test_functions_that_were_not_compiled_are_named(octave, tmp_path, function):
+    """A copy of SPM without one compiled function, in a folder whose path needs quotes."""
+    folder = tmp_path / "it's SPM"
+    shutil.copytree(octave.launcher.folder, folder, copy_function=linked)
+    (folder / f"{function}.mex").unlink()
+    with pytest.raises(InputError, match=rf"{function}\.c not compiled.*make PLATFORM=octave"):
+        find_engine({"QUIETPET_SPM": str(folder)})
+
+
+def linked(source, target):
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
+
+
+@pytest.mark.spm
+def test_spm12_works_from_odd_folders(octave, tmp_path, monkeypatch):
+    """A relative path to SPM with a space and an apostrophe, and such a temporary folder.
+
+    No function is compiled but those that are asked for, so that nothing else need be.
+    """
+    (tmp_path / "it's tmp").mkdir()
+    shutil.copytree(octave.launcher.folder, tmp_path / "it's SPM", copy_function=linked)
+    for path in (tmp_path / "it's SPM").rglob("*.mex"):
+        if path.stem not in COMPILED:
+            path.unlink()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "it's tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert find_engine({"QUIETPET_SPM": "it's SPM"}, trial=True).version == octave.version

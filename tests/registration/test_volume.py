@@ -50,7 +50,9 @@ def test_composition_and_inverse(first_deg, first_mm, second_deg, second_mm):
     second = RigidTransform.from_rotation(
         euler_deg=second_deg, translation_mm=second_mm, centre_mm=(5.0, 6.0, 7.0)
     )
-    np.testing.assert_allclose((second @ first).apply(POINTS_MM), second.apply(first.apply(POINTS_MM)))
+    np.testing.assert_allclose(
+        (second @ first).apply(POINTS_MM), second.apply(first.apply(POINTS_MM)), atol=1e-9
+    )
     there_and_back = second.inverse.apply(second.apply(POINTS_MM))
     np.testing.assert_allclose(there_and_back, POINTS_MM, atol=1e-9)
 

@@ -18,6 +18,7 @@ from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import CountsJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.projection.embedded import embedded_projector
+from quietpet.recon.osem import osem
 from quietpet.stages import counts, reconstruct, simulate, thin
 from quietpet.stages.files import Files
 from quietpet.stages.sinograms import measurement_of, read_sinograms
@@ -143,7 +144,7 @@ def test_images_show_the_activity_in_kbq_per_ml(study, folder):
         assert inside.mean() == pytest.approx(true_kbq_per_ml(), rel=0.01), dose
 
 
-def test_without_the_background_images_are_far_too_bright(study, folder, standard, tmp_path):
+def test_without_the_background_images_are_far_too_bright_and_refused(study, folder, standard, tmp_path):
     arrays = {name: values for name, values in standard.items() if name != "background"}
     with open_hdf5(folder / "standard.h5", kind="sinograms") as file:
         arrays["key"] = np.array(read_strings(file, "key"))
@@ -151,10 +152,16 @@ def test_without_the_background_images_are_far_too_bright(study, folder, standar
         attributes = {name: read_attribute(file, name) for name in names}
     write_hdf5(tmp_path / "bare.h5", kind="sinograms", arrays=arrays, attributes=attributes)
     job = ReconstructJob.of(study, subject="04", dose="standard")
-    reconstruct.run(job, files(sinograms=tmp_path / "bare.h5"), files(images=tmp_path / "images.h5"))
-    with open_hdf5(tmp_path / "images.h5", kind="images") as file:
-        inside = read_array(file, "image")[:, GRID.within_radius(80.0)]
-    assert inside.mean() > 1.5 * true_kbq_per_ml()
+    with pytest.raises(InputError, match=r"bare\.h5: .* as bright outside the head as anywhere inside"):
+        reconstruct.run(job, files(sinograms=tmp_path / "bare.h5"), files(images=tmp_path / "images.h5"))
+    measured = measurement_of(
+        [read_sinograms(tmp_path / "bare.h5")],
+        scanner=study.scanner,
+        protocol=study.doses.standard,
+        device=torch.device("cpu"),
+    ).rows([0])
+    image = osem(measured.prompts, measured.model, iterations=4, subsets=14)
+    assert image[0, GRID.within_radius(80.0)].mean() > 1.5 * true_kbq_per_ml()
 
 
 def test_a_file_without_background_joins_one_that_has_it(study, folder):

@@ -12,19 +12,13 @@ import nibabel as nib
 import numpy as np
 import petbids
 import pytest
+from importing import WINDOWS, expected_mean, fetch_job, import_job, imported
 
 from quietpet.cli import main
 from quietpet.errors import InputError
-from quietpet.invivo.settings import CohortSetting, SourceSettings, WindowSettings
-from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob
+from quietpet.invivo.settings import CohortSetting, WindowSettings
 from quietpet.stages import fetch_invivo, import_scan
 from quietpet.stages.files import Files
-
-WINDOWS = {
-    "standard": WindowSettings(minutes=1.6, start_minutes=0.5),
-    "half": WindowSettings(minutes=0.5, start_minutes=0.5),
-    "16s": WindowSettings(frames=1, start_minutes=1.0),
-}
 
 
 @pytest.fixture(scope="module")
@@ -35,40 +29,6 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tree(clean: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(clean, tmp_path / "tiny"))
-
-
-def fetch_job(root: Path, participant: str = "02", **source: Any) -> FetchInvivoJob:
-    settings = SourceSettings(kind="folder", root=str(root), **source)
-    return FetchInvivoJob(name="own", source=settings, participant=participant, root=str(root))
-
-
-def import_job(participant: str = "02", **other: Any) -> ImportScanJob:
-    known = {"windows": WINDOWS, "rounding": "nearest", "requirements": {}}
-    return ImportScanJob(source="own", participant=participant, **{**known, **other})
-
-
-def imported(root: Path, results: Path, *, job: ImportScanJob | None = None, **source: Any) -> Path:
-    job = job or import_job()
-    located = results / "located.json"
-    fetch_invivo.run(
-        fetch_job(root, job.participant, **source), Files({}), Files({"located": [located]})
-    )
-    outputs = {
-        "standard": [results / "standard.nii.gz"],
-        "low": [results / f"{name}.nii.gz" for name in job.windows if name != "standard"],
-        "t1": [results / "T1w.nii.gz"],
-        "scan": [results / "scan.json"],
-    }
-    import_scan.run(job, Files({"located": [located]}), Files(outputs))
-    return results
-
-
-def expected_mean(first: int, count: int, *, decay: bool = True) -> np.ndarray:
-    """Frames of participant 2 weighted by the decays in them, in RAS order (the x axis was reversed)."""
-    values = petbids.frames(2)[::-1, ..., first : first + count].astype(float) * 0.5
-    rate = np.log(2) / petbids.HALF_LIFE_S
-    weights = np.exp(-rate * petbids.FRAME_S * np.arange(count)) if decay else np.ones(count)
-    return np.average(values, axis=-1, weights=weights)
 
 
 def test_windows_and_t1_of_a_scan(clean: Path, tmp_path: Path) -> None:
@@ -176,6 +136,130 @@ def test_a_scan_of_several_runs(tree: Path, tmp_path: Path, keys: bool) -> None:
     assert ("derived-frame-times" in checks) != keys
     assert scan["header_dose_mbq"] == 232.0
     assert scan["windows"]["standard"]["frames"] == [2, 7]
+
+
+def write_runs_of(
+    root: Path, activity: np.ndarray, *, half_life_s: float, **of_runs: tuple[Any, Any]
+) -> None:
+    """Two runs of a constant activity (x, y, z, 1) [Bq/mL], written as each side-car says.
+
+    ``of_runs`` gives a key of the two side-cars; frames are those of :func:`petbids.sidecar`.
+    """
+    split_in_runs(root, keys=True)
+    rate = np.log(2) / half_life_s
+    within = (1 - np.exp(-rate * 16)) / (rate * 16)
+    for run in (0, 1):
+        path = petbids.pet_path(root, 2).with_name(f"sub-02_task-rest_run-{run + 1}_pet.json")
+        sidecar = json.loads(path.read_text()) | {key: values[run] for key, values in of_runs.items()}
+        del sidecar["DecayCorrectionFactor"]
+        sidecar |= {"TracerRadionuclide": "O15", "RadionuclideHalfLife": half_life_s}
+        path.write_text(json.dumps(sidecar))
+        left = within * np.exp(-rate * np.array(sidecar["FrameTimesStart"]))
+        values = activity * (np.ones(6) if sidecar["ImageDecayCorrected"] else left)
+        values /= 1000 if sidecar["Units"] == "kBq/mL" else 1
+        petbids.write_image(path.with_suffix(".nii.gz"), values.astype(np.float32), petbids.PET_AFFINE)
+
+
+@pytest.mark.parametrize(
+    "of_runs",
+    [
+        {"Units": ("kBq/mL", "Bq/mL")},
+        {"Units": ("Bq/mL", "kBq/mL")},
+        {"ImageDecayCorrected": (True, False)},
+        {"ImageDecayCorrected": (False, True)},
+        {"ImageDecayCorrected": (False, False)},
+        {"ImageDecayCorrected": (False, True), "Units": ("kBq/mL", "Bq/mL")},
+    ],
+)
+def test_each_run_is_read_by_its_own_facts(tree: Path, tmp_path: Path, of_runs) -> None:
+    """A constant activity is what every window shows, in Bq/mL, whatever run it lies in."""
+    activity = petbids.frames(2)[..., :1].astype(np.float64) + 1
+    write_runs_of(tree, activity, half_life_s=122.24, **of_runs)
+    windows = {"standard": WINDOWS["standard"], "second": WindowSettings(frames=3, start_minutes=1.6)}
+    results = imported(tree, tmp_path / "out", job=import_job(windows=windows))
+    for name in windows:
+        image = nib.load(results / f"{name}.nii.gz").get_fdata()
+        np.testing.assert_allclose(image, activity[::-1, ..., 0], rtol=2e-6)
+    scan = json.loads((results / "scan.json").read_text())
+    unlike = {each["key"] for each in scan["corrections"] if each["check"] == "runs-unlike"}
+    assert unlike == {key for key, values in of_runs.items() if values[0] != values[1]}
+    for run, recorded in enumerate(scan["runs"]):
+        assert recorded["file"].endswith(f"_run-{run + 1}_pet.nii.gz")
+        units = of_runs.get("Units", ("Bq/mL", "Bq/mL"))[run]
+        assert recorded["to_bq_per_ml"] == (1000 if units == "kBq/mL" else 1)
+        assert recorded["decay_corrected"] == of_runs.get("ImageDecayCorrected", (True, True))[run]
+
+
+def test_runs_of_two_tracers_are_no_scan(tree: Path, tmp_path: Path) -> None:
+    activity = np.ones((*petbids.SHAPE, 1))
+    write_runs_of(tree, activity, half_life_s=122.24, TracerName=("water", "oxygen"))
+    with pytest.raises(
+        InputError, match=r"run-2_pet\.json: TracerName is \"oxygen\", but \"water\" in .*run-1"
+    ):
+        imported(tree, tmp_path / "out")
+    later = {"standard": WindowSettings(frames=2, start_minutes=1.6)}
+    imported(tree, tmp_path / "alone", job=import_job(windows=later), runs=("2",))
+
+
+def test_run_10_comes_after_run_2(tree: Path, tmp_path: Path) -> None:
+    """Names sort otherwise, and no clock tells."""
+    split_in_runs(tree, keys=True)
+    folder = petbids.pet_path(tree, 2).parent
+    for old, new in (("run-2", "run-10"), ("run-1", "run-2")):
+        for path in folder.glob(f"*_{old}_pet.*"):
+            path.rename(folder / path.name.replace(old, new))
+    for path in folder.glob("*.json"):
+        sidecar = json.loads(path.read_text())
+        for key in ("AcquisitionTime", "TimeZero", "DecayCorrectionFactor"):
+            del sidecar[key]
+        path.write_text(json.dumps(sidecar))
+    image = nib.load(imported(tree, tmp_path / "out") / "standard.nii.gz").get_fdata()
+    np.testing.assert_allclose(image, expected_mean(2, 6), rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("told", ["InjectionStart", "ScanStart"])
+def test_windows_count_from_the_injection(tree: Path, tmp_path: Path, told: str) -> None:
+    """32 s before the first frame, by either of the two zeros that BIDS allows."""
+    starts = petbids.sidecar(2)["FrameTimesStart"]
+    changes: dict[str, Any] = {"InjectionStart": -32}
+    if told == "ScanStart":
+        factors = [2 ** (32 / petbids.HALF_LIFE_S) * each for each in petbids.decay_factors()]
+        changes = {"TimeZero": "11:29:30", "ScanStart": 32, "DecayCorrectionFactor": factors}
+        changes["FrameTimesStart"] = [32 + start for start in starts]
+    petbids.write_sidecar(tree, 2, petbids.sidecar(2, **changes))
+    results = imported(tree, tmp_path / "out")
+    scan = json.loads((results / "scan.json").read_text())
+    assert scan["windows"]["standard"]["frames"] == [0, 5]
+    assert scan["windows"]["standard"]["start_s"] == 32
+    assert scan["injection_from"] == "InjectionStart"
+    assert scan["decay_corrected_to_s"] == (32 if told == "InjectionStart" else 0)
+    assert scan["corrections"] == []
+    image = nib.load(results / "standard.nii.gz").get_fdata()
+    np.testing.assert_allclose(image, expected_mean(0, 6), rtol=1e-5, atol=1e-3)
+
+
+def test_a_late_injection_moves_windows(tree: Path, tmp_path: Path) -> None:
+    petbids.write_sidecar(tree, 2, petbids.sidecar(2, InjectionStart=32))
+    results = imported(tree, tmp_path / "out")
+    scan = json.loads((results / "scan.json").read_text())
+    assert scan["windows"]["standard"]["frames"] == [4, 9]
+    assert scan["windows"]["standard"]["start_s"] == 32
+    image = nib.load(results / "standard.nii.gz").get_fdata()
+    np.testing.assert_allclose(image, expected_mean(4, 6), rtol=1e-5, atol=1e-3)
+
+
+def test_more_activity_than_was_injected(tree: Path, tmp_path: Path) -> None:
+    """0.96 mL hold 2.4e8 Bq/mL on average: 230 MBq, but in kBq/mL a thousand times as much."""
+    values = np.full((*petbids.SHAPE, 12), 2.4e8, np.float32)
+    petbids.write_image(petbids.pet_path(tree, 2), values, petbids.PET_AFFINE)
+    imported(tree, tmp_path / "out")
+    for changes in ({"Units": "kBq/mL"}, {"RadionuclideTotalDose": 1.8e8, "InjectedRadioactivity": 180}):
+        petbids.write_sidecar(tree, 2, petbids.sidecar(2, **changes))
+        with pytest.raises(
+            InputError, match=r"own_sub-02: invivo\.windows\.standard: .*MBq were injected"
+        ):
+            imported(tree, tmp_path / "bad")
+    assert not (tmp_path / "bad" / "scan.json").exists()
 
 
 @pytest.mark.parametrize("told_by", ["BIDS", "DICOM"])
@@ -375,9 +459,17 @@ BAD = {
         r"FrameDuration is .*, but should be .*durations above 0",
     ),
     "decay": (sidecar(ImageDecayCorrected=None), r"ImageDecayCorrected is None; write true or false"),
+    "scan start": (
+        sidecar(ScanStart=3000, AcquisitionTime=None),
+        r"ScanStart, FrameTimesStart is 3000 s, .* but should be no frame before the scan",
+    ),
+    "decay word": (
+        sidecar(ImageDecayCorrected=False, DecayCorrection="START"),
+        r"ImageDecayCorrected is false, but should be true \(DecayCorrection of the scanner is START\)",
+    ),
     "half-life": (
-        sidecar(TracerRadionuclide="Zr89", RadionuclideHalfLife=None),
-        r"_pet\.json: TracerRadionuclide is 'Zr89', .* add RadionuclideHalfLife",
+        sidecar(TracerRadionuclide="Mn52", RadionuclideHalfLife=None),
+        r"_pet\.json: TracerRadionuclide is 'Mn52', .* add RadionuclideHalfLife",
     ),
 }
 
@@ -413,8 +505,9 @@ def test_a_cohort_is_what_it_says(clean: Path, tmp_path: Path, setting, words: s
     imported(clean, tmp_path, job=import_job(requirements={"ood2/ld": fitting}))
 
 
-def test_a_cohort_by_dose_needs_a_dose(tree: Path, tmp_path: Path) -> None:
-    petbids.write_sidecar(tree, 2, petbids.sidecar(2, RadionuclideTotalDose=0))
+@pytest.mark.parametrize("dose_bq", [0, 167, 167e3])  # MBq and kBq, where DICOM has Bq
+def test_a_cohort_by_dose_needs_a_dose(tree: Path, tmp_path: Path, dose_bq: float) -> None:
+    petbids.write_sidecar(tree, 2, petbids.sidecar(2, RadionuclideTotalDose=dose_bq))
     requirements = {"ood2/uld": CohortSetting(window="16s", header_dose_mbq=(160, 175))}
     with pytest.raises(InputError, match=r"but there is no dose; .*leave header_dose_mbq out"):
         imported(tree, tmp_path, job=import_job(requirements=requirements))

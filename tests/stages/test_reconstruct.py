@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
+
+import h5py
 import numpy as np
 import pytest
 from packed import PIXELS, write_packed
 from scipy.ndimage import gaussian_filter
 from sinograms import PROTOCOL, SCANNER, write_sinograms
 
+from quietpet.errors import InputError
 from quietpet.geometry.grid import mmr_grid
+from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import ReconstructJob
 from quietpet.stages import reconstruct
 from quietpet.stages.files import Files
@@ -46,6 +51,23 @@ def test_batches_of_slices_change_nothing(sinograms, tmp_path, monkeypatch):
     whole = reconstructed(sinograms, tmp_path)
     monkeypatch.setattr(reconstruct, "SLICES_PER_BATCH", 2)
     np.testing.assert_allclose(reconstructed(sinograms, tmp_path), whole, rtol=1e-4, atol=1e-3)
+
+
+def test_an_image_that_glows_outside_the_head_is_refused(sinograms, tmp_path):
+    """Counts in lines that miss the only attenuating object, a cylinder of 50 mm around the axis."""
+    path = shutil.copy(sinograms, tmp_path / "glowing.h5")
+    with h5py.File(path, "r+") as file:
+        head = np.abs(siemens_mmr().bin_offsets_mm) < 50
+        file["attenuation"][:] = np.where(head, np.float32(0.5), np.float32(1.0))
+        glowing = file["prompts"][1]
+        glowing[:, 200:204] += 100_000
+        file["prompts"][1] = glowing
+        second = file["key"][1].decode()
+    with pytest.raises(
+        InputError, match=rf"glowing\.h5: slice '{second}' is .* times as bright outside .*lower them"
+    ):
+        reconstructed(path, tmp_path)
+    assert not (tmp_path / "images.h5").exists()
 
 
 def test_a_protocol_says_what_it_is():

@@ -17,11 +17,13 @@ from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinCohortSettings, StandinParticipant, StandinScanSettings
 from quietpet.errors import InputError
+from quietpet.invivo.audit import audit
 from quietpet.invivo.settings import SourceSettings
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.phantom.tissues import LabelVolume, Tissue
 from quietpet.stages import fetch_invivo, nifti, standin, standin_cohort
+from quietpet.stages.bids import read_tree
 from quietpet.stages.files import Files
 from quietpet.standin.layout import participant_files, runs_of
 from quietpet.standin.sidecars import DAY_S
@@ -216,6 +218,11 @@ def test_the_bids_validator_accepts_the_clean_one(clean, layout):
     errors = [(issue["code"], issue.get("location")) for issue in issues if issue["severity"] == "error"]
     assert errors == []
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize("layout", ["ds002898", "ds003397"])
+def test_the_audit_finds_nothing_in_the_clean_one(clean, layout):
+    assert audit(read_tree(clean[layout][0])) == []
 
 
 def test_series_are_4d_in_bq_per_ml(clean):

@@ -53,6 +53,23 @@ def snakemake(repository, *arguments, check=True, **changes):
     return output
 
 
+def interrupted(repository, *arguments, when, by):
+    """Run Snakemake and its jobs until ``when()``, then send all of them the signal ``by``."""
+    running = subprocess.Popen(
+        snakemake_command(repository, *arguments),
+        env=environment(repository),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while not when() and running.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert running.poll() is None, "it ended before it could be interrupted"
+    os.killpg(running.pid, by)
+    running.wait()
+
+
 def planned_jobs(output):
     """Jobs per rule in the table that a dry run prints last."""
     table = output.rsplit("Job stats:", 1)[-1].split("total")[0]
@@ -74,24 +91,18 @@ def finished(repository, tmp_path_factory):
         "--directory", folder, "--configfile", repository / "workflow/configs/tiny.yaml",
         "--show-failed-logs", "results/tables.csv",
     )  # fmt: skip
-    first = subprocess.Popen(
-        snakemake_command(repository, *arguments),
-        env=environment(repository),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
+    interrupted(
+        repository,
+        *arguments,
+        when=lambda: list(folder.glob("results/images/*/*.h5")),
+        by=signal.SIGKILL,
     )
-    deadline = time.monotonic() + 300
-    while not list(folder.glob("results/images/*/*.h5")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
     assert not (folder / "results/tables.csv").exists()
     done = {path: path.stat().st_mtime_ns for path in folder.glob("results/slices/*.h5")}
 
     study = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", folder)
     snakemake(repository, *study, "--unlock")
-    snakemake(repository, "--rerun-incomplete", *arguments)
+    snakemake(repository, *arguments)
     assert done
     assert all(path.stat().st_mtime_ns == then for path, then in done.items()), "finished work ran again"
     return folder
@@ -132,6 +143,37 @@ def test_nothing_half_written_is_left(finished):
     leftovers = [path for path in finished.glob("results/**/.*") if path.is_file()]
     leftovers += list(finished.glob("results/**/*checkpoint*"))
     assert leftovers == []
+
+
+def test_an_interrupted_training_goes_on_with_the_same_command(
+    repository, finished, configuration, tmp_path
+):
+    """Ctrl-C, SIGTERM, then a kill: each time from the last checkpoint, never from an output."""
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    training = {**configuration["training"], "iterations": 600, "validate_every": 20}
+    methods = {"unet": configuration["methods"]["unet"]}
+    path = tmp_path / "long.yaml"
+    path.write_text(yaml.safe_dump({**configuration, "training": training, "methods": methods}))
+    weights = study / "results/models/phantom/low/unet/r0/weights.safetensors"
+    options = ("--configfile", path, "--directory", study)
+    log = study / "logs/fit/phantom-low-unet-r0.log"
+
+    def steps():
+        said = log.read_text() if log.exists() else ""
+        return [int(step) for step in re.findall(r" step (\d+), ", said)]
+
+    reached = 0
+    for by in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        log.unlink(missing_ok=True)
+        interrupted(repository, *options, weights.relative_to(study), when=steps, by=by)
+        assert steps()[0] == reached + 20
+        reached = steps()[-1]
+        assert not list(weights.parent.glob("[!.]*"))
+    snakemake(repository, *options, "--unlock")
+    snakemake(repository, *options, weights.relative_to(study))
+    assert steps() == list(range(reached + 20, 620, 20))
+    assert not list(weights.parent.glob(".*"))
 
 
 def test_a_second_run_has_nothing_to_do(repository, finished, configuration, tmp_path):
@@ -295,31 +337,49 @@ def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configu
 
 
 def test_a_corrected_side_car_of_a_folder_imports_its_scan_again(repository, configuration, tmp_path):
-    """And where one participant cannot be used, the others go on."""
-    tree = petbids.write_dataset(tmp_path / "with a space" / "tiny", participants=3)
+    """Where one cannot be used, the others go on; a project that is moved imports nothing again.
+
+    The folder is relative to the configuration, wherever the command is given and the jobs run.
+    """
+    project = tmp_path / "with a space"
+    tree = petbids.write_dataset(project / "tiny", participants=3)
     petbids.write_sidecar(tree, 2, petbids.sidecar(2, Units="SUV"))
     ood1 = {**INVIVO["datasets"]["ood1"], "settings": {"16s": {"window": "16s"}}}
     low = {"16s": {"frames": 1, "start_minutes": 1}}
     invivo = {
         **INVIVO,
-        "sources": {"rspetmr": {"kind": "folder", "root": str(tree)}},
+        "sources": {"rspetmr": {"kind": "folder", "root": "tiny"}},
         "windows": {"standard": {"frames": 8, "start_minutes": 0}, "low": low},
         "datasets": {"ood1": ood1},
     }
-    path, scanned = tmp_path / "folder.yaml", {**configuration, "invivo": invivo, "learning": LEARNING}
-    path.write_text(yaml.safe_dump(scanned, sort_keys=False))
+    scanned = {**configuration, "invivo": invivo, "learning": LEARNING}
+    (project / "folder.yaml").write_text(yaml.safe_dump(scanned, sort_keys=False))
     scans = [f"results/invivo/rspetmr_sub-0{number}/scan.json" for number in (1, 2, 3)]
-    options = (
-        "--configfile", path, "--directory", tmp_path, "--keep-going", "--show-failed-logs", *scans,
-    )  # fmt: skip
+
+    def of(folder):
+        paths = ("--configfile", folder / "folder.yaml", "--directory", folder / "run")
+        return (*paths, "--keep-going", "--show-failed-logs", *scans)
+
+    options = of(project)
     output = snakemake(repository, *options, check=False)
     assert 'Units is "SUV", but should be Bq/mL or kBq/mL' in output
-    assert [(tmp_path / scan).exists() for scan in scans] == [True, False, True]
+    assert [(project / "run" / scan).exists() for scan in scans] == [True, False, True]
     petbids.write_sidecar(tree, 2, petbids.sidecar(2))
     planned = planned_jobs(snakemake(repository, *options, "--dry-run"))
     assert planned == {"fetch_rspetmr": 1, "import_rspetmr": 1}
     snakemake(repository, *options)
     assert "Nothing to be done" in snakemake(repository, *options, "--dry-run")
+    moved = project.rename(tmp_path / "moved")
+    said = snakemake(repository, *of(moved), "--dry-run", PWD=str(moved / "run"))  # as a cluster's jobs
+    assert "Nothing to be done" in said
+    everything = {"fetch_rspetmr": 3, "import_rspetmr": 3}
+    tree = moved / tree.relative_to(project)
+    (tree / "pet.json").write_text('{"TracerName": "FDG"}')
+    assert planned_jobs(snakemake(repository, *of(moved), "--dry-run")) == everything, "a new side-car"
+    (tree / "pet.json").unlink()
+    rows = (tree / "participants.tsv").read_text()
+    (tree / "participants.tsv").write_text(rows.replace("\tI", "\tB"))
+    assert planned_jobs(snakemake(repository, *of(moved), "--dry-run")) == everything, "another table"
 
 
 def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, configuration, tmp_path):
@@ -452,6 +512,16 @@ def test_a_wrong_configuration_ends_at_once(repository, configuration, tmp_path)
     arguments = ("--directory", tmp_path, "--configfile", path, "--dry-run", "results/tables.csv")
     output = snakemake(repository, *arguments, check=False)
     assert "dosis: unknown key; remove it or correct its spelling" in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_key_that_stands_twice_ends_at_once(repository, configuration, tmp_path):
+    """Snakemake's own loader keeps the last of the two, and a study without the other goes on."""
+    path = tmp_path / "twice.yaml"
+    path.write_text(yaml.safe_dump(configuration) + "study_seed: 7\n")
+    arguments = ("--directory", tmp_path, "--configfile", path, "--dry-run", "results/tables.csv")
+    output = snakemake(repository, *arguments, check=False)
+    assert f"{path}: the key 'study_seed' stands twice" in output
     assert not (tmp_path / "results").exists()
 
 

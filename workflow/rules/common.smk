@@ -1,5 +1,6 @@
 # The validated study, and the helpers that turn it into rule parameters.
 
+import os
 import shlex
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import quietpet
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
 from quietpet.jobs.methods import PLANNED_REPLICATE
-from quietpet.jobs.phantoms import FetchJob
+from quietpet.jobs.phantoms import CACHE_VARIABLE, FetchJob, absolute_cache
 from quietpet.jobs.registry import settings_for
 from quietpet.learning import Training, training_before, training_data
 from quietpet.methods.registry import model_module
@@ -15,9 +16,11 @@ from quietpet.projection.engines import require_installed
 from quietpet.provenance import file_digest, fingerprint
 from quietpet.store import read_json
 from quietpet.study.domains import PHANTOM
+from quietpet.study.folders import with_paths_from
 from quietpet.study.reading import load_study, read_yaml
 
-SOURCES = str(Path(workflow.basedir) / "workflow" / "sources.tsv")
+# As seen from the working directory, so that a project that is moved with its checkout runs nothing again.
+SOURCES = os.path.relpath(Path(workflow.basedir) / "workflow" / "sources.tsv")
 PUBLISHED = Path(quietpet.__file__).parent / "evaluation" / "published.csv"
 
 
@@ -25,11 +28,13 @@ def checked_study():
     """The study of the configuration; a mistake ends Snakemake with one sentence per wrong key.
 
     Snakemake has parsed the files already, and of a key that stands twice it has kept one in silence.
+    Folders are relative to the file, or to the last of several.
     """
     try:
         for path in workflow.configfiles:
             read_yaml(Path(path))
         study = load_study(config, origin=" + ".join(map(str, workflow.configfiles)))
+        study = with_paths_from(Path(workflow.configfiles[-1]), study)
         require_installed(study.scanner.projector)
     except InputError as error:
         raise WorkflowError(str(error)) from None

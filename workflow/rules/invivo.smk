@@ -3,7 +3,6 @@
 import functools
 
 from quietpet.invivo.settings import STANDARD, scan_name
-from quietpet.jobs.folders import from_here
 from quietpet.standin.layout import participant_files, runs_of
 
 SOURCES_INVIVO = STUDY.invivo.sources if STUDY.invivo else {}
@@ -121,7 +120,7 @@ def files_in_folder(source):
     settings = SOURCES_INVIVO[source]
     if settings.kind != "folder":
         return []
-    root = Path(from_here(settings.root))
+    root = Path(settings.root)
     return lambda wildcards: files_read_of(root, wildcards.participant)
 
 
@@ -134,8 +133,7 @@ def files_read_of(root, participant):
 
 def own_manifest(source):
     """The user's table of the files of an OpenNeuro data set, where there is one."""
-    manifest = SOURCES_INVIVO[source].manifest
-    return from_here(manifest) if manifest else []
+    return SOURCES_INVIVO[source].manifest or []
 
 
 # With `registration.engine: auto`, the engine is decided once for all scans. The decision stands until that

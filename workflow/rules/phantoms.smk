@@ -25,6 +25,14 @@ def earlier_decision():
     return decision if holds else None
 
 
+# Jobs of a cluster read the configuration again, in another folder: they get the variable as it is here.
+if os.environ.get(CACHE_VARIABLE):
+    os.environ[CACHE_VARIABLE] = absolute_cache(os.environ[CACHE_VARIABLE])
+
+    envvars:
+        CACHE_VARIABLE,
+
+
 FETCH = FetchJob.of(STUDY)
 DECIDED = earlier_decision()
 if DECIDED:

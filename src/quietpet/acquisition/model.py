@@ -29,10 +29,6 @@ class AcquisitionModel:
         prompts = self.multiplicative * self.projector.forward(self.psf(activity))
         return prompts if self.background is None else prompts + self.background
 
-    def adjoint(self, sinogram: torch.Tensor) -> torch.Tensor:
-        """Adjoint of the linear part of :meth:`expected`: images (slice, y, x)."""
-        return self.psf(self.projector.adjoint(self.multiplicative * sinogram))
-
     def subset(self, index: int, of: int) -> AcquisitionModel:
         """The model of the views index, index + of, ..."""
         return replace(

@@ -45,6 +45,11 @@ class MethodSettings(Section, ABC):
         return 1
 
     @property
+    def least_batch(self) -> int:
+        """Slices that a training step must see together, at least."""
+        return 1
+
+    @property
     def divisor(self) -> int:
         """The sides of the images that the method takes are multiples of this."""
         return 1

@@ -79,7 +79,7 @@ class PhantomSettings(Section):
     )
     cache_dir: str | None = Field(
         None,
-        description="existing folder with subject_XX.bin.gz, relative to the folder of the command; "
+        description="existing folder with subject_XX.bin.gz, relative to this file; "
         "the variable QUIETPET_BRAINWEB overrides it",
     )
     activity: TissueValues = Field(FB_SEM_ACTIVITY, description="relative activity per tissue")

@@ -11,8 +11,15 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from quietpet.data.pairs import DosePair
-from quietpet.errors import InputError
-from quietpet.store import damage_explained, open_hdf5, read_array, read_attribute, read_strings
+from quietpet.errors import InputError, replacing
+from quietpet.store import (
+    damage_explained,
+    hdf5_for_reading,
+    open_hdf5,
+    read_array,
+    read_attribute,
+    read_strings,
+)
 
 KIND = "dataset"
 _IMAGES = ("low", "standard", "t1")
@@ -78,7 +85,7 @@ class PairDataset(Dataset[DosePair]):
 
     def _handle(self) -> h5py.File:
         if self._file is None or self._opened_by != os.getpid():
-            self._file = h5py.File(self.path, "r")
+            self._file = hdf5_for_reading(self.path)
             self._opened_by = os.getpid()
         return self._file
 
@@ -87,7 +94,7 @@ class PairDataset(Dataset[DosePair]):
         if bad:
             raise InputError(
                 f"{self.path}: slice {self.keys[row]!r}: {bad} of {image.size} values of {name!r} are "
-                "not finite. Delete the file and run the step that makes it again."
+                f"not finite. {replacing(self.path)}"
             )
 
 

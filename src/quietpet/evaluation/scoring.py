@@ -67,7 +67,7 @@ def require_finite_slices(images: np.ndarray, keys: tuple[str, ...], *, what: st
     if bad.size:
         raise InputError(
             f"{what}: {bad.size} of {len(keys)} slices hold values that are not finite, "
-            f"the first is {keys[bad[0]]!r}. Delete the file and run the step that makes it again."
+            f"the first is {keys[bad[0]]!r}. Run the step that makes them again."
         )
 
 

@@ -58,7 +58,7 @@ def values_by_replicate(scores: pd.DataFrame) -> pd.DataFrame:
         subject, key = table.index[table.isna().any(axis="columns")][0]
         raise InputError(
             f"replicates were scored on different slices: slice {key!r} of subject {subject!r} is "
-            "missing in some. Delete the older score files and run again."
+            "missing in some. Make the older scores again."
         )
     return table
 

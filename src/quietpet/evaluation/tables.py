@@ -280,7 +280,7 @@ def _check_names(scores: pd.DataFrame, plan: TablePlan) -> None:
         if unknown := sorted(set(names) - set(known)):
             raise InputError(
                 f"scores of the unknown {what} {unknown[0]!r}; known: {', '.join(sorted(known))}. "
-                "Delete the stale score files."
+                "Leave those scores out."
             )
 
 
@@ -298,7 +298,7 @@ def _check_slices(scores: pd.DataFrame) -> None:
         if len(differing):
             raise InputError(
                 f"{dataset}/{setting}: {differing.index[0]} was scored on other slices than "
-                f"{slices.index[0]}; they cannot be compared. Delete the older scores and run again."
+                f"{slices.index[0]}; they cannot be compared. Make the older scores again."
             )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from quietpet.invivo.audit_decay import decay_findings
 from quietpet.invivo.audit_images import image_findings, several_t1_findings
+from quietpet.invivo.audit_runs import run_findings
 from quietpet.invivo.audit_times import (
-    decay_reference_findings,
     derived_time_findings,
     frame_findings,
+    injection_findings,
+    scan_start_findings,
     start_time_findings,
 )
 from quietpet.invivo.audit_tree import (
@@ -21,9 +24,10 @@ from quietpet.invivo.audit_values import (
     administration_findings,
     copied_constant_findings,
     dose_findings,
-    half_life_findings,
+    list_length_findings,
     missing_key_findings,
     outlier_findings,
+    range_findings,
     repair_findings,
     type_findings,
     unit_findings,
@@ -56,10 +60,14 @@ _CHECKS: tuple[Callable[[Dataset], Iterable[Finding]], ...] = (
     start_time_findings,
     administration_findings,
     frame_findings,
+    scan_start_findings,
     derived_time_findings,
-    decay_reference_findings,
+    injection_findings,
+    run_findings,
+    decay_findings,
     unit_findings,
-    half_life_findings,
+    range_findings,
+    list_length_findings,
     type_findings,
     missing_key_findings,
     copied_constant_findings,

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from quietpet.errors import InputError
 from quietpet.invivo.clock import DAY_S, clock_difference_s, clock_seconds, clock_text
-from quietpet.invivo.exchange import find_exchanges
+from quietpet.invivo.decay import half_life_from, series_time_s
+from quietpet.invivo.exchange import clock_error_s, find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
-from quietpet.invivo.scans import Dataset, Image
+from quietpet.invivo.injection import (
+    LATE_S,
+    NOTED_KEYS,
+    Injection,
+    injection_of,
+    noted_injection,
+    scanner_injection,
+)
+from quietpet.invivo.order import acquired_after_s, in_run_order
+from quietpet.invivo.scans import Dataset, Image, Participant, administration, group_administration
 from quietpet.invivo.sidecar import number, numbers
-from quietpet.invivo.timing import FrameTiming, decay_references_s, listed, timeline, without_gaps
-from quietpet.invivo.windows import GAP_S, known_half_life_s
+from quietpet.invivo.timing import (
+    SAME_CLOCK_S,
+    SAME_START_S,
+    FrameOrigin,
+    FrameTiming,
+    frames_against_scan_start,
+    listed,
+    timeline,
+    without_gaps,
+)
+from quietpet.invivo.windows import GAP_S
 
-_STARTS_LATE_S = 300.0
 _COPIED_S = 600.0
 _LEAST_FRAME_S = 0.5
-_REFERENCE_S = 5.0
-"""Half a thousandth of a half-life of F-18 and less: clocks of one scan differ by a second or two."""
+_HALF_LIVES = 10
 
 
 def frame_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -143,34 +160,13 @@ def derived_time_findings(dataset: Dataset) -> Iterator[Finding]:
             )
 
 
-def decay_reference_findings(dataset: Dataset) -> Iterator[Finding]:
-    """Runs of one scan that were decay-corrected to different times."""
-    for runs in (series for participant in dataset.participants for series in participant.series):
-        first = runs[0]
-        half_life_s = number(first.values, "RadionuclideHalfLife") or known_half_life_s(
-            first.values.get("TracerRadionuclide")
-        )
-        references = decay_references_s(runs, half_life_s=half_life_s) if half_life_s else None
-        if references and max(references) - min(references) > _REFERENCE_S:
-            yield first.origin.finding(
-                "decay-reference",
-                "warning",
-                "ImageDecayCorrectionTime",
-                value=", ".join(f"{reference:.0f} s" for reference in references),
-                expected="one time for all runs",
-                evidence="times to which the runs were decay-corrected, after the time zero of the "
-                "first: their values cannot be averaged as they are",
-                correction="frames are brought to the time of the first run that is read",
-            )
-
-
 def start_time_findings(dataset: Dataset) -> Iterator[Finding]:
     """Injection times that were copied from another participant, or lie late in the scan."""
     exchanged = find_exchanges(dataset.pet)
     for key in ("TimeZero", "RadiopharmaceuticalStartTime", "InjectionStart"):
         holders: dict[float, list[Image]] = defaultdict(list)
         for participant in dataset.participants:
-            for image in participant.pet[:1]:
+            for image in in_run_order(participant.pet)[:1]:
                 clock = clock_seconds(image.sidecar.get(key))
                 if clock is not None and image.acquired_clock_s is not None:
                     holders[clock].append(image)
@@ -189,24 +185,172 @@ def start_time_findings(dataset: Dataset) -> Iterator[Finding]:
                         f"{abs(apart) / 60:.0f} min from the own AcquisitionTime",
                         correction="AcquisitionTime is read",
                     )
-    for participant in dataset.participants:
-        injected = [clock for image in participant.pet if (clock := _dicom_injection(image)) is not None]
-        acquired = participant.pet[0].acquired_clock_s if participant.pet else None
-        if injected and acquired is not None:
-            late = clock_difference_s(injected[0], acquired)
-            if late > _STARTS_LATE_S:
-                yield participant.pet[0].origin.finding(
-                    "late-injection",
+
+
+def scan_start_findings(dataset: Dataset) -> Iterator[Finding]:
+    """ScanStart against FrameTimesStart: both after TimeZero, and no frame begins before the scan."""
+    exchanged = find_exchanges(dataset.pet)
+    for runs in (series for participant in dataset.participants for series in participant.series):
+        for run, image in enumerate(runs):
+            starts, scan_s = numbers(image.values, "FrameTimesStart"), number(image.values, "ScanStart")
+            if not starts:
+                continue
+            origin = frames_against_scan_start(image)
+            late_s = 0.0 if scan_s is None else starts[0] - scan_s
+            if image.participant not in exchanged and origin == "agree":
+                # Converters may give all runs the AcquisitionTime of the first.
+                if run == 0 or acquired_after_s(image, runs[0]) != 0:
+                    yield from _frames_elsewhere(image, starts[0])
+                if run == 0 and scan_s is not None:
+                    yield from _series_before_the_scan(runs, scan_s)
+            if origin != "agree":
+                yield _frames_before_the_scan(image, origin)
+            elif run == 0 and late_s > SAME_START_S and not _began_with_first_frame(image, starts[0]):
+                yield image.origin.finding(
+                    "scan-start",
                     "warning",
-                    "RadiopharmaceuticalStartTime",
-                    value=clock_text(injected[0]),
-                    expected=f"before {clock_text(acquired)}, when the scan began, or soon after",
-                    evidence=f"it lies {late / 60:.0f} min after the first frame",
+                    "ScanStart",
+                    value=f"{scan_s:g} s",
+                    expected=f"{starts[0]:g} s, the first of FrameTimesStart",
+                    evidence=f"the scan begins {late_s:g} s before its first frame, and no clock tells "
+                    "that it did",
+                    correction="FrameTimesStart is read",
                 )
 
 
-def _dicom_injection(image: Image) -> float | None:
-    sequence = image.dicom.get("RadiopharmaceuticalInformationSequence")
-    items = sequence if isinstance(sequence, list) else []
-    starts = (each.get("RadiopharmaceuticalStartTime") for each in items if isinstance(each, dict))
-    return clock_seconds(next(starts, None))
+def _frames_elsewhere(image: Image, start_s: float) -> Iterator[Finding]:
+    """The first frame by the scanner's clock against FrameTimesStart.
+
+    Where TimeZero fits nothing that the scanner noted, that is a finding on TimeZero instead.
+    """
+    off_s = clock_error_s(image, image)
+    if off_s is None or abs(off_s) > SAME_CLOCK_S or _began_with_first_frame(image, start_s):
+        return
+    yield image.origin.finding(
+        "frame-clock",
+        "warning",
+        "FrameTimesStart",
+        value=f"the first frame begins {start_s:g} s after TimeZero",
+        expected=f"at AcquisitionTime, {_clock(image.acquired_clock_s)}",
+        evidence=f"TimeZero is {_clock(image.time_zero_clock_s)}",
+        correction="FrameTimesStart is read",
+    )
+
+
+def _series_before_the_scan(runs: Sequence[Image], scan_s: float) -> Iterator[Finding]:
+    """SeriesTime long before ScanStart: an image of the last part of a scan, its TimeZero set anew."""
+    series_s = series_time_s(runs, 0, _timing_of_first(runs))
+    if series_s is None or series_s >= scan_s - SAME_CLOCK_S:
+        return
+    yield runs[0].origin.finding(
+        "scan-start",
+        "warning",
+        "ScanStart",
+        value=f"{scan_s:g} s",
+        expected=f"{series_s:g} s, at SeriesTime",
+        evidence=f"the scanner began its series {scan_s - series_s:.0f} s before",
+        correction="FrameTimesStart is read",
+    )
+
+
+def _began_with_first_frame(image: Image, start_s: float) -> bool:
+    """Whether the scanner's clock has the first frame where FrameTimesStart has it."""
+    acquired, zero = image.acquired_clock_s, image.time_zero_clock_s
+    if acquired is None or zero is None:
+        return False
+    return abs(clock_difference_s(acquired, zero) - start_s) <= SAME_CLOCK_S
+
+
+def _frames_before_the_scan(image: Image, origin: FrameOrigin) -> Finding:
+    scan_s, starts = number(image.values, "ScanStart"), shown(image.values["FrameTimesStart"])
+    acquired, zero = _clock(image.acquired_clock_s), _clock(image.time_zero_clock_s)
+    corrections = {
+        "after the scan's start": ("ScanStart is added", "frames were counted from the scan's start"),
+        "scan start is wrong": ("ScanStart is not read", "ScanStart is not when the scan began"),
+        "unknown": (NO_CORRECTION, "they do not tell which of the two is wrong"),
+    }
+    correction, meaning = corrections[origin]
+    return image.origin.finding(
+        "scan-start" if origin == "unknown" else "scan-start-corrected",
+        "warning" if origin == "scan start is wrong" else "error",
+        "ScanStart, FrameTimesStart",
+        value=f"{scan_s:g} s, {starts}",
+        expected="no frame before the scan: both count from TimeZero",
+        evidence=f"AcquisitionTime {acquired}, TimeZero {zero}: {meaning}",
+        correction=correction,
+    )
+
+
+def _clock(seconds: float | None) -> str:
+    return "not told" if seconds is None else clock_text(seconds)
+
+
+def injection_findings(dataset: Dataset) -> Iterator[Finding]:
+    """Injections that lie late in the scan or long before it, or where two clocks differ on them."""
+    exchanged = find_exchanges(dataset.pet)
+    for participant in dataset.participants:
+        for runs in participant.series:
+            timing = _timing_of_first(runs)
+            noted = injection_of(runs, runs)
+            # A TimeZero that is another's would put the scanner's clock anywhere.
+            typed = None if participant.label in exchanged else scanner_injection(runs)
+            if timing is None:
+                continue
+            infused = noted_injection(runs, "InfusionStart") if _is_infusion(participant, runs) else None
+            told = {each.source: each for each in (noted, typed) if each is not None}
+            for injection in told.values():
+                yield from _out_of_place(runs, injection, float(timing.starts_s[0]))
+            for other in (typed, infused):
+                if other is not None and noted.source in NOTED_KEYS:
+                    yield from _two_injections(runs, noted, other)
+
+
+def _is_infusion(participant: Participant, runs: Sequence[Image]) -> bool:
+    """Whether all of the tracer was infused: then the injection is the infusion."""
+    stated = group_administration(participant.row_of(runs[0]))
+    written = administration(runs[0].values.get("ModeOfAdministration"))
+    return (stated[1] if stated else written) == "infusion"
+
+
+def _two_injections(runs: Sequence[Image], noted: Injection, other: Injection) -> Iterator[Finding]:
+    if abs(noted.seconds - other.seconds) <= SAME_CLOCK_S:
+        return
+    yield runs[0].origin.finding(
+        "injection-time",
+        "warning",
+        noted.source,
+        value=f"{noted.seconds:g} s after TimeZero",
+        expected=f"{other.seconds:g} s",
+        evidence=f"{other.source} differs"
+        + (", and all was infused" if other.source in NOTED_KEYS else ", typed in at the scanner"),
+        correction=f"{noted.source} is read",
+    )
+
+
+def _timing_of_first(runs: Sequence[Image]) -> FrameTiming | None:
+    try:
+        return timeline(runs, 0)
+    except InputError:
+        return None
+
+
+def _out_of_place(runs: Sequence[Image], injection: Injection, first_s: float) -> Iterator[Finding]:
+    """An injection long after the first frame, at ``first_s``, or so long before that all decayed."""
+    late_s, half_life_s = injection.seconds - first_s, half_life_from(runs)
+    decayed = half_life_s is not None and -late_s > _HALF_LIVES * half_life_s
+    if late_s <= LATE_S and not decayed:
+        return
+    began, is_noted = runs[0].acquired_clock_s, injection.source in NOTED_KEYS
+    yield runs[0].origin.finding(
+        "early-injection" if decayed else "late-injection",
+        "warning",
+        injection.source,
+        value=f"{injection.seconds:g} s" if is_noted or began is None else clock_text(began + late_s),
+        expected=f"at most {_HALF_LIVES} half-lives before the first frame"
+        if decayed
+        else f"before {_clock(began)}, when the scan began, or soon after",
+        evidence=f"{-late_s / 3600:.0f} h before the first frame: nothing is left"
+        if decayed
+        else f"it lies {late_s / 60:.0f} min after the first frame",
+        correction=NO_CORRECTION if is_noted else "not read",
+    )

@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from quietpet.invivo.findings import DATA_SET, Finding, Origin, shown
-from quietpet.invivo.scans import Dataset, Image, Table
+from quietpet.invivo.scans import MISSING, Dataset, Image, Table
 
 _PET_SINCE_BIDS = (1, 6)
 
 
 def tree_findings(dataset: Dataset) -> Iterator[Finding]:
     """The description, .bidsignore, and whether there is PET at all."""
-    whole = Origin(participant=DATA_SET, file="dataset_description.json")
+    file = "-" if dataset.description_fault == MISSING else "dataset_description.json"
+    whole = Origin(participant=DATA_SET, file=file)
     version = str(dataset.description.get("BIDSVersion", ""))
     numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     if dataset.description_fault:
@@ -46,7 +47,7 @@ def tree_findings(dataset: Dataset) -> Iterator[Finding]:
             evidence="validators are told to skip them, so no validator has seen the PET side-cars",
         )
     if not dataset.pet:
-        yield Origin(participant=DATA_SET, file="sub-*/**/pet").finding(
+        yield Origin(participant=DATA_SET, file="-").finding(
             "no-pet",
             "error",
             "*_pet.nii.gz, *_pet.json",

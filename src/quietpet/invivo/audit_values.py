@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from quietpet.errors import InputError
+from quietpet.invivo.agreement import DOSE_FRACTION, same_dose
+from quietpet.invivo.decay import decay_word
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
+from quietpet.invivo.injection import injection_of
+from quietpet.invivo.plausible import DOSE_MBQ, doubts, is_a_dose
 from quietpet.invivo.scans import (
     MBQ_PER_UNIT,
     Dataset,
@@ -19,18 +21,23 @@ from quietpet.invivo.scans import (
     administration,
     group_administration,
 )
-from quietpet.invivo.sidecar import NUMBERS, REQUIRED, number, numbers
-from quietpet.invivo.timing import decay_factors, listed, timeline
-from quietpet.invivo.windows import known_half_life_s
+from quietpet.invivo.sidecar import NUMBERS, REQUIRED, SCALARS, number, numbers
+from quietpet.invivo.timing import listed, timeline
 
-_DOSE_MBQ, _DOSE_FRACTION = 1.0, 0.01
-_FACTOR_TOLERANCE = 0.01
-_HALF_LIFE_TOLERANCE = 0.01
 _OUTLIERS, _LEAST_SCANS = 0.1, 5
 _SAME_IN_ALL = (
     *("Units", "TracerName", "TracerRadionuclide", "ImageVoxelSize", "ReconMatrixSize"),
     *("ReconMethodName", "ReconFilterType", "ReconFilterSize", "ImageDecayCorrected"),
 )
+PER_FRAME = frozenset(
+    (
+        *("FrameTimesStart", "FrameDuration", "DecayFactor", "DecayCorrectionFactor", "ScatterFraction"),
+        *("ScatterFractionFactor", "FrameReferenceTime", "PromptRate", "SinglesRate", "RandomRate"),
+        *("ScaleFactor", "RescaleSlope", "ActualFrameDuration", "AcquisitionTime"),
+    )
+)
+"""Keys of a list with one value per frame, in BIDS, dcm2niix or dcmstack."""
+
 _NOT_KNOWN = ("n/a", "none")
 """Words that BIDS allows in place of a number that nobody noted."""
 
@@ -64,11 +71,13 @@ def _evidence(image: Image, lacking: Sequence[str], stand_ins: Mapping[str, str 
     return f"{counted}, and nothing stands in for {alone}" if alone else counted
 
 
-def _dicom_stand_in(key: str, what: str) -> Callable[[Sequence[Image]], str | None]:
-    def found(runs: Sequence[Image]) -> str | None:
-        return what if any(image.dicom.get(key) is not None for image in runs) else None
+def _unit_stand_in(runs: Sequence[Image]) -> str | None:
+    stated = any(image.dicom.get("Units") is not None for image in runs)
+    return "unit from DICOM's Units, where dcmstack kept it for any run" if stated else None
 
-    return found
+
+def _injection_stand_in(runs: Sequence[Image]) -> str:
+    return f"injection from {injection_of(runs, runs).source}"
 
 
 def _times_stand_in(runs: Sequence[Image]) -> str | None:
@@ -86,11 +95,14 @@ def _half_life_stand_in(runs: Sequence[Image]) -> str | None:
 
 
 _STAND_INS: Mapping[str, Callable[[Sequence[Image]], str | None]] = {
-    "Units": _dicom_stand_in("Units", "unit from DICOM's Units, where dcmstack kept it for any run"),
-    "ImageDecayCorrected": _dicom_stand_in("DecayCorrection", "decay correction from DICOM's word"),
+    "Units": _unit_stand_in,
+    "ImageDecayCorrected": lambda runs: (
+        "decay correction from DICOM's word" if any(map(decay_word, runs)) else None
+    ),
     "FrameTimesStart": _times_stand_in,
     "FrameDuration": _times_stand_in,
     "TracerRadionuclide": _half_life_stand_in,
+    "InjectionStart": _injection_stand_in,
 }
 """Keys an import cannot do without -> what of a scan's runs stands in, None where nothing does."""
 
@@ -110,7 +122,8 @@ def type_findings(dataset: Dataset) -> Iterator[Finding]:
         for key in sorted(NUMBERS & image.values.keys()):
             found = image.values[key]
             unknown = found is None or str(found).strip().lower() in _NOT_KNOWN
-            read = number(image.values, key) is not None or numbers(image.values, key)
+            a_list = key not in SCALARS and numbers(image.values, key)
+            read = number(image.values, key) is not None or a_list
             if read or unknown or key in ("FrameTimesStart", "FrameDuration"):  # see frame_findings
                 continue
             yield image.origin.finding(
@@ -124,7 +137,7 @@ def type_findings(dataset: Dataset) -> Iterator[Finding]:
             )
         unit = image.values.get("InjectedRadioactivityUnits")
         dose = number(image.values, "InjectedRadioactivity")
-        if dose is not None and unit is not None and image.sidecar_dose_mbq is None:
+        if dose is not None and unit is not None and image.stated_sidecar_dose_mbq is None:
             yield image.origin.finding(
                 "dose-unit",
                 "warning",
@@ -154,23 +167,15 @@ def repair_findings(dataset: Dataset) -> Iterator[Finding]:
 
 
 def dose_findings(dataset: Dataset) -> Iterator[Finding]:
-    """The dose noted against that of the scanner."""
+    """Doses that no person gets, and the dose noted against that of the scanner."""
     exchanged = find_exchanges(dataset.pet)
     for image in dataset.pet:
+        yield from _doubted_doses(image)
+        yield from _more_infused_than_injected(image)
         header, noted = image.header_dose_mbq, image.sidecar_dose_mbq
-        for key, dose in (("RadionuclideTotalDose", header), ("InjectedRadioactivity", noted)):
-            if dose is not None and dose <= 0:
-                yield image.origin.finding(
-                    "dose",
-                    "warning",
-                    key,
-                    value=f"{dose:g} MBq",
-                    expected="above 0 MBq",
-                    evidence="there is activity in the image of whoever got a tracer",
-                )
         if header is None or noted is None or image.participant in exchanged:
             continue
-        if abs(header - noted) > max(_DOSE_MBQ, _DOSE_FRACTION * header):
+        if not same_dose(noted, header):
             yield image.origin.finding(
                 "dose",
                 "warning",
@@ -180,6 +185,85 @@ def dose_findings(dataset: Dataset) -> Iterator[Finding]:
                 evidence="RadionuclideTotalDose, typed in at the scanner, differs",
                 correction="RadionuclideTotalDose is read",
             )
+
+
+def _doubted_doses(image: Image) -> Iterator[Finding]:
+    unit = str(image.values.get("InjectedRadioactivityUnits"))
+    for key, stated_mbq, in_unit in (
+        ("RadionuclideTotalDose", image.stated_header_dose_mbq, "Bq"),
+        ("InjectedRadioactivity", image.stated_sidecar_dose_mbq, unit),
+    ):
+        if stated_mbq is None or is_a_dose(stated_mbq):
+            continue
+        dose = number(image.values, key) or 0.0
+        others = [other for other, mbq in MBQ_PER_UNIT.items() if is_a_dose(dose * mbq)]
+        evidence = "no person is given so much, or so little"
+        if stated_mbq <= 0:
+            evidence = "there is activity in the image of whoever got a tracer"
+        elif others:
+            evidence += f"; it would be a dose in {' or in '.join(others)}"
+        yield image.origin.finding(
+            "dose",
+            "warning" if stated_mbq <= 0 else "error",
+            key,
+            value=f"{dose:g} {in_unit}" + ("" if in_unit == "MBq" else f", {stated_mbq:g} MBq"),
+            expected=f"{DOSE_MBQ[0]:g} to {DOSE_MBQ[1]:g} MBq",
+            evidence=evidence,
+            correction="not read",
+        )
+
+
+def _more_infused_than_injected(image: Image) -> Iterator[Finding]:
+    """InfusionRadioactivity is part of InjectedRadioactivity, in its unit (BIDS 1.11.2)."""
+    infused, injected = (
+        number(image.values, key) for key in ("InfusionRadioactivity", "InjectedRadioactivity")
+    )
+    if infused is not None and injected is not None and infused > (1 + DOSE_FRACTION) * injected > 0:
+        yield image.origin.finding(
+            "dose",
+            "warning",
+            "InfusionRadioactivity",
+            value=f"{infused:g}",
+            expected=f"at most {injected:g}, as InjectedRadioactivity",
+            evidence="what was infused is part of what was injected, in the same unit",
+            correction="not read",
+        )
+
+
+def range_findings(dataset: Dataset) -> Iterator[Finding]:
+    """Values that lie outside any plausible range."""
+    for image in dataset.pet:
+        for doubt in doubts(image.values):
+            yield image.origin.finding(
+                "implausible",
+                "warning",
+                doubt.key,
+                value=f"{doubt.value:g}",
+                expected=f"{doubt.low:g} to {doubt.high:g} {doubt.unit}".rstrip(),
+                evidence="no examination of a person has a value outside",
+                correction="not read",
+            )
+
+
+def list_length_findings(dataset: Dataset) -> Iterator[Finding]:
+    """Lists of one value per frame that have another length than the frames."""
+    for image in dataset.pet:
+        timing = listed(image)
+        n_frames = timing.n_frames if timing else image.n_frames
+        for where in (image.values, image.dicom_by_frame):
+            for key in sorted(PER_FRAME & where.keys()):
+                found = where[key]
+                if n_frames is None or not isinstance(found, list) or len(found) == n_frames:
+                    continue
+                yield image.origin.finding(
+                    "list-length",
+                    "warning",
+                    key,
+                    value=f"{len(found)} values",
+                    expected=f"{n_frames} values, one per frame",
+                    evidence="frames of FrameTimesStart" if timing else "frames of the image",
+                    correction="not read",
+                )
 
 
 def unit_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -197,48 +281,9 @@ def unit_findings(dataset: Dataset) -> Iterator[Finding]:
             )
 
 
-def half_life_findings(dataset: Dataset) -> Iterator[Finding]:
-    """The half-life of the scanner's header against that of the radionuclide."""
-    for image in dataset.pet:
-        stated = number(image.values, "RadionuclideHalfLife")
-        known = known_half_life_s(image.values.get("TracerRadionuclide"))
-        if stated is not None and known is not None and abs(stated / known - 1) > _HALF_LIFE_TOLERANCE:
-            yield image.origin.finding(
-                "half-life",
-                "warning",
-                "TracerRadionuclide",
-                value=f"{image.values['TracerRadionuclide']}, whose half-life is {known:g} s",
-                expected="one radionuclide",
-                evidence=f"RadionuclideHalfLife is {stated:g} s",
-                correction="RadionuclideHalfLife is read",
-            )
-
-
 def copied_constant_findings(dataset: Dataset) -> Iterator[Finding]:
     """One number pasted into every frame, where each frame has its own."""
     for image in dataset.pet:
-        timing = listed(image)
-        half_life_s = number(image.values, "RadionuclideHalfLife")
-        factors = numbers(image.values, "DecayCorrectionFactor")
-        if timing and factors and half_life_s and len(factors) == timing.n_frames > 1:
-            with np.errstate(over="ignore"):  # times in milliseconds, say
-                physical = decay_factors(
-                    timing,
-                    half_life_s=half_life_s,
-                    reference_s=number(image.values, "ImageDecayCorrectionTime") or 0.0,
-                )
-            apart = np.abs(np.array(factors) / physical - 1).max()
-            if apart > _FACTOR_TOLERANCE:
-                yield image.origin.finding(
-                    "decay-factors",
-                    "warning",
-                    "DecayCorrectionFactor",
-                    value=shown(factors),
-                    expected=f"from {physical[0]:.5f} to {physical[-1]:.5f}",
-                    evidence=f"decay with a half-life of {half_life_s:g} s over the frames; "
-                    f"{'one value stands for all' if len(set(factors)) == 1 else f'{apart:.0%} off'}",
-                    correction="not read: factors are computed from the frame times",
-                )
         scatter = numbers(image.values, "ScatterFraction")
         if scatter and len(scatter) > 2 and len(set(scatter)) == 1:
             yield image.origin.finding(

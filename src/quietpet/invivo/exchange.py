@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from quietpet.invivo.clock import clock_difference_s, clock_text
 from quietpet.invivo.findings import Finding
+from quietpet.invivo.order import in_run_order
 from quietpet.invivo.scans import Dataset, Image, Participant
 from quietpet.invivo.sidecar import number, numbers
 
@@ -57,11 +58,7 @@ def find_exchanges(pet: Sequence[Image]) -> dict[str, Exchange]:
     Only what is beyond doubt: the own clock is more than a minute off, that of exactly one other
     participant at most 2 s. The first image of a participant with both clocks speaks for all.
     """
-    speaking: dict[str, Image] = {}
-    for image in pet:
-        if None not in (image.acquired_clock_s, image.time_zero_clock_s):
-            speaking.setdefault(image.participant, image)
-    found = {}
+    found, speaking = {}, _speaking(pet)
     for participant, image in speaking.items():
         if abs(clock_error_s(image, image) or 0.0) <= _OWN_S:
             continue
@@ -77,17 +74,24 @@ def find_exchanges(pet: Sequence[Image]) -> dict[str, Exchange]:
     return found
 
 
+def _speaking(pet: Sequence[Image]) -> dict[str, Image]:
+    """The first image of each participant, in the order of acquisition, that has both clocks."""
+    with_both: dict[str, list[Image]] = {}
+    for image in pet:
+        if None not in (image.acquired_clock_s, image.time_zero_clock_s):
+            with_both.setdefault(image.participant, []).append(image)
+    return {participant: in_run_order(images)[0] for participant, images in with_both.items()}
+
+
 def exchange_findings(dataset: Dataset) -> list[Finding]:
     """One finding per exchanged side-car, with all that speaks for it; and clocks that fit nowhere."""
-    by_label = {each.label: each for each in dataset.participants if each.pet}
-    exchanges = find_exchanges([image for each in by_label.values() for image in each.pet])
+    speaking, exchanges = _speaking(dataset.pet), find_exchanges(dataset.pet)
     findings = []
-    for label, participant in by_label.items():
-        image = participant.pet[0]
-        error = clock_error_s(image, image)
-        if label in exchanges:
-            owner = by_label[exchanges[label].owner].pet[0]
-            findings.append(_exchanged(participant, image, owner, exchanges[label]))
+    for participant in (each for each in dataset.participants if each.label in speaking):
+        image = speaking[participant.label]
+        error, exchange = clock_error_s(image, image), exchanges.get(participant.label)
+        if exchange is not None:
+            findings.append(_exchanged(participant, image, speaking[exchange.owner], exchange))
         elif error is not None and abs(error) > _OWN_S:
             findings.append(
                 image.origin.finding(

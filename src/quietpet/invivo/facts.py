@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from quietpet.errors import InputError
+from quietpet.invivo.agreement import disagreements
+from quietpet.invivo.decay import decay_references_s, stated_correction
 from quietpet.invivo.findings import DATA_SET, Finding
 from quietpet.invivo.scans import Image, Participant, administration, group_administration
 from quietpet.invivo.settings import CohortSetting
 from quietpet.invivo.sidecar import number
-from quietpet.invivo.timing import FrameTiming, decay_references_s, joined, timeline
+from quietpet.invivo.timing import FrameTiming, joined, timeline
 from quietpet.invivo.windows import GAP_S, half_life_of
 
 BQ_PER_ML = "Bq/mL"
-_PER_BQ = {"bq/ml": 1.0, "bqml": 1.0, "kbq/ml": 1000.0}
-_UNUSABLE = frozenset(("contradicting-sidecars", "dimensions", "geometry", "units", "frame-times"))
+_SPELLED = {"bq/ml": BQ_PER_ML, "bqml": BQ_PER_ML, "kbq/ml": "kBq/mL"}
+_PER_BQ = {BQ_PER_ML: 1.0, "kBq/mL": 1000.0}
+_UNUSABLE = frozenset(
+    (
+        *("contradicting-sidecars", "dimensions", "geometry", "units"),
+        *("frame-times", "scan-start", "decay-correction"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScanFacts:
-    """Tracer, dose and scaling of a scan; doses in MBq, None where nobody noted one.
+    """Tracer and dose of a scan, on which all its runs agree; doses in MBq, None where nobody noted one.
 
-    ``to_bq_per_ml`` multiplies the image's values. ``administration_from`` says which key or column
-    told how the tracer was given.
+    ``administration_from`` says which key or column told how the tracer was given.
     """
 
     tracer: str | None
     radionuclide: str | None
     half_life_s: float
-    decay_corrected: bool
-    to_bq_per_ml: float
     header_dose_mbq: float | None
     noted_dose_mbq: float | None
     administration: str | None
     administration_from: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What one run's values are, which need not be what another's are.
+
+    ``to_bq_per_ml`` multiplies them. ``corrected_to_s`` is the time to which its frames were
+    decay-corrected, on the clock of the scan; None where they were not, or all runs were to one time
+    that none tells.
+    """
+
+    n_frames: int
+    to_bq_per_ml: float
+    decay_corrected: bool
+    corrected_to_s: float | None
 
 
 def require_usable(findings: Iterable[Finding], images: Sequence[Image]) -> None:
@@ -73,46 +93,35 @@ def applied(findings: Iterable[Finding], participant: str) -> list[Finding]:
 
 
 def scan_facts(
-    participant: Participant, runs: Sequence[Image], *, noted_in: Sequence[Image]
+    participant: Participant,
+    all_runs: Sequence[Image],
+    present: Sequence[Image],
+    *,
+    noted_in: Sequence[Image],
 ) -> ScanFacts:
-    """Facts on the scan ``runs`` of a participant; a fact that one run lacks is taken from another.
+    """Facts on a scan whose runs ``present`` are read; one that they lack is taken from ``all_runs``.
 
-    ``noted_in`` are the images whose side-cars hold what people noted of this scan: ``runs``, unless
+    ``noted_in`` are the images whose side-cars hold what people noted of this scan: ``all_runs``, unless
     side-cars were exchanged.
 
     Raises:
-        InputError: unit, half-life or decay correction cannot be told.
+        InputError: the runs contradict each other, or their unit or half-life cannot be told.
     """
-    first = runs[0]
-    units = _first(runs, "Units", "Units")
-    if str(units).lower() not in _PER_BQ:
-        what = "lacks Units, and" if first.has_sidecar else "has no side-car (.json), so"
-        raise InputError(
-            f"{first.origin.file_of('Units')}: {what} nothing tells what its values mean"
-            f"{'' if units is None else f' (DICOM: {units})'}. Add 'Units': '{BQ_PER_ML}' if they are "
-            "activity concentrations."
-        )
-    corrected = _first(runs, "ImageDecayCorrected")
-    if corrected is None:
-        # DICOM PS3.3, C.8.9.1: START and ADMIN are corrected, to different times, NONE is not.
-        word = _first(runs, "", "DecayCorrection")
-        corrected = None if word is None else word != "NONE"
-    if not isinstance(corrected, bool):
-        file = first.origin.file_of("ImageDecayCorrected")
-        raise InputError(f"{file}: ImageDecayCorrected is {corrected!r}; write true or false.")
+    for image in present:
+        _to_bq_per_ml(image, all_runs)
+    require_agreement(present)
+    runs = [*present, *(image for image in all_runs if image not in present)]
     radionuclide = _first(runs, "TracerRadionuclide")
     half_lives = [number(image.values, "RadionuclideHalfLife") for image in runs]
-    mode, told_by = _administration(participant, first, noted_in)
+    mode, told_by = _administration(participant, present[0], noted_in)
     return ScanFacts(
         tracer=_first(runs, "TracerName"),
         radionuclide=radionuclide,
         half_life_s=half_life_of(
             radionuclide,
-            next((each for each in half_lives if each), None),
-            file=first.origin.file_of("TracerRadionuclide"),
+            next((each for each in half_lives if each is not None), None),
+            file=present[0].origin.file_of("TracerRadionuclide"),
         ),
-        decay_corrected=corrected,
-        to_bq_per_ml=_PER_BQ[str(units).lower()],
         header_dose_mbq=next((dose for image in runs if (dose := image.header_dose_mbq)), None),
         noted_dose_mbq=next((dose for image in noted_in if (dose := image.sidecar_dose_mbq)), None),
         administration=mode,
@@ -120,13 +129,104 @@ def scan_facts(
     )
 
 
-def _first(runs: Sequence[Image], key: str, dicom_key: str = "") -> Any:
-    """The first value of ``key`` in any run, else of ``dicom_key`` as dcmstack keeps it."""
-    values = [
-        *(image.values.get(key) for image in runs),
-        *(image.dicom.get(dicom_key) for image in runs),
+def require_agreement(runs: Sequence[Image]) -> None:
+    """Refuse runs that cannot be one scan, or one reconstruction of it.
+
+    Raises:
+        InputError: names both files, the key and the values.
+    """
+    for differing in disagreements(runs):
+        if differing.settled_by:
+            continue
+        files = [each.origin.file_of(differing.key) for each in (differing.image, differing.other)]
+        raise InputError(
+            f"{files[0]}: {differing.key} is {differing.value}, but {differing.expected} in {files[1]}: "
+            "these are no runs of one scan. Correct the side-car, or name the runs that belong together "
+            "in invivo.sources.*.runs."
+        )
+
+
+def run_facts(
+    all_runs: Sequence[Image], present: Sequence[Image], *, half_life_s: float
+) -> list[RunFacts]:
+    """Facts on each run of ``present``; one that a run lacks is that of all others, where they agree.
+
+    Raises:
+        InputError: unit or decay correction of a run cannot be told.
+    """
+    corrected = [_decay_corrected(image, all_runs) for image in present]
+    references = decay_references_s(all_runs, half_life_s=half_life_s)
+    if references is None and len(set(corrected)) > 1:
+        files = {
+            state: image.origin.file_of("ImageDecayCorrected")
+            for state, image in zip(corrected, present, strict=True)
+        }
+        raise InputError(
+            f"{files[True]}: its frames are decay-corrected, those of {files[False]} are not, and "
+            "nothing tells to which time. "
+            "Add ImageDecayCorrectionTime [s after TimeZero]."
+        )
+    return [
+        RunFacts(
+            n_frames=image.n_frames or 1,
+            to_bq_per_ml=_to_bq_per_ml(image, all_runs),
+            decay_corrected=is_corrected,
+            corrected_to_s=references[list(all_runs).index(image)]
+            if references is not None and is_corrected
+            else None,
+        )
+        for image, is_corrected in zip(present, corrected, strict=True)
     ]
-    return next((value for value in values if value is not None), None)
+
+
+def _to_bq_per_ml(image: Image, all_runs: Sequence[Image]) -> float:
+    units = _own_or_common(image, all_runs, stated_unit, what="Units")
+    if units not in _PER_BQ:
+        what = "lacks Units, and" if image.has_sidecar else "has no side-car (.json), so"
+        raise InputError(
+            f"{image.origin.file_of('Units')}: {what} nothing tells what its values mean"
+            f"{'' if units is None else f' (DICOM: {units})'}. Add 'Units': '{BQ_PER_ML}' if they are "
+            "activity concentrations."
+        )
+    return _PER_BQ[units]
+
+
+def stated_unit(image: Image) -> str | None:
+    """Unit of an image's values in its usual spelling, by BIDS, else by DICOM as dcmstack keeps it."""
+    units = image.values.get("Units")
+    units = image.dicom.get("Units") if units is None else units
+    return None if units is None else _SPELLED.get(str(units).lower(), str(units))
+
+
+def _decay_corrected(image: Image, all_runs: Sequence[Image]) -> bool:
+    corrected = image.values.get("ImageDecayCorrected")
+    if corrected is None:
+        corrected = _own_or_common(image, all_runs, stated_correction, what="ImageDecayCorrected")
+    if not isinstance(corrected, bool):
+        file = image.origin.file_of("ImageDecayCorrected")
+        raise InputError(f"{file}: ImageDecayCorrected is {corrected!r}; write true or false.")
+    return corrected
+
+
+def _own_or_common(
+    image: Image, runs: Sequence[Image], tell: Callable[[Image], Any], *, what: str
+) -> Any:
+    """What ``image`` tells, else what all other runs do that tell anything; None where none does."""
+    own = tell(image)
+    if own is not None:
+        return own
+    told = {value for other in runs if (value := tell(other)) is not None}
+    if len(told) > 1:
+        raise InputError(
+            f"{image.origin.file}: lacks {what}, and other runs of the scan have "
+            f"{' and '.join(sorted(map(str, told)))}. Add it."
+        )
+    return next(iter(told), None)
+
+
+def _first(runs: Sequence[Image], key: str) -> Any:
+    """The first value of ``key`` in any run."""
+    return next((value for image in runs if (value := image.values.get(key)) is not None), None)
 
 
 def _administration(
@@ -169,19 +269,25 @@ def scan_timing(
     return timing
 
 
-def frames_corrected_to_s(
-    all_runs: Sequence[Image], present: Sequence[Image], facts: ScanFacts
-) -> np.ndarray | None:
-    """The time to which each frame of ``present`` was decay-corrected [s], (frame,); None: to one time.
+def per_frame(runs: Sequence[RunFacts], what: Sequence[Any]) -> np.ndarray:
+    """One value per run of ``what`` as one per frame, (frame,)."""
+    return np.repeat(np.array(what), [run.n_frames for run in runs])
 
-    Runs that were reconstructed one by one may each be corrected to its own start.
-    """
-    references = decay_references_s(all_runs, half_life_s=facts.half_life_s)
-    if references is None or not facts.decay_corrected:
-        return None
-    return np.concatenate(
-        [np.full(image.n_frames or 0, references[list(all_runs).index(image)]) for image in present]
-    )
+
+def known_reference(runs: Sequence[RunFacts]) -> bool:
+    """Whether the time to which decay-corrected runs were corrected is known: others are so here."""
+    return all(run.corrected_to_s is not None for run in runs if run.decay_corrected)
+
+
+def reference_s(runs: Sequence[RunFacts], *, otherwise: float) -> float:
+    """The time to which windows are decay-corrected: that of the first run that was, or another."""
+    return next((run.corrected_to_s for run in runs if run.corrected_to_s is not None), otherwise)
+
+
+def noted_for(runs: Sequence[Image], owner: Participant) -> Sequence[Image]:
+    """The images of ``owner`` whose side-cars tell of ``runs``: those of the same names, if any."""
+    names = [_run(image) for image in runs]
+    return [image for image in owner.pet if _run(image) in names] or owner.pet
 
 
 def _run(image: Image) -> dict[str, str]:
@@ -201,7 +307,11 @@ def require_cohort(requirements: Mapping[str, CohortSetting], facts: ScanFacts) 
         ):
             low, high = setting.header_dose_mbq
             found = "no dose" if dose is None else f"{dose:.1f} MBq"
-            or_none = ", or leave header_dose_mbq out" if dose is None else ""
+            or_none = (
+                ", or leave header_dose_mbq out; a dose that no person gets is not read"
+                if dose is None
+                else ""
+            )
             raise InputError(
                 f"invivo.datasets, {name}: wants {low:g} to {high:g} MBq in the scanner's header "
                 f"(RadionuclideTotalDose), but there is {found}; choose another test participant, or "

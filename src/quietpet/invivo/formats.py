@@ -9,6 +9,9 @@ EXPECTED = (".nii.gz", ".nii", ".json")
 
 _HEAD_BYTES = 348  # of Analyze and NIfTI-1, and the number in their first four bytes
 _DICOM_MAGIC_AT = 128
+_SINGLE_MAGIC = ((344, b"n+1\0"), (4, b"n+2\0"))
+_PAIR_MAGIC = ((344, b"ni1\0"), (4, b"ni2\0"))
+"""Of NIfTI-1 and NIfTI-2: where in the header, and what."""
 
 _ECAT = (
     "an ECAT image",
@@ -20,6 +23,10 @@ _ANALYZE = (
     "Analyze does not tell left from right: convert the scanner's own files again by `dcm2niix4pet` "
     "or `ecatpet2bids` of PET2BIDS; a NIfTI pair of the same name is joined by `nib-convert {file} "
     "{name}.nii.gz`",
+)
+_PAIR_HEADER = (
+    "the header of a NIfTI pair (its values lie in an .img)",
+    "`nib-convert {file} {name}.nii.gz` joins the two",
 )
 _CONVERTED = "`nib-convert {file} {name}.nii.gz` makes NIfTI of it"
 _BY_EXTENSION = {
@@ -53,7 +60,9 @@ _BY_MAGIC = (
     (b"\x89HDF", ".mnc"),
     (b"CDF\x01", ".mnc"),
     (b"NRRD", ".nrrd"),
+    (b"\0\0\0\1", ".mgz"),
 )
+_SAME_CONTENT = {".mgh": (".mgz",), ".hdr.gz": (".hdr",), ".v.gz": (".v",), ".ima": (".dcm",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,19 +110,48 @@ def foreign_file(file: str, suffix: str) -> Foreign | None:
 
 
 def foreign_content(begin: bytes, file: str) -> Foreign | None:
-    """What a file called ``file`` is, by its first bytes, where it is an image of another format."""
+    """What the file called ``file`` is, by its first bytes or else its name, if another format.
+
+    ``begin`` are the first 540 bytes, decompressed where gzip compressed them.
+    """
     name = file.rpartition("/")[2]
-    stem = name.partition(".")[0]
-    extension = next((known for magic, known in _BY_MAGIC if begin.startswith(magic)), None)
-    if begin[_DICOM_MAGIC_AT : _DICOM_MAGIC_AT + 4] == b"DICM":
-        extension = ".dcm"
-    elif extension is None and _HEAD_BYTES in (
-        int.from_bytes(begin[:4], order) for order in ("little", "big")
-    ):
-        extension = ".hdr"
+    extension, own = _extension_of(begin), _known_extension(name)
+    if own and extension in (None, own, *_SAME_CONTENT.get(own, ())):
+        what, remedy = _PAIR_HEADER if _is_of_pair(begin) else _BY_EXTENSION[own]
+        words = {"file": name, "name": name[: -len(own)]}
+        return Foreign(file=file, stem=words["name"], what=what, remedy=remedy.format(**words))
     if extension is None:
         return None
-    what, remedy = _BY_EXTENSION[extension]
-    renamed = f"rename it to {stem}{extension}, then {remedy}"
+    what, remedy = _PAIR_HEADER if _is_of_pair(begin) else _BY_EXTENSION[extension]
+    stem = name.partition(".")[0]
     words = {"file": f"{stem}{extension}", "name": stem}
-    return Foreign(file=file, stem=stem, what=what, remedy=renamed.format(**words))
+    return Foreign(
+        file=file,
+        stem=stem,
+        what=f"{what} under a name of NIfTI",
+        remedy=f"rename it to {stem}{extension}, then {remedy}".format(**words),
+    )
+
+
+def _known_extension(name: str) -> str | None:
+    """The longest extension of another format with which a file's name ends, in lower case."""
+    fitting = [known for known in _BY_EXTENSION if name.lower().endswith(known)]
+    return max(fitting, key=len, default=None)
+
+
+def _extension_of(begin: bytes) -> str | None:
+    """The usual extension of files that begin so; None for NIfTI in one file and for the unknown."""
+    if begin[_DICOM_MAGIC_AT : _DICOM_MAGIC_AT + 4] == b"DICM":
+        return ".dcm"
+    known = next((extension for magic, extension in _BY_MAGIC if begin.startswith(magic)), None)
+    if known:
+        return known
+    if _is_of_pair(begin):
+        return ".hdr"
+    lengths = (int.from_bytes(begin[:4], order) for order in ("little", "big"))
+    in_one_file = any(begin[at : at + 4] == magic for at, magic in _SINGLE_MAGIC)
+    return ".hdr" if _HEAD_BYTES in lengths and not in_one_file else None
+
+
+def _is_of_pair(begin: bytes) -> bool:
+    return any(begin[at : at + 4] == magic for at, magic in _PAIR_MAGIC)

@@ -14,7 +14,7 @@ from quietpet.invivo.series import ImageHeader
 
 _SIZE_TOLERANCE = 0.01
 _POSITION_MM = 1.0
-_COSINE_TOLERANCE = 4e-4
+COSINE_TOLERANCE = 4e-4
 """A tenth of a millimetre over a head: what a qform, which has no shear, is off then."""
 _OVERLAP, _LEAST_MM = 0.5, 1e-3
 _OPPOSITE = -0.9
@@ -61,17 +61,23 @@ def header_faults(header: ImageHeader) -> Iterator[Fault]:
             expected=_numbers(steps),
             evidence="the affine steps by another size from voxel to voxel",
         )
-    cosines = (matrix / steps).T @ (matrix / steps) - np.eye(3)
-    if np.abs(cosines).max() > _COSINE_TOLERANCE:
+    cosine = largest_cosine(header.affine_ras_mm)
+    if cosine > COSINE_TOLERANCE:
         yield Fault(
             severity="error",
             key="affine",
-            value=f"axes meet at {np.degrees(np.arccos(np.abs(cosines).max())):.2f} degrees",
+            value=f"axes meet at {np.degrees(np.arccos(cosine)):.2f} degrees",
             expected="axes at right angles",
             evidence="no scanner's voxels are sheared, and registration is rigid: reslice the image",
         )
         return
     yield from _two_affines(header)
+
+
+def largest_cosine(affine: np.ndarray) -> float:
+    """Of the angles between the three axes of voxels, whatever their signs; 0 at right angles."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
 
 
 def _two_affines(header: ImageHeader) -> Iterator[Fault]:

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, made_here
 from quietpet.invivo.names import entities_of, has_entities, same_value
 
 if TYPE_CHECKING:
@@ -154,10 +154,15 @@ def missing(files: Iterable[RemoteFile], root: Path) -> list[RemoteFile]:
             absent.append(file)
         elif fault := fault_in(path, file):
             raise InputError(
-                f"{path}: {fault} in version {file.version} of {file.accession}. Delete it to have it "
-                "fetched again."
+                f"{path}: {fault} in version {file.version} of {file.accession}. {_getting(path)}"
             )
     return absent
+
+
+def _getting(path: Path) -> str:
+    if made_here(path):
+        return "Delete it to have it fetched again."
+    return "Put that version there, or take yours as it is with kind: folder."
 
 
 def download(file: RemoteFile, root: Path) -> None:

@@ -18,7 +18,8 @@ def in_run_order(runs: Sequence[Image]) -> list[Image]:
     """``runs`` by the time at which each began, else by the number of the run.
 
     Times are dates and times of day where every run has both; else times of day, of which the first is
-    that after the longest pause, so that a scan may go on past midnight; else FrameTimesStart.
+    that after the longest pause, so that a scan may go on past midnight. Runs of one time, or without,
+    are by FrameTimesStart.
     """
     by_number = sorted(runs, key=_run_number)
     clocks = [_began_clock_s(image) for image in by_number]
@@ -28,11 +29,10 @@ def in_run_order(runs: Sequence[Image]) -> list[Image]:
         times_s = [day * DAY_S + clock for day, clock in zip(days, clocks, strict=True)]
     elif None not in clocks:
         times_s = _after_the_longest_pause(clocks)
-    elif None not in starts:
-        times_s = starts
     else:
-        return by_number
-    return [by_number[index] for index in np.argsort(times_s, kind="stable")]
+        times_s = [0.0] * len(runs)
+    of_equal = [0.0] * len(runs) if None in starts else starts
+    return [by_number[index] for index in np.lexsort((of_equal, times_s))]
 
 
 def acquired_after_s(later: Image, earlier: Image) -> float | None:
@@ -67,10 +67,11 @@ def _days(runs: Sequence[Image]) -> list[int | None]:
 
 
 def _began_clock_s(image: Image) -> float | None:
-    """Time of day of the first frame: AcquisitionTime, else TimeZero and FrameTimesStart."""
+    """Time of day of the first frame: AcquisitionTime, else FrameTimesStart after its time zero."""
     if image.acquired_clock_s is not None:
         return image.acquired_clock_s
     zero, start = image.time_zero_clock_s, _first_start_s(image)
+    zero = image.series_clock_s if zero is None else zero
     return None if zero is None or start is None else (zero + start) % DAY_S
 
 

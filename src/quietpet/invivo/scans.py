@@ -13,11 +13,15 @@ from quietpet.invivo.findings import Finding, Origin
 from quietpet.invivo.formats import Foreign
 from quietpet.invivo.names import FileName, parsed
 from quietpet.invivo.order import in_run_order
+from quietpet.invivo.plausible import is_a_dose
 from quietpet.invivo.series import ImageHeader
 from quietpet.invivo.sidecar import normalised, number, numbers
 
 BQ_PER_MBQ = 1e6
 MBQ_PER_UNIT = {"MBq": 1.0, "kBq": 1e-3, "GBq": 1e3, "Bq": 1e-6, "mCi": 37.0}
+
+MISSING = "missing"
+"""Fault of a description that is not there."""
 
 _ACQUIRED = ("AcquisitionTime", "AcquisitionDateTime")
 
@@ -136,18 +140,34 @@ class Image:
         return next((day for day in days if day is not None), None)
 
     @property
+    def series_clock_s(self) -> float | None:
+        """DICOM's SeriesTime, beside the image or in dcmstack's record [s after midnight]."""
+        told = self.sidecar.get("SeriesTime")
+        return clock_seconds(self.dicom.get("SeriesTime") if told is None else told)
+
+    @property
     def time_zero_clock_s(self) -> float | None:
         return clock_seconds(self.sidecar.get("TimeZero"))
 
     @property
     def header_dose_mbq(self) -> float | None:
-        """Injected activity that was typed in at the scanner (DICOM RadionuclideTotalDose) [MBq]."""
+        """Injected activity that was typed in at the scanner [MBq]; None for one that no person gets."""
+        return _credible(self.stated_header_dose_mbq)
+
+    @property
+    def stated_header_dose_mbq(self) -> float | None:
+        """DICOM's RadionuclideTotalDose as it stands [MBq]."""
         dose_bq = number(self.values, "RadionuclideTotalDose")
         return None if dose_bq is None else dose_bq / BQ_PER_MBQ
 
     @property
     def sidecar_dose_mbq(self) -> float | None:
-        """``InjectedRadioactivity`` [MBq], where its unit says how to read it."""
+        """The dose that people noted [MBq]; None for one that no person gets."""
+        return _credible(self.stated_sidecar_dose_mbq)
+
+    @property
+    def stated_sidecar_dose_mbq(self) -> float | None:
+        """``InjectedRadioactivity`` as it stands [MBq], where its unit says how to read it."""
         dose = number(self.values, "InjectedRadioactivity")
         factor = MBQ_PER_UNIT.get(str(self.values.get("InjectedRadioactivityUnits")))
         return None if dose is None or factor is None else dose * factor
@@ -157,6 +177,10 @@ def same_session(t1: Sequence[Image], pet: Image) -> Sequence[Image]:
     """T1 images of the session of ``pet``; all of them where it has none of its own."""
     own = [image for image in t1 if image.entities.get("ses") == pet.entities.get("ses")]
     return own or t1
+
+
+def _credible(dose_mbq: float | None) -> float | None:
+    return dose_mbq if dose_mbq is not None and is_a_dose(dose_mbq) else None
 
 
 def _mapping(found: Any) -> Mapping[str, Any]:

@@ -24,7 +24,9 @@ from quietpet.invivo.formats import foreign_content
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = 540  # NIfTI-2; NIfTI-1 needs 348
 _BLOCK_BYTES = 1 << 20
-_FETCH_AGAIN = "Fetch it again."
+_FETCH_AGAIN = "Fetch it again, or run the step again that made it."
+_QUATERNION_EXCESS = 1e-3
+"""By which rounding may make a quaternion of the header longer than 1; it is scaled to 1 then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,7 @@ class ImageHeader:
     sform_ras_mm: np.ndarray | None
     qform_ras_mm: np.ndarray | None
     gzipped: bool
+    description: str = ""
 
     @property
     def misnamed(self) -> bool:
@@ -71,25 +74,19 @@ def read_header(path: Path, *, file: str | None = None) -> ImageHeader:
 
     Raises:
         InputError: the file is no NIfTI image; says whether it is a web page, a pointer of git-annex,
-            or a broken gzip file.
+            or a broken gzip file, or whether it could not be read at all.
     """
     file = file or str(path)
-    try:
-        with path.open("rb") as stream:
-            begin = stream.read(_HEADER_BYTES)
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}).") from None
+    with _damage_named(file), path.open("rb") as stream:
+        begin = stream.read(_HEADER_BYTES)
     gzipped = begin[:2] == _GZIP_MAGIC
     if gzipped:
         with _damage_named(file), gzip.open(path) as stream:
             begin = stream.read(_HEADER_BYTES)
     _require_image(begin, file)
     header = _nifti_header(begin, file)
-    sform, sform_code = header.get_sform(coded=True)
-    try:
-        qform, qform_code = header.get_qform(coded=True)
-    except (ValueError, HeaderDataError):  # a quaternion that is none
-        qform, qform_code = None, 0
+    sform, _ = header.get_sform(coded=True)
+    qform = _qform(header, file, needed=sform is None)
     slope, intercept = (float(each) for each in (header["scl_slope"], header["scl_inter"]))
     # NaN, as nibabel leaves it in memory, and 0 mean no scaling (NIfTI-1, scl_slope).
     unscaled = np.isnan(slope) or slope == 0
@@ -103,7 +100,11 @@ def read_header(path: Path, *, file: str | None = None) -> ImageHeader:
             f"{file}: dim is {list(map(int, shape))}, not numbers of voxels. {_FETCH_AGAIN}"
         )
     if header.get_data_dtype().kind not in "iuf":
-        raise InputError(f"{file}: holds {header.get_data_dtype()}, not real numbers (NIfTI datatype).")
+        kind = nib.nifti1.data_type_codes.label[int(header["datatype"])]
+        raise InputError(
+            f"{file}: holds {kind} values, not real numbers (NIfTI datatype {int(header['datatype'])}); "
+            "save one channel, or the magnitude, as an image of its own."
+        )
     return ImageHeader(
         file=file,
         shape=tuple(int(side) for side in shape),
@@ -113,23 +114,58 @@ def read_header(path: Path, *, file: str | None = None) -> ImageHeader:
         offset=int(header["vox_offset"]) or header.single_vox_offset,
         voxel_mm=tuple(float(side) for side in header["pixdim"][1:4]),
         space_units=header.get_xyzt_units()[0],
-        affine_ras_mm=header.get_best_affine(),
-        sform_ras_mm=sform if sform_code else None,
-        qform_ras_mm=qform if qform_code else None,
+        affine_ras_mm=next(
+            (form for form in (sform, qform) if form is not None), header.get_base_affine()
+        ),
+        sform_ras_mm=sform,
+        qform_ras_mm=qform,
         gzipped=gzipped,
+        description=bytes(header["descrip"]).rstrip(b"\0").decode(errors="replace"),
     )
 
 
+def _qform(header: nib.Nifti1Header, file: str, *, needed: bool) -> np.ndarray | None:
+    """The qform as NIfTI's own library reads it, or None where its code is 0 or it cannot be read.
+
+    That library (``nifti_quatern_to_mat44``) takes a pixdim[0] of 0 for 1, and scales a quaternion to 1
+    that is longer.
+
+    Raises:
+        InputError: it cannot be read, and is ``needed``.
+    """
+    header["pixdim"][0] = -1 if header["pixdim"][0] < 0 else 1
+    names = ("quatern_b", "quatern_c", "quatern_d")
+    quaternion = np.array([header[name] for name in names], dtype=float)
+    length = np.linalg.norm(quaternion)
+    if 1 < length <= 1 + _QUATERNION_EXCESS:
+        for name, value in zip(names, quaternion / length, strict=True):
+            header[name] = value
+    try:
+        return header.get_qform(coded=True)[0]
+    except (ValueError, HeaderDataError) as error:
+        if not needed:
+            return None
+        raise InputError(
+            f"{file}: it has a qform alone, which cannot be read ({error}): {', '.join(names)} are "
+            f"{quaternion.round(6).tolist()}, of length {length:.6g}, and pixdim is "
+            f"{header['pixdim'][:4].tolist()}. Repair the header, or convert the image again."
+        ) from None
+
+
 def frames(
-    path: Path, header: ImageHeader, *, wanted: Collection[int] | None = None
+    path: Path,
+    header: ImageHeader,
+    *,
+    wanted: Collection[int] | None = None,
+    finite: bool = True,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Number and image (x, y, z), float32 in the header's scaling, of the ``wanted`` frames in order.
 
     ``wanted`` None takes all. A gzip file is read to its end even so, which compares its checksum.
 
     Raises:
-        InputError: the file ends before, its checksum does not fit, or a wanted frame holds NaN or
-            infinity.
+        InputError: the file ends before, its checksum does not fit, it cannot be read, or, with
+            ``finite``, a wanted frame holds NaN or infinity.
     """
     wanted = range(header.n_frames) if wanted is None else wanted
     with _damage_named(header.file), _open(path, header) as stream:
@@ -141,26 +177,32 @@ def frames(
                 _skip(stream, header.frame_bytes, header)
                 continue
             _fill(stream, buffer, header, number)
-            yield number, _scaled(raw, header, number)
+            frame = _scaled(raw, header)
+            if finite:
+                _require_finite(frame, header, number)
+            yield number, frame
         if header.gzipped:
             while stream.read(_BLOCK_BYTES):
                 pass
 
 
-def _scaled(raw: np.ndarray, header: ImageHeader, number: int) -> np.ndarray:
-    frame = raw.astype(np.float32)
-    with np.errstate(over="ignore"):  # infinities are counted below
+def _scaled(raw: np.ndarray, header: ImageHeader) -> np.ndarray:
+    with np.errstate(over="ignore"):  # whoever reads the frame counts its infinities
+        frame = raw.astype(np.float32)
         if header.slope != 1.0:
             frame *= np.float32(header.slope)
         if header.intercept != 0.0:
             frame += np.float32(header.intercept)
+    return frame
+
+
+def _require_finite(frame: np.ndarray, header: ImageHeader, number: int) -> None:
     bad = frame.size - int(np.count_nonzero(np.isfinite(frame)))
     if bad:
         raise InputError(
             f"{header.file}: {bad} of {frame.size} values of frame {number} are not finite. Repair the "
             "image or fetch it again; no window may hold this frame as it is."
         )
-    return frame
 
 
 @contextmanager
@@ -207,9 +249,10 @@ def _nifti_header(begin: bytes, file: str) -> nib.Nifti1Header:
                 header.get_data_dtype()
             except (HeaderDataError, ValueError) as error:
                 raise InputError(f"{file}: its NIfTI header cannot be read ({error}).") from None
-            return header
+            if not bytes(header["magic"]).startswith(kind.pair_magic):  # of a header without its image
+                return header
     if foreign := foreign_content(begin, file):
-        raise InputError(f"{file}: is {foreign.what} under a name of NIfTI; {foreign.remedy}.")
+        raise InputError(f"{file}: is {foreign.what}, which is not read; {foreign.remedy}.")
     raise InputError(f"{file}: is no NIfTI image. {_FETCH_AGAIN}")
 
 
@@ -219,3 +262,19 @@ def _damage_named(file: str) -> Iterator[None]:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InputError(f"{file}: damaged ({error}). {_FETCH_AGAIN}") from None
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({_why_unreadable(error)}).") from None
+
+
+def _why_unreadable(error: OSError) -> str:
+    """Why a file that may be whole is not read, and what helps."""
+    match error:
+        case FileNotFoundError():
+            return "no such file"
+        case IsADirectoryError():
+            return "it is a folder, not an image"
+        case PermissionError():
+            return (
+                f"{error.strerror}: give this user the right to read the file and to enter its folders"
+            )
+    return f"{error.strerror or error}: the disk or the network failed, the file may be whole; try again"

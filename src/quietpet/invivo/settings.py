@@ -27,8 +27,8 @@ class WindowSettings(Section):
     frames: int | None = Field(None, ge=1, description="in place of minutes: this many frames")
     start_minutes: NonNegative = Field(
         30.0,
-        description="after the time zero of the frame times [min]; the first frame is the first to "
-        "start then or later",
+        description="after the injection, or infusion, began [min], which is InjectionStart of the "
+        "side-car; the first frame is the first to start then or later",
     )
 
     @model_validator(mode="after")
@@ -62,18 +62,19 @@ class SourceSettings(Section):
     manifest: str | None = Field(
         None,
         description="openneuro: table of files (accession, version, path, bytes, md5), for data sets "
-        "other than ds002898 and ds003397, whose table comes with the program",
+        "other than ds002898 and ds003397, whose table comes with the program; relative to this file",
     )
     root: str | None = Field(
         None,
-        description="folder of the tree, relative to the folder of the command; with openneuro it is "
+        description="folder of the tree, relative to this file; with openneuro it is "
         "where files are kept, and those there already are not fetched; none: resources/<accession>",
     )
     cohort: Label | None = Field(None, description="standin: name of the simulated cohort")
     entities: dict[str, str] = Field(
         {},
         description="BIDS entities that the PET file names must have, such as {task: rest, ses: '1'}; "
-        "needed where a participant has several sessions, tracers or reconstructions",
+        "needed where a participant has several sessions, tracers or reconstructions. An empty value, "
+        "such as {rec: ''}, asks for names without it",
     )
     runs: tuple[str, ...] = Field(
         (), description="runs that are fetched and read, as in the file names; none: all"
@@ -81,7 +82,7 @@ class SourceSettings(Section):
     t1: dict[str, str] = Field(
         {},
         description="BIDS entities that the name of the T1 image must have, such as {acq: mprage, "
-        "run: '1'}; needed where a participant has several",
+        "run: '1'}, or must not have, such as {rec: ''}; needed where a participant has several",
     )
 
     @model_validator(mode="after")

@@ -24,19 +24,26 @@ REQUIRED = (
 )
 """Keys without which a PET side-car is not valid."""
 
-_PER_FRAME = ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor", "ScatterFraction")
-_SINCE_TIME_ZERO = ("ScanStart", "InjectionStart", "ImageDecayCorrectionTime")
+_PER_FRAME = (
+    *("FrameTimesStart", "FrameDuration", "DecayFactor", "DecayCorrectionFactor", "ScatterFraction"),
+)
+_SINCE_TIME_ZERO = (
+    *("ScanStart", "InjectionStart", "InjectionEnd", "InfusionStart", "ImageDecayCorrectionTime"),
+)
 NUMBERS = frozenset(
     [
         *(*_SINCE_TIME_ZERO, *_PER_FRAME),
         *("InjectedRadioactivity", "InjectedMass", "SpecificRadioactivity", "InjectedVolume"),
-        *("InfusionRadioactivity", "InfusionStart", "InfusionSpeed", "InjectionEnd", "MolarActivity"),
+        *("InfusionRadioactivity", "InfusionSpeed", "MolarActivity"),
         *("RadionuclideTotalDose", "RadionuclideHalfLife", "RadionuclidePositronFraction"),
         *("BloodDiscreteDensity", "BodyWeight", "DoseCalibrationFactor", "ReconFilterSize"),
         *("SliceThickness", "TracerMolecularWeight"),
     ]
 )
 """Keys that hold a number, or a list of them."""
+
+SCALARS = NUMBERS - {*_PER_FRAME, "ReconFilterSize"}
+"""Those that hold one number alone."""
 
 _UNITS = {
     "mbq": "MBq",
@@ -115,6 +122,26 @@ def _string_numbers(values: dict[str, Any], origin: Origin) -> list[Finding]:
                     read,
                     evidence="BIDS wants a number here, and the text is one",
                     correction="read as a number",
+                )
+            )
+    return findings
+
+
+def _lists_of_one(values: dict[str, Any], origin: Origin) -> list[Finding]:
+    findings = []
+    for key in sorted(SCALARS & values.keys()):
+        found = numbers(values, key)
+        if found and len(found) == 1:
+            values[key] = found[0]
+            findings.append(
+                _read_as(
+                    origin,
+                    "list-of-one",
+                    key,
+                    found,
+                    found[0],
+                    evidence="BIDS wants a number here, and the list has one",
+                    correction="read as that number",
                 )
             )
     return findings
@@ -248,6 +275,7 @@ _REPAIRS: tuple[Callable[[dict[str, Any], Origin], list[Finding]], ...] = (
     _string_numbers,
     _string_truths,
     _clock_times,
+    _lists_of_one,
     _one_for_all_frames,
     _midnight,
     _unit_words,

@@ -1,4 +1,8 @@
-"""When each frame was measured, from whatever a side-car tells."""
+"""When each frame was measured, from whatever a side-car tells.
+
+One clock for all runs of a scan: it begins with the TimeZero of the first run, or, where none is noted,
+with that run's first frame. :mod:`quietpet.invivo.injection` tells when on it the tracer was given.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,23 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from quietpet.errors import InputError
-from quietpet.invivo.clock import clock_difference_s
+from quietpet.invivo.clock import DAY_S, clock_difference_s
 from quietpet.invivo.order import acquired_after_s
 from quietpet.invivo.scans import Image
 from quietpet.invivo.sidecar import number, numbers
+
+SAME_START_S = 5.0
+"""Two times of one event in one side-car differ by rounding to seconds at most."""
+
+SAME_CLOCK_S = 60.0
+"""The scanner's clock and that of the people beside it agree to a minute."""
+
+FrameOrigin = Literal["agree", "after the scan's start", "scan start is wrong", "unknown"]
 
 _MS_PER_S = 1e3
 _DESCRIBED = re.compile(r"(?<!\d)(\d{1,4})[ _]?s(?:ec(?:onds?)?)?(?![a-z])", re.IGNORECASE)
@@ -61,18 +74,37 @@ def joined(parts: Sequence[FrameTiming]) -> FrameTiming:
 def listed(image: Image, *, whose: str = "its side-car") -> FrameTiming | None:
     """Timing as the side-car lists it, midnight unwrapped; None where it lists none that can be.
 
-    Frames that are must have a duration above 0, and start one after the other.
+    Frames that are must have a duration above 0, and start one after the other. Starts that were counted
+    from the start of the scan, as the clocks show, are counted from TimeZero here.
     """
     starts, durations = (numbers(image.values, key) for key in ("FrameTimesStart", "FrameDuration"))
     if starts is None or durations is None or len(starts) != len(durations):
         return None
     if min(durations) <= 0 or (np.diff(starts) <= 0).any():
         return None
-    return FrameTiming(
-        starts_s=np.array(starts),
-        durations_s=np.array(durations),
-        source=f"FrameTimesStart and FrameDuration of {whose}",
-    )
+    source = f"FrameTimesStart and FrameDuration of {whose}"
+    timing = FrameTiming(starts_s=np.array(starts), durations_s=np.array(durations), source=source)
+    if frames_against_scan_start(image) != "after the scan's start":
+        return timing
+    scan_start_s = number(image.values, "ScanStart") or 0.0
+    return replace(timing.later(scan_start_s), source=f"{source}, counted from ScanStart")
+
+
+def frames_against_scan_start(image: Image) -> FrameOrigin:
+    """Whether FrameTimesStart and ScanStart agree, both after TimeZero as BIDS has them.
+
+    No frame begins before the scan. Where the first one does, the clocks of the scanner and of TimeZero
+    may tell whether frames were counted after the scan's start, or ScanStart is wrong.
+    """
+    starts, scan_s = numbers(image.values, "FrameTimesStart"), number(image.values, "ScanStart")
+    if not starts or scan_s is None or starts[0] >= scan_s - SAME_START_S:
+        return "agree"
+    if None in (image.acquired_clock_s, image.time_zero_clock_s):
+        return "unknown"
+    began_s = clock_difference_s(image.acquired_clock_s, image.time_zero_clock_s)
+    if abs(began_s - scan_s - starts[0]) <= SAME_CLOCK_S:
+        return "after the scan's start"
+    return "scan start is wrong" if abs(began_s - starts[0]) <= SAME_CLOCK_S else "unknown"
 
 
 def without_gaps(timing: FrameTiming) -> FrameTiming | None:
@@ -98,13 +130,14 @@ def without_gaps(timing: FrameTiming) -> FrameTiming | None:
 def derived(runs: Sequence[Image], run: int, *, n_frames: int) -> FrameTiming | None:
     """Timing of ``runs[run]`` where its side-car lists none; None where it cannot be told.
 
-    Starts are counted from the first run's AcquisitionTime. The duration of a frame is, in this order,
+    The first frame begins at the run's AcquisitionTime. The duration of a frame is, in this order,
     DICOM's ActualFrameDuration as dcmstack keeps it, the seconds in SeriesDescription, either of them
     of another run, or the time to the next run divided by the frames.
     """
-    began_s = acquired_after_s(runs[run], runs[0])
-    if began_s is None:
+    after_first_s, zero = acquired_after_s(runs[run], runs[0]), zero_clock_s(runs[0])
+    if after_first_s is None or zero is None or runs[0].acquired_clock_s is None:
         return None
+    began_s = clock_difference_s(runs[0].acquired_clock_s, zero) + after_first_s
     found = _frame_duration(runs, run)
     to_next_s = acquired_after_s(runs[run + 1], runs[run]) if run + 1 < len(runs) else None
     if found is None and to_next_s is not None:
@@ -150,12 +183,12 @@ def timeline(
     """
     image, other_lengths = runs[run], []
     for each in (listed_by or image, image):
-        whose = "its side-car" if each is image else f"{each.stem.rpartition('/')[2]}.json"
+        whose = "its side-car" if each is image else each.origin.file_of("FrameTimesStart")
         timing = listed(each, whose=whose)
         if timing is None:
             continue
-        if each is image and None not in (zeros := [of.time_zero_clock_s for of in (image, runs[0])]):
-            timing = timing.later(clock_difference_s(*zeros))
+        if each is image:
+            timing = timing.later(time_zero_after_s(runs, run) or 0.0)
         for candidate in (timing, without_gaps(timing)):
             if candidate and n_frames in (None, candidate.n_frames):
                 return candidate
@@ -183,40 +216,43 @@ def _frames_to_next_run(runs: Sequence[Image], run: int) -> int | None:
     return None if found is None or to_next_s is None else round(to_next_s / found[0])
 
 
-def decay_references_s(runs: Sequence[Image], *, half_life_s: float) -> list[float] | None:
-    """The time to which the frames of each run were decay-corrected, counted as in :func:`timeline`.
+def time_zero_after_s(runs: Sequence[Image], run: int) -> float | None:
+    """From when on the times of ``runs[run]`` count, on the clock of the scan [s]; None: not told.
 
-    BIDS states it (ImageDecayCorrectionTime, after the run's TimeZero), or DICOM's Decay Factor of the
-    first frame implies it, as dcmstack keeps it. A run that tells nothing is taken to be corrected to
-    the time of the nearest run before it that does, or else after it. None where no run tells.
+    By :func:`zero_clock_s`; but runs without TimeZero that share an AcquisitionTime count from one zero.
     """
-    told = [_decay_reference_s(runs, run, half_life_s=half_life_s) for run in range(len(runs))]
-    known = [reference for reference in told if reference is not None]
-    if not known:
+    if run == 0:
+        return 0.0
+    zeros = zero_clock_s(runs[run]), zero_clock_s(runs[0])
+    if zeros[0] is None or zeros[1] is None:
         return None
-    filled, last = [], known[0]
-    for reference in told:
-        last = last if reference is None else reference
-        filled.append(last)
-    return filled
+    after_s, acquired_s = clock_difference_s(zeros[0], zeros[1]), acquired_after_s(runs[run], runs[0])
+    if acquired_s is None:
+        return after_s
+    if acquired_s == 0 and None in (runs[run].time_zero_clock_s, runs[0].time_zero_clock_s):
+        return 0.0
+    # Times of day leave out whole days, which dates may tell.
+    frames_s = _first_start_s(runs[run]) - _first_start_s(runs[0])
+    days, apart_s = divmod(acquired_s - after_s - frames_s + DAY_S / 2, DAY_S)
+    return after_s + DAY_S * days if abs(apart_s - DAY_S / 2) <= SAME_CLOCK_S else after_s
 
 
-def _decay_reference_s(runs: Sequence[Image], run: int, *, half_life_s: float) -> float | None:
-    image, zeros = runs[run], [runs[which].time_zero_clock_s for which in (run, 0)]
-    stated = number(image.values, "ImageDecayCorrectionTime")
-    if stated is not None and None not in zeros:
-        return stated + clock_difference_s(*zeros)
-    factors = numbers(image.dicom_by_frame, "DecayFactor")
-    if not factors or factors[0] <= 0:
-        return None
-    try:
-        timing = timeline(runs, run)
-    except InputError:
-        return None
-    (at_start,) = decay_factors(
-        timing.first, half_life_s=half_life_s, reference_s=float(timing.starts_s[0])
-    )
-    return float(timing.starts_s[0] - math.log(factors[0] / at_start) * half_life_s / math.log(2.0))
+def zero_clock_s(image: Image) -> float | None:
+    """Time of day from which the times of a side-car count; None where nothing tells.
+
+    That is TimeZero, else AcquisitionTime less the first of FrameTimesStart, else DICOM's SeriesTime,
+    from which converters count that write neither.
+    """
+    if image.time_zero_clock_s is not None:
+        return image.time_zero_clock_s
+    if image.acquired_clock_s is not None:
+        return (image.acquired_clock_s - _first_start_s(image)) % DAY_S
+    return image.series_clock_s
+
+
+def _first_start_s(image: Image) -> float:
+    timing = listed(image)
+    return 0.0 if timing is None else float(timing.starts_s[0])
 
 
 def decay_factors(

@@ -16,8 +16,15 @@ from quietpet.errors import InputError
 from quietpet.invivo.timing import FrameTiming, decay_factors
 
 Rounding = Literal["nearest", "down", "up"]
-_HALF_LIFE_S = {"F18": 6586.2, "C11": 1221.8, "N13": 597.9, "O15": 122.24, "Ga68": 4062.6}
+_HALF_LIFE_S = {
+    **{"F18": 6586.2, "C11": 1221.8, "N13": 597.9, "O15": 122.24, "Ga68": 4062.6, "Rb82": 75.45},
+    **{"Cu64": 45721.0, "Zr89": 282276.0, "I124": 360806.0, "Cu62": 580.2, "Br76": 58320.0},
+    **{"Y86": 53064.0},
+}
 """ENSDF evaluations, as in NuDat (National Nuclear Data Center), in seconds."""
+
+_SAME_NUCLIDE = 0.01
+_OTHER_UNITS_S = {"minutes": 60.0, "hours": 3600.0, "milliseconds": 1e-3}
 
 GAP_S = 1.0
 """Clocks are written to the second: less than this between two frames is no gap."""
@@ -61,7 +68,7 @@ def choose_frames(
     if later.size == 0:
         raise InputError(
             f"invivo.windows.{name}: starts at {start_s:g} s, but the last frame at "
-            f"{timing.starts_s[-1]:g} s; choose an earlier start_minutes."
+            f"{timing.starts_s[-1]:g} s after the injection; choose an earlier start_minutes."
         )
     first = int(later[0])
     if timing.starts_s[first] - start_s > timing.durations_s[first] + GAP_S:
@@ -109,7 +116,7 @@ def weigh_frames(
     chosen: range,
     *,
     half_life_s: float,
-    decay_corrected: bool,
+    decay_corrected: bool | np.ndarray,
     reference_s: float = 0.0,
     corrected_to_s: np.ndarray | None = None,
 ) -> FrameWindow:
@@ -121,10 +128,10 @@ def weigh_frames(
 
         image = sum(w_i I_i),   w_i = D d_i / (D_i sum(d_i)),
 
-    with D_i = 1 where frames are not decay-corrected: the image then is corrected here. It is corrected
-    to ``reference_s``, so that windows at different times can be compared. Corrected frames are so to
-    ``corrected_to_s`` (frame of ``timing``,), by default to the same time: their weights then sum to 1,
-    and are d_i / sum(d_i) but for the decay across the window.
+    with D_i = 1 for frames that are not ``decay_corrected`` (for all, or (frame,) as ``timing``): the
+    image then is corrected here. It is corrected to ``reference_s``, so that windows at different times
+    can be compared. Corrected frames are so to ``corrected_to_s`` (frame of ``timing``,), by default to
+    the same time: their weights then sum to 1, and are d_i / sum(d_i) but for decay in the window.
     """
     frames = list(chosen)
     part = FrameTiming(
@@ -133,10 +140,9 @@ def weigh_frames(
     whole = FrameTiming(
         starts_s=part.starts_s[:1], durations_s=part.durations_s.sum(keepdims=True), source=part.source
     )
-    each = np.ones(len(frames))
-    if decay_corrected:
-        own_s = reference_s if corrected_to_s is None else corrected_to_s[frames]
-        each = decay_factors(part, half_life_s=half_life_s, reference_s=own_s)
+    own_s = reference_s if corrected_to_s is None else corrected_to_s[frames]
+    corrected = np.broadcast_to(decay_corrected, timing.n_frames)[frames]
+    each = np.where(corrected, decay_factors(part, half_life_s=half_life_s, reference_s=own_s), 1.0)
     (of_window,) = decay_factors(whole, half_life_s=half_life_s, reference_s=reference_s)
     weights = of_window * part.durations_s / (each * whole.durations_s[0])
     return FrameWindow(
@@ -170,20 +176,45 @@ def window_means(
 
 
 def half_life_of(radionuclide: str | None, half_life_s: float | None, *, file: str) -> float:
-    """Half-life [s]: as the scanner states it, else that of the radionuclide (``F18``, ``[11C]``, ...).
+    """Half-life [s]: as the scanner states it where that can be, else that of the radionuclide.
 
     Raises:
         InputError: neither is known; names ``file``, the side-car.
     """
-    if half_life_s is not None and half_life_s > 0:
-        return half_life_s
-    found = known_half_life_s(radionuclide)
+    found = credible_half_life_s(radionuclide, half_life_s)
     if found is None:
+        stated = "" if half_life_s is None else f", and RadionuclideHalfLife {half_life_s:g}"
+        doubt = half_life_doubt(radionuclide, half_life_s)
         raise InputError(
             f"{file}: TracerRadionuclide is {radionuclide!r}, whose half-life is unknown here "
-            f"({', '.join(_HALF_LIFE_S)} are known); add RadionuclideHalfLife [s]."
+            f"({', '.join(_HALF_LIFE_S)} are known){stated}{f' ({doubt})' if doubt else ''}; add "
+            "RadionuclideHalfLife [s]."
         )
     return found
+
+
+def credible_half_life_s(radionuclide: str | None, stated_s: float | None) -> float | None:
+    """Half-life [s] that an import reads, or None.
+
+    The scanner corrects with the half-life that it states, so that is read wherever it is the
+    radionuclide's, or that of another one, or of one not known here. One that none has is not.
+    """
+    if stated_s is None or half_life_doubt(radionuclide, stated_s):
+        return known_half_life_s(radionuclide)
+    return stated_s
+
+
+def half_life_doubt(radionuclide: str | None, stated_s: float | None) -> str | None:
+    """Why a stated half-life [s] is not read; None where it is."""
+    if stated_s is None or _nuclide_of(stated_s):
+        return None
+    if stated_s <= 0:
+        return "not above 0"
+    for unit, factor in _OTHER_UNITS_S.items():
+        if nuclide := _nuclide_of(stated_s * factor):
+            return f"that of {nuclide} in {unit}?"
+    known = known_half_life_s(radionuclide)
+    return None if known is None else "the half-life of no radionuclide known here"
 
 
 def known_half_life_s(radionuclide: str | None) -> float | None:
@@ -191,3 +222,14 @@ def known_half_life_s(radionuclide: str | None) -> float | None:
     mass = re.search(r"\d+", str(radionuclide))
     symbol = re.search(r"[A-Za-z]+", str(radionuclide))
     return _HALF_LIFE_S.get(f"{symbol.group().capitalize()}{mass.group()}") if mass and symbol else None
+
+
+def same_half_life(one_s: float, other_s: float) -> bool:
+    """Whether two half-lives [s] are those of one radionuclide, however it was rounded."""
+    return abs(one_s / other_s - 1) <= _SAME_NUCLIDE
+
+
+def _nuclide_of(half_life_s: float) -> str | None:
+    """The radionuclide of a half-life [s], None for one of none that is known here."""
+    names = (name for name, known in _HALF_LIFE_S.items() if same_half_life(half_life_s, known))
+    return next(names, None)

@@ -7,7 +7,6 @@ from typing import Literal
 from quietpet.config.registration import RegistrationChoice, RegistrationSettings
 from quietpet.config.section import Section
 from quietpet.invivo.settings import CohortSetting, SourceSettings, WindowSettings
-from quietpet.jobs.folders import from_here
 from quietpet.study.root import Study
 
 
@@ -22,12 +21,11 @@ class FetchInvivoJob(Section):
     @classmethod
     def of(cls, study: Study, *, source: str, participant: str) -> FetchInvivoJob:
         settings = study.in_vivo.sources[source]
-        named = settings.root
         return cls(
             name=source,
             source=settings,
             participant=participant,
-            root=from_here(named) if named else f"resources/{settings.accession or settings.cohort}",
+            root=settings.root or f"resources/{settings.accession or settings.cohort}",
         )
 
 

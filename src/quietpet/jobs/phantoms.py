@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from quietpet.config.datasets import SliceSettings
 from quietpet.config.phantoms import LesionSettings, PhantomSource, TemplateSettings, TissueValues
 from quietpet.config.scanner import ScannerModel
 from quietpet.config.section import Section
-from quietpet.jobs.folders import from_here
 from quietpet.study.root import Study
 
 CACHE_VARIABLE = "QUIETPET_BRAINWEB"
@@ -29,9 +29,17 @@ class FetchJob(Section):
         return cls(
             source=study.phantoms.source,
             subjects=study.subjects,
-            cache_dir=from_here(named) if named else DEFAULT_CACHE,
+            cache_dir=named or DEFAULT_CACHE,
             cache_is_named=bool(named),
         )
+
+
+def absolute_cache(named: str) -> str:
+    """A folder in the variable, relative to where the command is given.
+
+    That is PWD: Snakemake's --directory changes the working folder only.
+    """
+    return os.path.normpath(Path(os.environ.get("PWD", ".")).absolute() / Path(named).expanduser())
 
 
 class PhantomJob(Section):

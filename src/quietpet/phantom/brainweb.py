@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, reading, replacing
 from quietpet.phantom.tissues import CLASS_BITS, LabelVolume, Tissue
 from quietpet.store import atomic_path
 
@@ -30,7 +30,6 @@ SHAPE = (362, 434, 362)
 _CONNECT_S, _READ_S = 5.0, 30.0
 _ATTEMPTS, _PAUSE_S = 2, 2.0
 _BLOCK_BYTES = 1 << 20
-_REPLACE = "Delete it to have it fetched again, or replace it."
 
 
 class DownloadError(Exception):
@@ -57,7 +56,9 @@ def read_sources(table: Path) -> dict[str, Source]:
     Raises:
         InputError: the table is missing, lacks a column, or lacks a subject.
     """
-    try:
+    if not table.exists():
+        raise InputError(f"{table}: no such table of external files.")
+    with reading(table, "a whole table of external files", KeyError, TypeError):
         with table.open(newline="") as stream:
             rows = {row["id"]: row for row in csv.DictReader(stream, delimiter="\t")}
         return {
@@ -65,10 +66,6 @@ def read_sources(table: Path) -> dict[str, Source]:
             for subject in SUBJECTS
             for row in [rows[f"brainweb_{subject}"]]
         }
-    except FileNotFoundError:
-        raise InputError(f"{table}: no such table of external files.") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{table}: not a whole table of external files ({error!r}).") from None
 
 
 def fault_in(packed: Path, source: Source) -> str | None:
@@ -98,10 +95,13 @@ def require_plausible(packed: Path, source: Source) -> None:
     Raises:
         InputError: no gzip file, or one of another unpacked length (the last four bytes, RFC 1952).
     """
-    content = packed.read_bytes()
+    with reading(packed, "a gzip file"):
+        content = packed.read_bytes()
     length = int.from_bytes(content[-4:], "little")
     if content[:2] != b"\x1f\x8b" or length != source.bytes:
-        raise InputError(f"{packed}: not a gzip file that unpacks to {source.bytes} bytes. {_REPLACE}")
+        raise InputError(
+            f"{packed}: not a gzip file that unpacks to {source.bytes} bytes. {_replacing(packed)}"
+        )
 
 
 def download(source: Source, target: Path) -> None:
@@ -134,21 +134,21 @@ def read_volume(packed: Path, *, source: Source | None = None) -> LabelVolume:
             is not the one that ``source`` pins.
     """
     codes, digest = np.empty(SHAPE, np.uint8), hashlib.sha256()
-    try:
-        with gzip.open(packed) as stream:
-            # Plane by plane, so that the 16-bit labels never leave the cache.
-            for plane in codes:
-                raw = stream.read(2 * plane.size)
-                digest.update(raw)
-                plane[::-1] = _tissue_codes(raw).reshape(plane.shape)
-            if stream.read(1):  # the end of the file is also where gzip's checksum is compared
-                raise ValueError(f"it unpacks to more than {2 * codes.size} bytes")
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"{packed}: not a readable BrainWeb volume ({error}). {_REPLACE}") from None
+    with (
+        reading(packed, "a readable BrainWeb volume", EOFError, zlib.error),
+        gzip.open(packed) as stream,
+    ):
+        # Plane by plane, so that the 16-bit labels never leave the cache.
+        for plane in codes:
+            raw = stream.read(2 * plane.size)
+            digest.update(raw)
+            plane[::-1] = _tissue_codes(raw).reshape(plane.shape)
+        if stream.read(1):  # the end of the file is also where gzip's checksum is compared
+            raise ValueError(f"it unpacks to more than {2 * codes.size} bytes")
     if source and digest.hexdigest() != source.sha256:
         raise InputError(
             f"{packed}: its unpacked SHA-256 is {digest.hexdigest()} instead of {source.sha256}. "
-            f"{_REPLACE}"
+            f"{_replacing(packed)}"
         )
     return LabelVolume(codes=codes, voxel_mm=VOXEL_MM)
 
@@ -163,6 +163,10 @@ def with_sound_end(volume: LabelVolume) -> LabelVolume:
     codes = volume.codes.copy()
     codes[0] = codes[1]
     return LabelVolume(codes=codes, voxel_mm=volume.voxel_mm)
+
+
+def _replacing(packed: Path) -> str:
+    return replacing(packed, again="run again to have it fetched")
 
 
 def _tissue_codes(raw: bytes) -> np.ndarray:

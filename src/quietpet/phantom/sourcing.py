@@ -58,7 +58,11 @@ def decide(
     except _Unavailable as problem:
         if requested == "brainweb":
             raise InputError(f"{problem} {_REMEDIES}") from None
-        logger.warning("PHANTOMS ARE NOT BRAINWEB BUT THE ICBM152 TEMPLATE: %s %s", problem, _REMEDIES)
+        logger.warning(
+            "PHANTOMS ARE NOT BRAINWEB BUT WARPS OF ONE BRAIN, THE ICBM152 TEMPLATE: %s %s",
+            problem,
+            _REMEDIES,
+        )
         return Decision(source="template", volumes={}, reason=str(problem))
     logger.info("phantoms: BrainWeb, %d subjects in %s", len(volumes), folder)
     return Decision(source="brainweb", volumes=volumes, reason=f"all subjects are in {folder}")

@@ -132,7 +132,7 @@ class SirfProjector:
         planes, n_views, n_bins = (int(size) for size in acquisition.dimensions()[1:])
         self.sinogram_shape = (*((planes,) if self.is_volume else ()), n_views, n_bins)
         self.seen_bins = slice(0, n_bins)
-        self._stir_projector: StirProjector = stir_projector
+        self.stir_projector: StirProjector = stir_projector
         self._rays = rays
         self._device = device
         model = self.acquisition_model()
@@ -181,7 +181,7 @@ class SirfProjector:
             InputError: this SIRF has no Parallelproj.
         """
         with engine().doing("making an acquisition model") as stir:
-            if self._stir_projector == "ray_tracing":
+            if self.stir_projector == "ray_tracing":
                 return stir.AcquisitionModelUsingRayTracingMatrix(self._matrix)
             if not hasattr(stir, "AcquisitionModelUsingParallelproj"):
                 raise InputError(
@@ -212,7 +212,7 @@ class SirfProjector:
             views=self.views[index::of],
             per_call=self.per_call,
             image_shape=self.image_shape,
-            stir_projector=self._stir_projector,
+            stir_projector=self.stir_projector,
             rays=self._rays,
             device=self._device,
         )

@@ -13,7 +13,7 @@ import torch
 
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.projection.sparse_map import SparseMap
-from quietpet.recon.osem import em_steps, uniform_images
+from quietpet.recon.osem import em_updates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +55,16 @@ def map_em(
 
     ``beta`` is one number or one per slice (slice,), in 1 / activity^2. Every subset carries an equal
     share of the prior. ``beta`` = 0 is OSEM; one subset and symmetric weights never lower the objective.
-    ``start`` defaults to ones; pixels that no subset sees become 0.
+    ``start`` defaults to ones; pixels that no line of response crosses are 0, as in OSEM.
+
+    Raises ValueError for subsets or shapes that do not fit, and for counts that are not finite.
     """
-    steps = em_steps(prompts, model, subsets=subsets)
-    image = uniform_images(prompts, model) if start is None else start
+    updates = em_updates(prompts, model, subsets=subsets)
+    image = updates.start(start)
     share = torch.as_tensor(beta, device=prompts.device)[..., None, None] / subsets
-    pulls = [2 * share * prior.total * step.inverse_sensitivity for step in steps]
+    pulls = [2 * share * prior.total * step.inverse_sensitivity for step in updates.steps]
     for _ in range(iterations):
-        for step, pull in zip(steps, pulls, strict=True):
+        for step, pull in zip(updates.steps, pulls, strict=True):
             image = fuse(step.update(image), prior.centre(image), pull)
     return image
 

@@ -77,7 +77,7 @@ def register_rigid(
     start = starting_transform(fixed, moving, fixed_centre_mm=centre, moving_centre_mm=moving_centre)
     if working:
         found = working.estimate(fixed, moving, start=start, minutes=spm_minutes)
-        name, version = "spm12", working.version
+        name, version = working.name, working.version
     else:
         from quietpet.registration import embedded  # noqa: PLC0415 (SPM12 does without SimpleITK)
 
@@ -103,8 +103,8 @@ def register_rigid(
     )
 
 
-def working_spm(engine: RegistrationChoice) -> spm.Engine | None:
-    """SPM12 if ``engine`` means it here, None for the embedded engine.
+def working_spm(engine: RegistrationChoice, *, trial: bool = False) -> spm.Engine | None:
+    """SPM12 if ``engine`` means it here, None for the embedded engine; with ``trial`` it is tried out.
 
     Raises:
         InputError: ``spm12`` is asked for, and none works.
@@ -112,7 +112,7 @@ def working_spm(engine: RegistrationChoice) -> spm.Engine | None:
     if engine == "embedded":
         return None
     try:
-        found = spm.find_engine()
+        found = spm.find_engine(trial=trial)
         logger.info("registration.engine = %s: %s", engine, found.version)
         return found
     except InputError as error:

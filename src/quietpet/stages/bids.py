@@ -12,7 +12,7 @@ from quietpet.errors import InputError
 from quietpet.invivo.exchange import may_be_exchanged
 from quietpet.invivo.formats import EXPECTED, Foreign, foreign_file
 from quietpet.invivo.names import applies, parsed
-from quietpet.invivo.scans import Dataset, Image, Participant, Table
+from quietpet.invivo.scans import MISSING, Dataset, Image, Participant, Table
 from quietpet.invivo.series import read_header
 from quietpet.store import read_json
 
@@ -55,7 +55,7 @@ def _labels(root: Path) -> list[str]:
 def _description(path: Path) -> tuple[dict[str, Any], str | None]:
     """The data set's description, and what is wrong with it: nothing in it is needed to read images."""
     if not path.exists():
-        return {}, "missing"
+        return {}, MISSING
     try:
         return _object(path), None
     except InputError as error:
@@ -116,7 +116,7 @@ def _participant(
 ) -> Participant:
     found: dict[str, list[Image]] = {"pet": [], "anat": []}
     for kind, suffix in kinds:
-        files = _files_in(root, label, kind)
+        files = files_in(root, label, kind)
         foreign = [each for file in files if (each := foreign_file(file, suffix))]
         stems = {stem for file in files if (stem := _stem(file, suffix))}
         found[kind] = [
@@ -126,7 +126,7 @@ def _participant(
     return Participant(label=label, rows=table.of(label), pet=found["pet"], t1=found["anat"])
 
 
-def _files_in(root: Path, label: str, kind: str) -> list[str]:
+def files_in(root: Path, label: str, kind: str) -> list[str]:
     """Paths below ``root`` of what lies in the participant's folders ``kind``, linked ones too."""
     folder = root / label
     found = (*folder.glob(f"{kind}/*"), *folder.glob(f"ses-*/{kind}/*"))

@@ -1,14 +1,15 @@
-"""``quietpet check registration``: do SPM12 and the embedded engine agree on a scan?"""
+"""``quietpet check registration``: are results on one scan credible, and do the engines agree on it?"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from quietpet.config.registration import RegistrationChoice
+from quietpet.config.registration import RegistrationChoice, RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.registration import spm
 from quietpet.registration.head import head_mm
-from quietpet.registration.register import Registration, register_rigid
+from quietpet.registration.register import Registration, register_rigid, require_credible
+from quietpet.registration.volume import Volume
 from quietpet.stages.register import write_figure
 from quietpet.stages.volumes import read_volume
 
@@ -21,30 +22,48 @@ def check_registration(
 ) -> bool:
     """Register with every engine that is here, or with ``engine`` alone, and print what each found.
 
-    Returns whether the engines agree over the head of T1; one engine alone always does. With ``figure``
-    the picture of each engine is written, its name before the suffix where there are two.
+    Returns whether every result is one that ``register`` would accept, within the default limits, and
+    two engines agree over the head of T1. With ``figure`` the picture of each engine is written, its
+    name before the suffix where there are two.
+
+    Raises:
+        InputError: no engine came to a result; says why the first did not.
     """
     fixed, moving = read_volume(t1), read_volume(pet)
     engines = [engine] if engine else _engines_here()
     print(f"  {'':<10}{'NMI':>16}{'degrees':>10}{'mm':>8}{'head in PET':>13}{'seconds':>9}")
-    found = []
+    found, complaints = [], []
     for name in engines:
-        one = register_rigid(fixed, moving, engine=name, names=(str(t1), str(pet)))
-        found.append(one)
-        _print(one)
-        if figure:
-            target = figure if len(engines) == 1 else figure.with_suffix(f".{name}{figure.suffix}")
-            write_figure(target, fixed, moving, one, title=pet.name)
-    if len(found) == 1:
-        return True
-    apart_mm = found[0].transform.distance_mm(found[1].transform, head_mm(fixed))
-    agree = bool(apart_mm.mean() <= AGREEMENT_MM)
-    print(
-        f"{engines[0]} and {engines[1]} over the head: {apart_mm.mean():.2f} mm apart on average, "
-        f"{apart_mm.max():.2f} mm at most (tolerance {AGREEMENT_MM:g} mm on average)"
-    )
-    print("passed" if agree else "FAILED: look at both figures (--figure) before you use either.")
-    return agree
+        one, complaint = _judged(name, fixed, moving, names=(str(t1), str(pet)))
+        complaints += [complaint] if complaint else []
+        if one:
+            found.append(one)
+            if figure:
+                target = figure if len(engines) == 1 else figure.with_suffix(f".{name}{figure.suffix}")
+                write_figure(target, fixed, moving, one, title=pet.name)
+    if not found:
+        raise complaints[0]
+    agree = len(found) == 1 or _agree(*found, fixed)
+    print(*complaints, sep="\n", end="\n" if complaints else "")
+    passed = agree and not complaints
+    print("passed" if passed else "FAILED: look at the figures (--figure) before you use any result.")
+    return passed
+
+
+def _judged(
+    engine: RegistrationChoice, fixed: Volume, moving: Volume, *, names: tuple[str, str]
+) -> tuple[Registration | None, InputError | None]:
+    """What one engine found, if anything, and why it is not to be used, if so."""
+    try:
+        found = register_rigid(fixed, moving, engine=engine, names=names)
+    except InputError as error:
+        return None, error
+    _print(found)
+    try:
+        require_credible(found, RegistrationSettings(), names=names)
+    except InputError as error:
+        return found, error
+    return found, None
 
 
 def _engines_here() -> list[RegistrationChoice]:
@@ -54,6 +73,15 @@ def _engines_here() -> list[RegistrationChoice]:
         print(f"Only the embedded engine is here. {error}")
         return ["embedded"]
     return ["spm12", "embedded"]
+
+
+def _agree(first: Registration, second: Registration, fixed: Volume) -> bool:
+    apart_mm = first.transform.distance_mm(second.transform, head_mm(fixed))
+    print(
+        f"{first.engine} and {second.engine} over the head: {apart_mm.mean():.2f} mm apart on average, "
+        f"{apart_mm.max():.2f} mm at most (tolerance {AGREEMENT_MM:g} mm on average)"
+    )
+    return bool(apart_mm.mean() <= AGREEMENT_MM)
 
 
 def _print(found: Registration) -> None:

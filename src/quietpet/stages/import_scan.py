@@ -14,16 +14,22 @@ from quietpet.invivo.audit import inspect
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.facts import (
     BQ_PER_ML,
+    RunFacts,
     ScanFacts,
     applied,
-    frames_corrected_to_s,
+    known_reference,
+    noted_for,
+    per_frame,
+    reference_s,
     require_cohort,
     require_usable,
+    run_facts,
     scan_facts,
     scan_timing,
 )
 from quietpet.invivo.findings import merged
-from quietpet.invivo.scans import Dataset, Image, Participant
+from quietpet.invivo.injection import Injection, injection_of
+from quietpet.invivo.scans import BQ_PER_MBQ, Dataset, Image, Participant
 from quietpet.invivo.series import frames
 from quietpet.invivo.settings import STANDARD, scan_name
 from quietpet.invivo.timing import FrameTiming
@@ -35,6 +41,10 @@ from quietpet.stages.bids import PARTICIPANTS, images_by_stem, read_image, read_
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import in_ras_order, write_volume
 from quietpet.store import read_json, write_json
+
+MM3_PER_ML = 1000.0
+_MOST_OF_DOSE = 1.2
+"""All of the dose, as in a phantom, to the accuracy of calibrations; a head holds a twentieth."""
 
 
 def run(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
@@ -63,18 +73,29 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     require_usable(findings, (*present, t1))
     exchange = find_exchanges(dataset.pet).get(participant.label)
     owner = _participant(dataset, exchange.owner) if exchange else None
-    facts = scan_facts(participant, all_runs, noted_in=owner.pet if owner else all_runs)
+    noted_in = noted_for(all_runs, owner) if owner else all_runs
+    facts = scan_facts(participant, all_runs, present, noted_in=noted_in)
     require_cohort(job.requirements, facts)
+    runs = run_facts(all_runs, present, half_life_s=facts.half_life_s)
+    injection = injection_of(all_runs, noted_in)
     timing = scan_timing(all_runs, present, owner)
-    corrected_to_s = frames_corrected_to_s(all_runs, present, facts)
-    windows = _windows(job, timing, facts, corrected_to_s)
+    windows = _windows(job, timing, facts, runs, injection)
+    _require_several_frames(job, present)
     ((_, t1_values),) = frames(root / t1.header.file, t1.header)
-    images = window_means(_all_frames(root, present, windows), windows)
+    corrected_to_s = reference_s(runs, otherwise=injection.seconds) - injection.seconds
+    images = window_means(_all_frames(root, present, runs, windows), windows)
     affine = _common_affine(present)
     for name, image in images.items():
         _require_activity(image, name, windows[name], present)
+        _require_less_than_was_given(
+            image,
+            name,
+            facts,
+            millilitres=abs(np.linalg.det(affine[:3, :3])) / MM3_PER_ML,
+            decayed=float(np.exp2(np.clip(-corrected_to_s / facts.half_life_s, -1000, 1000))),
+        )
     for name, image in images.items():
-        volume = Volume(values=image * np.float32(facts.to_bq_per_ml), affine_ras_mm=affine)
+        volume = Volume(values=image, affine_ras_mm=affine)
         write_volume(targets[name], in_ras_order(volume), description=f"{name}, {BQ_PER_ML}")
     head = Volume(values=t1_values, affine_ras_mm=t1.header.affine_ras_mm)
     write_volume(outputs.one("t1"), in_ras_order(head), description="T1w")
@@ -88,7 +109,12 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
             "units": BQ_PER_ML,
             **asdict(facts),
             "frame_times_from": timing.source,
-            "decay_corrected_to_s": _reference_s(corrected_to_s),
+            "time_zero": "the injection: times below are seconds after it began",
+            "injection_from": injection.source,
+            "injection_after_time_zero_s": injection.seconds,
+            # None: to one time for all frames, which nothing tells.
+            "decay_corrected_to_s": corrected_to_s if known_reference(runs) else None,
+            "runs": [_recorded_run(*each, injection) for each in zip(present, runs, strict=True)],
             "rounding": job.rounding,
             "windows": {name: _recorded(window, job, name) for name, window in windows.items()},
             "corrections": [asdict(finding) for finding in merged(applied(findings, participant.label))],
@@ -159,9 +185,15 @@ def _participant(dataset: Dataset, label: str) -> Participant:
     return next(each for each in dataset.participants if each.label == label)
 
 
-def _reference_s(corrected_to_s: np.ndarray | None) -> float:
-    """The time to which images are decay-corrected [s]: that of the first run, or the time zero."""
-    return 0.0 if corrected_to_s is None else float(corrected_to_s[0])
+def _require_several_frames(job: ImportScanJob, present: Sequence[Image]) -> None:
+    """One frame is its own low dose: a network would learn nothing from the pair."""
+    low = [name for name in job.windows if name != STANDARD]
+    if low and sum(image.n_frames or 1 for image in present) == 1:
+        raise InputError(
+            f"{present[0].image_origin.file}: is one frame, of which invivo.windows.low.{low[0]} cannot "
+            "be a shorter part than the standard window. Take a scan of several frames, in one file or "
+            "in one for each run."
+        )
 
 
 def _require_activity(
@@ -175,13 +207,40 @@ def _require_activity(
         )
 
 
+def _require_less_than_was_given(
+    image: np.ndarray, name: str, facts: ScanFacts, *, millilitres: float, decayed: float
+) -> None:
+    """Refuse an image [Bq/mL] with more activity than the dose: its unit, or the dose, is another.
+
+    ``millilitres`` is the volume of a voxel, ``decayed`` what is left of the dose at the time to which
+    the image is corrected.
+    """
+    dose_mbq = facts.header_dose_mbq or facts.noted_dose_mbq
+    held_mbq = float(image.sum(dtype=np.float64)) * millilitres / BQ_PER_MBQ
+    if dose_mbq is not None and held_mbq > _MOST_OF_DOSE * dose_mbq * decayed:
+        raise InputError(
+            f"invivo.windows.{name}: the image holds {held_mbq:.3g} MBq, but only {dose_mbq:g} MBq were "
+            f"injected, of which {decayed:.3g} is left at its time of decay correction; correct Units, "
+            "ImageDecayCorrected, ImageDecayCorrectionTime, or the dose (RadionuclideTotalDose, "
+            "InjectedRadioactivity) in the side-car."
+        )
+
+
 def _windows(
-    job: ImportScanJob, timing: FrameTiming, facts: ScanFacts, corrected_to_s: np.ndarray | None
+    job: ImportScanJob,
+    timing: FrameTiming,
+    facts: ScanFacts,
+    runs: Sequence[RunFacts],
+    injection: Injection,
 ) -> dict[str, FrameWindow]:
+    """Frames and weights of every window, which begins so long after the injection."""
+    since_injection = timing.later(-injection.seconds)
+    to_s = reference_s(runs, otherwise=injection.seconds)
+    corrected_to_s = [to_s if run.corrected_to_s is None else run.corrected_to_s for run in runs]
     windows = {}
     for name, window in job.windows.items():
         chosen = choose_frames(
-            timing,
+            since_injection,
             start_s=window.start_s,
             seconds=window.seconds,
             n_frames=window.frames,
@@ -189,26 +248,30 @@ def _windows(
             name=name,
         )
         windows[name] = weigh_frames(
-            timing,
+            since_injection,
             chosen,
             half_life_s=facts.half_life_s,
-            decay_corrected=facts.decay_corrected,
-            reference_s=_reference_s(corrected_to_s),
-            corrected_to_s=corrected_to_s,
+            decay_corrected=per_frame(runs, [run.decay_corrected for run in runs]),
+            reference_s=to_s - injection.seconds,
+            corrected_to_s=per_frame(runs, corrected_to_s) - injection.seconds,
         )
     return windows
 
 
 def _all_frames(
-    root: Path, present: Sequence[Image], windows: Mapping[str, FrameWindow]
+    root: Path,
+    present: Sequence[Image],
+    runs: Sequence[RunFacts],
+    windows: Mapping[str, FrameWindow],
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Wanted frames of all runs, numbered through."""
+    """Wanted frames of all runs, numbered through, in Bq/mL."""
     wanted = {number for window in windows.values() for number in window.frames}
     before = 0
-    for image in present:
+    for image, run in zip(present, runs, strict=True):
         own = {number - before for number in wanted}
         for number, frame in frames(root / image.header.file, image.header, wanted=own):
-            yield before + number, frame
+            in_bq = frame if run.to_bq_per_ml == 1 else frame * np.float32(run.to_bq_per_ml)
+            yield before + number, in_bq
         before += image.header.n_frames
 
 
@@ -223,6 +286,11 @@ def _common_affine(present: Sequence[Image]) -> np.ndarray:
                 "Name one of the runs in invivo.sources.*.runs."
             )
     return first.affine_ras_mm
+
+
+def _recorded_run(image: Image, run: RunFacts, injection: Injection) -> dict[str, Any]:
+    corrected_to_s = None if run.corrected_to_s is None else run.corrected_to_s - injection.seconds
+    return {"file": image.header.file, **asdict(run), "corrected_to_s": corrected_to_s}
 
 
 def _recorded(window: FrameWindow, job: ImportScanJob, name: str) -> dict[str, Any]:

@@ -26,6 +26,6 @@ def common_lineage(lineages: Iterable[tuple[Path, Lineage]]) -> Lineage:
         if lineage != first:
             raise InputError(
                 f"{path} was made with {lineage}, but {first_path} with {first}; "
-                "they cannot enter one data set. Delete the older one and run again."
+                "they cannot enter one data set. Make the older one again."
             )
     return first

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from quietpet.acquisition.psf import GaussianPSF
+from quietpet.errors import InputError
 from quietpet.jobs.acquisition import ReconstructJob
 from quietpet.progress import track
+from quietpet.projection.protocol import Projector
 from quietpet.provenance import Stopwatch, provenance
+from quietpet.recon.surroundings import HOTTEST_OUTSIDE, hottest_outside, outside_object
 from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
-from quietpet.stages.sinograms import measurement_of, read_sinograms
+from quietpet.stages.sinograms import Sinograms, measurement_of, read_sinograms
 from quietpet.stages.system import as_simulated, engine_versions, image_grid, reconstruction
 from quietpet.store import require_finite, write_hdf5
 
@@ -42,6 +46,7 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
             iterations=job.protocol.iterations,
             subsets=job.protocol.subsets,
         )
+        _require_cold_outside(image, sinograms, rows, batch.model.projector)
         images.append(post_filter(image).cpu().numpy())
     reconstructed = np.concatenate(images)
     require_finite(reconstructed, f"OSEM of {inputs.one('sinograms')}")
@@ -66,3 +71,19 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
             ),
         },
     )
+
+
+def _require_cold_outside(
+    images: torch.Tensor, sinograms: Sinograms, rows: range, system: Projector
+) -> None:
+    """Refuse images (slice, y, x) that are far brighter outside the head than anywhere inside."""
+    through_air = torch.from_numpy(sinograms.through_air[rows.start : rows.stop]).to(images.device)
+    ratios = hottest_outside(images, outside_object(through_air, system)).cpu().numpy()
+    worst = int(ratios.argmax())
+    if ratios[worst] > HOTTEST_OUTSIDE:
+        raise InputError(
+            f"OSEM of {sinograms.path}: slice {sinograms.keys[rows[worst]]!r} is {ratios[worst]:.3g} "
+            "times as bright outside the head as anywhere inside. Its prompts do not fit its "
+            f"attenuation and background, or the iterations of dose {sinograms.dose!r} are too many for "
+            "its counts: simulate it again, lower them, or see if 'quietpet check projector' passes."
+        )

@@ -21,14 +21,14 @@ from quietpet.registration.register import (
 )
 from quietpet.registration.volume import Volume, require_image, resample
 from quietpet.stages.files import Files
-from quietpet.stages.volumes import read_volume, write_volume
+from quietpet.stages.volumes import read_description, read_volume, write_volume
 from quietpet.store import atomic_path, read_json, write_json, write_text
 
 logger = logging.getLogger(__name__)
 
 
 def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
-    """``standard``, ``t1`` and ``low`` (several) -> the PET images under the same names, and the record.
+    """``standard``, ``t1`` and ``low`` (several, or none) -> PET under the same names, and the record.
 
     ``engine`` is the decision of a study whose engine is auto; without, what works here decides.
     The long ``standard`` image alone is registered; the short ``low`` frames of the same scan, too noisy
@@ -38,7 +38,8 @@ def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
     watch, settings = Stopwatch(), decided(job.registration, inputs.get("engine"))
     t1_path, standard_path = inputs.one("t1"), inputs.one("standard")
     t1, standard = read_volume(t1_path), read_volume(standard_path)
-    low = [_frame_of(standard, path, standard_path) for path in inputs.many("low")]
+    moved = _moved(inputs, outputs)
+    low = [_frame_of(standard, path, standard_path) for path in inputs.any("low")]
     names = (str(t1_path), str(standard_path))
     found = register_rigid(
         t1, standard, engine=settings.engine, spm_minutes=settings.spm_minutes, names=names
@@ -55,9 +56,9 @@ def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
         found.seconds,
     )
     require_credible(found, settings, names=names)
-    write_volume(outputs.one("standard"), resample(standard, found.transform, like=t1))
-    for frame, target in zip(low, outputs.many("low"), strict=True):
-        write_volume(target, resample(frame, found.transform, like=t1))
+    for (path, target), image in zip(moved, (standard, *low), strict=True):
+        description = read_description(path)  # of the window and the unit
+        write_volume(target, resample(image, found.transform, like=t1), description=description)
     write_text(outputs.one("itk"), itk_text(found.transform))
     write_text(outputs.one("matrix"), matrix_text(found.transform))
     write_text(outputs.one("fsl"), fsl_text(found.transform, fixed=t1, moving=standard))
@@ -85,25 +86,44 @@ def decided(settings: RegistrationSettings, decision: Path | None) -> Registrati
     """The settings with ``auto`` replaced by the engine in the file ``decision``, if there is one.
 
     Raises:
-        InputError: the study was decided to use SPM12, and it does not work here.
+        InputError: the study was decided to use SPM12, and it does not work here, or is another SPM.
     """
     if decision is None or settings.engine != "auto":
         return settings
     chosen = read_json(decision)["engine"]
+    if chosen == "embedded":
+        return settings.model_copy(update={"engine": chosen})
     try:
-        working_spm(chosen)
+        found = working_spm("spm12")
+        if found and found.name != chosen:
+            raise InputError(f"{found.version} is here.")
     except InputError as error:
         raise InputError(
-            f"{decision}: the scans of this study are registered by SPM12, but {error} Or delete this "
-            "file: an engine that works here is chosen then, and all scans are registered by it."
+            f"{decision}: the scans of this study are registered by {chosen.upper()}, but {error} Or "
+            "delete this file: an engine that works here is chosen then, and all scans are registered "
+            "by it."
         ) from None
-    return settings.model_copy(update={"engine": chosen})
+    return settings.model_copy(update={"engine": "spm12"})
 
 
 def write_figure(target: Path, t1: Volume, pet: Volume, found: Registration, *, title: str) -> None:
     """The quality-control figure as PNG."""
     with atomic_path(target) as partial:
         draw(t1, pet, found, title=title).savefig(partial, format="png", dpi=120)
+
+
+def _moved(inputs: Files, outputs: Files) -> list[tuple[Path, Path]]:
+    """Every PET image, the standard one first, and where it is written.
+
+    Raises:
+        InputError: as many short frames were not given as are to be written.
+    """
+    low, targets = inputs.any("low"), outputs.any("low")
+    if len(low) != len(targets):
+        raise InputError(
+            f"{len(low)} inputs are called 'low', but {len(targets)} outputs; give as many."
+        )
+    return [(inputs.one("standard"), outputs.one("standard")), *zip(low, targets, strict=True)]
 
 
 def _frame_of(standard: Volume, path: Path, standard_path: Path) -> Volume:

@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 def run(job: RegistrationEngineJob, inputs: Files, outputs: Files) -> None:
     """Write ``decision``: the engine that ``registration.engine`` means here and now."""
     watch = Stopwatch()
-    found = working_spm(job.engine)
-    chosen = "spm12" if found else "embedded"
+    found = working_spm(job.engine, trial=True)
+    chosen = found.name if found else "embedded"
     logger.info("registration.engine = %s: all scans of this study use %r", job.engine, chosen)
     write_json(
         outputs.one("decision"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, replacing
 from quietpet.evaluation.scoring import (
     LINEAGE,
     SCORE_COLUMNS,
@@ -119,8 +119,7 @@ def _check_keys(path: Path, found: tuple[str, ...], expected: tuple[str, ...]) -
     ]
     place = f"first at row {differing[0]}" if differing else f"{len(found)} rows, not {len(expected)}"
     raise InputError(
-        f"{path}: its slices are not those of the test set, in its order ({place}). "
-        "Delete it and run the step again."
+        f"{path}: its slices are not those of the test set, in its order ({place}). {replacing(path)}"
     )
 
 

@@ -28,8 +28,8 @@ class Sinograms:
     """One file of kind "sinograms": arrays (slice, view, bin), float32, on the CPU.
 
     ``multiplicative`` is attenuation x normalisation x counts per activity; ``background`` is None
-    without scatter and randoms. Images are in ``activity_units``, of which ``activity_per_phantom_unit``
-    are one unit of the phantom.
+    without scatter and randoms. ``through_air`` (bool) marks the lines that nothing attenuates. Images
+    are in ``activity_units``, of which ``activity_per_phantom_unit`` are one unit of the phantom.
     """
 
     path: Path
@@ -38,6 +38,7 @@ class Sinograms:
     prompts: np.ndarray
     multiplicative: np.ndarray
     background: np.ndarray | None
+    through_air: np.ndarray
     activity_units: str
     activity_per_phantom_unit: float
     lineage: Lineage
@@ -46,7 +47,8 @@ class Sinograms:
 def read_sinograms(path: Path) -> Sinograms:
     """A whole file; values that are not finite are refused."""
     with open_hdf5(path, kind="sinograms") as file:
-        multiplicative = read_array(file, "attenuation") * read_array(file, "normalisation")
+        attenuation = read_array(file, "attenuation")
+        multiplicative = attenuation * read_array(file, "normalisation")
         multiplicative *= read_array(file, "counts_per_activity")[:, None, None].astype(np.float32)
         return Sinograms(
             path=path,
@@ -55,6 +57,7 @@ def read_sinograms(path: Path) -> Sinograms:
             prompts=read_array(file, "prompts").astype(np.float32),
             multiplicative=multiplicative,
             background=read_array(file, "background") if "background" in file else None,
+            through_air=attenuation >= 1,
             activity_units=read_attribute(file, "activity_units"),
             activity_per_phantom_unit=read_attribute(file, "activity_per_phantom_unit"),
             lineage=lineage_of(file),

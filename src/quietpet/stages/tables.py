@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, reading, replacing
 from quietpet.evaluation.figure import draw
 from quietpet.evaluation.readable import render
 from quietpet.evaluation.sampling import plan_of
@@ -50,14 +50,10 @@ def _read_scores(paths: Iterable[Path]) -> pd.DataFrame:
 def _read_score_file(path: Path) -> pd.DataFrame:
     # Names such as subject "04" stay text; "-" and "" are values except where a number is empty.
     types = {column: _NUMBERS.get(column, str) for column in SCORE_COLUMNS}
-    try:
+    with reading(path, "a readable score file"):
         scores = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=_EMPTY)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; run the step that makes it first.") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not a readable score file ({error}).") from None
     if tuple(scores.columns) != SCORE_COLUMNS:
         raise InputError(f"{path}: its columns are not those of a score file: {list(scores.columns)}.")
     if scores.empty:
-        raise InputError(f"{path}: holds no scores. Delete it and run the step again.")
+        raise InputError(f"{path}: holds no scores. {replacing(path)}")
     return scores

@@ -1,4 +1,4 @@
-"""The log of a training while it runs: lines, a table, and on request TensorBoard."""
+"""The log of a training: lines and on request TensorBoard while it runs, a table when it has ended."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ TENSORBOARD_VARIABLE = "QUIETPET_TENSORBOARD"
 class TrainingLog:
     """Takes all rows of the training at each validation.
 
+    The table is an output, and so is written when the training has ended: a workflow manager takes what
+    is there when a job is interrupted for half an output.
+
     Raises:
         InputError: TensorBoard is wanted and not installed.
     """
@@ -43,9 +46,12 @@ class TrainingLog:
                     "tensorboard, or unset it."
                 ) from None
 
-    def write(self, rows: Sequence[LogRow]) -> None:
-        """The whole table; elsewhere the last row."""
+    def finish(self, rows: Sequence[LogRow]) -> None:
+        """Write the table of all rows."""
         write_csv(self._table, [field.name for field in fields(LogRow)], map(asdict, rows))
+
+    def report(self, rows: Sequence[LogRow]) -> None:
+        """Report the last row, once."""
         if not rows or rows[-1].step == self._reported:
             return
         self._reported = rows[-1].step

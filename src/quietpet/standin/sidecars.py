@@ -165,7 +165,7 @@ def defective_ds002898(
         "InjectedRadioactivity": f"{noted.injected_mbq:.3f}",
         "InjectedRadioactivityUnit": "MBq",
         "InjectedVolumeUnit": "mL",
-        "InjectionStart": since_zero(early),
+        "InjectionStart": since_zero(-early),
         "ModeOfAdministration": "infusion",
         "PharmaceuticalDoseRegimen": "IV infusion",
         "PharmaceuticalDoseTime": [0, round(noted.infusion_minutes) if infused else 0],

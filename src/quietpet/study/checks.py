@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from quietpet.config.datasets import SPLITS, SplitSettings
+from quietpet.config.methods import MethodSettings
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.study.domains import PHANTOM
 from quietpet.study.mistakes import explain
@@ -20,6 +21,7 @@ def require_consistent(study: StudySections) -> None:
     """Raise ValueError at the first of the sections that contradicts another."""
     _require_calibration(study)
     _require_sizes(study)
+    _require_batches(study)
     _require_scanner_limits(study)
     _require_domains(study)
     _require_invivo(study)
@@ -65,6 +67,21 @@ def _require_sizes(study: StudySections) -> None:
                     f"methods.{name} takes images whose sides are multiples of {method.divisor}, "
                     f"not {pixels} (training.patch_pixels or datasets.pixels, inference.pixels)"
                 )
+
+
+def _require_batches(study: StudySections) -> None:
+    for name, method in study.methods.items():
+        require_batch(method, study.training.batch_size, f"methods.{name}")
+
+
+def require_batch(method: MethodSettings, slices: int, name: str) -> None:
+    """Raise ValueError if ``method`` cannot learn from ``slices`` at a time."""
+    if slices < method.least_batch:
+        raise ValueError(
+            f"{name} normalises by batches, and one slice is none: it would lose its mean activity. "
+            f"training.batch_size = {slices} must be {method.least_batch} or more (for each process "
+            "that shares it), or set normalisation: group"
+        )
 
 
 def _require_scanner_limits(study: StudySections) -> None:

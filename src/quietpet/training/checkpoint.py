@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch.optim import Optimizer
 
-from quietpet.errors import InputError
+from quietpet.errors import CHECKPOINT, InputError
 from quietpet.methods.base import Restorer
 from quietpet.training.tensors import (
     Tensors,
@@ -100,7 +100,7 @@ class Checkpoint:
     """
 
     def __init__(self, weights: Path, *, digest: str) -> None:
-        self._prefix = f".{weights.name}.checkpoint-"
+        self._prefix = f".{weights.name}{CHECKPOINT}"
         self._digest = digest
         self.path = weights.with_name(f"{self._prefix}{digest}.safetensors")
 
@@ -130,7 +130,8 @@ class Checkpoint:
         tensors, record = read_tensors(self.path)
         if record.get("digest") != self._digest:
             raise InputError(
-                f"{self.path}: made with other settings, code or data. Delete it and run again."
+                f"{self.path}: made with other settings, code or data. "
+                "Delete this checkpoint and run again."
             )
         for name, method in learner.methods().items():
             require_same_network(_below(name, tensors), method.state_dict(), path=self.path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, reading, replacing
 from quietpet.store import atomic_path
 
 _RECORD = "quietpet"
@@ -24,21 +26,22 @@ def write_tensors(target: Path, tensors: Mapping[str, torch.Tensor], record: Map
     # Clones, because safetensors refuses tensors that share memory.
     stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with atomic_path(target) as partial:
-        save_file(stored, partial, metadata={_RECORD: json.dumps(record)})
+        try:
+            save_file(stored, partial, metadata={_RECORD: json.dumps(record)})
+        except SafetensorError as error:
+            if found := re.search(r"os error (\d+)", str(error)):
+                raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
+            raise
 
 
 def read_tensors(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """The tensors and the record of a file of :func:`write_tensors`, on the CPU."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; run the step that makes it first.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            record = json.loads((file.metadata() or {})[_RECORD])
-            return {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise InputError(
-            f"{path}: not a file of weights of this program ({error}). Delete it and run `fit` again."
-        ) from None
+    with (
+        reading(path, "a file of weights of this program", SafetensorError, KeyError),
+        safe_open(path, framework="pt") as file,
+    ):
+        record = json.loads((file.metadata() or {})[_RECORD])
+        return {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
 
 
 def require_same_network(
@@ -59,6 +62,6 @@ def require_same_network(
         else:
             continue
         raise InputError(
-            f"{path}: {problem}; it was made with other settings or damaged. "
-            "Delete it and run `fit` again, or restore the settings it was made with."
+            f"{path}: {problem}; it was made with other settings or damaged. Restore the settings it "
+            f"was made with. {replacing(path, again='run `fit` again')}"
         )
