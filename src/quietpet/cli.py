@@ -70,7 +70,7 @@ def _failed(sentence: str) -> int:
 
 def _in_one_sentence(error: Exception, options: argparse.Namespace) -> str:
     """What stopped the command: with the file, or with the outputs that were to be made."""
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes | os.PathLike):
         return f"{os.fsdecode(error.filename)}: {why(error)}{remedy(error)}"
     job = f"{options.stage} ({' '.join(options.outputs)})" if "stage" in options else "this command"
     if isinstance(error, OSError):
