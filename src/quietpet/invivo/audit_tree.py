@@ -77,6 +77,7 @@ def table_findings(dataset: Dataset) -> Iterator[Finding]:
             value="a column of this name twice",
             expected="once",
             evidence="readers take one of the two, unsaid",
+            correction="read in rows where both say the same",
         )
     if table.columns and "participant_id" not in table.columns:
         yield origin.finding(

@@ -100,9 +100,8 @@ def files_of_scan(root: Path, label: str) -> list[Path]:
         return []
     images = (*participant.pet, *participant.t1)
     named = {image.file for image in images if image.is_there}
-    named |= {file for image in images for file in image.sidecar_files}
-    named |= {image.scans_table for image in images if image.scans_table}
-    named |= {file for other in others for image in other.pet for file in image.sidecar_files}
+    named |= {file for image in images for file in image.metadata_files}
+    named |= {file for other in others for image in other.pet for file in image.metadata_files}
     named |= {PARTICIPANTS}
     return [path for file in sorted(named) if (path := root / file).exists()]
 
@@ -206,13 +205,19 @@ def _sidecar(root: Path, stem: str) -> dict[str, Any]:
 
 
 def _scans_row(root: Path, stem: str) -> dict[str, str | None]:
-    """When an image was acquired by its session's scans.tsv (BIDS, scans file), where that lists it."""
+    """When an image was acquired by its session's scans.tsv (BIDS, scans file), where that lists it.
+
+    Rows that contradict each other tell nothing.
+    """
     *session, kind, name = stem.split("/")
     table = f"{'/'.join(session)}/{'_'.join(session)}_scans.tsv"
-    for row in read_table(root / table).rows:
-        if row.get("filename") in [f"{kind}/{name}{extension}" for extension in _IMAGES]:
-            return {"acq_time": row.get("acq_time"), "scans_table": table}
-    return {}
+    if not (root / table).exists():
+        return {}
+    names = [f"{kind}/{name}{extension}" for extension in _IMAGES]
+    times = {
+        row.get("acq_time") for row in read_table(root / table).rows if row.get("filename") in names
+    }
+    return {"acq_time": times.pop() if len(times) == 1 else None, "scans_table": table}
 
 
 def _applying(root: Path, stem: str) -> Iterator[list[Path]]:
@@ -243,7 +248,7 @@ def _object(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None
     except RepeatedKeyError as error:
         raise InputError(f"{path}: {error}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON ({error}).") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds no JSON object (keys with values).")
@@ -272,10 +277,18 @@ def read_table(path: Path) -> Table:
         faults.append(f"{uneven} of {len(cells)} rows have not as many cells as there are columns")
     if any(len(cell) > 1 and cell[0] == cell[-1] == '"' for row in cells for cell in row):
         faults.append("cells in quotes, which are part of the value: TSV has no quoting")
-    rows = [dict(zip(columns, row, strict=False)) for row in cells]
+    rows = [_row(columns, row) for row in cells]
     if nameless := sum(not row.get("participant_id") for row in rows if "participant_id" in columns):
         faults.append(f"{nameless} of {len(rows)} rows have no participant_id")
     return Table(columns=columns, rows=rows, faults=faults)
+
+
+def _row(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    """Cells by column, without those of a column that stands twice and says two things."""
+    told: dict[str, set[str]] = {}
+    for column, cell in zip(columns, cells, strict=False):
+        told.setdefault(column, set()).add(cell)
+    return {column: found.pop() for column, found in told.items() if len(found) == 1}
 
 
 def _decoded(content: bytes) -> tuple[str, list[str]]:

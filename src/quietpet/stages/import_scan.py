@@ -152,25 +152,20 @@ def _located_participant(root: Path, located: Mapping[str, Any], label: str) -> 
 
 def _with_others(root: Path, participant: Participant) -> Dataset:
     """The participant, and of everybody else whose side-car may be the right one, the same scan."""
-    asked = _whatever_run(participant.pet[0])
+    kind = participant.pet[0].kind
     others = [
-        replace(other, pet=[image for image in other.pet if _whatever_run(image) == asked])
+        replace(other, pet=[image for image in other.pet if image.kind == kind])
         for other in read_others(root, participant)
     ]
     return Dataset(description={}, participants=[participant, *others])
-
-
-def _whatever_run(image: Image) -> dict[str, str]:
-    return {name: value for name, value in image.entities.items() if name not in ("sub", "run")}
 
 
 def _files_read(dataset: Dataset) -> list[str]:
     """Every image that was opened, every side-car and table, each once."""
     images = [image for each in dataset.participants for image in (*each.pet, *each.t1)]
     opened = [image.header.file for image in images if image.header]
-    sidecars = [file for image in images for file in image.sidecar_files]
-    tables = [image.scans_table for image in images if image.scans_table]
-    return list(dict.fromkeys([*opened, *sidecars, *tables, PARTICIPANTS]))
+    metadata = [file for image in images for file in image.metadata_files]
+    return list(dict.fromkeys([*opened, *metadata, PARTICIPANTS]))
 
 
 def _targets(job: ImportScanJob, outputs: Files) -> dict[str, Path]:
