@@ -305,6 +305,18 @@ def test_iterations_of_every_stage_reach_the_tables(repository, raw, staged):
     }
 
 
+def test_whole_heads_are_for_networks_that_see_the_field_of_view(raw):
+    """Batch normalisation suffers from batches of one head; such networks are not trained again."""
+    names = {"dataset": "phantom", "setting": "low", "replicate": "r0"}
+    some, none = (
+        load_study(changed(raw, "training.whole_share", share), origin="") for share in (0.4, 0)
+    )
+    for method, share in (("unet", 0), ("munet_concat", 0), ("mfdiff", 0.4)):
+        fit = settings_for(some, "fit", **names, method=method)
+        assert json.loads(fit)["training"]["whole_share"] == share
+        assert (fit == settings_for(none, "fit", **names, method=method)) == (share == 0)
+
+
 def test_stages_reach_their_jobs(staged):
     study = load_study(staged, origin="")
     names = {"dataset": "shifted", "setting": "low", "method": "unet", "replicate": "r0"}

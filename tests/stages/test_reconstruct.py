@@ -49,7 +49,7 @@ def test_the_post_filter_is_a_gaussian_of_the_stated_width(sinograms, tmp_path):
 
 def test_batches_of_slices_change_nothing(sinograms, tmp_path, monkeypatch):
     whole = reconstructed(sinograms, tmp_path)
-    monkeypatch.setattr(reconstruct, "SLICES_PER_BATCH", 2)
+    monkeypatch.setattr(reconstruct, "slices_per_batch", lambda settings: 2)
     np.testing.assert_allclose(reconstructed(sinograms, tmp_path), whole, rtol=1e-4, atol=1e-3)
 
 

@@ -547,8 +547,9 @@ def test_auto_decides_once_and_records_the_engine(repository, finished, configur
     target = "results/images/06/low.h5"
     jobs = planned_jobs(snakemake(repository, *options, "--dry-run", target))
     assert jobs == {"engine": 1, "simulate": 1, "reconstruct": 1}
-    snakemake(repository, *options, target)
+    output = snakemake(repository, *options, target)
     engine = read_json(study / "results/engine.json")["projector"]
+    assert f"scanner.projector = auto: this study uses the projector {engine!r}: " in output
     with open_hdf5(study / target, kind="images") as file:
         assert read_attribute(file, "lineage")["projector"] == engine
     assert "Nothing to be done" in snakemake(repository, *options, "--dry-run", target)

@@ -15,11 +15,14 @@ from quietpet.recon.surroundings import HOTTEST_OUTSIDE, hottest_outside, outsid
 from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.sinograms import Sinograms, measurement_of, read_sinograms
-from quietpet.stages.system import as_simulated, engine_versions, image_grid, reconstruction
+from quietpet.stages.system import (
+    as_simulated,
+    engine_versions,
+    image_grid,
+    reconstruction,
+    slices_per_batch,
+)
 from quietpet.store import require_finite, write_hdf5
-
-SLICES_PER_BATCH = 50
-"""Slices reconstructed together: enough to amortise reading the system matrix, 150 MB of sinograms."""
 
 
 def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
@@ -36,9 +39,11 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
         device=device,
     )
     images = []
-    starts = range(0, len(sinograms.keys), SLICES_PER_BATCH)
-    for start in track(starts, label=f"OSEM {job.subject} {job.dose}", total=len(starts), unit="batch"):
-        rows = range(start, min(start + SLICES_PER_BATCH, len(sinograms.keys)))
+    size = slices_per_batch(settings)
+    starts = range(0, len(sinograms.keys), size)
+    label, unit = f"OSEM {job.subject} {job.dose}", "slice" if size == 1 else "batch"
+    for start in track(starts, label=label, total=len(starts), unit=unit):
+        rows = range(start, min(start + size, len(sinograms.keys)))
         batch = measurement.rows(rows).to(device)
         image = osem(
             batch.prompts,
