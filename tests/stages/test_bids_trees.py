@@ -352,6 +352,7 @@ def test_rows_that_contradict_each_other_tell_nothing(tree: Path, tmp_path: Path
     assert (finding.participant, finding.key, finding.severity) == ("sub-02", "group", "warning")
     scan = scan_of(imported(tree, tmp_path / "out"))
     assert scan["administration_from"] == "ModeOfAdministration"
+    assert [each["check"] for each in scan["corrections"]] == ["participants-table"]
 
 
 # Keys that stand twice ---------------------------------------------------------------------------------

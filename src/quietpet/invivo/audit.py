@@ -50,7 +50,10 @@ def inspect(dataset: Dataset) -> Iterator[Finding]:
 
 
 # A side-car was exchanged with that of the same session, tracer and reconstruction, if it was.
-_BETWEEN_PARTICIPANTS = (exchange_findings, dose_findings, start_time_findings, frame_findings)
+_BETWEEN_PARTICIPANTS = (
+    *(exchange_findings, dose_findings, frame_findings),
+    *(start_time_findings, scan_start_findings, injection_findings),
+)
 _CHECKS: tuple[Callable[[Dataset], Iterable[Finding]], ...] = (
     tree_findings,
     table_findings,
