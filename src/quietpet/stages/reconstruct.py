@@ -72,7 +72,7 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
-                engines=engine_versions(settings),
+                engines=engine_versions(settings.projector),
             ),
         },
     )
