@@ -27,6 +27,7 @@ from quietpet.stages.bids import read_tree
 from quietpet.stages.files import Files
 from quietpet.standin.layout import participant_files, runs_of
 from quietpet.standin.sidecars import DAY_S
+from quietpet.study.reading import load_study, read_yaml
 
 SCAN = StandinScanSettings(
     frames=5,
@@ -473,3 +474,14 @@ def test_frames_that_do_not_fit_are_refused(tmp_path):
         with pytest.raises(ValueError, match=message):
             write_frames(*frames)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stand_in_says_which_engine_projected_it(repository):
+    """The embedded one, whatever the study's phantoms are projected by: thousands of slices."""
+    raw = read_yaml(repository / "config.yaml")
+    study = load_study({**raw, "scanner": {**raw["scanner"], "projector": "sirf"}}, origin="study.yaml")
+    cohort = next(iter(study.standin.cohorts))
+    participant = next(iter(study.standin.cohorts[cohort].participants))
+    job = StandinJob.of(study, cohort=cohort, participant=participant)
+    assert study.scanner.projector == "sirf"
+    assert job.scanner.projector == "embedded"

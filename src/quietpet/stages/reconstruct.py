@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -41,8 +43,8 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
     images = []
     size = slices_per_batch(settings)
     starts = range(0, len(sinograms.keys), size)
-    label, unit = f"OSEM {job.subject} {job.dose}", "slice" if size == 1 else "batch"
-    for start in track(starts, label=label, total=len(starts), unit=unit):
+    tick = _ticks(f"OSEM {job.subject} {job.dose}", len(starts) * job.protocol.iterations)
+    for start in starts:
         rows = range(start, min(start + size, len(sinograms.keys)))
         batch = measurement.rows(rows).to(device)
         image = osem(
@@ -50,6 +52,7 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
             batch.model,
             iterations=job.protocol.iterations,
             subsets=job.protocol.subsets,
+            after_iteration=tick,
         )
         _require_cold_outside(image, sinograms, rows, batch.model.projector)
         images.append(post_filter(image).cpu().numpy())
@@ -72,10 +75,17 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
-                engines=engine_versions(settings),
+                engines=engine_versions(settings.projector),
             ),
         },
     )
+
+
+def _ticks(label: str, iterations: int) -> Callable[[], object]:
+    """What to call after each iteration of each batch, to show progress."""
+    steps = track(range(iterations), label=label, total=iterations, unit="iteration")
+    next(steps, None)
+    return lambda: next(steps, None)
 
 
 def _require_cold_outside(

@@ -58,9 +58,9 @@ def slices_per_batch(settings: ScannerSettings) -> int:
     return _ENGINES[decided(settings).projector].slices_per_batch
 
 
-def engine_versions(settings: ScannerSettings) -> dict[str, str]:
-    """Versions of the programs behind ``settings.projector`` that are no Python packages."""
-    return engine().versions if settings.projector == "sirf" else {}
+def engine_versions(projector: str) -> dict[str, str]:
+    """Versions of the programs behind an engine that are no Python packages."""
+    return engine().versions if projector == "sirf" else {}
 
 
 def decided(settings: ScannerSettings, decision: Path | None = None) -> ScannerSettings:
