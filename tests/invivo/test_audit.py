@@ -284,7 +284,7 @@ def test_reading_images_finds_what_headers_hide(tree: Path, capsys) -> None:
     content[-6] ^= 0xFF  # in the stored checksum
     path.write_bytes(bytes(content))
     broken = petbids.frames(3).astype(np.float32)
-    broken[0, 0, 0, 7] = np.nan
+    broken[1, 2, 2, 7] = np.nan
     petbids.write_image(petbids.pet_path(tree, 3), broken, petbids.PET_AFFINE)
     assert main(["audit", str(tree)]) == 0
     capsys.readouterr()
