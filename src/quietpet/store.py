@@ -342,7 +342,7 @@ def read_json(path: Path) -> Any:
     """
     with reading(path, "not readable as JSON"):
         try:
-            return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique_keys)
+            return parse_json(path.read_text(encoding="utf-8-sig"))
         except RepeatedKeyError as error:
             raise InputError(f"{path}: {error}.") from None
 
@@ -351,12 +351,17 @@ class RepeatedKeyError(ValueError):
     """One key stands twice in one JSON object; the message names it and both values."""
 
 
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object of its keys and values, for ``object_pairs_hook``.
+def parse_json(text: str) -> Any:
+    """The value of a JSON text.
 
     Raises:
-        RepeatedKeyError: a key stands twice.
+        RepeatedKeyError: a key stands twice in one object.
+        json.JSONDecodeError: it is no JSON.
     """
+    return json.loads(text, object_pairs_hook=_unique_keys)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:

@@ -62,6 +62,11 @@ class Settings(MethodSettings):
         return inputs
 
     @property
+    def learns_from_whole_heads(self) -> bool:
+        attends = self.fusion is not None
+        return self.normalisation == "group" or (attends and self.normalisation == "none")
+
+    @property
     def least_batch(self) -> int:
         # Statistics of one slice are those of instance normalisation, and of a patch as small as the
         # coarsest resolution is coarse, of one value.
