@@ -519,6 +519,53 @@ def test_scans_are_restored_by_what_needs_no_sinograms(whole):
     assert study.settings_of("ood3") == ("bolus", "infusion", "bolus_infusion")
 
 
+@pytest.mark.parametrize(
+    ("registration", "message"),
+    [
+        ({"engine": "file"}, r"registration: .*engine 'file' needs transform"),
+        ({"transform": "x/{participant}.tfm"}, r"registration: .*engine 'auto' has no transform"),
+        ({"engine": "identity", "transform": "{participant}.tfm"}, r"'identity' has no transform"),
+        ({"engine": "file", "transform": "x/{subject}.tfm"}, r"\{participant\} or \{source\} alone"),
+        ({"engine": "file", "transform": "x/{}.tfm"}, r"\{participant\} or \{source\} alone"),
+        (
+            {"engine": "file", "transform": "x/{participant.x}.tfm"},
+            r"\{participant\} or \{source\} alone",
+        ),
+        (
+            {"engine": "file", "transform": "x/{participant!r}.tfm"},
+            r"\{participant\} or \{source\} alone",
+        ),
+        ({"engine": "file", "transform": "x/{participant"}, r"a brace of the path is doubled"),
+        ({"engine": "file", "transform": "x/{participant}.mat"}, r"must end with \.tfm or \.txt"),
+        ({"engine": "file", "transform": "x/{participant}.lta"}, r"must end with \.tfm or \.txt"),
+        (
+            {"engine": "file", "transform": "one.tfm"},
+            r"is one\.tfm for participant '.*write \{participant\}",
+        ),
+        (
+            {"engine": "file", "transform": "of/{source}.tfm"},
+            r"registration\.transform = 'of/\{source\}\.tfm' is of/\w+\.tfm for participant",
+        ),
+        ({"engine": "elastix"}, r"registration\.engine"),
+        ({"least_margin": 1.5}, r"registration\.least_margin"),
+    ],
+)
+def test_mistakes_in_given_transforms(whole, registration, message):
+    with pytest.raises(InputError, match=message):
+        load_study({**whole, "registration": registration}, origin="study.yaml")
+
+
+def test_a_transform_is_named_by_source_and_participant(whole):
+    pattern = "my transforms/{{x}}/{source}/sub-{participant}_t1_to_pet.tfm"
+    study = load_study(
+        {**whole, "registration": {"engine": "file", "transform": pattern}}, origin="study.yaml"
+    )
+    found = study.registration.transform_of("rspetmr", "01")
+    assert found == "my transforms/{x}/rspetmr/sub-01_t1_to_pet.tfm"
+    job = json.loads(settings_for(study, "register", scan="rspetmr_sub-01"))
+    assert job["registration"]["transform"] == pattern
+
+
 def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeypatch):
     """Seen from the working directory, and whatever PWD says: a cluster's jobs have another."""
     raw = dict(read_yaml(repository / "workflow/configs/invivo.yaml"))
@@ -531,6 +578,7 @@ def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeyp
         )
     }
     raw |= {"invivo": invivo, "phantoms": {**raw["phantoms"], "cache_dir": "~/brainweb"}}
+    raw["registration"] = {"engine": "file", "transform": "moves/{source}_{participant}.tfm"}
     study = load_study(raw, origin="study.yaml")
     (tmp_path / "project" / "run").mkdir(parents=True)
     monkeypatch.setenv("HOME", "/home/somebody")
@@ -542,8 +590,21 @@ def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeyp
         first, second = placed.in_vivo.sources.values()
         assert (first.root, first.manifest) == (f"{prefix}data/pet", f"{prefix}files.csv")
         assert (second.root, second.manifest) == ("/data/pet", None)
+        moves = placed.registration.transform_of("ds002898", "01")
+        assert moves == f"{prefix}moves/ds002898_01.tfm"
         job = json.loads(settings_for(placed, "fetch", **{}))
         assert job["cache_dir"] == "/home/somebody/brainweb"
+
+
+def test_braces_of_a_folder_are_no_pattern(whole, tmp_path, monkeypatch):
+    """Of the configuration's folder; those that the user writes in a path are doubled."""
+    folder = tmp_path / "{source} of {others}"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    registration = {"engine": "file", "transform": "{source}/{{x}}_{participant}.txt"}
+    study = load_study({**whole, "registration": registration}, origin="study.yaml")
+    placed = with_paths_from(folder / "study.yaml", study).registration
+    assert placed.transform_of("scans", "01") == "{source} of {others}/scans/{x}_01.txt"
 
 
 @pytest.mark.parametrize(

@@ -234,3 +234,30 @@ def test_factors_of_images_that_are_not_corrected_are_no_matter() -> None:
     for key in ("DecayFactor", "DecayCorrectionFactor"):
         scan = image(ImageDecayCorrected=False, **listing(key, [1.0] * 12))
         assert findings(scan) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({"DecayCorrection": "START", "ImageDecayCorrectionTime": 0}, False),
+        ({"DecayCorrection": "START", "ImageDecayCorrectionTime": -1800}, True),
+        (
+            {
+                "DecayCorrection": "START",
+                "ImageDecayCorrectionTime": -1800,
+                "SeriesTime": "10:00:01",
+                "ScanStart": None,
+            },
+            False,
+        ),
+        ({"DecayCorrection": "ADMIN", "ImageDecayCorrectionTime": 0, "InjectionStart": -1800}, True),
+        (
+            {"DecayCorrection": "ADMIN", "ImageDecayCorrectionTime": -1800, "InjectionStart": -1800},
+            False,
+        ),
+        ({"ImageDecayCorrectionTime": -1800}, False),
+    ],
+)
+def test_a_stated_time_against_the_word(told: dict[str, Any], found: bool) -> None:
+    scan = image(DecayCorrectionFactor=None, **told)
+    assert ("decay-time" in {each.check for each in findings(scan)}) == found

@@ -28,6 +28,7 @@ SAME_CLOCK_S = 60.0
 
 FrameOrigin = Literal["agree", "after the scan's start", "scan start is wrong", "unknown"]
 
+_MOST_FRAMES = 100_000
 _MS_PER_S = 1e3
 _DESCRIBED = re.compile(r"(?<!\d)(\d{1,4})[ _]?s(?:ec(?:onds?)?)?(?![a-z])", re.IGNORECASE)
 
@@ -113,6 +114,8 @@ def without_gaps(timing: FrameTiming) -> FrameTiming | None:
     The list must be regular but for the gaps: one duration, and every gap a whole number of it.
     """
     duration = timing.durations_s[0]
+    if timing.starts_s[-1] - timing.starts_s[0] > _MOST_FRAMES * duration:
+        return None
     steps = (timing.starts_s - timing.starts_s[0]) / duration
     # A wrap undone leaves the first start a second off the grid of the others.
     if np.ptp(timing.durations_s) or np.abs(steps - np.round(steps)).max() > 0.1:
@@ -241,13 +244,14 @@ def zero_clock_s(image: Image) -> float | None:
     """Time of day from which the times of a side-car count; None where nothing tells.
 
     That is TimeZero, else AcquisitionTime less the first of FrameTimesStart, else DICOM's SeriesTime,
-    from which converters count that write neither.
+    from which converters count that write neither, else the time of scans.tsv less that first frame.
     """
     if image.time_zero_clock_s is not None:
         return image.time_zero_clock_s
-    if image.acquired_clock_s is not None:
-        return (image.acquired_clock_s - _first_start_s(image)) % DAY_S
-    return image.series_clock_s
+    if image.acquired_clock_s is None and image.series_clock_s is not None:
+        return image.series_clock_s
+    began = image.listed_clock_s if image.acquired_clock_s is None else image.acquired_clock_s
+    return None if began is None else (began - _first_start_s(image)) % DAY_S
 
 
 def _first_start_s(image: Image) -> float:

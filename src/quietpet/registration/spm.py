@@ -58,16 +58,15 @@ _PLAIN_PATH = re.compile(r"[\w/.@+=~-]+", re.ASCII)
 _OPTIONS = {"jobtype": "estimate", "cost_function": "nmi", "separation": [8, 4, 2], "fwhm": [7, 7]}
 """SPM's defaults, and a coarser first pass, without which one far start in six is missed."""
 
-_PROBE_IMAGE = "probe.nii"
-_PROBE_SCRIPT = f"""
+_PROBE_SCRIPT = """
 if isempty(which('spm')), error('SPM is not on its path'); end
 [quietpet_name, quietpet_release] = spm('ver');
-quietpet_image = spm_vol('{_PROBE_IMAGE}');
+quietpet_image = spm_vol('<image>');
 spm_slice_vol(quietpet_image, eye(4), quietpet_image.dim(1:2), 1);
 quietpet_bytes = uint8(reshape(0:124, 5, 5, 5));
 spm_conv_vol(quietpet_bytes, quietpet_bytes, [1 2 1] / 4, [1 2 1] / 4, [1 2 1] / 4, [-1 -1 -1]);
 spm_hist2(quietpet_bytes, quietpet_bytes, eye(4), [1 1 1]);
-spm_get_space('{_PROBE_IMAGE}', quietpet_image.mat);
+spm_get_space('<image>', quietpet_image.mat);
 fprintf(1, '\\nquietpet|%s|%s|%s|\\n', quietpet_name, quietpet_release, version);
 """
 """Calls whatever Coregister uses that must be compiled; a job without it may crash the engine."""
@@ -234,9 +233,12 @@ def _probed(launcher: Launcher) -> str:
             older than SPM12.
     """
     _require_startable(launcher)
-    request = {"do": "probe", **_as_nipype_takes(launcher), "script": _PROBE_SCRIPT}
     with _scratch_folder() as folder:
-        _write(folder / _PROBE_IMAGE, _ellipsoid())
+        image = folder / "probe.nii"
+        _write(image, _ellipsoid())
+        # A whole path, since startup.m may change the working directory.
+        script = _PROBE_SCRIPT.replace("<image>", str(image))
+        request = {"do": "probe", **_as_nipype_takes(launcher), "script": script}
         said = _in_own_process(request, folder, minutes=_PROBE_MINUTES)
     answer = _PROBE_ANSWER.search(said)
     if not answer:

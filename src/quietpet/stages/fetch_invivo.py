@@ -195,9 +195,9 @@ def _require_readable(images: Sequence[Image]) -> None:
 
 
 def _read_in(participant: Participant, root: Path) -> list[Path]:
-    """Side-cars of a participant, each once, and the table of participants."""
+    """Side-cars and tables of a participant, each once."""
     images = (*participant.pet, *participant.t1)
-    files = dict.fromkeys(file for image in images for file in image.sidecar_files)
+    files = dict.fromkeys(file for image in images for file in image.metadata_files)
     return [path for file in (*files, PARTICIPANTS) if (path := root / file).exists()]
 
 

@@ -23,6 +23,7 @@ from quietpet.stages.device import compute_device, free_bytes, process_count, re
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
 from quietpet.stages.sinograms import measured_slices
+from quietpet.stages.system import engine_versions
 from quietpet.stages.training_log import TrainingLog
 from quietpet.store import write_text
 from quietpet.study.checks import require_batch
@@ -121,6 +122,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         watch=watch,
         device=f"{processes} x {device.type}" if fabric.world_size > 1 else str(device),
         also=(model_module(job.model),),
+        engines=engine_versions(held_out.lineage["projector"]) if job.acquisition else None,
     )
     save_weights(
         outputs.one("weights"),

@@ -25,6 +25,7 @@ def require_consistent(study: StudySections) -> None:
     _require_scanner_limits(study)
     _require_domains(study)
     _require_invivo(study)
+    _require_transforms(study)
     _require_standin(study)
     _require_stages(study)
 
@@ -168,6 +169,21 @@ def _require_invivo(study: StudySections) -> None:
                         f"invivo.datasets.{name}: {setting} has the regime {regime!r}, but there "
                         f"are {', '.join(study.learning.regimes)} in learning.regimes"
                     )
+
+
+def _require_transforms(study: StudySections) -> None:
+    """Every scan has a transform of its own, where the user gives them."""
+    if study.registration.engine != "file":
+        return
+    owners: dict[str | None, tuple[str, str]] = {}
+    for scan in study.invivo.scans if study.invivo else ():
+        path = study.registration.transform_of(*scan)
+        if (other := owners.setdefault(path, scan)) != scan:
+            raise ValueError(
+                f"registration.transform = {study.registration.transform!r} is {path} for "
+                f"participant {scan[1]!r} of {scan[0]} and for {other[1]!r} of {other[0]}; write "
+                "{participant}, and {source} if several have such a participant"
+            )
 
 
 def _require_standin(study: StudySections) -> None:

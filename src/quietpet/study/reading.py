@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from quietpet.errors import InputError
-from quietpet.store import RepeatedKeyError, unique_keys
+from quietpet.store import RepeatedKeyError, parse_json
 from quietpet.study.mistakes import explain
 from quietpet.study.root import Study
 
@@ -85,7 +85,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=unique_keys)
+        return parse_json(text)
     except json.JSONDecodeError:
         # A loader of ours: the safe one, which makes plain values alone.
         return yaml.load(text, Loader=_StrictLoader)
