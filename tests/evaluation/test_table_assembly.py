@@ -240,7 +240,10 @@ def test_published_cells_that_contradict_each_other_are_marked_where_printed() -
         scores(dataset="ood1", settings=("2min",), methods=("mfdiff",), learning=regime)
         for regime in ("internal", "external")
     )
-    page = render(assemble(table, plan=PLAN), plan=PLAN)
+    assembled = assemble(table, plan=PLAN)
+    legend = [text.get_text() for text in draw(assembled).legends[0].get_texts()]
+    assert {"published", "published, doubted"} <= set(legend)
+    page = render(assembled, plan=PLAN)
     assert "31.35 ± 2.59†, 0.981 ± 0.007†, 0.018 ± 0.009†" in page
     assert "35.63 ± 0.95, 0.984 ± 0.009, 0.003 ± 0.001" in page
     assert "† Published, `mfdiff`: identical to M-UNet on phantoms in Table 1." in page
