@@ -29,13 +29,18 @@ from quietpet.stages.volumes import read_volume as read_image
 from quietpet.store import read_json
 from quietpet.units import sigma_from_fwhm
 
-GREY_MATTER_NOISE = {"30min": 0.06, "16s": 0.06 * np.sqrt(1800 / 16)}
+GREY_MATTER_NOISE = {
+    "30min": 0.06,
+    **{f"{seconds}s": 0.06 * np.sqrt(1800 / seconds) for seconds in (16, 8, 4, 2)},
+}
 """Standard deviation / mean of a voxel; it grows with the square root of the time that is lost."""
 
 PET_VOXEL_MM = (2.08626, 2.08626, 2.03125)
 PET_SHAPE = (344, 344, 127)
 T1_NOISE = 0.03
 _SCANNER_PSF_MM, _FILTER_MM = 4.0, 3.0
+
+_BIAS_WAVES, _BIAS_WAVELENGTH_MM = 3, (180.0, 320.0)
 
 STARTS = (
     ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
@@ -83,25 +88,31 @@ class Pair:
         return (sampled - self.brain_mm).mean(axis=0)
 
 
-def template_anatomy(name: str = "pair") -> Anatomy:
+def template_anatomy(name: str = "pair", *, bias: float = 0.0) -> Anatomy:
     rng = numpy_rng(0, "registration", name)
-    return anatomy(template_volume(load_template(), settings=TemplateSettings(), rng=rng), name=name)
+    labels = template_volume(load_template(), settings=TemplateSettings(), rng=rng)
+    return anatomy(labels, name=name, bias=bias)
 
 
-def brainweb_anatomy(folder: Path, subject: str) -> Anatomy:
+def brainweb_anatomy(folder: Path, subject: str, *, bias: float = 0.0) -> Anatomy:
     volume = read_volume(folder / file_name(subject))
     coarser = LabelVolume(codes=volume.codes[::2, ::2, ::2], voxel_mm=2 * volume.voxel_mm)
-    return anatomy(coarser, name=subject)
+    return anatomy(coarser, name=subject, bias=bias)
 
 
-def anatomy(labels: LabelVolume, *, name: str) -> Anatomy:
-    """A mirrored and oblique T1 (columns to the left, rows to the back, tilted by 8 degrees)."""
+def anatomy(labels: LabelVolume, *, name: str, bias: float = 0.0) -> Anatomy:
+    """A mirrored and oblique T1 (columns to the left, rows to the back, tilted by 8 degrees).
+
+    Its receive field deviates from one by ``bias`` where it deviates most.
+    """
     codes = labels.codes.transpose(2, 1, 0)[::-1]  # x to the left, y to the back, z upwards
     tilt = RigidTransform.from_rotation(euler_deg=(8.0, -3.0, 2.0)).fixed_to_moving
     axes = np.diag([-labels.voxel_mm, -labels.voxel_mm, labels.voxel_mm, 1.0])
     axes[:3, 3] = -axes[:3, :3] @ ((np.array(codes.shape) - 1) / 2)
     affine = tilt @ axes
     signal = ndimage.gaussian_filter(value_table(FB_SEM_T1)[codes], 0.5)
+    if bias:
+        signal *= bias_field(codes != Tissue.AIR, affine, bias=bias, name=name)
     noise = numpy_rng(0, "registration", "t1", name).standard_normal((2, *codes.shape), np.float32)
     noise *= T1_NOISE * FB_SEM_T1.white_matter
     t1 = np.hypot(signal + noise[0], noise[1])
@@ -116,6 +127,21 @@ def anatomy(labels: LabelVolume, *, name: str) -> Anatomy:
         activity=Volume(values=activity, affine_ras_mm=affine),
         brain_mm=fixed.world_mm(indices),
     )
+
+
+def bias_field(head: np.ndarray, affine: np.ndarray, *, bias: float, name: str) -> np.ndarray:
+    """A smooth field on a mask's voxels: a few plane waves, 1 +- ``bias`` over the head."""
+    rng = numpy_rng(0, "registration", "bias", name)
+    indices = np.ogrid[tuple(map(slice, head.shape))]
+    field = np.zeros(head.shape, np.float32)
+    for _ in range(_BIAS_WAVES):
+        direction = rng.standard_normal(3)
+        wave = direction / np.linalg.norm(direction) * 2 * np.pi / rng.uniform(*_BIAS_WAVELENGTH_MM)
+        along = wave @ affine[:3, :3]
+        phase = sum(step * index for step, index in zip(along, indices, strict=True))
+        field += np.sin(phase + rng.uniform(0, 2 * np.pi), dtype=np.float32)
+    field -= field[head].mean()
+    return 1 + bias * field / np.abs(field[head]).max()
 
 
 def pair(

@@ -122,6 +122,20 @@ def test_check_projector_prints_what_it_compared(capsys, monkeypatch):
     assert output.count(" ok\n") == 5
 
 
+def test_parallelproj_cannot_be_checked_without_sirf(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sirf", None)
+    arguments = ["check", "projector", "--scanner", "small_test", "--stir-projector", "parallelproj"]
+    assert main(arguments) == 1
+    assert "scanner.projector = 'sirf', but SIRF is not installed here" in capsys.readouterr().err
+
+
+@pytest.mark.sirf
+@pytest.mark.parametrize("stir_projector", ["ray_tracing", "parallelproj"])
+def test_sirfs_projectors_pass_their_check(sirf, capsys, stir_projector):
+    arguments = ["check", "projector", "--scanner", "small_test", "--stir-projector", stir_projector]
+    assert main(arguments) == 0, capsys.readouterr().out
+
+
 def test_a_failed_check_is_an_exit_status(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "sirf", None)
     monkeypatch.setattr(

@@ -107,3 +107,25 @@ def test_validate_prints_the_doubts_and_succeeds(repository, tmp_path, capsys):
     warned = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert warned
     assert all(line.startswith(f"quietpet: warning: {path}: invivo.windows.low.16s") for line in warned)
+
+
+@pytest.mark.parametrize(
+    ("training", "methods", "said"),
+    [
+        ({}, {}, []),
+        ({"whole_share": 0.0}, {}, ["mfdiff see the field of view"]),
+        ({"whole_share": 0.0, "patch_pixels": None}, {}, []),
+        ({"whole_share": 0.0, "patch_pixels": 128}, {}, []),
+        ({"whole_share": 0.0}, {"unet": {"normalisation": "group"}}, ["unet, mfdiff see"]),
+        ({}, {"unet": {"own_maximum_weight": 0.5}}, ["methods.unet.own_maximum_weight = 0.5"]),
+    ],
+)
+def test_networks_that_are_trained_for_another_task_than_theirs(repository, training, methods, said):
+    raw = read(repository, "config.yaml")
+    raw["training"] |= training
+    for name, changes in methods.items():
+        raw["methods"][name] |= changes
+    sentences = found(raw)
+    assert len(sentences) == len(said)
+    for sentence, part in zip(sentences, said, strict=True):
+        assert part in sentence

@@ -114,7 +114,7 @@ def test_a_failing_writer_keeps_the_previous_file(written):
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.98])
 @pytest.mark.parametrize(
     ("folder", "advice"),
-    [("results", "Delete it and run the step again"), ("mine", "Name a whole one of its kind")],
+    [("results", "Delete it and run the step again"), ("mine", "Put a whole one")],
 )
 def test_truncated_file_is_refused(written, kept, folder, advice, monkeypatch):
     """To delete it is advice for what the program made, in its own folder, alone."""
@@ -228,6 +228,20 @@ def test_a_locked_file_is_waited_for_and_its_holder_named(written, monkeypatch, 
         with open_hdf5(written, kind="images") as file:
             assert read_attribute(file, "subject") == "04"
     assert "is locked by " in caplog.text
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_read(written, monkeypatch, number):
+    real = h5py.File
+
+    def without_locks(path, mode, *, locking):
+        if locking:
+            raise OSError(number, f"[Errno {number}] unable to lock file")
+        return real(path, mode, locking=locking)
+
+    monkeypatch.setattr(h5py, "File", without_locks)
+    with open_hdf5(written, kind="images") as file:
+        assert read_attribute(file, "subject") == "04"
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.EMFILE])

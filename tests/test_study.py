@@ -305,6 +305,18 @@ def test_iterations_of_every_stage_reach_the_tables(repository, raw, staged):
     }
 
 
+def test_whole_heads_are_for_networks_that_see_the_field_of_view(raw):
+    """Batch normalisation suffers from batches of one head; such networks are not trained again."""
+    names = {"dataset": "phantom", "setting": "low", "replicate": "r0"}
+    some, none = (
+        load_study(changed(raw, "training.whole_share", share), origin="") for share in (0.4, 0)
+    )
+    for method, share in (("unet", 0), ("munet_concat", 0), ("mfdiff", 0.4)):
+        fit = settings_for(some, "fit", **names, method=method)
+        assert json.loads(fit)["training"]["whole_share"] == share
+        assert (fit == settings_for(none, "fit", **names, method=method)) == (share == 0)
+
+
 def test_stages_reach_their_jobs(staged):
     study = load_study(staged, origin="")
     names = {"dataset": "shifted", "setting": "low", "method": "unet", "replicate": "r0"}
@@ -507,6 +519,53 @@ def test_scans_are_restored_by_what_needs_no_sinograms(whole):
     assert study.settings_of("ood3") == ("bolus", "infusion", "bolus_infusion")
 
 
+@pytest.mark.parametrize(
+    ("registration", "message"),
+    [
+        ({"engine": "file"}, r"registration: .*engine 'file' needs transform"),
+        ({"transform": "x/{participant}.tfm"}, r"registration: .*engine 'auto' has no transform"),
+        ({"engine": "identity", "transform": "{participant}.tfm"}, r"'identity' has no transform"),
+        ({"engine": "file", "transform": "x/{subject}.tfm"}, r"\{participant\} or \{source\} alone"),
+        ({"engine": "file", "transform": "x/{}.tfm"}, r"\{participant\} or \{source\} alone"),
+        (
+            {"engine": "file", "transform": "x/{participant.x}.tfm"},
+            r"\{participant\} or \{source\} alone",
+        ),
+        (
+            {"engine": "file", "transform": "x/{participant!r}.tfm"},
+            r"\{participant\} or \{source\} alone",
+        ),
+        ({"engine": "file", "transform": "x/{participant"}, r"a brace of the path is doubled"),
+        ({"engine": "file", "transform": "x/{participant}.mat"}, r"must end with \.tfm or \.txt"),
+        ({"engine": "file", "transform": "x/{participant}.lta"}, r"must end with \.tfm or \.txt"),
+        (
+            {"engine": "file", "transform": "one.tfm"},
+            r"is one\.tfm for participant '.*write \{participant\}",
+        ),
+        (
+            {"engine": "file", "transform": "of/{source}.tfm"},
+            r"registration\.transform = 'of/\{source\}\.tfm' is of/\w+\.tfm for participant",
+        ),
+        ({"engine": "elastix"}, r"registration\.engine"),
+        ({"least_margin": 1.5}, r"registration\.least_margin"),
+    ],
+)
+def test_mistakes_in_given_transforms(whole, registration, message):
+    with pytest.raises(InputError, match=message):
+        load_study({**whole, "registration": registration}, origin="study.yaml")
+
+
+def test_a_transform_is_named_by_source_and_participant(whole):
+    pattern = "my transforms/{{x}}/{source}/sub-{participant}_t1_to_pet.tfm"
+    study = load_study(
+        {**whole, "registration": {"engine": "file", "transform": pattern}}, origin="study.yaml"
+    )
+    found = study.registration.transform_of("rspetmr", "01")
+    assert found == "my transforms/{x}/rspetmr/sub-01_t1_to_pet.tfm"
+    job = json.loads(settings_for(study, "register", scan="rspetmr_sub-01"))
+    assert job["registration"]["transform"] == pattern
+
+
 def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeypatch):
     """Seen from the working directory, and whatever PWD says: a cluster's jobs have another."""
     raw = dict(read_yaml(repository / "workflow/configs/invivo.yaml"))
@@ -519,6 +578,7 @@ def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeyp
         )
     }
     raw |= {"invivo": invivo, "phantoms": {**raw["phantoms"], "cache_dir": "~/brainweb"}}
+    raw["registration"] = {"engine": "file", "transform": "moves/{source}_{participant}.tfm"}
     study = load_study(raw, origin="study.yaml")
     (tmp_path / "project" / "run").mkdir(parents=True)
     monkeypatch.setenv("HOME", "/home/somebody")
@@ -530,5 +590,81 @@ def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeyp
         first, second = placed.in_vivo.sources.values()
         assert (first.root, first.manifest) == (f"{prefix}data/pet", f"{prefix}files.csv")
         assert (second.root, second.manifest) == ("/data/pet", None)
+        moves = placed.registration.transform_of("ds002898", "01")
+        assert moves == f"{prefix}moves/ds002898_01.tfm"
         job = json.loads(settings_for(placed, "fetch", **{}))
         assert job["cache_dir"] == "/home/somebody/brainweb"
+
+
+def test_braces_of_a_folder_are_no_pattern(whole, tmp_path, monkeypatch):
+    """Of the configuration's folder; those that the user writes in a path are doubled."""
+    folder = tmp_path / "{source} of {others}"
+    folder.mkdir()
+    monkeypatch.chdir(tmp_path)
+    registration = {"engine": "file", "transform": "{source}/{{x}}_{participant}.txt"}
+    study = load_study({**whole, "registration": registration}, origin="study.yaml")
+    placed = with_paths_from(folder / "study.yaml", study).registration
+    assert placed.transform_of("scans", "01") == "{source} of {others}/scans/{x}_01.txt"
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "said"),
+    [
+        ("counts: 1e10", "counts: 1.0e+10", "got '1e10'; YAML reads it as text: write 1.0e+10"),
+        ('counts: "3.5e7"', "counts: 1.0e+10", "write 3.5e+07"),
+        ("train: [04]", 'train: ["04"]', 'YAML reads 04 as 4, a number of base 8; write "04" in quotes'),
+        ("train: [41]", 'train: ["04"]', 'text is wanted, got 41; write it in quotes ("41"'),
+        ("train: [4, 5]", 'train: ["04"]', '("5", or "05" if it begins with a zero)'),
+        ("train: [no]", 'train: ["04"]', 'write it in quotes ("no")'),
+        ("train: [2024-01-31]", 'train: ["04"]', 'write it in quotes ("2024-01-31")'),
+        ("train: [~]", 'train: ["04"]', "got None; nothing stands there; write the text"),
+        ("train: 04", 'train: ["04"]', 'write "04" in quotes'),
+        ('train: "04"', 'train: ["04"]', "a list is wanted, got '04'; write a list, [\"04\"]"),
+        ("train: 18, 20", 'train: ["04"]', "square brackets"),
+        ("train:", 'train: ["04"]', "nothing stands there; write a list in square brackets"),
+        ("indices: [066, 70]", "indices: [66, 78]", "YAML reads 066 as 54"),
+        ("indices: 66", "indices: [66, 78]", "write a list, [66]"),
+        ("iterations: 1e4", "iterations: 12", "a whole number is wanted, got '1e4'; write 10000"),
+        ("iterations: 50,000", "iterations: 12", "write 50000, without commas"),
+        ("iterations: yes", "iterations: 12", "training.iterations: a number is wanted, got True"),
+        ("learning_rate: 0,001", "learning_rate: 1.0e-3", "write 0.001, with a decimal point"),
+        ("learning_rate: 1:30", "learning_rate: 1.0e-3", "YAML reads 1:30 as 90, a number of base 60"),
+        ("learning_rate: 1:30.5", "learning_rate: 1.0e-3", "a number of base 60"),
+        ("patch_pixels: None", "patch_pixels: 32", "for none write null"),
+        ("batch_size: 2 slices", "batch_size: 2", "write the number alone, 2"),
+        ("inference:", "inference: {pixels: 128}", "nothing stands there; write its keys below it"),
+        (
+            "inference: [pixels, 128]",
+            "inference: {pixels: 128}",
+            "keys with values (name: value), not a",
+        ),
+        ("inference: {pixels:128}", "inference: {pixels: 128}", "space after the colon (pixels: 128)"),
+        ("protocol: Tiny", "protocol: tiny", "a name is of small letters, digits and _"),
+        ("protocol: on", "protocol: tiny", "text is wanted, got True"),
+    ],
+)
+def test_what_yaml_reads_as_something_else(repository, tmp_path, written, instead, said):
+    """Each mistake is one line that says how to write it."""
+    text = (repository / "workflow/configs/tiny.yaml").read_text()
+    assert instead in text
+    path = tmp_path / "study.yaml"
+    path.write_text(text.replace(instead, written, 1))
+    with pytest.raises(InputError) as caught:
+        load_study(read_yaml(path), origin=str(path))
+    assert said in str(caught.value)
+    assert str(caught.value).count("\n") == (1 if written in ("train: [4, 5]", "train: 18, 20") else 0)
+    assert "at least 1 item" not in str(caught.value)
+    assert "tuple" not in str(caught.value)
+
+
+def test_batch_normalisation_of_single_slices_is_refused(whole):
+    study = {**whole, "training": {**whole["training"], "batch_size": 1}}
+    with pytest.raises(InputError, match=r"normalises by batches.*training\.batch_size = 1 must be 2"):
+        load_study(study, origin="config.yaml")
+    methods = {
+        name: {**(entry or {}), "normalisation": "group"}
+        if (entry or {}).get("kind", name) == "unet"
+        else entry
+        for name, entry in whole["methods"].items()
+    }
+    load_study({**study, "methods": methods}, origin="config.yaml")

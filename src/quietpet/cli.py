@@ -24,10 +24,10 @@ from typing import get_args
 from pydantic import ValidationError
 
 from quietpet import __version__
-from quietpet.config.scanner import ScannerModel
+from quietpet.config.scanner import ScannerModel, StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.jobs.registry import JOBS
-from quietpet.projection.engines import require_installed
+from quietpet.projection.engines import require_usable
 from quietpet.stages.files import Files
 from quietpet.store import require_writable
 from quietpet.study.mistakes import explain
@@ -70,7 +70,7 @@ def _failed(sentence: str) -> int:
 
 def _in_one_sentence(error: Exception, options: argparse.Namespace) -> str:
     """What stopped the command: with the file, or with the outputs that were to be made."""
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError) and isinstance(error.filename, str | bytes | os.PathLike):
         return f"{os.fsdecode(error.filename)}: {why(error)}{remedy(error)}"
     job = f"{options.stage} ({' '.join(options.outputs)})" if "stage" in options else "this command"
     if isinstance(error, OSError):
@@ -144,6 +144,12 @@ def _add_checks(checks: argparse._SubParsersAction) -> None:
     check = checks.add_parser("projector", help="SIRF against the embedded one, or this one alone")
     check.add_argument("--scanner", choices=get_args(ScannerModel), default="siemens_mmr")
     check.add_argument("--rays", type=int, choices=range(1, 65), default=1, metavar="N", help="per bin")
+    check.add_argument(
+        "--stir-projector",
+        choices=get_args(StirProjector),
+        default="ray_tracing",
+        help="SIRF's projector; parallelproj is compared with closed forms",
+    )
     check.add_argument("--threads", type=_positive, default=1, help="CPU threads")
     check.set_defaults(command=_check_projector)
     check = checks.add_parser(
@@ -202,7 +208,10 @@ def _limit_threads(threads: int) -> None:
 def _check_projector(options: argparse.Namespace) -> int:
     _limit_threads(options.threads)
     check = importlib.import_module("quietpet.stages.check")
-    return 0 if check.check_projector(options.scanner, rays=options.rays) else 1
+    passed = check.check_projector(
+        options.scanner, rays=options.rays, stir_projector=options.stir_projector
+    )
+    return 0 if passed else 1
 
 
 def _check_registration(options: argparse.Namespace) -> int:
@@ -228,7 +237,7 @@ def _audit(options: argparse.Namespace) -> int:
 
 def _validate(options: argparse.Namespace) -> None:
     study = load_study(read_yaml(options.configfile), origin=str(options.configfile))
-    require_installed(study.scanner.projector)
+    require_usable(study.scanner.projector)
     print(study.model_dump_json(indent=2))
     print(study.describe(), file=sys.stderr)
     for note in importlib.import_module("quietpet.study.physics").physics_notes(study):

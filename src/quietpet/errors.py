@@ -43,12 +43,12 @@ class OutputError(InputError, OSError):
 
 
 @contextmanager
-def reading(path: Path, what: str, *damage: type[Exception]) -> Iterator[None]:
+def reading(path: Path, fault: str, *damage: type[Exception]) -> Iterator[None]:
     """Turn what goes wrong while ``path`` is read into one sentence that names it.
 
-    A file that cannot be opened is told apart from one whose content is no ``what`` ("an HDF5 file"):
-    errors of the classes ``damage``, :class:`ValueError`, and the :class:`OSError` without a number that
-    libraries raise.
+    A file that cannot be opened is told apart from one whose content has a ``fault`` ("damaged or not an
+    HDF5 file"): errors of the classes ``damage``, :class:`ValueError`, and the :class:`OSError` without
+    a number that libraries raise.
     """
     try:
         yield
@@ -59,7 +59,7 @@ def reading(path: Path, what: str, *damage: type[Exception]) -> Iterator[None]:
     except (OSError, ValueError, *damage) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None
-        raise InputError(f"{path}: damaged or not {what} ({error}). {replacing(path)}") from None
+        raise InputError(f"{path}: {fault} ({error}). {replacing(path)}") from None
 
 
 def why(error: OSError) -> str:
@@ -77,7 +77,7 @@ def replacing(path: Path | str, *, again: str = "run the step again") -> str:
     """What to do about a file whose content is of no use: only what the program made may be deleted."""
     if made_here(path):
         return f"Delete it and {again}."
-    return "Name a whole one of its kind, or have the step that makes it write it again."
+    return "Put a whole one in its place."
 
 
 def made_here(path: Path | str) -> bool:

@@ -7,6 +7,7 @@ carry a ``complete`` attribute that goes in last; readers refuse files without i
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import logging
 import os
@@ -33,6 +34,8 @@ LOCK_WAIT_S = 30.0
 """How long a file that another program has locked is waited for [s]."""
 
 _LOCK_PAUSE_S = 2.0
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
+"""What file systems without locks answer, some of NFS among them."""
 _COMPLETE = "complete"
 _STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
 """Names of what is open already: written into, even where it is a file."""
@@ -243,8 +246,7 @@ def hdf5_for_reading(path: Path) -> h5py.File:
     deadline = time.monotonic() + LOCK_WAIT_S
     while True:
         try:
-            # Where the file system has no locks there is nothing to wait for.
-            return h5py.File(path, "r", locking="best-effort")
+            return _opened(path)
         except BlockingIOError:
             holders = _holders(path)
             if time.monotonic() >= deadline:
@@ -254,6 +256,15 @@ def hdf5_for_reading(path: Path) -> h5py.File:
                 ) from None
             logger.info("%s is locked by %s; waiting", path, holders)
             time.sleep(min(_LOCK_PAUSE_S, LOCK_WAIT_S))
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r", locking="best-effort")
+    except OSError as error:
+        if error.errno in _NO_LOCKS:  # HDF5 itself takes ENOSYS alone for "there are none"
+            return h5py.File(path, "r", locking=False)
+        raise
 
 
 def _holders(path: Path) -> str:
@@ -271,7 +282,7 @@ def _holders(path: Path) -> str:
 @contextmanager
 def damage_explained(path: Path) -> Iterator[None]:
     """Turn whatever HDF5 raises on a missing, locked or damaged file into one sentence that names it."""
-    with reading(path, "an HDF5 file", KeyError, RuntimeError):
+    with reading(path, "damaged or not an HDF5 file", KeyError, RuntimeError):
         yield
 
 
@@ -329,9 +340,9 @@ def read_json(path: Path) -> Any:
 
     A key that stands twice in one object is an error: readers differ in which of the two they take.
     """
-    with reading(path, "readable as JSON"):
+    with reading(path, "not readable as JSON"):
         try:
-            return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=unique_keys)
+            return parse_json(path.read_text(encoding="utf-8-sig"))
         except RepeatedKeyError as error:
             raise InputError(f"{path}: {error}.") from None
 
@@ -340,12 +351,17 @@ class RepeatedKeyError(ValueError):
     """One key stands twice in one JSON object; the message names it and both values."""
 
 
-def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object of its keys and values, for ``object_pairs_hook``.
+def parse_json(text: str) -> Any:
+    """The value of a JSON text.
 
     Raises:
-        RepeatedKeyError: a key stands twice.
+        RepeatedKeyError: a key stands twice in one object.
+        json.JSONDecodeError: it is no JSON.
     """
+    return json.loads(text, object_pairs_hook=_unique_keys)
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:

@@ -284,7 +284,7 @@ def test_reading_images_finds_what_headers_hide(tree: Path, capsys) -> None:
     content[-6] ^= 0xFF  # in the stored checksum
     path.write_bytes(bytes(content))
     broken = petbids.frames(3).astype(np.float32)
-    broken[0, 0, 0, 7] = np.nan
+    broken[1, 2, 2, 7] = np.nan
     petbids.write_image(petbids.pet_path(tree, 3), broken, petbids.PET_AFFINE)
     assert main(["audit", str(tree)]) == 0
     capsys.readouterr()
@@ -340,7 +340,8 @@ def test_a_folder_that_is_no_data_set(tmp_path: Path, capsys) -> None:
 
 @pytest.mark.parametrize("key", [*sorted(NUMBERS), "Units", "TimeZero", "AcquisitionTime", "global"])
 def test_no_value_of_a_side_car_ends_the_audit(tree: Path, key: str) -> None:
-    odd = [None, "", "soon", 0, -1, float("nan"), True, [], ["x"], [None], {}, {"const": []}]
+    odd = [None, "", "soon", 0, -1, 1e30, 1e-30, float("nan"), True, [], ["x"], [None], [180]]
+    odd += [{}, {"const": []}]
     odd += [{"const": {"RadiopharmaceuticalInformationSequence": [None], "ActualFrameDuration": "x"}}]
     dataset, others = read_tree(tree), set()
     image = dataset.participants[1].pet[0]

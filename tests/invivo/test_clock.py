@@ -177,6 +177,9 @@ def runs(*changes: dict[str, Any]) -> Sequence[Image]:
         {"TimeZero": clock(192), "AcquisitionTime": clock(192)},
         {"TimeZero": None, "AcquisitionTime": clock(192)},
         {"TimeZero": None, "FrameTimesStart": [192 + start for start in STARTS]},
+        {"TimeZero": None, "AcquisitionTime": None, "SeriesTime": clock(192)},
+        {"TimeZero": None, "AcquisitionTime": None, "SeriesTime": clock(0),
+         "FrameTimesStart": [192 + start for start in STARTS]},
         {"TimeZero": None, "FrameTimesStart": None, "FrameDuration": None,
          "SeriesDescription": "16sec", "AcquisitionTime": clock(192), "dcmmeta_shape": [6, 5, 4, 12]},
     ],
@@ -250,3 +253,12 @@ def test_an_infusion_is_an_injection(told, seconds: float, found: set[str]) -> N
     scan = image(**told)
     assert injection_of([scan], [scan]).seconds == seconds
     assert checks(scan) == found
+
+
+def test_a_converter_that_writes_series_time_alone() -> None:
+    """Neither TimeZero nor AcquisitionTime nor InjectionStart: frames count from SeriesTime."""
+    scan = image(
+        TimeZero=None, AcquisitionTime=None, InjectionStart=None, ScanStart=None,
+        SeriesTime=clock(0), RadiopharmaceuticalStartTime=clock(-2700),
+    )  # fmt: skip
+    np.testing.assert_allclose(since_injection(scan), 2700 + np.array(STARTS))

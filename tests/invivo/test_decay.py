@@ -85,7 +85,7 @@ def test_the_half_life_that_factors_follow_is_said() -> None:
 def test_factors_to_another_time_than_is_stated(key: str) -> None:
     to_start_s = -2999.0  # as in a reconstruction of the last part of a scan
     scan = image(**listing(key, factors(to_s=to_start_s)), SeriesTime="09:40:02")
-    (found,) = findings(scan)
+    (found,) = (each for each in findings(scan) if each.check != "scan-start")
     assert (found.check, found.key) == ("decay-factors", "ImageDecayCorrectionTime")
     assert found.expected == "-2999 s after the time zero, which is SeriesTime"
     (read,) = decay_references_s([scan], half_life_s=F18_S)
@@ -99,9 +99,9 @@ def test_a_published_side_car_of_a_late_reconstruction() -> None:
         DecayCorrection="START", DecayFactor=[1.45951], DecayCorrectionFactor=None,
         FrameTimesStart=[0], FrameDuration=[1200],
     )  # fmt: skip
-    (found,) = findings(scan)
-    assert found.check == "decay-factors"
-    assert "SeriesTime" in found.expected
+    found = findings(scan)
+    assert [each.check for each in found] == ["scan-start", "decay-factors"]
+    assert all("SeriesTime" in each.expected for each in found)
     (read,) = decay_references_s([scan], half_life_s=F18_S)
     assert read == pytest.approx(-2999, abs=1)
 
@@ -234,3 +234,30 @@ def test_factors_of_images_that_are_not_corrected_are_no_matter() -> None:
     for key in ("DecayFactor", "DecayCorrectionFactor"):
         scan = image(ImageDecayCorrected=False, **listing(key, [1.0] * 12))
         assert findings(scan) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({"DecayCorrection": "START", "ImageDecayCorrectionTime": 0}, False),
+        ({"DecayCorrection": "START", "ImageDecayCorrectionTime": -1800}, True),
+        (
+            {
+                "DecayCorrection": "START",
+                "ImageDecayCorrectionTime": -1800,
+                "SeriesTime": "10:00:01",
+                "ScanStart": None,
+            },
+            False,
+        ),
+        ({"DecayCorrection": "ADMIN", "ImageDecayCorrectionTime": 0, "InjectionStart": -1800}, True),
+        (
+            {"DecayCorrection": "ADMIN", "ImageDecayCorrectionTime": -1800, "InjectionStart": -1800},
+            False,
+        ),
+        ({"ImageDecayCorrectionTime": -1800}, False),
+    ],
+)
+def test_a_stated_time_against_the_word(told: dict[str, Any], found: bool) -> None:
+    scan = image(DecayCorrectionFactor=None, **told)
+    assert ("decay-time" in {each.check for each in findings(scan)}) == found

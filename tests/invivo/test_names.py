@@ -65,3 +65,5 @@ def test_indices_are_numbers_and_labels_are_letters() -> None:
     assert has_entities({"ses": "wk+0", "run": "02"}, {"run": "2"})
     assert not has_entities({"ses": "wk+0"}, {"ses": "wk"})
     assert not has_entities({"ses": "wk+0"}, {"run": "1"})
+    assert has_entities({"ses": "wk+0"}, {"run": ""})
+    assert not has_entities({"ses": "wk+0"}, {"ses": ""})

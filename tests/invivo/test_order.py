@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,8 +83,22 @@ def order(runs: Sequence[Image]) -> list[str]:
             ["2", "1"],
         ),
         ({"2": {"FrameTimesStart": [0, 60]}, "1": {"FrameTimesStart": [120, 180]}}, ["2", "1"]),
+        (
+            {
+                "1": {"SeriesTime": "10:00:00", "FrameTimesStart": [0, 60]},
+                "2": {"SeriesTime": "09:00:00", "FrameTimesStart": [0, 60]},
+            },
+            ["2", "1"],
+        ),
         ({"10": {"FrameTimesStart": [0]}, "2": {"FrameTimesStart": [0]}}, ["2", "10"]),
         ({"10": {"AcquisitionTime": "09:00:00"}, "2": {"AcquisitionTime": "09:00:00"}}, ["2", "10"]),
+        (
+            {
+                "2": {"AcquisitionTime": "09:00:00", "FrameTimesStart": [0]},
+                "1": {"AcquisitionTime": "09:00:00", "FrameTimesStart": [60]},
+            },
+            ["2", "1"],
+        ),
         ({"10": {"AcquisitionTime": "09:00:00"}, "2": {}}, ["2", "10"]),
         ({"1": {"AcquisitionDateTime": "2020-13-77T09:00:00"}, "2": {}}, ["1", "2"]),
     ],
@@ -93,6 +108,21 @@ def test_runs_are_in_the_order_of_time(sidecars: dict[str, Any], expected: list[
     assert order(runs) == expected
     (series,) = Participant(label="sub-01", pet=runs, t1=[]).series
     assert [each.entities["run"] for each in series] == expected
+
+
+def test_dates_of_the_scans_table() -> None:
+    """``acq_time`` of BIDS' scans.tsv, shifted into the past as BIDS wants dates of people to be."""
+    times = {"1": "1867-06-15T22:00:00", "2": "1867-06-16T13:00:00", "10": "1867-06-17T09:00:00.5"}
+    dated = [replace(run(number), acq_time=time) for number, time in times.items()]
+    assert order(dated) == ["1", "2", "10"]
+    assert acquired_after_s(*reversed(dated[:2])) == 15 * 3600
+    # The scanner's own clocks go before; scans.tsv has their dates.
+    timed = [
+        replace(run(number, AcquisitionTime=clock), acq_time=times[number])
+        for number, clock in (("1", "21:00:10"), ("2", "12:00:00"))
+    ]
+    assert order(timed) == ["1", "2"]
+    assert acquired_after_s(timed[1], timed[0]) == 15 * 3600 - 10
 
 
 def test_the_time_between_runs() -> None:

@@ -89,13 +89,41 @@ def test_the_checksum_of_a_gzip_file_is_compared(tmp_path: Path, values) -> None
 
 def test_only_a_wanted_frame_must_be_finite(tmp_path: Path, values) -> None:
     broken = values.astype(np.float32)
-    broken[0, 0, 0, 5] = np.nan
+    broken[1, 2, 2, 5] = np.nan
     path = tmp_path / "pet.nii.gz"
     petbids.write_image(path, broken, petbids.PET_AFFINE)
     header = read_header(path)
     assert len(list(frames(path, header, wanted=range(5)))) == 5
     with pytest.raises(InputError, match="1 of 120 values of frame 5 are not finite"):
         list(frames(path, header, wanted=range(6)))
+
+
+def test_nan_outside_the_field_of_view_are_0(tmp_path: Path, caplog) -> None:
+    """A cylinder, as scanners see it; a hole in it, and infinity outside it, are still refused."""
+    x, y = np.ogrid[-7.5:8, -7.5:8]
+    seen = np.broadcast_to((x**2 + y**2 < 49)[..., None, None], (16, 16, 5, 2))
+    values = np.where(seen, 3.0, np.nan).astype(np.float32)
+    path = tmp_path / "pet.nii.gz"
+    petbids.write_image(path, values, petbids.PET_AFFINE)
+    for _, frame in frames(path, read_header(path)):
+        np.testing.assert_array_equal(frame, np.where(seen[..., 0], 3.0, 0.0))
+    outside = int(np.count_nonzero(~seen[..., 0]))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 1
+    assert f"pet.nii.gz: frame 0: {outside} of 1280 voxels are NaN" in told[0]
+    for place, value in (((8, 8, 2, 1), np.nan), ((0, 0, 2, 1), np.inf)):
+        broken = values.copy()
+        broken[place] = value
+        petbids.write_image(path, broken, petbids.PET_AFFINE)
+        with pytest.raises(InputError, match=r"pet\.nii\.gz: 1 of 1280 values of frame 1 are not"):
+            list(frames(path, read_header(path)))
+
+
+def test_a_frame_of_nan_alone_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pet.nii.gz"
+    petbids.write_image(path, np.full((4, 5, 6, 1), np.nan, np.float32), petbids.PET_AFFINE)
+    with pytest.raises(InputError, match="120 of 120 values of frame 0 are not finite"):
+        list(frames(path, read_header(path)))
 
 
 @pytest.mark.parametrize(

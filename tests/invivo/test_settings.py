@@ -67,6 +67,34 @@ def changed(path: str, value: Any) -> dict[str, Any]:
     return section
 
 
+def test_sessions_of_one_data_set_are_the_same_people() -> None:
+    """One source for each session, whose folder is written in two ways."""
+    raw = copy.deepcopy(SECTION)
+    for session, root, test in (("wk+0", "bids", "01"), ("wk+8", "./bids/", "06")):
+        name = f"week{session[-1]}"
+        raw["sources"][name] = {
+            "kind": "folder",
+            "root": root,
+            "entities": {"ses": session},
+            "t1": {"acq": "mprage", "rec": ""},
+        }
+        splits = {"train": ["06" if test == "01" else "01"], "validation": ["03"], "test": [test]}
+        raw["datasets"][name] = {**raw["datasets"]["elsewhere"], "source": name, "splits": splits}
+    del raw["datasets"]["elsewhere"]
+    with pytest.raises(
+        ValidationError, match=r"participant '01' of week8 is in 'train', but in 'test' of"
+    ):
+        InvivoSettings.model_validate(raw)
+    raw["datasets"]["week8"]["splits"] = raw["datasets"]["week0"]["splits"]
+    assert InvivoSettings.model_validate(raw).sources["week0"].t1 == {"acq": "mprage", "rec": ""}
+
+
+def test_labels_of_participants_may_hold_plus_signs() -> None:
+    raw = copy.deepcopy(SECTION)
+    raw["datasets"]["elsewhere"]["splits"]["test"] = ["01+pilot"]
+    assert ("own", "01+pilot") in InvivoSettings.model_validate(raw).scans
+
+
 def test_scans_windows_and_requirements() -> None:
     section = InvivoSettings.model_validate(SECTION)
     rest = [("rspetmr", who) for who in ("01", "02", "03", "06", "22", "04")]
@@ -220,8 +248,8 @@ def test_published_windows_fit_real_frame_times(shared, published: InvivoSetting
                     timing, start_s=window.start_s, seconds=window.seconds, rounding="nearest", name=name
                 )
                 assert len(chosen) == n_frames
-                # Clocks of whole seconds: some scans begin a second early.
-                assert -1 <= timing.starts_s[chosen.start] - window.start_s <= 8
+                # The next frame of 16 s after that time, but for clocks of whole seconds.
+                assert -1 <= timing.starts_s[chosen.start] - window.start_s < 16
             assert "16s" in published.windows_of(source)
 
 

@@ -150,7 +150,8 @@ def test_window_means_take_frames_as_they_come() -> None:
 @pytest.mark.parametrize(
     ("radionuclide", "stated", "expected"),
     [("F18", 6586.2, 6586.2), ("F18", None, 6586.2), ("[18F]", None, 6586.2), ("C-11", None, 1221.8),
-     ("68Ga", None, 4062.6), (None, 1000.0, 1000.0)],
+     ("68Ga", None, 4062.6), ("^18^Fluorine", None, 6586.2), ("Carbon-11", None, 1221.8),
+     (None, 1000.0, 1000.0)],
 )  # fmt: skip
 def test_half_lives(radionuclide, stated, expected) -> None:
     assert half_life_of(radionuclide, stated, file="a.json") == expected

@@ -79,7 +79,7 @@ def test_a_damaged_file_has_a_fault(packed: Path, content: bytes, fault: str) ->
 def test_what_is_plainly_no_volume_is_named_with_a_remedy(packed: Path, content: bytes) -> None:
     require_plausible(packed, _source())
     packed.write_bytes(content)
-    with pytest.raises(InputError, match=r"unpacks to 100000 bytes\. Name a whole one") as caught:
+    with pytest.raises(InputError, match=r"unpacks to 100000 bytes\. Put a whole one") as caught:
         require_plausible(packed, _source())
     assert str(packed) in str(caught.value)
 
@@ -197,7 +197,7 @@ def test_the_pinned_checksum_is_that_of_the_real_file(shared: Path, repository: 
     packed = shared / "brainweb" / "subject_53.bin.gz"
     require_plausible(packed, sources["53"])
     read_volume(packed, source=sources["53"])
-    with pytest.raises(InputError, match=r"SHA-256 is \w+ instead of .*Name a whole one"):
+    with pytest.raises(InputError, match=r"SHA-256 is \w+ instead of .*Put a whole one"):
         read_volume(packed, source=sources["54"])
 
 

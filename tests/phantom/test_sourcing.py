@@ -99,7 +99,7 @@ def test_a_damaged_cached_file_is_an_error_and_no_reason_to_fall_back(
     folder: Path, offline, requested: str
 ) -> None:
     (folder / file_name("05")).write_bytes(gzip.compress(_content("05"))[:-5])
-    with pytest.raises(InputError, match=r"subject_05.bin.gz: not a gzip file .*Name a whole one"):
+    with pytest.raises(InputError, match=r"subject_05.bin.gz: not a gzip file .*Put a whole one"):
         decide(requested, subjects=("04", "05"), folder=folder, sources=SOURCES)
 
 

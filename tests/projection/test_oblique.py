@@ -12,6 +12,7 @@ from quietpet.geometry.michelogram import segments
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.projection.embedded import embedded_projector, embedded_projector_3d
 from quietpet.projection.gather import Shear, gather_sheared, sparse_rows
+from quietpet.projection.system_matrix import system_matrix
 from quietpet.projection.unfolded import sum_unfolded, unfold_shears
 
 SCANNER, GRID = siemens_mmr(), mmr_grid(96)
@@ -117,6 +118,9 @@ def test_unfolded_products_refuse_lanes_that_do_not_exist():
         sum_unfolded(blocks, torch.ones(2, 9), n_target_lanes=3)
 
 
+LEAST_CHORD_MM = 60.0
+"""Away from the rim, where voxels cannot follow the surface."""
+
 HALF_AXES_MM = np.array([80.0, 60.0, 70.0])
 CENTRE_MM = np.array([5.0, -8.0, 10.0])
 
@@ -125,7 +129,7 @@ def test_chords_of_an_ellipsoid(projector):
     """Chord length of p + t d in |S (x - c)| <= 1 is 2 sqrt(b^2 - a (c^2 - 1)) / a."""
     sinogram = projector.forward(torch.from_numpy(_ellipsoid())[None])[0].numpy() * GRID.pixel_mm
     expected = _ellipsoid_chords_mm(projector.views)
-    inside = expected > 60.0  # away from the rim, where voxels cannot follow the surface
+    inside = expected > LEAST_CHORD_MM
     for segment in SEGMENTS:
         planes = _planes(segment)
         chosen = inside[planes]
@@ -134,6 +138,83 @@ def test_chords_of_an_ellipsoid(projector):
         assert float(measured.sum() / exact.sum()) == pytest.approx(1.0, abs=1e-3)
         error = np.linalg.norm(measured - exact) / np.linalg.norm(exact)
         assert error < 0.005, (segment.number, error)
+
+
+def test_oblique_planes_are_nearer_to_the_chords_than_single_traced_rays(projector):
+    """STIR's ray tracing differs from ours in oblique planes by 0.3 to 1 %: why, and who is right.
+
+    A traced ray (Siddon 1985) stays in one slice and then in the next; linear interpolation is the mean
+    of such rays over the thickness of the plane. Of direct planes both are one thing.
+    """
+    two = range(2)
+    volume = _ellipsoid()
+    ours = projector.forward(torch.from_numpy(volume)[None])[0, :, :2].numpy() * GRID.pixel_mm
+    traced = _single_rays(volume, [projector.views[view] for view in two]) * GRID.pixel_mm
+    exact = _ellipsoid_chords_mm(projector.views)[:, :2]
+    inside = exact > LEAST_CHORD_MM
+    errors = {}
+    for segment in SEGMENTS:
+        planes = _planes(segment)
+        chosen = inside[planes]
+        errors[segment.number] = [
+            np.linalg.norm((found - exact)[planes][chosen]) / np.linalg.norm(exact[planes][chosen])
+            for found in (ours, traced)
+        ]
+    np.testing.assert_allclose(ours[:127], traced[:127], atol=1e-3)
+    direct = errors.pop(0)[0]
+    for number, (own, single) in errors.items():
+        assert own < 1.1 * direct, number
+        assert own < 0.95 * single, number
+    assert errors[1][1] > 1.4 * errors[1][0]
+    difference = np.linalg.norm((ours - traced)[127:]) / np.linalg.norm(traced[127:])
+    assert 0.003 < difference < 0.01
+
+
+def _single_rays(volume, views) -> np.ndarray:
+    """Lengths in voxels (pixel units) of one ray per bin, in three dimensions, (plane, view, bin)."""
+    matrix = system_matrix(SCANNER, GRID, rays=1)
+    lines = np.arange(matrix.shape[0]).reshape(SCANNER.sinogram_shape)[views].ravel()
+    matrix = matrix[lines]
+    entering, leaving = _passage_mm(matrix, views)
+    bins = np.repeat(np.arange(len(lines)), np.diff(matrix.indptr)) % SCANNER.n_bins
+    distance = 2 * np.sqrt(SCANNER.effective_radius_mm**2 - SCANNER.bin_offsets_mm[bins] ** 2)
+    padding = 60
+    columns = np.pad(volume.reshape(len(volume), -1).T, ((0, 0), (padding, padding)))
+    sinograms = []
+    for segment in SEGMENTS:
+        climb = segment.mean_ring_difference * SCANNER.ring_spacing_mm / distance
+        heights = np.sort([-climb * end / GRID.slice_mm for end in (entering, leaving)], axis=0)
+        lower = np.floor(heights[0] + 0.5)
+        # No pixel is long enough for a third slice.
+        steep = np.maximum(heights[1] - heights[0], 1e-12)
+        upper_share = np.clip((heights[1] - lower - 0.5) / steep, 0, 1)
+        length = matrix.data * np.sqrt(1 + climb**2)
+        planes = np.zeros((len(lines), segment.n_planes))
+        first = padding + (len(volume) - segment.n_planes) // 2
+        for shift in range(int(lower.min()), int(lower.max()) + 2):
+            share = (lower == shift) * (1 - upper_share) + (lower + 1 == shift) * upper_share
+            part = sparse.csr_array((length * share, matrix.indices, matrix.indptr), shape=matrix.shape)
+            planes += part @ columns[:, first + shift : first + shift + segment.n_planes]
+        sinograms.append(planes.T.reshape(segment.n_planes, len(views), SCANNER.n_bins))
+    return np.concatenate(sinograms)
+
+
+def _passage_mm(matrix, views) -> tuple[np.ndarray, np.ndarray]:
+    """Where along its line each entry's pixel begins and ends, (entry,), by the method of slabs."""
+    view, bins = np.divmod(np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), SCANNER.n_bins)
+    row, column = np.divmod(matrix.indices, GRID.n_pixels)
+    angle, s = SCANNER.view_angles_rad[views][view], SCANNER.bin_offsets_mm[bins]
+    limits = []
+    for foot, slope, centre in (
+        (s * np.cos(angle), np.sin(angle), GRID.axis_mm[column]),
+        (s * np.sin(angle), -np.cos(angle), GRID.axis_mm[row]),
+    ):
+        ends = [
+            (centre + side * GRID.pixel_mm / 2 - foot) / np.where(slope == 0, 1e-12, slope)
+            for side in (-1, 1)
+        ]
+        limits.append(np.sort(ends, axis=0))
+    return np.maximum(limits[0][0], limits[1][0]), np.minimum(limits[0][1], limits[1][1])
 
 
 def _planes(segment) -> slice:

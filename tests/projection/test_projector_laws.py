@@ -161,8 +161,17 @@ def test_fully_3d_data_have_the_clinical_shape(sirf):
     assert float(forward) == pytest.approx(float(backward), rel=1e-5)
 
 
+def test_an_empty_batch_is_empty(projector):
+    assert projector.forward(torch.zeros(0, 128, 128)).shape == (0, 252, 344)
+    assert projector.adjoint(torch.zeros(2, 0, 252, 344)).shape == (2, 0, 128, 128)
+
+
+@pytest.mark.parametrize(("index", "of"), [(10, 10), (-1, 10), (0, 0), (0, -2), (0, 253)])
+def test_subsets_that_do_not_exist_are_refused(projector, index, of):
+    with pytest.raises(ValueError, match=f"subset {index} of {of} does not exist for 252 views"):
+        projector.subset(index, of)
+
+
 def test_wrong_shape_is_refused(projector):
     with pytest.raises(ValueError, match=r"expected \(\.\.\., \*\(128, 128\)\)"):
         projector.forward(torch.zeros(1, 64, 64))
-    with pytest.raises(ValueError, match="subset 10 of 10"):
-        projector.subset(10, 10)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -11,15 +13,47 @@ import pytest
 from quietpet.errors import InputError
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import SCANNERS, ge_signa_petmr, siemens_mmr
-from quietpet.projection.engines import require_installed, sirf_is_installed
+from quietpet.projection.engines import (
+    available_engine,
+    require_installed,
+    require_usable,
+    sirf_fault,
+    sirf_is_installed,
+)
 from quietpet.projection.interfile import direct_plane_header, write_template
-from quietpet.projection.sirf import Engine, engine, in_blocks, sirf_projector_3d
+from quietpet.projection.sirf import Engine, engine, in_blocks, level_of, sirf_projector_3d
 
 
 @pytest.fixture
 def without_sirf(monkeypatch):
     """Python as it is where SIRF is not installed."""
     monkeypatch.setitem(sys.modules, "sirf", None)
+
+
+BROKEN = {
+    "a library is missing": (
+        "raise ImportError('libstir.so: cannot open shared object file')",
+        r"ImportError: libstir\.so: cannot open shared object file",
+    ),
+    "another release": ("pass", "AttributeError: module 'sirf.STIR' has no attribute .*"),
+    "it crashes": ("import os; os.abort()", "importing it ended Python with SIGABRT"),
+    "it leaves": ("import os; os._exit(3)", "importing it ended Python with 3"),
+}
+
+
+@pytest.fixture(params=BROKEN)
+def broken_sirf(request, tmp_path, monkeypatch):
+    """A SIRF that is installed and cannot be used; what is said of it."""
+    code, fault = BROKEN[request.param]
+    (tmp_path / "sirf").mkdir()
+    (tmp_path / "sirf" / "__init__.py").write_text("")
+    (tmp_path / "sirf" / "STIR.py").write_text(code + "\n")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sirf"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.syspath_prepend(tmp_path)
+    sirf_fault.cache_clear()
+    yield fault
+    sirf_fault.cache_clear()
 
 
 def keys(header):
@@ -40,6 +74,53 @@ def test_absent_sirf_is_named_with_its_remedy(without_sirf):
         engine.__wrapped__()
     with pytest.raises(ImportError):
         Engine()
+
+
+def test_a_broken_sirf_is_refused_before_any_job(broken_sirf):
+    """Tried in a process of its own, which may crash; the remedy is not 'auto', which asks nothing."""
+    assert sirf_is_installed()
+    with pytest.raises(
+        InputError, match=rf"'sirf', but SIRF does not work here \({broken_sirf}\); .*to 'embedded'\.$"
+    ) as caught:
+        require_usable("sirf")
+    assert "auto" not in str(caught.value)
+    require_usable("auto")
+    require_usable("embedded")
+
+
+def test_auto_says_why_it_does_not_take_a_broken_sirf(broken_sirf):
+    chosen, reason = available_engine()
+    assert chosen == "embedded"
+    assert re.search(rf"SIRF is installed but does not work \({broken_sirf}\)", reason)
+
+
+@pytest.mark.parametrize(
+    ("line", "level"),
+    [
+        (
+            "WARNING: forward_project. Imaging modality unknown for either the image or the",
+            logging.DEBUG,
+        ),
+        ("WARNING: Imaging modality is unknown for either the target or the input", logging.DEBUG),
+        ("Going ahead anyway.", logging.DEBUG),
+        ("WARNING: Using OpenMP with number of threads=1 produces parallel overhead.", logging.DEBUG),
+        ("WARNING: This matrix will completely miss some voxels", logging.WARNING),
+        ("WARNING: RadionuclideDB: unknown modality. Returning", logging.WARNING),
+    ],
+)
+def test_what_is_harmless_among_stirs_warnings_stays_out_of_the_log(line, level):
+    """The texts are those of STIR 6.4's warning() calls."""
+    assert level_of(line, channel="warning") == level
+    assert level_of(line, channel="error") == logging.ERROR
+
+
+@pytest.mark.sirf
+def test_a_process_with_sirf_ends_quietly(sirf):
+    """Its message redirector is dropped before Python takes down the modules it needs."""
+    code = "from quietpet.projection.sirf import engine; print(sorted(engine().versions))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "['SIRF', 'STIR']" in done.stdout
+    assert "Exception ignored" not in done.stderr
 
 
 def test_the_header_is_the_one_that_stir_accepted(shared):

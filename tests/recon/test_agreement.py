@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -34,9 +35,13 @@ def verdicts(findings):
 
 @pytest.mark.parametrize("model", SCANNERS)
 def test_the_embedded_engine_agrees_with_closed_forms(model):
+    """Noise outside the head, the last finding, takes long: with one real scanner and the small one."""
     case = head_case(SCANNERS[model]())
-    found = verdicts(against_closed_forms(case, embedded(case.scanner, case.grid)))
-    quantities = ("forward", "attenuation", "sensitivity", "OSEM", "noise outside")
+    quantities = ["forward", "attenuation", "sensitivity", "OSEM"]
+    if model in ("siemens_mmr", "small_test"):
+        quantities.append("noise outside")
+    findings = against_closed_forms(case, embedded(case.scanner, case.grid))
+    found = verdicts(itertools.islice(findings, len(quantities)))
     assert found == dict.fromkeys(quantities, True)
 
 
@@ -52,7 +57,8 @@ def test_another_pixel_size_is_found():
     grid = ImageGrid(
         n_slices=127, n_pixels=case.grid.n_pixels, slice_mm=2.03125, pixel_mm=2.08626 * 1.03
     )
-    found = verdicts(against_closed_forms(case, embedded(case.scanner, grid)))
+    findings = against_closed_forms(case, embedded(case.scanner, grid))
+    found = verdicts(itertools.islice(findings, 3))
     assert not found["forward"]
     assert not found["sensitivity"]
 

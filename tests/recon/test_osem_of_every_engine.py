@@ -115,6 +115,15 @@ def test_noise_stays_small_outside_the_head(engine, case):
     assert float(image[inside].mean()) == pytest.approx(float(scan.activity[inside].mean()), rel=0.05)
 
 
+def test_progress_is_told_after_each_iteration(engine):
+    build, reconstruct = engine
+    scan = scan_of(build, small_test(), pixels=48, fwhm_mm=4.5)
+    told = []
+    settings = {"iterations": 3, "subsets": 10, "after_iteration": lambda: told.append(1)}
+    reconstruct(scan.prompts, scan.model, **settings)
+    assert len(told) == 3
+
+
 def test_pixels_that_no_line_crosses_are_zero(engine):
     """Lines of the middle bins alone, whose pixels form a disc; the point spread reaches beyond it."""
     build, reconstruct = engine

@@ -15,9 +15,9 @@ SMALLER = (140, 140, 127)
 
 @pytest.fixture(scope="session")
 def template_pair():
-    """30 minutes, 14.5 degrees and 17.5 mm."""
+    """30 minutes, 14.5 degrees and 17.5 mm, and a T1 with a receive field of 1 +- 20 %."""
     return pair(
-        template_anatomy(),
+        template_anatomy(bias=0.2),
         noise="30min",
         euler_deg=(10.0, -4.0, 10.0),
         translation_mm=(10.0, -12.0, 8.0),
@@ -36,9 +36,9 @@ def coarse_pair(template_pair):
 
 @pytest.fixture(scope="session")
 def brainweb_pair(shared):
-    """30 minutes, 20 degrees and 20 mm."""
+    """30 minutes, 20 degrees and 20 mm, and such a T1."""
     return pair(
-        brainweb_anatomy(shared / "brainweb", "04"),
+        brainweb_anatomy(shared / "brainweb", "04", bias=0.2),
         noise="30min",
         euler_deg=(0.0, 0.0, -20.0),
         translation_mm=(-20.0, 0.0, 0.0),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quietpet.registration.head import coarsened, cropped, head_mm
-from quietpet.registration.similarity import Similarity, starting_transform
+from quietpet.errors import InputError
+from quietpet.registration.head import clipped, coarsened, cropped, head_mask, head_mm, inner_head_mm
+from quietpet.registration.similarity import SEARCH, Similarity, starting_transform
 from quietpet.registration.volume import RigidTransform, Volume
 
 RNG = np.random.default_rng(7)
@@ -60,6 +61,49 @@ def test_the_head_is_the_largest_region():
     assert np.linalg.norm(positions - centre, axis=1).max() < 45
 
 
+@pytest.mark.parametrize("times", [1.0, 100.0, 1000.0])
+def test_a_hot_lesion_moves_no_head(times):
+    """Of 4 cm^3, at the rim: the outline stays, and so does the histogram of the rest."""
+    centre = volume(np.zeros((80, 90, 60))).world_mm(np.array([[40.0, 45.0, 30.0]]))[0]
+    head = ball(centre, radius_mm=50.0)
+    lesion = np.linalg.norm(world(head) - centre - (35, 0, 0), axis=1).reshape(head.values.shape) < 10
+    hot = volume(np.where(lesion, times, head.values))
+    plain = head_mm(head)
+    found = head_mm(hot)
+    np.testing.assert_allclose(found.mean(axis=0), plain.mean(axis=0), atol=0.5)
+    assert len(found) == pytest.approx(len(plain), rel=0.03)
+    np.testing.assert_array_equal(np.minimum(clipped(hot).values, 1.0), np.minimum(hot.values, 1.0))
+    assert clipped(hot).values.max() <= 2.0
+
+
+def test_clipping_depends_neither_on_air_nor_on_units():
+    centre = volume(np.zeros((80, 90, 60))).world_mm(np.array([[40.0, 45.0, 30.0]]))[0]
+    head = ball(centre, radius_mm=50.0)
+    head.values[...] *= 1 + RNG.random(head.values.shape, np.float32)
+    wide = Volume(values=np.pad(head.values, 30), affine_ras_mm=head.affine_ras_mm)
+    assert clipped(wide).values.max() == pytest.approx(clipped(head).values.max(), rel=0.02)
+    scaled = Volume(values=1e4 * head.values, affine_ras_mm=head.affine_ras_mm)
+    np.testing.assert_allclose(clipped(scaled).values, 1e4 * clipped(head).values, rtol=1e-5)
+
+
+@pytest.mark.parametrize("do", [clipped, head_mask])
+def test_an_image_without_anything_above_0_is_named(do):
+    with pytest.raises(InputError, match="no voxel is above 0"):
+        do(volume(-RNG.random((20, 20, 20))))
+
+
+def test_the_inner_head_is_below_the_scalp_and_above_the_neck():
+    """A ball of 70 mm on a neck of 40 mm: what is deeper than 12 mm and within 130 mm of the top."""
+    grid = volume(np.zeros((60, 60, 90)), np.diag([3.0, 3.0, 3.0, 1.0]))
+    from_centre = world(grid) - (90.0, 90.0, 185.0)
+    ball_mm, neck_mm = np.linalg.norm(from_centre, axis=1), np.linalg.norm(from_centre[:, :2], axis=1)
+    filled = (ball_mm < 70) | ((neck_mm < 40) & (from_centre[:, 2] < 0))
+    mask = head_mask(volume(filled.reshape(grid.values.shape), grid.affine_ras_mm))
+    inner = inner_head_mm(mask) - (90.0, 90.0, 185.0)
+    assert 110 < np.ptp(inner[:, 2]) < 120
+    assert 50 < np.linalg.norm(inner[inner[:, 2] > 0], axis=1).max() < 66
+
+
 def test_a_cut_moves_no_voxel():
     whole = volume(RNG.random((30, 30, 30)))
     around = whole.world_mm(np.array([[10.0, 12.0, 14.0], [15.2, 16.0, 20.0]]))
@@ -86,11 +130,38 @@ def test_nmi_needs_overlap():
     assert nmi(values, values, shift_mm=16.0) == 1
 
 
+def test_overlap_is_that_of_the_head_not_of_the_image():
+    """A large T1 whose head fills a 27th, and a PET that shows this head alone."""
+    values = np.zeros((60, 60, 60))
+    values[20:40, 20:40, 20:40] = RNG.random((20, 20, 20))
+    fixed = volume(values, np.eye(4))
+    head = world(fixed)[values.ravel() > 0]
+    affine = np.eye(4)
+    affine[:3, 3] = 20
+    moving = volume(values[20:40, 20:40, 20:40], affine)
+    similarity = Similarity.of(fixed, moving, head_mm=head, spacing_mm=1.0, fwhm_mm=0.1)
+    assert similarity.nmi(RigidTransform.identity()) > 1.5
+
+
+def test_the_same_grid_is_no_better_than_another():
+    """Noise on one grid: a shift by half a voxel interpolates it, and so must no shift at all.
+
+    Of equal images whose second has noise of its own, the mutual information at the true place is that
+    of a shift too small to be seen; where nothing was interpolated it was larger by several per cent.
+    """
+    x, y, z = np.ogrid[:48, :48, :48]
+    smooth = np.sin(x / 7) + np.cos(y / 5) + np.sin(z / 6)
+    first, second = (smooth + 0.5 * RNG.standard_normal(smooth.shape) for _ in range(2))
+    here, near = (nmi(first, second, shift_mm=shift) for shift in (0.0, 0.25))
+    assert here - 1 == pytest.approx(near - 1, rel=0.03)
+
+
 def nmi(first, second, *, shift_mm=0.0):
     """Of two images on 1-mm voxels, hardly smoothed."""
-    pair = (volume(each, np.eye(4)) for each in (first, second))
+    fixed, moving = (volume(each, np.eye(4)) for each in (first, second))
     shift = RigidTransform.from_rotation(translation_mm=(shift_mm, 0, 0))
-    return Similarity.of(*pair, spacing_mm=1.0, fwhm_mm=0.1).nmi(shift)
+    similarity = Similarity.of(fixed, moving, head_mm=world(fixed), spacing_mm=1.0, fwhm_mm=0.1)
+    return similarity.nmi(shift)
 
 
 @pytest.mark.parametrize("shift_mm", [0.0, 300.0])
@@ -103,11 +174,32 @@ def test_the_start_takes_the_headers_or_the_centres(shift_mm):
     affine = fixed.affine_ras_mm.copy()
     affine[:3, 3] += shift_mm
     moving = volume(values, affine)
-    start = starting_transform(
-        fixed,
-        moving,
-        fixed_centre_mm=head_mm(fixed).mean(axis=0),
-        moving_centre_mm=head_mm(moving).mean(axis=0),
-    )
+    start = start_between(fixed, moving)
     np.testing.assert_allclose(start.fixed_to_moving[:3, 3], shift_mm, atol=1e-6)
     assert start.rotation_deg == pytest.approx(0, abs=1e-6)
+
+
+def test_the_start_finds_a_head_that_one_image_shows_with_its_neck():
+    """The centres of a slab and of a head with neck are 60 mm apart, and the header is far off."""
+    shape = (60, 60, 90)
+    values = np.zeros(shape, np.float32)
+    values[15:45, 12:48, 40:85] = 1
+    values[20:35, 20:40, 55:80] = 3
+    values[24:36, 24:36, 0:40] = 1
+    whole = volume(values, np.diag([3.0, 3.0, 3.0, 1.0]))
+    affine = whole.affine_ras_mm.copy()
+    affine[:3, 3] = (250.0, 100.0, 400.0 + 3.0 * 50)
+    slab = volume(values[:, :, 50:85], affine)
+    start = start_between(slab, whole)
+    expected = (-250.0, -100.0, -400.0)
+    np.testing.assert_allclose(start.fixed_to_moving[:3, 3], expected, atol=15)
+    assert start.rotation_deg == pytest.approx(0, abs=1e-6)
+
+
+def start_between(fixed, moving):
+    head = head_mm(fixed)
+    return starting_transform(
+        Similarity.of(fixed, moving, head_mm=head, **SEARCH),
+        fixed_centre_mm=head.mean(axis=0),
+        moving_centre_mm=head_mm(moving).mean(axis=0),
+    )

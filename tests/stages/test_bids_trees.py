@@ -134,7 +134,7 @@ def test_a_run_is_there_once(tree: Path, tmp_path: Path) -> None:
     (tree / "sub-02/pet/sub-02_run-01_pet.json").unlink()
     assert found(tree, "file-name") == []
     put(tree, "sub-02/pet/sub-02_pet")
-    with pytest.raises(InputError, match="several PET images"):
+    with pytest.raises(InputError, match=r"several PET images.* such as \{run: ''\}"):
         imported(tree, tmp_path / "out")
     assert imported(tree, tmp_path / "two", runs=("002",)), "the number of a run, not its letters"
 
@@ -189,6 +189,14 @@ def exchanges(root: Path) -> None:
         petbids.write_sidecar(root, own, {**petbids.sidecar(own), **added})
 
 
+def lists_times(root: Path) -> None:
+    """Beside exchanged side-cars, so that the table of another participant is read too."""
+    exchanges(root)
+    for number in (2, 3):
+        table = root / f"sub-0{number}" / f"sub-0{number}_scans.tsv"
+        table.write_text("filename\tacq_time\npet/other_pet.nii.gz\t2020-01-01T00:00:00\n")
+
+
 def links_a_session(root: Path) -> None:
     away = root.parent / "elsewhere"
     shutil.move(root / "sub-02" / "pet", away / "pet")
@@ -201,6 +209,7 @@ READ = {
     "no more than its own": (lambda root: None, {"participants.tsv"}),
     "inherited": (inherits, {"pet.json", "sub-02/sub-02_pet.json"}),
     "exchanged": (exchanges, {f"sub-0{n}/pet/sub-0{n}_task-rest_pet.json" for n in (1, 3)}),
+    "times listed": (lists_times, {f"sub-0{n}/sub-0{n}_scans.tsv" for n in (2, 3)}),
     "behind a link": (links_a_session, {"sub-02/ses-1/pet/sub-02_ses-1_task-rest_pet.json"}),
 }
 
@@ -217,7 +226,7 @@ def test_whatever_was_read_is_declared_and_recorded(tree: Path, tmp_path: Path, 
     assert opened <= recorded
     assert opened <= declared
     assert not any("task-other" in path for path in declared)
-    if name != "exchanged":
+    if name not in ("exchanged", "times listed"):
         assert not any("sub-01" in path or "sub-03" in path for path in opened), "others read in vain"
 
 
@@ -306,6 +315,36 @@ def test_a_table_has_a_row_for_each_session(tree: Path, tmp_path: Path) -> None:
         assert scan_of(results)["administration"] == administration
 
 
+def test_a_column_that_stands_twice_tells_what_both_say(tree: Path) -> None:
+    rows = "sub-01\tI\tI\nsub-02\tI\tB\nsub-03\tI\tI\n"
+    (tree / "participants.tsv").write_text(f"participant_id\tgroup\tgroup\n{rows}")
+    rows = read_table(tree / "participants.tsv").rows
+    assert [row.get("group") for row in rows] == ["I", None, "I"]
+    assert [each.key for each in found(tree, "participants-table")] == ["group"]
+
+
+def test_a_session_may_be_exchanged_alone(tree: Path, tmp_path: Path) -> None:
+    """The audit finds what the import corrects, in whichever session it is."""
+    for number in (1, 2, 3):
+        shutil.rmtree(tree / f"sub-0{number}" / "pet")
+        for session, noted in (("wk+0", number), ("wk+8", {1: 1, 2: 3, 3: 2}[number])):
+            path = tree / f"sub-0{number}/ses-{session}/pet/sub-0{number}_ses-{session}_pet.nii.gz"
+            petbids.write_image(path, petbids.frames(number), petbids.PET_AFFINE, slope=0.5)
+            added = {key: petbids.sidecar(noted)[key] for key in ("TimeZero", "InjectedRadioactivity")}
+            own = {**petbids.sidecar(number), **added}
+            path.with_name(path.name.replace(".nii.gz", ".json")).write_text(json.dumps(own))
+    findings = found(tree, "exchanged-sidecar")
+    assert {(each.participant, "wk+8" in each.file) for each in findings} == {
+        ("sub-02", True),
+        ("sub-03", True),
+    }
+    assert not found(tree, "dose"), "it is the other's, not a wrong one"
+    for session, corrected in (("wk+0", []), ("wk+8", ["exchanged-sidecar"])):
+        scan = scan_of(imported(tree, tmp_path / session, entities={"ses": session}))
+        assert [each["check"] for each in scan["corrections"]] == corrected
+        assert scan["noted_dose_mbq"] == 232.0
+
+
 def test_rows_that_contradict_each_other_tell_nothing(tree: Path, tmp_path: Path) -> None:
     rows = "sub-01\tI\tx\nsub-02\tI\ty\nsub-02\tB\ty\nsub-03\tI\tx\n"
     (tree / "participants.tsv").write_text(f"participant_id\tgroup\tsite\n{rows}")
@@ -313,6 +352,7 @@ def test_rows_that_contradict_each_other_tell_nothing(tree: Path, tmp_path: Path
     assert (finding.participant, finding.key, finding.severity) == ("sub-02", "group", "warning")
     scan = scan_of(imported(tree, tmp_path / "out"))
     assert scan["administration_from"] == "ModeOfAdministration"
+    assert [each["check"] for each in scan["corrections"]] == ["participants-table"]
 
 
 # Keys that stand twice ---------------------------------------------------------------------------------
@@ -326,6 +366,14 @@ def test_a_key_of_a_side_car_that_stands_twice(tree: Path, tmp_path: Path, place
     with pytest.raises(InputError, match=words):
         imported(tree, tmp_path / "out")
     assert {each.file for each in found(tree, "unreadable-sidecar")} == {place}
+
+
+def test_a_side_car_of_t1_is_audited_too(tree: Path, tmp_path: Path) -> None:
+    file = "sub-02/anat/sub-02_T1w.json"
+    (tree / file).write_text('{"Modality": "MR", "Modality": "CT"}')
+    assert [each.file for each in found(tree, "unreadable-sidecar")] == [file]
+    with pytest.raises(InputError, match=f"{file}: the key 'Modality' stands twice"):
+        imported(tree, tmp_path / "out")
 
 
 def test_a_byte_order_mark_is_no_fault_of_a_side_car(tree: Path, tmp_path: Path) -> None:
@@ -360,6 +408,8 @@ def test_of_several_t1_one_is_asked_for(tree: Path, tmp_path: Path, name: str, a
         imported(tree, tmp_path / "out")
     results = imported(tree, tmp_path / "out", t1=asked)
     assert scan_of(results)["t1"] == f"sub-02/anat/{name}.nii.gz"
+    without = dict.fromkeys(asked, "")
+    assert scan_of(imported(tree, tmp_path / "out", t1=without))["t1"] == "sub-02/anat/sub-02_T1w.nii.gz"
     with pytest.raises(InputError, match=r"with entities .*'none'.*there are .*Correct invivo\.sources"):
         imported(tree, tmp_path / "out", t1={"acq": "none"})
 
@@ -394,10 +444,13 @@ def test_an_image_and_its_uncompressed_twin(tree: Path, tmp_path: Path, kind: st
 # One frame per file, and other formats -----------------------------------------------------------------
 
 
-def one_frame(number: int) -> dict[str, list[float]]:
+def one_frame(number: int) -> dict[str, Any]:
+    """What the side-car of a run says that is frame ``number`` of the scan."""
+    lists = ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor")
+    minutes, seconds = divmod(2 + 16 * number, 60)
     return {
-        key: petbids.sidecar(2)[key][number : number + 1]
-        for key in ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor")
+        "AcquisitionTime": f"11:{30 + minutes}:{seconds:02d}",
+        **{key: petbids.sidecar(2)[key][number : number + 1] for key in lists},
     }
 
 
@@ -428,6 +481,9 @@ def test_one_static_image_is_one_frame(tree: Path, tmp_path: Path) -> None:
         "standard": WindowSettings(minutes=30, start_minutes=30),
         "all": WindowSettings(frames=1, start_minutes=30),
     }
+    with pytest.raises(InputError, match=r"_pet\.nii\.gz: is one frame, of which .*low\.all"):
+        imported(tree, tmp_path / "out", job=import_job(windows=windows))
+    del windows["all"]
     results = imported(tree, tmp_path / "out", job=import_job(windows=windows))
     np.testing.assert_allclose(image_of(results, "standard"), static[::-1] * 0.5, rtol=1e-6)
 
@@ -489,4 +545,12 @@ def test_a_t1_in_another_format(tree: Path, tmp_path: Path) -> None:
     path = petbids.t1_path(tree, 2)
     path.rename(path.with_name("sub-02_T1w.mgz"))
     with pytest.raises(InputError, match=r"sub-02_T1w\.mgz is a FreeSurfer image.*nib-convert"):
+        imported(tree, tmp_path / "out")
+
+
+def test_files_under_names_of_their_own_are_listed(tree: Path, tmp_path: Path) -> None:
+    without_pet(tree)
+    (tree / "sub-02/pet").mkdir()
+    (tree / "sub-02/pet/scan.v").write_bytes(b"MATRIX72v")
+    with pytest.raises(InputError, match=r"there is none \(there lie sub-02/pet/scan\.v\)"):
         imported(tree, tmp_path / "out")

@@ -23,10 +23,14 @@ def without_sirf(monkeypatch):
     monkeypatch.setitem(sys.modules, "sirf", None)
 
 
-def test_without_sirf_the_decision_is_the_embedded_projector(tmp_path):
+def test_without_sirf_the_decision_is_the_embedded_projector(tmp_path, caplog):
     target = tmp_path / "engine.json"
-    engine.run(EngineJob(projector="auto"), Files({}), Files({"decision": [target]}))
+    with caplog.at_level("INFO"):
+        engine.run(EngineJob(projector="auto"), Files({}), Files({"decision": [target]}))
+    said = "this study uses the projector 'embedded': SIRF is not installed here"
+    assert f"scanner.projector = auto: {said}" in caplog.text
     assert read_json(target)["projector"] == "embedded"
+    assert read_json(target)["reason"] == "SIRF is not installed here"
     assert decided(AUTO, target).projector == "embedded"
     assert decided(AUTO).projector == "embedded"
 
@@ -37,6 +41,13 @@ def test_a_decision_for_sirf_is_not_forgotten_where_it_is_absent(tmp_path):
     write_json(target, {"projector": "sirf"})
     with pytest.raises(InputError, match=r"scanner\.projector = 'sirf', but SIRF is not installed"):
         decided(AUTO, target)
+
+
+def test_a_named_engine_that_is_not_here_is_no_decision(tmp_path):
+    target = tmp_path / "engine.json"
+    with pytest.raises(InputError, match="SIRF is not installed here"):
+        engine.run(EngineJob(projector="sirf"), Files({}), Files({"decision": [target]}))
+    assert not target.exists()
 
 
 def test_images_are_reconstructed_by_the_engine_that_simulated():

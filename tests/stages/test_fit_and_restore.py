@@ -22,6 +22,7 @@ from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.methods.registry import AnyMethodSettings
 from quietpet.seeds import torch_generator
 from quietpet.stages import fit, restore
+from quietpet.stages.device import require_precision
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_attribute, read_strings
 from quietpet.training.loop import train
@@ -218,8 +219,63 @@ def test_the_card_of_a_filter_tells_of_no_training(files, tmp_path):
     assert "learning_rate" not in card
 
 
-def test_networks_run_in_bfloat16_on_request(files, tmp_path):
+def with_instructions(monkeypatch, *names, architecture="x86_64"):
+    there = {"architecture": architecture, "cpu_name": "a CPU", **dict.fromkeys(names, True)}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: there)
+
+
+@pytest.mark.parametrize(
+    ("precision", "instructions"),
+    [
+        ("bf16-mixed", ("avx512_bf16", "amx_bf16")),
+        ("16-mixed", ("avx512_fp16", "amx_fp16")),
+        ("32-true", ()),
+    ],
+)
+def test_sixteen_bits_want_a_processor_that_has_them(monkeypatch, precision, instructions):
+    def require(device="cpu"):
+        require_precision(precision, torch.device(device), key="training.precision")
+
+    for name in instructions:
+        with_instructions(monkeypatch, name)
+        require()
+    with_instructions(monkeypatch, "avx512_vnni")
+    require("cuda")
+    if instructions:
+        with pytest.raises(
+            InputError, match=rf"training\.precision = '{precision}'.*has none of .*32-true"
+        ):
+            require()
+    with_instructions(monkeypatch, architecture="aarch64")  # whose names torch does not tell
+    require()
+
+
+def test_sixteen_bits_are_refused_before_the_work(files, tmp_path, monkeypatch):
+    weights, _ = fitted(files, tmp_path, UNET)
+    with_instructions(monkeypatch)
+    with pytest.raises(InputError, match=r"inference\.precision = 'bf16-mixed'"):
+        restored(files, tmp_path, weights, UNET, precision="bf16-mixed")
+    half = TRAINING.model_copy(update={"precision": "bf16-mixed"})
+    monkeypatch.setitem(globals(), "TRAINING", half)
+    with pytest.raises(InputError, match=r"training\.precision = 'bf16-mixed'"):
+        fitted(files, tmp_path / "half", UNET)
+    fitted(files, tmp_path / "half", {"kind": "gaussian"})  # has no network
+
+
+def test_batch_normalisation_wants_more_than_one_slice(files, tmp_path, monkeypatch):
+    normalised = {**UNET, "normalisation": "batch"}
+    monkeypatch.setitem(globals(), "TRAINING", TRAINING.model_copy(update={"batch_size": 1}))
+    with pytest.raises(InputError, match=r"methods\.m normalises by batches.*batch_size = 1 must be 2"):
+        fitted(files, tmp_path, normalised)
+    monkeypatch.setitem(globals(), "TRAINING", TRAINING.model_copy(update={"batch_size": 2}))
+    monkeypatch.setenv("QUIETPET_PROCESSES", "2")
+    with pytest.raises(InputError, match=r"batch_size = 1 must be 2 or more \(for each process"):
+        fitted(files, tmp_path, normalised)
+
+
+def test_networks_run_in_bfloat16_on_request(files, tmp_path, monkeypatch):
     """Eight bits of mantissa: each number is rounded by up to 0.4 %. A filter stays exact."""
+    with_instructions(monkeypatch, "avx512_bf16")  # a few images are not slow without it
     for model, exact in ((UNET, False), (SAMPLED, False), ({"kind": "gaussian"}, True)):
         folder = tmp_path / model["kind"]
         weights, _ = fitted(files, folder, model)

@@ -18,6 +18,7 @@ from quietpet.cli import main
 from quietpet.errors import InputError
 from quietpet.invivo.settings import CohortSetting, WindowSettings
 from quietpet.stages import fetch_invivo, import_scan
+from quietpet.stages.bids import files_of_scan
 from quietpet.stages.files import Files
 
 
@@ -215,6 +216,33 @@ def test_run_10_comes_after_run_2(tree: Path, tmp_path: Path) -> None:
         path.write_text(json.dumps(sidecar))
     image = nib.load(imported(tree, tmp_path / "out") / "standard.nii.gz").get_fdata()
     np.testing.assert_allclose(image, expected_mean(2, 6), rtol=1e-5, atol=1e-3)
+
+
+def test_the_scans_table_orders_runs_and_is_recorded(tree: Path, tmp_path: Path) -> None:
+    """Run 2 was acquired first, and runs 1 and 2 have no clock beside."""
+    split_in_runs(tree, keys=True)
+    folder = petbids.pet_path(tree, 2).parent
+    for old, new in (("run-2", "run-3"), ("run-1", "run-2"), ("run-3", "run-1")):
+        for path in folder.glob(f"*_{old}_pet.*"):
+            path.rename(folder / path.name.replace(old, new))
+    for path in folder.glob("*.json"):
+        sidecar = json.loads(path.read_text())
+        for key in ("AcquisitionTime", "TimeZero", "DecayCorrectionFactor"):
+            del sidecar[key]
+        sidecar["FrameTimesStart"] = (16.0 * np.arange(6)).tolist()
+        if "run-1" in path.name:
+            sidecar |= {"ImageDecayCorrectionTime": -96, "InjectionStart": -96, "ScanStart": -96}
+        path.write_text(json.dumps(sidecar))
+    rows = "pet/sub-02_task-rest_run-{}_pet.nii.gz\t1900-01-{}"
+    table = folder.parent / "sub-02_scans.tsv"
+    times = rows.format(1, "02T00:01:06"), rows.format(2, "01T23:59:30")
+    table.write_text("\n".join(["filename\tacq_time", *times]) + "\n")
+    results = imported(tree, tmp_path / "out")
+    image = nib.load(results / "standard.nii.gz").get_fdata()
+    np.testing.assert_allclose(image, expected_mean(2, 6), rtol=1e-5, atol=1e-3)
+    scan = json.loads((results / "scan.json").read_text())
+    assert any(path.endswith("sub-02_scans.tsv") for path in scan["provenance"]["inputs"])
+    assert table in files_of_scan(tree, "sub-02")
 
 
 @pytest.mark.parametrize("told", ["InjectionStart", "ScanStart"])

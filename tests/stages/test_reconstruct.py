@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 
 import h5py
@@ -15,6 +16,7 @@ from quietpet.errors import InputError
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import ReconstructJob
+from quietpet.progress import track
 from quietpet.stages import reconstruct
 from quietpet.stages.files import Files
 from quietpet.store import open_hdf5, read_array, read_strings
@@ -49,7 +51,7 @@ def test_the_post_filter_is_a_gaussian_of_the_stated_width(sinograms, tmp_path):
 
 def test_batches_of_slices_change_nothing(sinograms, tmp_path, monkeypatch):
     whole = reconstructed(sinograms, tmp_path)
-    monkeypatch.setattr(reconstruct, "SLICES_PER_BATCH", 2)
+    monkeypatch.setattr(reconstruct, "slices_per_batch", lambda settings: 2)
     np.testing.assert_allclose(reconstructed(sinograms, tmp_path), whole, rtol=1e-4, atol=1e-3)
 
 
@@ -68,6 +70,15 @@ def test_an_image_that_glows_outside_the_head_is_refused(sinograms, tmp_path):
     ):
         reconstructed(path, tmp_path)
     assert not (tmp_path / "images.h5").exists()
+
+
+def test_progress_moves_within_a_batch(sinograms, tmp_path, caplog, monkeypatch):
+    """Three slices are one batch of the embedded engine; a line in the log is written every 10 s."""
+    monkeypatch.setattr(reconstruct, "track", functools.partial(track, log_every_s=0.0))
+    with caplog.at_level("INFO"):
+        reconstructed(sinograms, tmp_path)
+    steps = [line for line in caplog.messages if line.startswith("OSEM 04 low: ")]
+    assert [line.split()[3] for line in steps] == ["1/4", "2/4", "3/4", "4/4"]
 
 
 def test_a_protocol_says_what_it_is():

@@ -27,6 +27,7 @@ from quietpet.stages.bids import read_tree
 from quietpet.stages.files import Files
 from quietpet.standin.layout import participant_files, runs_of
 from quietpet.standin.sidecars import DAY_S
+from quietpet.study.reading import load_study, read_yaml
 
 SCAN = StandinScanSettings(
     frames=5,
@@ -269,7 +270,8 @@ def test_sidecars_agree_with_the_images(clean):
             assert sidecar["ModeOfAdministration"].replace("-", "_") == administration
             assert sidecar["InjectedRadioactivity"] == dose
             assert sidecar["RadionuclideTotalDose"] == pytest.approx(dose * 1e6, abs=5e4)
-            assert (sidecar["ReconMethodParameterValues"], sidecar["ReconFilterSize"]) == ([7, 3], 5)
+            assert sidecar["ReconMethodParameterValues"] == [7, 3]
+            assert sidecar["ReconFilterSize"] == StandinScanSettings().post_fwhm_mm
             assert sidecar["ImageVoxelSize"] == [4.5, 4.5, 4.0]
             assert ("InfusionSpeed" in sidecar) == (administration != "bolus")
             truth = read(files.one("truth"))
@@ -473,3 +475,14 @@ def test_frames_that_do_not_fit_are_refused(tmp_path):
         with pytest.raises(ValueError, match=message):
             write_frames(*frames)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stand_in_says_which_engine_projected_it(repository):
+    """The embedded one, whatever the study's phantoms are projected by: thousands of slices."""
+    raw = read_yaml(repository / "config.yaml")
+    study = load_study({**raw, "scanner": {**raw["scanner"], "projector": "sirf"}}, origin="study.yaml")
+    cohort = next(iter(study.standin.cohorts))
+    participant = next(iter(study.standin.cohorts[cohort].participants))
+    job = StandinJob.of(study, cohort=cohort, participant=participant)
+    assert study.scanner.projector == "sirf"
+    assert job.scanner.projector == "embedded"

@@ -382,6 +382,26 @@ def test_a_corrected_side_car_of_a_folder_imports_its_scan_again(repository, con
     assert planned_jobs(snakemake(repository, *of(moved), "--dry-run")) == everything, "another table"
 
 
+def test_a_given_transform_is_an_input_of_its_scan(repository, configuration, tmp_path):
+    """Whose absence is told before anything runs; then no engine is decided on."""
+    pattern = f"{tmp_path}/my transforms/{{source}}_{{participant}}.tfm"
+    scanned = {
+        **configuration, "standin": STANDIN, "invivo": INVIVO, "learning": LEARNING,
+        "registration": {"engine": "file", "transform": pattern},
+    }  # fmt: skip
+    path = tmp_path / "given.yaml"
+    path.write_text(yaml.safe_dump(scanned))
+    scan = "results/invivo/rspetmr_sub-01/registered/registration.json"
+    options = ("--configfile", path, "--directory", tmp_path, "--dry-run", scan)
+    given = Path(pattern.format(source="rspetmr", participant="01"))
+    assert str(given) in snakemake(repository, *options, check=False)
+    given.parent.mkdir()
+    given.write_text("a transform")
+    jobs = planned_jobs(snakemake(repository, *options))
+    assert jobs["register_rspetmr"] == 1
+    assert jobs["registration_engine"] == 0
+
+
 def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, configuration, tmp_path):
     changed = {**configuration, "splits": {**configuration["splits"], "test": ["06", "18"]}}
     jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
@@ -547,8 +567,9 @@ def test_auto_decides_once_and_records_the_engine(repository, finished, configur
     target = "results/images/06/low.h5"
     jobs = planned_jobs(snakemake(repository, *options, "--dry-run", target))
     assert jobs == {"engine": 1, "simulate": 1, "reconstruct": 1}
-    snakemake(repository, *options, target)
+    output = snakemake(repository, *options, target)
     engine = read_json(study / "results/engine.json")["projector"]
+    assert f"scanner.projector = auto: this study uses the projector {engine!r}: " in output
     with open_hdf5(study / target, kind="images") as file:
         assert read_attribute(file, "lineage")["projector"] == engine
     assert "Nothing to be done" in snakemake(repository, *options, "--dry-run", target)

@@ -17,7 +17,9 @@ rule engine:
         settings=settings("engine"),
     shell:
         "quietpet engine --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --out decision={output.decision} 2> {log}"
+        " --out decision={output.decision}"
+        # On the terminal too: which engine computes the projections must not go unnoticed.
+        " 2>&1 | tee {log} >&2"
 
 
 rule simulate:

@@ -12,7 +12,7 @@ from quietpet.jobs.phantoms import CACHE_VARIABLE, FetchJob, absolute_cache
 from quietpet.jobs.registry import settings_for
 from quietpet.learning import Training, training_before, training_data
 from quietpet.methods.registry import model_module
-from quietpet.projection.engines import require_installed
+from quietpet.projection.engines import require_usable
 from quietpet.provenance import file_digest, fingerprint
 from quietpet.store import read_json
 from quietpet.study.domains import PHANTOM
@@ -35,7 +35,7 @@ def checked_study():
             read_yaml(Path(path))
         study = load_study(config, origin=" + ".join(map(str, workflow.configfiles)))
         study = with_paths_from(Path(workflow.configfiles[-1]), study)
-        require_installed(study.scanner.projector)
+        require_usable(study.scanner.projector)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     return study

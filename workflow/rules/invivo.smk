@@ -136,6 +136,15 @@ def own_manifest(source):
     return SOURCES_INVIVO[source].manifest or []
 
 
+def given_transform(source):
+    """Input function: the transform that the user gives for a scan, with `registration.engine: file`."""
+    if STUDY.registration.engine != "file":
+        return []
+    return lambda wildcards: STUDY.registration.transform_of(
+        source, wildcards.participant
+    )
+
+
 # With `registration.engine: auto`, the engine is decided once for all scans. The decision stands until that
 # setting changes or its file is deleted; an edit of the code does not make it again.
 rule registration_engine:
@@ -240,6 +249,7 @@ for source in SOURCES_INVIVO:
                 if STUDY.registration.engine == "auto"
                 else []
             ),
+            transform=given_transform(source),
         output:
             standard=scan_path(source, f"registered/{STANDARD}.nii.gz"),
             low=[

@@ -40,8 +40,22 @@ class MethodSettings(Section, ABC):
         return False
 
     @property
+    def learns_from_whole_heads(self) -> bool:
+        """Whether the training's ``whole_share`` applies.
+
+        It should where a restored pixel depends on all others, by a norm or attention, and where batches
+        of one slice do no harm, as they do to batch normalisation.
+        """
+        return False
+
+    @property
     def least_views(self) -> int:
         """Views that the scanner must have, at least; a method's subsets hold one or more each."""
+        return 1
+
+    @property
+    def least_batch(self) -> int:
+        """Slices that a training step must see together, at least."""
         return 1
 
     @property

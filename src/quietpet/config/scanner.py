@@ -10,6 +10,7 @@ from quietpet.config.section import NonNegative, Section
 
 ScannerModel = Literal["siemens_mmr", "siemens_vision_600", "ge_signa_petmr", "small_test"]
 ProjectorChoice = Literal["embedded", "sirf", "auto"]
+StirProjector = Literal["ray_tracing", "parallelproj"]
 
 
 DATA_RAYS = 10
@@ -25,9 +26,10 @@ class ScannerSettings(Section):
         description="engine of the system model; auto: SIRF if it can be imported, decided once for the "
         "study and written down",
     )
-    stir_projector: Literal["ray_tracing", "parallelproj"] = Field(
+    stir_projector: StirProjector = Field(
         "ray_tracing",
-        description="with SIRF: STIR's ray-tracing matrix with this many rays, or Parallelproj",
+        description="with SIRF: STIR's ray-tracing matrix with this many rays, or Parallelproj, whose "
+        "OSEM makes the updates of the embedded engine",
     )
     rays: int = Field(
         1, ge=1, le=64, description="parallel rays averaged over the width of a bin; 1: Siddon's matrix"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -13,7 +15,37 @@ SubjectId = Annotated[str, Field(pattern=r"^[A-Za-z0-9+]+$")]
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
+TRUTH = "truth_for_a_number"
+"""Type of the error of a section whose ``key`` got true or false."""
+
+
 class Section(BaseModel):
-    """A frozen part of the configuration that refuses keys it does not know."""
+    """A frozen part of the configuration that refuses keys it does not know, and truth for numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, raw: object) -> object:
+        # Python counts True as 1.
+        for name, field in cls.model_fields.items() if isinstance(raw, dict) else ():
+            kinds = set(_parts(field.annotation))
+            if kinds & {int, float} and bool not in kinds and _holds_truth(raw.get(name)):
+                raise PydanticCustomError(
+                    TRUTH,
+                    "a number is wanted, got {found}, as YAML reads yes, no, on, off, true and false; "
+                    "write a number, or null where there may be none",
+                    {"key": name, "found": repr(raw[name])},
+                )
+        return raw
+
+
+def _holds_truth(value: object) -> bool:
+    return isinstance(value, bool) or (isinstance(value, list) and any(map(_holds_truth, value)))
+
+
+def _parts(annotation: object) -> Iterator[object]:
+    """``annotation`` and all types that it is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)

@@ -44,8 +44,8 @@ class StandinScanSettings(Section):
     line source (Karlberg et al., EJNMMI Phys 3:5, 2016) are 36.1 in its field of view of 258 mm on
     average, and 1.8 times as many in its middle (three-dimensional acceptance); the head's own
     attenuation; and the uptake of the kinetics: an hour after a bolus a BrainWeb brain has a mean SUV of
-    5, which is 11 % of the injected activity (6.9 % on average in MIRD Dose Estimate Report 19, J Nucl
-    Med 43:210, 2002; smaller brains of older people).
+    5, which is 12 % of the injected activity (6.9 % on average in MIRD Dose Estimate Report 19, J Nucl
+    Med 43:210, 2002).
     """
 
     frames: int = Field(113, ge=1, description="PET frames; 113 of 16 s hold a window of 30 min")

@@ -45,9 +45,15 @@ def audit(dataset: Dataset) -> list[Finding]:
 def inspect(dataset: Dataset) -> Iterator[Finding]:
     """All findings, file by file."""
     for check in _CHECKS:
-        yield from check(dataset)
+        for part in dataset.by_scan if check in _BETWEEN_PARTICIPANTS else (dataset,):
+            yield from check(part)
 
 
+# A side-car was exchanged with that of the same session, tracer and reconstruction, if it was.
+_BETWEEN_PARTICIPANTS = (
+    *(exchange_findings, dose_findings, frame_findings),
+    *(start_time_findings, scan_start_findings, injection_findings),
+)
 _CHECKS: tuple[Callable[[Dataset], Iterable[Finding]], ...] = (
     tree_findings,
     table_findings,

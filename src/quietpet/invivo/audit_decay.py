@@ -9,11 +9,11 @@ import numpy as np
 from quietpet.errors import InputError
 from quietpet.invivo.decay import (
     ListedFactors,
-    clock_on_frames_s,
     decay_word,
     factors_of,
     half_life_from,
     listed_factors,
+    series_time_s,
     stated_correction,
     stated_reference_s,
     tolerance_s,
@@ -41,6 +41,8 @@ def decay_findings(dataset: Dataset) -> Iterator[Finding]:
             if timing is not None and half_life_s is not None:
                 yield from _far_away(runs, run, timing, half_life_s)
                 factors = listed_factors(image, timing, half_life_s=half_life_s)
+                if factors is None or factors.reference_s is None:
+                    yield from _word_against_time(runs, run, timing, half_life_s)
                 if factors is not None and factors.reference_s is None:
                     yield _no_decay(image, factors, timing, half_life_s)
                 elif factors is not None:
@@ -141,6 +143,31 @@ def _no_decay(image: Image, factors: ListedFactors, timing: FrameTiming, half_li
     )
 
 
+def _word_against_time(
+    runs: Sequence[Image], run: int, timing: FrameTiming, half_life_s: float
+) -> Iterator[Finding]:
+    """ImageDecayCorrectionTime against DICOM's word, where no factors tell which of them is right."""
+    stated_s, word = stated_reference_s(runs, run), decay_word(runs[run])
+    named = _named_times(runs, run, timing)
+    meant = {
+        "START": ("the first frame", "the first frame of the scan", "SeriesTime"),
+        "ADMIN": ("the injection",),
+    }
+    times = {name: named[name] for name in meant.get(word or "", ()) if name in named}
+    if stated_s is None or not times:
+        return
+    if all(abs(stated_s - time_s) > tolerance_s(half_life_s) for time_s in times.values()):
+        yield runs[run].origin.finding(
+            "decay-time",
+            "warning",
+            "ImageDecayCorrectionTime",
+            value=f"{stated_s:g} s after the time zero",
+            expected=" or ".join(f"{time_s:g} s ({name})" for name, time_s in times.items()),
+            evidence=f"DecayCorrection of the scanner is {word}",
+            correction="ImageDecayCorrectionTime is read",
+        )
+
+
 def _other_time(
     runs: Sequence[Image], run: int, factors: ListedFactors, timing: FrameTiming, half_life_s: float
 ) -> Iterator[Finding]:
@@ -179,6 +206,6 @@ def _named_times(runs: Sequence[Image], run: int, timing: FrameTiming) -> dict[s
         "the injection": injection_of(runs, runs).seconds,
         "the first frame": float(timing.starts_s[0]),
         "the first frame of the scan": float((first or timing).starts_s[0]),
-        "SeriesTime": clock_on_frames_s(runs, run, timing, key="SeriesTime"),
+        "SeriesTime": series_time_s(runs, run, timing),
     }
     return {name: time_s for name, time_s in named.items() if time_s is not None}

@@ -9,7 +9,7 @@ import numpy as np
 
 from quietpet.errors import InputError
 from quietpet.invivo.clock import DAY_S, clock_difference_s, clock_seconds, clock_text
-from quietpet.invivo.decay import half_life_from
+from quietpet.invivo.decay import half_life_from, series_time_s
 from quietpet.invivo.exchange import clock_error_s, find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
 from quietpet.invivo.injection import (
@@ -20,7 +20,7 @@ from quietpet.invivo.injection import (
     noted_injection,
     scanner_injection,
 )
-from quietpet.invivo.order import in_run_order
+from quietpet.invivo.order import acquired_after_s, in_run_order
 from quietpet.invivo.scans import Dataset, Image, Participant, administration, group_administration
 from quietpet.invivo.sidecar import number, numbers
 from quietpet.invivo.timing import (
@@ -198,7 +198,11 @@ def scan_start_findings(dataset: Dataset) -> Iterator[Finding]:
             origin = frames_against_scan_start(image)
             late_s = 0.0 if scan_s is None else starts[0] - scan_s
             if image.participant not in exchanged and origin == "agree":
-                yield from _frames_elsewhere(image, starts[0])
+                # Converters may give all runs the AcquisitionTime of the first.
+                if run == 0 or acquired_after_s(image, runs[0]) != 0:
+                    yield from _frames_elsewhere(image, starts[0])
+                if run == 0 and scan_s is not None:
+                    yield from _series_before_the_scan(runs, scan_s)
             if origin != "agree":
                 yield _frames_before_the_scan(image, origin)
             elif run == 0 and late_s > SAME_START_S and not _began_with_first_frame(image, starts[0]):
@@ -229,6 +233,22 @@ def _frames_elsewhere(image: Image, start_s: float) -> Iterator[Finding]:
         value=f"the first frame begins {start_s:g} s after TimeZero",
         expected=f"at AcquisitionTime, {_clock(image.acquired_clock_s)}",
         evidence=f"TimeZero is {_clock(image.time_zero_clock_s)}",
+        correction="FrameTimesStart is read",
+    )
+
+
+def _series_before_the_scan(runs: Sequence[Image], scan_s: float) -> Iterator[Finding]:
+    """SeriesTime long before ScanStart: an image of the last part of a scan, its TimeZero set anew."""
+    series_s = series_time_s(runs, 0, _timing_of_first(runs))
+    if series_s is None or series_s >= scan_s - SAME_CLOCK_S:
+        return
+    yield runs[0].origin.finding(
+        "scan-start",
+        "warning",
+        "ScanStart",
+        value=f"{scan_s:g} s",
+        expected=f"{series_s:g} s, at SeriesTime",
+        evidence=f"the scanner began its series {scan_s - series_s:.0f} s before",
         correction="FrameTimesStart is read",
     )
 

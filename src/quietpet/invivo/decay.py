@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from quietpet.errors import InputError
-from quietpet.invivo.clock import clock_difference_s, clock_seconds
+from quietpet.invivo.clock import clock_difference_s
 from quietpet.invivo.injection import injection_of
 from quietpet.invivo.scans import Image
 from quietpet.invivo.sidecar import number, numbers
-from quietpet.invivo.timing import FrameTiming, decay_factors, time_zero_after_s, timeline
+from quietpet.invivo.timing import FrameTiming, decay_factors, time_zero_after_s, timeline, zero_clock_s
 from quietpet.invivo.windows import credible_half_life_s
 
 REFERENCE_S = 5.0
@@ -145,7 +145,7 @@ def decay_reference_s(runs: Sequence[Image], run: int, *, half_life_s: float) ->
         return injection_of(runs, runs).seconds
     if decay_word(image) != "START" or timing is None:
         return None
-    first_s, series_s = float(timing.starts_s[0]), clock_on_frames_s(runs, run, timing, key="SeriesTime")
+    first_s, series_s = float(timing.starts_s[0]), series_time_s(runs, run, timing)
     # A series' time after its first frame is that of a later processing.
     return first_s if series_s is None or series_s > first_s + REFERENCE_S else series_s
 
@@ -156,24 +156,19 @@ def stated_reference_s(runs: Sequence[Image], run: int) -> float | None:
     return None if stated is None or zero_s is None else stated + zero_s
 
 
-def clock_on_frames_s(
-    runs: Sequence[Image], run: int, timing: FrameTiming | None, *, key: str
-) -> float | None:
-    """A time of day of a run's side-car, such as SeriesTime, on the clock of its frames [s].
+def series_time_s(runs: Sequence[Image], run: int, timing: FrameTiming | None) -> float | None:
+    """SeriesTime of a run on the clock of its frames [s]; None where nothing relates the two.
 
-    Known through AcquisitionTime, which is when the first frame began, else through TimeZero.
+    AcquisitionTime does, which is when the first frame began, else the zero of the run's times.
     """
     image = runs[run]
-    told = image.values.get(key)
-    clock = clock_seconds(image.dicom.get(key) if told is None else told)
-    if clock is None:
+    series, acquired = image.series_clock_s, image.acquired_clock_s
+    if series is not None and acquired is not None and timing is not None:
+        return float(timing.starts_s[0]) + clock_difference_s(series, acquired)
+    zero, zero_s = zero_clock_s(image), time_zero_after_s(runs, run)
+    if series is None or zero is None or zero_s is None:
         return None
-    if image.acquired_clock_s is not None and timing is not None:
-        return float(timing.starts_s[0]) + clock_difference_s(clock, image.acquired_clock_s)
-    zero, zero_s = image.time_zero_clock_s, time_zero_after_s(runs, run)
-    if zero is None or zero_s is None:
-        return None
-    return zero_s + clock_difference_s(clock, zero)
+    return zero_s + clock_difference_s(series, zero)
 
 
 def half_life_from(runs: Sequence[Image]) -> float | None:

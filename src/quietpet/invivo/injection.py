@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from quietpet.invivo.clock import clock_difference_s, clock_seconds
 from quietpet.invivo.scans import Image
 from quietpet.invivo.sidecar import number
-from quietpet.invivo.timing import time_zero_after_s
+from quietpet.invivo.timing import time_zero_after_s, zero_clock_s
 
 LATE_S = 300.0
 """A tracer given later than this into the first frame makes one wonder."""
@@ -54,15 +54,10 @@ def noted_injection(runs: Sequence[Image], key: str) -> Injection | None:
 
 
 def scanner_injection(runs: Sequence[Image]) -> Injection | None:
-    """The injection as it was typed in at the scanner; None where no run has it, or no clock of its own.
-
-    On the clock of the scan, by the TimeZero of the run, else by the AcquisitionTime of the first.
-    """
+    """The injection as it was typed in at the scanner; None where no run has it, or a clock."""
     for run, image in enumerate(runs):
         key, clock = scanner_injection_clock(image)
-        zero, zero_s = image.time_zero_clock_s, time_zero_after_s(runs, run)
-        if zero is None:
-            zero, zero_s = runs[0].acquired_clock_s, 0.0
+        zero, zero_s = zero_clock_s(image), time_zero_after_s(runs, run)
         if clock is not None and zero is not None and zero_s is not None:
             return Injection(seconds=zero_s + clock_difference_s(clock, zero), source=key)
     return None

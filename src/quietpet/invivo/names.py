@@ -54,8 +54,11 @@ def same_value(entity: str, one: str, other: str) -> bool:
 
 
 def has_entities(own: Mapping[str, str], asked: Mapping[str, str]) -> bool:
-    """Whether a file with the entities ``own`` is one of those that a setting asks for."""
-    return all(name in own and same_value(name, own[name], value) for name, value in asked.items())
+    """Whether a file with the entities ``own`` is one of those that a setting asks for.
+
+    An empty value asks for files without the entity.
+    """
+    return all(same_value(name, own.get(name, ""), value) for name, value in asked.items())
 
 
 def applies(sidecar: FileName, image: FileName) -> bool:

@@ -17,30 +17,34 @@ if TYPE_CHECKING:
 def in_run_order(runs: Sequence[Image]) -> list[Image]:
     """``runs`` by the time at which each began, else by the number of the run.
 
-    Times are dates and times of day where every run has both; else times of day, of which the first is
-    that after the longest pause, so that a scan may go on past midnight; else FrameTimesStart.
+    Times are those of the side-cars, or else of scans.tsv: dates and times of day where every run has
+    both; else times of day, of which the first is that after the longest pause, so that a scan may go on
+    past midnight. Runs of one time, or without, are by FrameTimesStart.
     """
     by_number = sorted(runs, key=_run_number)
     clocks = [_began_clock_s(image) for image in by_number]
+    if None in clocks:
+        clocks = [image.listed_clock_s for image in by_number]
     days = _days(by_number)
     starts = [_first_start_s(image) for image in by_number]
     if None not in clocks and None not in days:
         times_s = [day * DAY_S + clock for day, clock in zip(days, clocks, strict=True)]
     elif None not in clocks:
         times_s = _after_the_longest_pause(clocks)
-    elif None not in starts:
-        times_s = starts
     else:
-        return by_number
-    return [by_number[index] for index in np.argsort(times_s, kind="stable")]
+        times_s = [0.0] * len(runs)
+    of_equal = [0.0] * len(runs) if None in starts else starts
+    return [by_number[index] for index in np.lexsort((of_equal, times_s))]
 
 
 def acquired_after_s(later: Image, earlier: Image) -> float | None:
     """AcquisitionTime of ``later`` minus that of ``earlier`` [s]; None where one has none.
 
-    By date where both have one, else across midnight the short way.
+    By date where both have one, else across midnight the short way. The times of scans.tsv stand in.
     """
     clocks = later.acquired_clock_s, earlier.acquired_clock_s
+    if None in clocks:
+        clocks = later.listed_clock_s, earlier.listed_clock_s
     if clocks[0] is None or clocks[1] is None:
         return None
     days = _days((later, earlier))
@@ -58,19 +62,23 @@ def _after_the_longest_pause(clocks: Sequence[float]) -> list[float]:
 
 
 def _days(runs: Sequence[Image]) -> list[int | None]:
-    """The date of every run's time of day: its own, or that of the scan where these differ.
+    """The date of each run's time of day: its own, else that of scans.tsv, else of scans if they differ.
 
     One date of the scan for all runs says nothing of those that began after midnight.
     """
-    own, of_scan = ([getattr(image, key) for image in runs] for key in ("acquired_day", "scan_day"))
+    keys = ("acquired_day", "listed_day", "scan_day")
+    own, listed, of_scan = ([getattr(image, key) for image in runs] for key in keys)
+    if None in own and None not in listed:
+        return listed
     return of_scan if None in own and len(set(of_scan)) > 1 else own
 
 
 def _began_clock_s(image: Image) -> float | None:
-    """Time of day of the first frame: AcquisitionTime, else TimeZero and FrameTimesStart."""
+    """Time of day of the first frame: AcquisitionTime, else FrameTimesStart after its time zero."""
     if image.acquired_clock_s is not None:
         return image.acquired_clock_s
     zero, start = image.time_zero_clock_s, _first_start_s(image)
+    zero = image.series_clock_s if zero is None else zero
     return None if zero is None or start is None else (zero + start) % DAY_S
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -36,7 +36,8 @@ class Image:
     ``sidecar`` is what ``sidecar_files`` say together, from the top of the tree downwards, and
     ``told`` which of them said it; ``contradicted`` has the keys on which two of one folder differ.
     ``foreign`` are files that stand for the image in a format that is not read, ``twin`` is a second one
-    in a format that is: a fault.
+    in a format that is: a fault. ``acq_time`` is when it was acquired by ``scans_table``, the
+    scans.tsv of its session, where there is one.
     """
 
     participant: str
@@ -47,6 +48,8 @@ class Image:
     contradicted: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     foreign: Sequence[Foreign] = ()
     twin: str | None = None
+    acq_time: str | None = None
+    scans_table: str | None = None
     file: str | None = None
     header: ImageHeader | None = None
     fault: str | None = None
@@ -56,6 +59,11 @@ class Image:
     @property
     def has_sidecar(self) -> bool:
         return bool(self.sidecar_files)
+
+    @property
+    def metadata_files(self) -> list[str]:
+        """The files that were read for what is known of the image, but for the image itself."""
+        return [*self.sidecar_files, *([self.scans_table] if self.scans_table else [])]
 
     @property
     def origin(self) -> Origin:
@@ -84,6 +92,12 @@ class Image:
         others = {name: value for name, value in self.entities.items() if name != "run"}
         folder = self.stem.rpartition("/")[0]
         return folder, tuple(sorted(others.items())), "run" in self.entities, self.name.odd
+
+    @property
+    def kind(self) -> frozenset[tuple[str, str]]:
+        """Session, tracer, reconstruction and so on: what the same scan of others has in its name."""
+        others = ((name, value) for name, value in self.entities.items() if name not in ("sub", "run"))
+        return frozenset(others)
 
     @property
     def is_there(self) -> bool:
@@ -134,10 +148,26 @@ class Image:
         return next((day for day in days if day is not None), None)
 
     @property
+    def listed_clock_s(self) -> float | None:
+        """Time of day of ``acq_time`` [s after midnight]: right between runs, if shifted for privacy."""
+        return clock_seconds(self.acq_time)
+
+    @property
+    def listed_day(self) -> int | None:
+        """Date of ``acq_time``, counted in days, which BIDS lets people shift."""
+        return day_number(self.acq_time)
+
+    @property
     def scan_day(self) -> int | None:
         """The day on which the scan began, which need not be that of its later runs."""
         days = (day_number(self.sidecar.get(key)) for key in ("ScanDate", "SeriesDate"))
         return next((day for day in days if day is not None), None)
+
+    @property
+    def series_clock_s(self) -> float | None:
+        """DICOM's SeriesTime, beside the image or in dcmstack's record [s after midnight]."""
+        told = self.sidecar.get("SeriesTime")
+        return clock_seconds(self.dicom.get("SeriesTime") if told is None else told)
 
     @property
     def time_zero_clock_s(self) -> float | None:
@@ -253,6 +283,19 @@ class Dataset:
     @property
     def pet(self) -> list[Image]:
         return [image for participant in self.participants for image in participant.pet]
+
+    @property
+    def by_scan(self) -> list[Dataset]:
+        """The data set taken apart: of every participant the runs of one session, tracer and so on."""
+        kinds = dict.fromkeys(image.kind for image in self.pet)
+        parts = []
+        for kind in kinds:
+            of_kind = (
+                replace(each, pet=[image for image in each.pet if image.kind == kind])
+                for each in self.participants
+            )
+            parts.append(replace(self, participants=[each for each in of_kind if each.pet]))
+        return parts
 
     @property
     def has_images(self) -> bool:

@@ -7,6 +7,7 @@ Uncompressed images that are named ``.nii.gz`` all the same are read for what th
 from __future__ import annotations
 
 import gzip
+import logging
 import math
 import zlib
 from collections.abc import Collection, Iterator
@@ -18,9 +19,12 @@ from typing import IO
 import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
+from scipy import ndimage
 
 from quietpet.errors import InputError
 from quietpet.invivo.formats import foreign_content
+
+logger = logging.getLogger(__name__)
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = 540  # NIfTI-2; NIfTI-1 needs 348
@@ -194,13 +198,15 @@ def frames(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Number and image (x, y, z), float32 in the header's scaling, of the ``wanted`` frames in order.
 
-    ``wanted`` None takes all. A gzip file is read to its end even so, which compares its checksum.
+    ``wanted`` None takes all. A gzip file is read to its end even so, which compares its checksum. NaN
+    outside the field of view become 0, and the log says so.
 
     Raises:
         InputError: the file ends before, its checksum does not fit, it cannot be read, or, with
-            ``finite``, a wanted frame holds NaN or infinity.
+            ``finite``, a wanted frame holds infinity, or NaN elsewhere.
     """
     wanted = range(header.n_frames) if wanted is None else wanted
+    told = False
     with _damage_named(header.file), _open(path, header) as stream:
         _skip(stream, header.offset, header)
         raw = _empty_frame(header)
@@ -211,6 +217,17 @@ def frames(
                 continue
             _fill(stream, buffer, header, number)
             frame = _scaled(raw, header)
+            outside = _fill_outside(frame)
+            if outside and not told:
+                told = True
+                logger.warning(
+                    "%s: frame %d: %d of %d voxels are NaN, in regions that reach the border of the "
+                    "image: outside the field of view, and read as 0, here and in later frames",
+                    header.file,
+                    number,
+                    outside,
+                    frame.size,
+                )
             if finite:
                 _require_finite(frame, header, number)
             yield number, frame
@@ -238,6 +255,22 @@ def _scaled(raw: np.ndarray, header: ImageHeader) -> np.ndarray:
         if header.intercept != 0.0:
             frame += np.float32(header.intercept)
     return frame
+
+
+def _fill_outside(frame: np.ndarray) -> int:
+    """Put 0 for NaN in regions that reach the border of the image, in place; how many voxels.
+
+    A frame without any number stays what it is.
+    """
+    missing = np.isnan(frame)
+    if not missing.any() or missing.all():
+        return 0
+    regions, _ = ndimage.label(missing)
+    faces = [np.take(regions, end, axis=axis) for axis in range(frame.ndim) for end in (0, -1)]
+    reaching = np.unique(np.concatenate([face.ravel() for face in faces]))
+    outside = np.isin(regions, reaching[reaching > 0])
+    frame[outside] = 0
+    return int(np.count_nonzero(outside))
 
 
 def _require_finite(frame: np.ndarray, header: ImageHeader, number: int) -> None:

@@ -5,6 +5,7 @@ Kept free of slow imports, as ``config/`` is: Snakemake reads it at every start.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, Self
 
@@ -73,7 +74,8 @@ class SourceSettings(Section):
     entities: dict[str, str] = Field(
         {},
         description="BIDS entities that the PET file names must have, such as {task: rest, ses: '1'}; "
-        "needed where a participant has several sessions, tracers or reconstructions",
+        "needed where a participant has several sessions, tracers or reconstructions. An empty value, "
+        "such as {rec: ''}, asks for names without it",
     )
     runs: tuple[str, ...] = Field(
         (), description="runs that are fetched and read, as in the file names; none: all"
@@ -81,7 +83,8 @@ class SourceSettings(Section):
     t1: dict[str, str] = Field(
         {},
         description="BIDS entities that the name of the T1 image must have, such as {acq: mprage, "
-        "run: '1'}; needed where a participant has several",
+        "run: '1'}, or must not have, such as {rec: ''}; needed where a participant has several in the "
+        "session of the PET images, which goes before others",
     )
 
     @model_validator(mode="after")
@@ -93,6 +96,11 @@ class SourceSettings(Section):
         if wrong := sorted(given - {needed} - also):
             raise ValueError(f"kind {self.kind!r} has no {', '.join(wrong)}")
         return self
+
+    @property
+    def data(self) -> str | None:
+        """The data set that scans come from: sessions of one may be sources of their own."""
+        return os.path.normpath(self.root) if self.root else self.accession or self.cohort
 
 
 _SOURCE_KEYS = {
@@ -246,11 +254,13 @@ class InvivoSettings(Section):
 
     @model_validator(mode="after")
     def _one_role_each(self) -> Self:
-        roles: dict[tuple[str, str], tuple[str, str]] = {}
+        roles: dict[tuple[str | None, str], tuple[str, str]] = {}
         for place, source, splits in self._all_splits():
             for split in SPLITS:
                 for participant in getattr(splits, split):
-                    before, where = roles.setdefault((source, participant), (split, place))
+                    before, where = roles.setdefault(
+                        (self.sources[source].data, participant), (split, place)
+                    )
                     if before != split:
                         raise ValueError(
                             f"{place}: participant {participant!r} of {source} is in {split!r}, but in "

@@ -28,6 +28,7 @@ SAME_CLOCK_S = 60.0
 
 FrameOrigin = Literal["agree", "after the scan's start", "scan start is wrong", "unknown"]
 
+_MOST_FRAMES = 100_000
 _MS_PER_S = 1e3
 _DESCRIBED = re.compile(r"(?<!\d)(\d{1,4})[ _]?s(?:ec(?:onds?)?)?(?![a-z])", re.IGNORECASE)
 
@@ -113,6 +114,8 @@ def without_gaps(timing: FrameTiming) -> FrameTiming | None:
     The list must be regular but for the gaps: one duration, and every gap a whole number of it.
     """
     duration = timing.durations_s[0]
+    if timing.starts_s[-1] - timing.starts_s[0] > _MOST_FRAMES * duration:
+        return None
     steps = (timing.starts_s - timing.starts_s[0]) / duration
     # A wrap undone leaves the first start a second off the grid of the others.
     if np.ptp(timing.durations_s) or np.abs(steps - np.round(steps)).max() > 0.1:
@@ -134,7 +137,7 @@ def derived(runs: Sequence[Image], run: int, *, n_frames: int) -> FrameTiming | 
     DICOM's ActualFrameDuration as dcmstack keeps it, the seconds in SeriesDescription, either of them
     of another run, or the time to the next run divided by the frames.
     """
-    after_first_s, zero = acquired_after_s(runs[run], runs[0]), _zero_clock_s(runs[0])
+    after_first_s, zero = acquired_after_s(runs[run], runs[0]), zero_clock_s(runs[0])
     if after_first_s is None or zero is None or runs[0].acquired_clock_s is None:
         return None
     began_s = clock_difference_s(runs[0].acquired_clock_s, zero) + after_first_s
@@ -219,12 +222,11 @@ def _frames_to_next_run(runs: Sequence[Image], run: int) -> int | None:
 def time_zero_after_s(runs: Sequence[Image], run: int) -> float | None:
     """From when on the times of ``runs[run]`` count, on the clock of the scan [s]; None: not told.
 
-    That is its TimeZero, or where it has none, its AcquisitionTime less its first FrameTimesStart,
-    unless it has the AcquisitionTime of the first run: then both count from one zero.
+    By :func:`zero_clock_s`; but runs without TimeZero that share an AcquisitionTime count from one zero.
     """
     if run == 0:
         return 0.0
-    zeros = _zero_clock_s(runs[run]), _zero_clock_s(runs[0])
+    zeros = zero_clock_s(runs[run]), zero_clock_s(runs[0])
     if zeros[0] is None or zeros[1] is None:
         return None
     after_s, acquired_s = clock_difference_s(zeros[0], zeros[1]), acquired_after_s(runs[run], runs[0])
@@ -238,11 +240,18 @@ def time_zero_after_s(runs: Sequence[Image], run: int) -> float | None:
     return after_s + DAY_S * days if abs(apart_s - DAY_S / 2) <= SAME_CLOCK_S else after_s
 
 
-def _zero_clock_s(image: Image) -> float | None:
-    """Time of day from which the times of a side-car count."""
-    if image.time_zero_clock_s is not None or image.acquired_clock_s is None:
+def zero_clock_s(image: Image) -> float | None:
+    """Time of day from which the times of a side-car count; None where nothing tells.
+
+    That is TimeZero, else AcquisitionTime less the first of FrameTimesStart, else DICOM's SeriesTime,
+    from which converters count that write neither, else the time of scans.tsv less that first frame.
+    """
+    if image.time_zero_clock_s is not None:
         return image.time_zero_clock_s
-    return (image.acquired_clock_s - _first_start_s(image)) % DAY_S
+    if image.acquired_clock_s is None and image.series_clock_s is not None:
+        return image.series_clock_s
+    began = image.listed_clock_s if image.acquired_clock_s is None else image.acquired_clock_s
+    return None if began is None else (began - _first_start_s(image)) % DAY_S
 
 
 def _first_start_s(image: Image) -> float:

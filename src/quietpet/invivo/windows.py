@@ -23,6 +23,12 @@ _HALF_LIFE_S = {
 }
 """ENSDF evaluations, as in NuDat (National Nuclear Data Center), in seconds."""
 
+_SYMBOL = {
+    **{"Fluorine": "F", "Carbon": "C", "Nitrogen": "N", "Oxygen": "O", "Gallium": "Ga", "Iodine": "I"},
+    **{"Rubidium": "Rb", "Copper": "Cu", "Zirconium": "Zr", "Bromine": "Br", "Yttrium": "Y"},
+}
+"""Of elements, as DICOM's code meanings spell them: ^18^Fluorine."""
+
 _SAME_NUCLIDE = 0.01
 _OTHER_UNITS_S = {"minutes": 60.0, "hours": 3600.0, "milliseconds": 1e-3}
 
@@ -221,7 +227,10 @@ def known_half_life_s(radionuclide: str | None) -> float | None:
     """Half-life [s] of a radionuclide, however it is spelled; None for one that is not known here."""
     mass = re.search(r"\d+", str(radionuclide))
     symbol = re.search(r"[A-Za-z]+", str(radionuclide))
-    return _HALF_LIFE_S.get(f"{symbol.group().capitalize()}{mass.group()}") if mass and symbol else None
+    if not mass or not symbol:
+        return None
+    element = symbol.group().capitalize()
+    return _HALF_LIFE_S.get(f"{_SYMBOL.get(element, element)}{mass.group()}")
 
 
 def same_half_life(one_s: float, other_s: float) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quietpet.config.registration import RegistrationChoice, RegistrationSettings
+from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.config.section import Section
 from quietpet.invivo.settings import CohortSetting, SourceSettings, WindowSettings
 from quietpet.study.root import Study
@@ -52,7 +52,7 @@ class ImportScanJob(Section):
 class RegistrationEngineJob(Section):
     """Decide which engine registers the scans of a study whose ``registration.engine`` is auto."""
 
-    engine: RegistrationChoice
+    engine: EngineChoice
 
     @classmethod
     def of(cls, study: Study) -> RegistrationEngineJob:

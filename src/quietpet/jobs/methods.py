@@ -74,7 +74,7 @@ class FitJob(LearningJob):
             study_seed=study.study_seed,
             model=study.methods[method].for_training(),
             acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
-            training=study.training_of(training),
+            training=_training(study, training, method),
         )
 
 
@@ -151,6 +151,13 @@ class SamplingJob(Section):
     @classmethod
     def of(cls, study: Study) -> SamplingJob:
         return cls()
+
+
+def _training(study: Study, training: Training, method: str) -> TrainingSettings:
+    settings = study.training_of(training)
+    if study.methods[method].learns_from_whole_heads:
+        return settings
+    return settings.model_copy(update={"whole_share": 0.0})
 
 
 def _acquisition(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob | None:

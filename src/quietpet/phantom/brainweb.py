@@ -58,7 +58,7 @@ def read_sources(table: Path) -> dict[str, Source]:
     """
     if not table.exists():
         raise InputError(f"{table}: no such table of external files.")
-    with reading(table, "a whole table of external files", KeyError, TypeError):
+    with reading(table, "not a whole table of external files", KeyError, TypeError):
         with table.open(newline="") as stream:
             rows = {row["id"]: row for row in csv.DictReader(stream, delimiter="\t")}
         return {
@@ -95,7 +95,7 @@ def require_plausible(packed: Path, source: Source) -> None:
     Raises:
         InputError: no gzip file, or one of another unpacked length (the last four bytes, RFC 1952).
     """
-    with reading(packed, "a gzip file"):
+    with reading(packed, "not a gzip file"):
         content = packed.read_bytes()
     length = int.from_bytes(content[-4:], "little")
     if content[:2] != b"\x1f\x8b" or length != source.bytes:
@@ -135,7 +135,7 @@ def read_volume(packed: Path, *, source: Source | None = None) -> LabelVolume:
     """
     codes, digest = np.empty(SHAPE, np.uint8), hashlib.sha256()
     with (
-        reading(packed, "a readable BrainWeb volume", EOFError, zlib.error),
+        reading(packed, "not a readable BrainWeb volume", EOFError, zlib.error),
         gzip.open(packed) as stream,
     ):
         # Plane by plane, so that the 16-bit labels never leave the cache.

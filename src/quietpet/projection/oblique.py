@@ -9,6 +9,12 @@ R being the effective radius of the scanner (``a`` grows towards the first cryst
 difference is that of the second). One entry of the direct matrix therefore serves all planes of all
 segments: it adds the column of voxels above its pixel, shifted by that climb and interpolated linearly
 between slices, and the length inside a voxel grows by 1 / cos(theta). No oblique matrix is stored.
+
+Angles, planes and spans are STIR's; the interpolation is not. STIR's ray tracing follows one ray
+through the voxels (Siddon, Med Phys 12:252, 1985), which is in one slice at a time. Interpolation is the
+mean of such rays over the thickness of a plane, one slice. Against chords of an ellipsoid the oblique
+planes then are as good as the direct ones, at an error of 0.34 %; single rays have 0.40 % (most oblique)
+to 0.61 %. The two differ by 0.5 % there, and by 0.6 to 1 % in heads.
 """
 
 from __future__ import annotations

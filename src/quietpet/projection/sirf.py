@@ -11,15 +11,18 @@ from __future__ import annotations
 import atexit
 import functools
 import logging
+import math
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
+from quietpet.config.scanner import StirProjector
 from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid
 from quietpet.geometry.scanner import ScannerGeometry
@@ -29,10 +32,13 @@ from quietpet.projection.linear_map import LinearMap
 
 logger = logging.getLogger(__name__)
 
-StirProjector = Literal["ray_tracing", "parallelproj"]
+_LEVELS = {"information": logging.DEBUG, "warning": logging.WARNING, "error": logging.ERROR}
+"""Our log level for each of STIR's channels."""
 
-_LEVELS = {"information": logging.DEBUG, "warning": logging.INFO, "error": logging.ERROR}
-"""Our log level for each of STIR's channels; its warnings are many and mostly of no consequence."""
+_HARMLESS = re.compile(
+    r"imaging modality (is )?unknown|going ahead anyway|OpenMP with number of threads=1", re.IGNORECASE
+)
+"""What STIR warns of with every image made in memory, and with one thread, which is fastest here."""
 
 
 class Engine:
@@ -43,22 +49,28 @@ class Engine:
     """
 
     def __init__(self) -> None:
-        import sirf.STIR as stir  # noqa: PLC0415 (installed in few environments, and slow)
+        import sirf  # noqa: PLC0415 (installed in few environments, and slow)
+        import sirf.STIR as stir  # noqa: PLC0415
         from sirf.Utilities import error  # noqa: PLC0415
 
         self.stir = stir
-        self.version = stir.get_engine_version_string()
+        self.versions = {"SIRF": sirf.__version__, "STIR": stir.get_engine_version_string()}
         self._error = error
         folder = tempfile.TemporaryDirectory(prefix="quietpet-stir-")
         atexit.register(folder.cleanup)
         self._channels = {name: Path(folder.name) / name for name in _LEVELS}
         self._read = dict.fromkeys(_LEVELS, 0)
         self._said: set[str] = set()
-        # STIR writes to these files for as long as the redirector lives.
+        # STIR writes to these files for as long as the redirector lives. Its end needs SIRF's modules,
+        # so it must come before Python takes them down; functions registered last are called first.
         self._redirector = stir.MessageRedirector(*map(str, self._channels.values()))
+        atexit.register(self._drop_redirector)
         stir.set_verbosity(0)
         stir.set_max_omp_threads(torch.get_num_threads())
         stir.AcquisitionData.set_storage_scheme("memory")
+
+    def _drop_redirector(self) -> None:
+        self._redirector = None
 
     @contextmanager
     def doing(self, what: str) -> Iterator[Any]:
@@ -85,8 +97,15 @@ class Engine:
             for line in new[name]:
                 if line not in self._said:
                     self._said.add(line)
-                    logger.log(_LEVELS[name], "STIR %s: %s", name, line)
+                    logger.log(level_of(line, channel=name), "STIR %s: %s", name, line)
         return new
+
+
+def level_of(line: str, *, channel: str) -> int:
+    """Our log level of a line that STIR wrote to ``channel``: information, warning or error."""
+    if channel == "warning" and _HARMLESS.search(line):
+        return logging.DEBUG
+    return _LEVELS[channel]
 
 
 @functools.cache
@@ -254,7 +273,9 @@ class _StirMap(LinearMap):
     def multiply(self, values: torch.Tensor) -> torch.Tensor:
         """Copy the batch to SIRF in blocks, and the results back."""
         batch_shape = values.shape[: values.ndim - len(self.source_shape)]
-        items = values.reshape(-1, *self.source_shape).cpu().numpy()
+        items = values.reshape(math.prod(batch_shape), *self.source_shape).cpu().numpy()
+        if not len(items):
+            return values.new_zeros((*batch_shape, *self.target_shape), device=self._device)
         with engine().doing("projecting"):
             results = [self._call(block).as_array() for block in in_blocks(items, self._per_call)]
         joined = np.concatenate([result.reshape(-1, *self.target_shape) for result in results])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -22,6 +23,7 @@ def osem(
     iterations: int,
     subsets: int,
     start: torch.Tensor | None = None,
+    after_iteration: Callable[[], object] | None = None,
 ) -> torch.Tensor:
     """Reconstruct prompts (slice, view, bin) into activity images (slice, y, x), all slices together.
 
@@ -29,7 +31,7 @@ def osem(
 
     Subset j holds the views j, j + subsets, ...; subsets are visited in that order. They may differ in
     size by one view, since each has its own sensitivity. ``start`` defaults to ones. One subset gives
-    MLEM, whose likelihood never falls.
+    MLEM, whose likelihood never falls. ``after_iteration`` is called after each, to show progress.
 
     A pixel is updated by the subsets of which a line crosses it, and is 0 where no line does: (P^T m)_j
     = 0, P without point spread. Through the tail of the point spread alone such pixels have a tiny
@@ -43,6 +45,8 @@ def osem(
     for _ in range(iterations):
         for step in updates.steps:
             image = step.update(image)
+        if after_iteration:
+            after_iteration()
     return image
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,20 @@ from quietpet.recon.osem import osem, require_reconstructible
 
 
 def sirf_osem(
-    prompts: torch.Tensor, model: AcquisitionModel, *, iterations: int, subsets: int
+    prompts: torch.Tensor,
+    model: AcquisitionModel,
+    *,
+    iterations: int,
+    subsets: int,
+    after_iteration: Callable[[], object] | None = None,
 ) -> torch.Tensor:
     """Reconstruct prompts (slice, view, bin) into activity images (slice, y, x) with SIRF.
 
     With a 3-D projector, prompts (plane, view, bin) become a volume (z, y, x).
 
     The same algorithm, subsets, start and rule for unseen pixels as :func:`quietpet.recon.osem.osem`;
-    ``model`` holds a :class:`~quietpet.projection.sirf.SirfProjector` of all views. STIR's reconstructor
+    ``model`` holds a :class:`~quietpet.projection.sirf.SirfProjector` of all views, and
+    ``after_iteration`` is called for each of its calls. STIR's reconstructor
     OSMAPOSL is not used: it takes subsets of equal size only, and has other rules for pixels that a
     subset does not see.
 
@@ -35,7 +42,9 @@ def sirf_osem(
     if not isinstance(projector, SirfProjector):
         raise TypeError(f"sirf_osem reconstructs with a SirfProjector, not {type(projector).__name__}")
     if projector.stir_projector == "parallelproj":
-        return osem(prompts, model, iterations=iterations, subsets=subsets)
+        return osem(
+            prompts, model, iterations=iterations, subsets=subsets, after_iteration=after_iteration
+        )
     require_reconstructible(prompts, model, subsets=subsets)
     batch_shape = prompts.shape[: prompts.ndim - len(projector.sinogram_shape)]
     measured, factors, background = (
@@ -54,7 +63,13 @@ def sirf_osem(
         )
         crossed = _crossed_pixels(projector, factors[call], subsets=subsets)
         with engine().doing(f"reconstructing with {subsets} subsets"):
-            image = _em(likelihood, projector.image, crossed, iterations=iterations)
+            image = _em(
+                likelihood,
+                projector.image,
+                crossed,
+                iterations=iterations,
+                after_iteration=after_iteration,
+            )
         images.append(image.reshape(-1, *projector.image_shape)[: len(measured[call])])
     joined = torch.from_numpy(np.concatenate(images)).to(prompts.device)
     return joined.reshape(*batch_shape, *projector.image_shape)
@@ -104,7 +119,14 @@ def _likelihood(
     return likelihood
 
 
-def _em(likelihood: Any, image: Any, crossed: list[np.ndarray], *, iterations: int) -> np.ndarray:
+def _em(
+    likelihood: Any,
+    image: Any,
+    crossed: list[np.ndarray],
+    *,
+    iterations: int,
+    after_iteration: Callable[[], object] | None,
+) -> np.ndarray:
     """x <- x A_j^T(y_j / A_j x) / A_j^T 1 in the pixels that subset j crosses; they start from 1.
 
     The others of the pixels that any subset crosses keep their value; those that none crosses are 0.
@@ -121,4 +143,6 @@ def _em(likelihood: Any, image: Any, crossed: list[np.ndarray], *, iterations: i
             updated = (sensitivity > 0) & crossed[index]
             values = np.divide(values * ratio, sensitivity, out=values.copy(), where=updated)
             estimate.fill(values)
+        if after_iteration:
+            after_iteration()
     return values

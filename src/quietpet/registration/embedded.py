@@ -7,17 +7,12 @@ summed by one thread, so that a result is the same on every number of cores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import SimpleITK as sitk
 
 from quietpet.registration.head import coarsened, cropped
+from quietpet.registration.itk import LPS_FROM_RAS, image, one_thread
 from quietpet.registration.volume import RigidTransform, Volume
-
-_LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-"""ITK's world has x to the subject's left and y to the back; the matrix is its own inverse."""
 
 _LEVELS = ((8.0, 8.0, 1.0), (4.0, 6.0, 0.5), (2.5, 3.0, 0.3))
 """Grid spacing [mm], smoothing FWHM [mm] and part of the grid points that are sampled, per level.
@@ -56,24 +51,13 @@ def estimate(
     fixed = cropped(fixed, fixed_head_mm, margin_mm=_MARGIN_MM)
     moving = cropped(moving, moving_head_mm, margin_mm=_MARGIN_MM)
     transform = _to_itk(start, centre_mm=fixed_head_mm.mean(axis=0))
-    with _one_thread():
+    with one_thread():
         for spacing_mm, fwhm_mm, sampled in _LEVELS:
             images = (
                 coarsened(each, spacing_mm=spacing_mm, fwhm_mm=fwhm_mm) for each in (fixed, moving)
             )
-            _method(transform, step_mm=spacing_mm / 4, sampled=sampled).Execute(*map(_image, images))
+            _method(transform, step_mm=spacing_mm / 4, sampled=sampled).Execute(*map(image, images))
     return _from_itk(transform)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The metric follows ITK's global number of threads, whatever that of the method."""
-    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-    try:
-        yield
-    finally:
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _method(
@@ -97,19 +81,10 @@ def _method(
     return method
 
 
-def _image(volume: Volume) -> sitk.Image:
-    affine = _LPS_FROM_RAS @ volume.affine_ras_mm
-    image = sitk.GetImageFromArray(np.ascontiguousarray(volume.values.transpose(2, 1, 0)))
-    image.SetSpacing(volume.voxel_mm.tolist())
-    image.SetOrigin(affine[:3, 3].tolist())
-    image.SetDirection((affine[:3, :3] / volume.voxel_mm).ravel().tolist())
-    return image
-
-
 def _to_itk(transform: RigidTransform, *, centre_mm: np.ndarray) -> sitk.Euler3DTransform:
     """The same transform in LPS, as a rotation about ``centre_mm`` (RAS) and a translation."""
-    matrix = _LPS_FROM_RAS @ transform.fixed_to_moving @ _LPS_FROM_RAS
-    centre = _LPS_FROM_RAS[:3, :3] @ centre_mm
+    matrix = LPS_FROM_RAS @ transform.fixed_to_moving @ LPS_FROM_RAS
+    centre = LPS_FROM_RAS[:3, :3] @ centre_mm
     found = sitk.Euler3DTransform()
     found.SetCenter(centre.tolist())
     found.SetMatrix(matrix[:3, :3].ravel().tolist(), 1e-6)
@@ -122,4 +97,4 @@ def _from_itk(transform: sitk.Euler3DTransform) -> RigidTransform:
     matrix, centre = np.eye(4), np.array(transform.GetCenter())
     matrix[:3, :3] = np.reshape(transform.GetMatrix(), (3, 3))
     matrix[:3, 3] = centre + transform.GetTranslation() - matrix[:3, :3] @ centre
-    return RigidTransform(fixed_to_moving=_LPS_FROM_RAS @ matrix @ _LPS_FROM_RAS)
+    return RigidTransform(fixed_to_moving=LPS_FROM_RAS @ matrix @ LPS_FROM_RAS)

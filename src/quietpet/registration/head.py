@@ -6,12 +6,20 @@ import numpy as np
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
+from quietpet.errors import InputError
 from quietpet.registration.volume import Volume
 from quietpet.units import sigma_from_fwhm
 
 _SPACING_MM, _FWHM_MM = 4.0, 8.0
 _OF_OTSU = 0.4
 """Otsu's threshold lies between the brain and the rest; the scalp is darker than that in PET."""
+
+_BRIGHTEST_MM3, _BRIGHTEST_SHARE = 3e5, 0.1
+_OF_BRIGHT = 2.0
+"""What is brighter than this many times the brightest tenth of a head tells nothing of its place."""
+
+_SCALP_MM, _BELOW_VERTEX_MM = 12.0, 130.0
+"""Scalp and skull together, and the height of the brain with the cerebellum."""
 
 
 def coarsened(volume: Volume, *, spacing_mm: float, fwhm_mm: float) -> Volume:
@@ -34,6 +42,32 @@ def coarsened(volume: Volume, *, spacing_mm: float, fwhm_mm: float) -> Volume:
     return Volume(values=values, affine_ras_mm=volume.affine_ras_mm @ to_old)
 
 
+def clipped(volume: Volume) -> Volume:
+    """The image without the extremes that a lesion or the bladder would give its histogram.
+
+    Values are cut at twice what the brightest tenth of the head exceeds, on either side of 0.
+
+    Raises:
+        InputError: no voxel is above 0.
+    """
+    level = _OF_BRIGHT * _bright_level(coarsened(volume, spacing_mm=_SPACING_MM, fwhm_mm=_FWHM_MM))
+    values = np.clip(np.asarray(volume.values, np.float32), -level, level)
+    return Volume(values=values, affine_ras_mm=volume.affine_ras_mm)
+
+
+def _bright_level(coarse: Volume) -> float:
+    """What a tenth of the head exceeds: 0.3 litres, or a tenth of an image that shows less of it.
+
+    It depends neither on how much air is around the head, nor on the activity of a small lesion.
+    """
+    positive = coarse.values[coarse.values > 0]
+    if not positive.size:
+        raise InputError("no voxel is above 0; is it the right image, in the right units?")
+    brightest = _BRIGHTEST_MM3 / np.prod(coarse.voxel_mm)
+    n = max(int(min(brightest, _BRIGHTEST_SHARE * positive.size)), 1)
+    return float(np.partition(positive, -n)[-n])
+
+
 def head_mm(volume: Volume) -> np.ndarray:
     """Positions every 4 mm of all that the head's outline encloses, (n, 3) RAS mm."""
     mask = head_mask(volume)
@@ -44,14 +78,30 @@ def head_mask(volume: Volume) -> Volume:
     """All that the head's outline encloses, bool on a grid of 4 mm.
 
     The outline is that of the largest connected region above a threshold.
+
+    Raises:
+        InputError: no voxel is above 0.
     """
     coarse = coarsened(volume, spacing_mm=_SPACING_MM, fwhm_mm=_FWHM_MM)
-    positive = coarse.values[coarse.values > 0]
-    regions, _ = ndimage.label(coarse.values > _OF_OTSU * threshold_otsu(positive))
+    values = np.minimum(coarse.values, _OF_BRIGHT * _bright_level(coarse))
+    regions, _ = ndimage.label(values > _OF_OTSU * threshold_otsu(values[values > 0]))
     sizes = np.bincount(regions.ravel())
     sizes[0] = 0
     filled = ndimage.binary_fill_holes(regions == sizes.argmax())
     return Volume(values=filled, affine_ras_mm=coarse.affine_ras_mm)
+
+
+def inner_head_mm(mask: Volume) -> np.ndarray:
+    """Roughly where the brain is: head positions below the scalp and not far below the vertex, (n, 3).
+
+    Neck and face, which a PET of the brain need not show, do not count. Of a head without such an inside
+    it is all.
+    """
+    depth_mm = ndimage.distance_transform_edt(mask.values, sampling=mask.voxel_mm)
+    positions = mask.world_mm(np.argwhere(mask.values))
+    high = positions[:, 2] > positions[:, 2].max() - _BELOW_VERTEX_MM
+    inside = high & (depth_mm[mask.values] > _SCALP_MM)
+    return positions[inside] if inside.any() else positions
 
 
 def cropped(volume: Volume, around_mm: np.ndarray, *, margin_mm: float) -> Volume:

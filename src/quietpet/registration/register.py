@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
-from quietpet.config.registration import RegistrationChoice, RegistrationSettings
+from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.registration import spm
-from quietpet.registration.head import head_mm
-from quietpet.registration.similarity import Similarity, starting_transform
+from quietpet.registration.head import clipped, head_mask, inner_head_mm
+from quietpet.registration.similarity import SEARCH, Similarity, best_rival, starting_transform
 from quietpet.registration.volume import RigidTransform, Volume, require_image
 
 logger = logging.getLogger(__name__)
@@ -21,8 +23,20 @@ _SPACING_MM, _FWHM_MM = 4.0, 5.0
 """Of the coarse copies on which results are judged, whatever the engine looked at."""
 
 _NUDGE_MM, _NUDGE_DEG = 10.0, 10.0
-_NMI_TOLERANCE = 0.001
-"""Engines maximise other estimates of the mutual information; a start that was right may lose this."""
+_RIVAL_MM = 15.0
+"""What ends further from the result than this, on average over the head, is another place."""
+
+_EMPTY_MM = 15.0
+"""Zeros as wide as this are no measurement: what a scanner did not see, or a mask took away."""
+
+_NMI_TOLERANCE, _NUDGE_TOLERANCE = 0.001, 0.05
+"""Engines maximise other estimates of the mutual information. A start that was right may lose this, and
+this part of what nudges lose: about that of 2 mm, for the loss grows with the square of the distance."""
+
+GIVEN = ("identity", "file")
+"""Values of registration.engine with which nothing is estimated."""
+
+_AXES = ("left-right", "back-front", "feet-head")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +44,12 @@ class Registration:
     """A transform, the engine it comes from, and figures to judge it by.
 
     ``nmi_before`` is as the headers say; ``nmi_nudged`` is the greatest NMI 10 mm or 10 degrees from the
-    result. ``translation_mm`` is how far the centre of the head moved against the headers, and
-    ``offset_mm`` how far T1's head centre ends from that of PET: this one does not depend on where the
-    headers put the images. ``field_of_view`` is the part of T1's head that PET shows.
+    result, and ``nmi_rival`` that of ``rival``, the most similar place elsewhere (1 if there is none).
+    ``translation_mm`` is how far the centre of the head moved against the headers, and ``offset_mm`` how
+    far apart the centres of the two heads end, each of what the other image shows too: this one does not
+    depend on where the headers put the images. ``field_of_view`` is the part of T1's inner head that PET
+    shows, and ``bias_field`` the 95th over the 5th percentile of T1's receive field in it, 1 if none was
+    sought.
     """
 
     transform: RigidTransform
@@ -41,69 +58,191 @@ class Registration:
     nmi_before: float
     nmi_after: float
     nmi_nudged: float
+    nmi_rival: float
+    rival: RigidTransform | None
     rotation_deg: float
     translation_mm: float
     offset_mm: float
     field_of_view: float
+    bias_field: float
     seconds: float
+
+    @property
+    def margin(self) -> float:
+        """Part of the similarity that 10 mm or 10 degrees destroy."""
+        return (self.nmi_after - self.nmi_nudged) / max(self.nmi_after - 1, _NMI_TOLERANCE)
+
+    @property
+    def lead(self) -> float:
+        """Part of the similarity that the most similar place elsewhere lacks."""
+        return (self.nmi_after - self.nmi_rival) / max(self.nmi_after - 1, _NMI_TOLERANCE)
 
     def figures(self) -> dict[str, float]:
         """All numbers by name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, float)}
+        own = {name: value for name, value in vars(self).items() if isinstance(value, float)}
+        return {**own, "margin": self.margin, "lead": self.lead}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """Two images as engines and judges see them: no extremes, no bias field; and the heads in them."""
+
+    fixed: Volume
+    moving: Volume
+    fixed_head_mm: np.ndarray
+    inner_head_mm: np.ndarray
+    moving_head_mm: np.ndarray
+    search: Similarity
+    bias_field: float
+
+    @classmethod
+    def of(cls, fixed: Volume, moving: Volume, *, correct_bias: bool, names: tuple[str, str]) -> _Pair:
+        seen, masks, bias = [], [], 1.0
+        for volume, name in zip((fixed, moving), names, strict=True):
+            require_image(volume, name)
+            try:
+                seen.append(clipped(volume))
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from None
+            masks.append(head_mask(seen[-1]))
+        inner = inner_head_mm(masks[0])
+        if correct_bias:
+            from quietpet.registration.bias import bias_field, without_bias  # noqa: PLC0415 (slow)
+
+            field = bias_field(seen[0], inner)
+            seen[0] = without_bias(seen[0], field)
+            low, high = np.percentile(field.values, (5, 95))
+            bias = float(high / low)
+        fixed_head, moving_head = (mask.world_mm(np.argwhere(mask.values)) for mask in masks)
+        return cls(
+            fixed=seen[0],
+            moving=seen[1],
+            fixed_head_mm=fixed_head,
+            inner_head_mm=inner,
+            moving_head_mm=moving_head,
+            search=Similarity.of(*seen, head_mm=fixed_head, **SEARCH),
+            bias_field=bias,
+        )
+
+    @property
+    def centres_mm(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the fixed and of the moving head, each in its own world."""
+        return self.fixed_head_mm.mean(axis=0), self.moving_head_mm.mean(axis=0)
+
+    def field_of_view(self, found: RigidTransform) -> float:
+        """Part of the fixed inner head in the moving image, and there not in a region of zeros alone."""
+        there = found.apply(self.inner_head_mm)
+        indices = np.rint(self.moving.indices(there)).astype(int)
+        measured = ndimage.maximum_filter(
+            self.moving.values != 0, np.maximum(np.rint(_EMPTY_MM / self.moving.voxel_mm).astype(int), 1)
+        )
+        last = np.array(measured.shape) - 1
+        shown = measured[tuple(np.clip(indices, 0, last).T)] & self.moving.contains(there)
+        return float(shown.mean())
+
+    def offset_mm(self, found: RigidTransform) -> float:
+        """Distance between the centres of what each image shows of the head that the other shows too."""
+        there = found.apply(self.fixed_head_mm)
+        back = found.inverse.apply(self.moving_head_mm)
+        both = (there[self.moving.contains(there)], self.moving_head_mm[self.fixed.contains(back)])
+        if not all(len(each) for each in both):
+            both = (there, self.moving_head_mm)
+        return float(np.linalg.norm(both[0].mean(axis=0) - both[1].mean(axis=0)))
 
 
 def register_rigid(
     fixed: Volume,
     moving: Volume,
     *,
-    engine: RegistrationChoice = "auto",
+    engine: EngineChoice = "auto",
     spm_minutes: float = 30.0,
+    correct_bias: bool = True,
     names: tuple[str, str] = ("fixed image", "moving image"),
 ) -> Registration:
     """Register ``moving`` (PET) to ``fixed`` (T1); ``names`` are theirs in messages.
 
     Every engine starts from the same transform, the most similar of those between the headers and the
-    centres of the heads. The result does not depend on the number of cores.
+    centres of the heads, and sees T1 without its bias field if ``correct_bias`` is set. The result does
+    not depend on the number of cores.
 
     Raises:
         InputError: an image is empty or not finite, or the engine is not here or failed.
     """
-    for volume, name in zip((fixed, moving), names, strict=True):
-        require_image(volume, name)
     working = working_spm(engine)
     began = time.monotonic()
-    fixed_head, moving_head = head_mm(fixed), head_mm(moving)
-    centre, moving_centre = fixed_head.mean(axis=0), moving_head.mean(axis=0)
-    start = starting_transform(fixed, moving, fixed_centre_mm=centre, moving_centre_mm=moving_centre)
+    pair = _Pair.of(fixed, moving, correct_bias=correct_bias, names=names)
+    fixed_centre, moving_centre = pair.centres_mm
+    start = starting_transform(pair.search, fixed_centre_mm=fixed_centre, moving_centre_mm=moving_centre)
     if working:
-        found = working.estimate(fixed, moving, start=start, minutes=spm_minutes)
+        found = working.estimate(pair.fixed, pair.moving, start=start, minutes=spm_minutes)
         name, version = working.name, working.version
     else:
-        from quietpet.registration import embedded  # noqa: PLC0415 (SPM12 does without SimpleITK)
+        from quietpet.registration import embedded  # noqa: PLC0415 (SPM12 does without it)
 
         found = embedded.estimate(
-            fixed, moving, start=start, fixed_head_mm=fixed_head, moving_head_mm=moving_head
+            pair.fixed,
+            pair.moving,
+            start=start,
+            fixed_head_mm=pair.fixed_head_mm,
+            moving_head_mm=pair.moving_head_mm,
         )
         name, version = "embedded", embedded.version()
-    seconds = time.monotonic() - began
-    similarity = Similarity.of(fixed, moving, spacing_mm=_SPACING_MM, fwhm_mm=_FWHM_MM)
-    at = found.apply(centre[None])[0]
+    judged = _judged(pair, found, engine=name, version=version)
+    return replace(judged, seconds=time.monotonic() - began)
+
+
+def register_given(
+    fixed: Volume,
+    moving: Volume,
+    transform: RigidTransform,
+    *,
+    engine: str,
+    version: str,
+    correct_bias: bool = True,
+    names: tuple[str, str] = ("fixed image", "moving image"),
+) -> Registration:
+    """A transform of the user's with the same figures to judge it by; nothing is estimated.
+
+    Raises:
+        InputError: an image is empty or not finite.
+    """
+    began = time.monotonic()
+    pair = _Pair.of(fixed, moving, correct_bias=correct_bias, names=names)
+    judged = _judged(pair, transform, engine=engine, version=version)
+    return replace(judged, seconds=time.monotonic() - began)
+
+
+def _judged(pair: _Pair, found: RigidTransform, *, engine: str, version: str) -> Registration:
+    judge = Similarity.of(
+        pair.fixed,
+        pair.moving,
+        head_mm=pair.fixed_head_mm,
+        spacing_mm=_SPACING_MM,
+        fwhm_mm=_FWHM_MM,
+    )
+    centre = pair.centres_mm[0]
+    rival = best_rival(
+        found, search=pair.search, judge=judge, centres_mm=pair.centres_mm, least_mm=_RIVAL_MM
+    )
     return Registration(
         transform=found,
-        engine=name,
+        engine=engine,
         version=version,
-        nmi_before=similarity.nmi(RigidTransform.identity()),
-        nmi_after=similarity.nmi(found),
-        nmi_nudged=max(similarity.nmi(found @ nudge) for nudge in _nudges(centre)),
+        nmi_before=judge.nmi(RigidTransform.identity()),
+        nmi_after=judge.nmi(found),
+        nmi_nudged=max(judge.nmi(found @ nudge) for nudge in _nudges(centre)),
+        nmi_rival=judge.nmi(rival) if rival else 1.0,
+        rival=rival,
         rotation_deg=found.rotation_deg,
-        translation_mm=float(np.linalg.norm(at - centre)),
-        offset_mm=float(np.linalg.norm(at - moving_centre)),
-        field_of_view=float(moving.contains(found.apply(fixed_head)).mean()),
-        seconds=seconds,
+        translation_mm=float(np.linalg.norm(found.apply(centre[None])[0] - centre)),
+        offset_mm=pair.offset_mm(found),
+        field_of_view=pair.field_of_view(found),
+        bias_field=pair.bias_field,
+        seconds=0.0,
     )
 
 
-def working_spm(engine: RegistrationChoice, *, trial: bool = False) -> spm.Engine | None:
+def working_spm(engine: EngineChoice, *, trial: bool = False) -> spm.Engine | None:
     """SPM12 if ``engine`` means it here, None for the embedded engine; with ``trial`` it is tried out.
 
     Raises:
@@ -131,11 +270,28 @@ def require_credible(
         InputError: names the files, the figure that is out of range, and what to do.
     """
     t1, pet = names
-    faults = [
+    for is_fault, sentence in _faults(found, settings):
+        if is_fault:
+            raise InputError(
+                f"{pet}: its registration to {t1} by {found.engine} is not credible: {sentence}. "
+                f"{_remedy(found, t1, pet)}"
+            )
+
+
+def _faults(found: Registration, settings: RegistrationSettings) -> list[tuple[bool, str]]:
+    """What can be wrong with a result, gravest first: whether it is, and how to say so."""
+    least = f"registration.least_margin = {settings.least_margin:g}"
+    return [
+        (
+            found.lead < settings.least_margin,
+            f"{_elsewhere(found)} they fit {'better' if found.lead < 0 else 'nearly as well'}, with a "
+            f"normalised mutual information of {found.nmi_rival:.4f} against {found.nmi_after:.4f} "
+            f"({least})",
+        ),
         (
             found.field_of_view < settings.least_field_of_view,
-            f"only {found.field_of_view:.0%} of the head in T1 lies within the PET image "
-            f"(registration.least_field_of_view = {settings.least_field_of_view:.0%})",
+            f"only {found.field_of_view:.0%} of the head in T1 (without face and neck) lies within the "
+            f"PET image (registration.least_field_of_view = {settings.least_field_of_view:.0%})",
         ),
         (
             found.rotation_deg > settings.most_rotation_deg,
@@ -148,23 +304,43 @@ def require_credible(
             f"(registration.most_offset_mm = {settings.most_offset_mm:g})",
         ),
         (
-            found.nmi_after < found.nmi_before - _NMI_TOLERANCE,
+            found.nmi_before - found.nmi_after
+            > _NMI_TOLERANCE + _NUDGE_TOLERANCE * max(found.nmi_after - found.nmi_nudged, 0.0),
             f"it lowered the normalised mutual information from {found.nmi_before:.4f} to "
             f"{found.nmi_after:.4f}",
         ),
         (
-            found.nmi_after <= found.nmi_nudged,
+            found.margin < settings.least_margin,
             f"{_NUDGE_MM:g} mm or {_NUDGE_DEG:g} degrees away the normalised mutual information is "
-            f"{found.nmi_nudged:.4f}, no less than the result's {found.nmi_after:.4f}",
+            f"{found.nmi_nudged:.4f}, hardly less than the result's {found.nmi_after:.4f} (margin "
+            f"{found.margin:.3f}; {least})",
         ),
     ]
-    for is_fault, sentence in faults:
-        if is_fault:
-            raise InputError(
-                f"{pet}: its registration to {t1} by {found.engine} is not credible: {sentence}. "
-                f"See `quietpet check registration --pet {pet} --t1 {t1} --figure look.png`; correct "
-                "the headers, try the other registration.engine, or exclude this scan."
-            )
+
+
+def _elsewhere(found: Registration) -> str:
+    """Where the rival lies from the result, such as "turned by 180 degrees about the feet-head axis"."""
+    rival = found.rival or RigidTransform.identity()
+    between = (found.transform.inverse @ rival).fixed_to_moving
+    vector = Rotation.from_matrix(between[:3, :3]).as_rotvec(degrees=True)
+    degrees = float(np.linalg.norm(vector))
+    if degrees < _NUDGE_DEG:
+        return f"{np.linalg.norm(between[:3, 3]):.0f} mm away"
+    axis = _AXES[int(np.abs(vector).argmax())]
+    return f"turned by {degrees:.0f} degrees about the {axis} axis"
+
+
+def _remedy(found: Registration, t1: str, pet: str) -> str:
+    if found.engine in GIVEN:
+        return (
+            "Is it the transform of this scan, from T1 to PET? Correct it, or let an engine estimate "
+            "one (registration.engine)."
+        )
+    return (
+        f"See `quietpet check registration --pet {pet} --t1 {t1} --figure look.png`; correct the "
+        "headers, try the other registration.engine, give a transform (registration.engine: file), or "
+        "exclude this scan."
+    )
 
 
 def _nudges(centre_mm: np.ndarray) -> list[RigidTransform]:

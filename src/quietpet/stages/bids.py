@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, remedy, why
 from quietpet.invivo.exchange import may_be_exchanged
 from quietpet.invivo.formats import EXPECTED, Foreign, foreign_file
 from quietpet.invivo.names import applies, parsed
 from quietpet.invivo.scans import MISSING, Dataset, Image, Participant, Table
 from quietpet.invivo.series import read_header
-from quietpet.store import read_json
+from quietpet.store import RepeatedKeyError, parse_json
 
 PARTICIPANTS = "participants.tsv"
 DESCRIPTION = "dataset_description.json"
@@ -100,8 +100,8 @@ def files_of_scan(root: Path, label: str) -> list[Path]:
         return []
     images = (*participant.pet, *participant.t1)
     named = {image.file for image in images if image.is_there}
-    named |= {file for image in images for file in image.sidecar_files}
-    named |= {file for other in others for image in other.pet for file in image.sidecar_files}
+    named |= {file for image in images for file in image.metadata_files}
+    named |= {file for other in others for image in other.pet for file in image.metadata_files}
     named |= {PARTICIPANTS}
     return [path for file in sorted(named) if (path := root / file).exists()]
 
@@ -116,7 +116,7 @@ def _participant(
 ) -> Participant:
     found: dict[str, list[Image]] = {"pet": [], "anat": []}
     for kind, suffix in kinds:
-        files = _files_in(root, label, kind)
+        files = files_in(root, label, kind)
         foreign = [each for file in files if (each := foreign_file(file, suffix))]
         stems = {stem for file in files if (stem := _stem(file, suffix))}
         found[kind] = [
@@ -126,7 +126,7 @@ def _participant(
     return Participant(label=label, rows=table.of(label), pet=found["pet"], t1=found["anat"])
 
 
-def _files_in(root: Path, label: str, kind: str) -> list[str]:
+def files_in(root: Path, label: str, kind: str) -> list[str]:
     """Paths below ``root`` of what lies in the participant's folders ``kind``, linked ones too."""
     folder = root / label
     found = (*folder.glob(f"{kind}/*"), *folder.glob(f"ses-*/{kind}/*"))
@@ -154,6 +154,7 @@ def read_image(root: Path, stem: str, *, headers: bool = True, foreign: Sequence
         "stem": stem,
         "foreign": [each for each in foreign if each.stem == stem],
         **_sidecar(root, stem),
+        **_scans_row(root, stem),
     }
     names = [f"{stem}{extension}" for extension in _IMAGES]
     there = [file for file in names if (root / file).exists()]
@@ -203,6 +204,22 @@ def _sidecar(root: Path, stem: str) -> dict[str, Any]:
     return known
 
 
+def _scans_row(root: Path, stem: str) -> dict[str, str | None]:
+    """When an image was acquired by its session's scans.tsv (BIDS, scans file), where that lists it.
+
+    Rows that contradict each other tell nothing.
+    """
+    *session, kind, name = stem.split("/")
+    table = f"{'/'.join(session)}/{'_'.join(session)}_scans.tsv"
+    if not (root / table).exists():
+        return {}
+    names = [f"{kind}/{name}{extension}" for extension in _IMAGES]
+    times = {
+        row.get("acq_time") for row in read_table(root / table).rows if row.get("filename") in names
+    }
+    return {"acq_time": times.pop() if len(times) == 1 else None, "scans_table": table}
+
+
 def _applying(root: Path, stem: str) -> Iterator[list[Path]]:
     """The side-cars of an image, folder by folder from the top, the least specific of a folder first."""
     image = parsed(stem.rpartition("/")[2])
@@ -226,9 +243,13 @@ def _object(path: Path) -> dict[str, Any]:
     if path.is_symlink() and not path.exists():
         raise InputError(f"{path}: is a link whose content was not fetched; try `datalad get`.")
     try:
-        found = read_json(path)
+        found = parse_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None
+    except RepeatedKeyError as error:
+        raise InputError(f"{path}: {error}.") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not readable as JSON ({error}).") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds no JSON object (keys with values).")
     return found
@@ -247,7 +268,7 @@ def read_table(path: Path) -> Table:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None
     text, faults = _decoded(content)
     lines = [line for line in re.split(r"\r\n|\n|\r", text) if line.strip()]
     columns, *cells = [[cell.strip(" ") for cell in line.split("\t")] for line in lines] or [[]]
@@ -256,10 +277,18 @@ def read_table(path: Path) -> Table:
         faults.append(f"{uneven} of {len(cells)} rows have not as many cells as there are columns")
     if any(len(cell) > 1 and cell[0] == cell[-1] == '"' for row in cells for cell in row):
         faults.append("cells in quotes, which are part of the value: TSV has no quoting")
-    rows = [dict(zip(columns, row, strict=False)) for row in cells]
+    rows = [_row(columns, row) for row in cells]
     if nameless := sum(not row.get("participant_id") for row in rows if "participant_id" in columns):
         faults.append(f"{nameless} of {len(rows)} rows have no participant_id")
     return Table(columns=columns, rows=rows, faults=faults)
+
+
+def _row(columns: Sequence[str], cells: Sequence[str]) -> dict[str, str]:
+    """Cells by column, without those of a column that stands twice and says two things."""
+    told: dict[str, set[str]] = {}
+    for column, cell in zip(columns, cells, strict=False):
+        told.setdefault(column, set()).add(cell)
+    return {column: found.pop() for column, found in told.items() if len(found) == 1}
 
 
 def _decoded(content: bytes) -> tuple[str, list[str]]:

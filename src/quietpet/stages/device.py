@@ -23,6 +23,13 @@ DEVICE_VARIABLE = "QUIETPET_DEVICE"
 PROCESSES_VARIABLE = "QUIETPET_PROCESSES"
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
+_X86 = ("x86_64", "AMD64", "i386", "i686")
+_SIXTEEN_BIT = {
+    "bf16-mixed": ("avx512_bf16", "amx_bf16"),
+    "16-mixed": ("avx512_fp16", "amx_fp16"),
+}
+"""Precision -> instructions, one of which an x86 processor needs for it."""
+
 _claims: list[TextIO] = []
 """Locked files; a lock ends with the process that holds it, however that ends."""
 
@@ -78,8 +85,29 @@ def process_count() -> int:
 def placed(method: Restorer, device: torch.device, *, half: bool) -> Restorer:
     """``method`` on ``device``, ready to restore within :func:`inferring`."""
     if half:
+        require_precision("bf16-mixed", device, key="inference.precision")
         method.to(memory_format=torch.channels_last)
     return method.to(device).eval()
+
+
+def require_precision(precision: str, device: torch.device, *, key: str) -> None:
+    """Refuse 16-bit arithmetic that the processor has no instructions for: it would only be slower.
+
+    On a CPU without them each number is converted for each operation.
+
+    Raises:
+        InputError: names ``key``, the setting.
+    """
+    features = _SIXTEEN_BIT.get(precision)
+    if features is None or device.type != "cpu":
+        return
+    there = torch.cpu.get_capabilities()
+    if there.get("architecture") in _X86 and not any(there.get(name) for name in features):
+        raise InputError(
+            f"{key} = {precision!r}, but this CPU ({there.get('cpu_name', 'unknown')}) has none of "
+            f"{', '.join(features)}, without which it is far slower than float32. Set {key}: 32-true, "
+            "or give the job a GPU."
+        )
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from quietpet.data_source import is_standin
 from quietpet.errors import InputError
-from quietpet.invivo.names import has_entities, same_value
+from quietpet.invivo.names import has_entities
 from quietpet.invivo.openneuro import (
     TABLE,
     DownloadError,
@@ -28,7 +28,7 @@ from quietpet.invivo.scans import Image, Participant, same_session
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.stages.bids import PARTICIPANTS, read_participant
+from quietpet.stages.bids import PARTICIPANTS, files_in, read_participant
 from quietpet.stages.files import Files
 from quietpet.store import write_json
 
@@ -116,7 +116,8 @@ def _pet_of_scan(participant: Participant, root: Path, job: FetchInvivoJob) -> l
         raise InputError(
             f"{root}: has no PET image of sub-{job.participant} with entities {job.source.entities} and "
             f"runs {list(job.source.runs) or 'of any number'}"
-            f"{_links(participant.pet)}; {_there(participant.pet)}. Correct invivo.sources.{job.name}."
+            f"{_links(participant.pet)}; {_there(participant.pet)}{_lying(root, participant)}. Correct "
+            f"invivo.sources.{job.name}."
         )
     return pet
 
@@ -167,19 +168,23 @@ def _require_one_series(pet: Sequence[Image], job: FetchInvivoJob) -> None:
 
 
 def _such_as(images: Sequence[Image]) -> str:
-    """Entities that tell the first of several images from the others, as a setting has them."""
-    first, *others = [image.entities for image in images]
-    for name, value in first.items():
-        if all(not same_value(name, other.get(name, ""), value) for other in others):
-            return f"such as {{{name}: {value!r}}}"
-    different = {
-        name: value
-        for name, value in first.items()
-        if any(not same_value(name, other.get(name, ""), value) for other in others)
-    }
-    if not different:
-        return "once their names differ in an entity: rename them"
-    return f"such as {{{', '.join(f'{name}: {value!r}' for name, value in different.items())}}}"
+    """Entities that one of several images has to itself, as a setting asks for them."""
+    names = dict.fromkeys(name for image in images for name in image.entities)
+    for chosen in images:
+        others = [image for image in images if image is not chosen]
+        asked = {name: chosen.entities.get(name, "") for name in names}
+        differing = {
+            name: value
+            for name, value in asked.items()
+            if not all(has_entities(other.entities, {name: value}) for other in others)
+        }
+        for name, value in differing.items():
+            if not any(has_entities(other.entities, {name: value}) for other in others):
+                return f"such as {{{name}: {value!r}}}"
+        if not any(has_entities(other.entities, differing) for other in others):
+            words = ", ".join(f"{name}: {value!r}" for name, value in differing.items())
+            return f"such as {{{words}}}"
+    return "once their names differ in an entity: rename them"
 
 
 def _require_readable(images: Sequence[Image]) -> None:
@@ -190,9 +195,9 @@ def _require_readable(images: Sequence[Image]) -> None:
 
 
 def _read_in(participant: Participant, root: Path) -> list[Path]:
-    """Side-cars of a participant, each once, and the table of participants."""
+    """Side-cars and tables of a participant, each once."""
     images = (*participant.pet, *participant.t1)
-    files = dict.fromkeys(file for image in images for file in image.sidecar_files)
+    files = dict.fromkeys(file for image in images for file in image.metadata_files)
     return [path for file in (*files, PARTICIPANTS) if (path := root / file).exists()]
 
 
@@ -203,6 +208,12 @@ def _listed(images: Sequence[Image]) -> str:
 def _there(images: Sequence[Image]) -> str:
     names = _listed([image for image in images if image.is_there])
     return f"there are {names}" if names else "there is none"
+
+
+def _lying(root: Path, participant: Participant) -> str:
+    """What lies in the PET folders of somebody of whom no PET image is there."""
+    files = () if participant.pet else files_in(root, participant.label, "pet")
+    return f" (there lie {', '.join(files[:4])})" if files else ""
 
 
 def _links(images: Sequence[Image]) -> str:

@@ -19,12 +19,14 @@ from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build, model_module
 from quietpet.provenance import Stopwatch, file_digest, fingerprint, provenance, settings_digest
 from quietpet.seeds import named_seed
-from quietpet.stages.device import compute_device, free_bytes, process_count
+from quietpet.stages.device import compute_device, free_bytes, process_count, require_precision
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
 from quietpet.stages.sinograms import measured_slices
+from quietpet.stages.system import engine_versions
 from quietpet.stages.training_log import TrainingLog
 from quietpet.store import write_text
+from quietpet.study.checks import require_batch
 from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.loop import train
@@ -53,6 +55,8 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     torch.manual_seed(named_seed(job.study_seed, *_names(job), "initial weights"))
     method = build(job.model.for_training())  # validation draws samples, whatever sampler is chosen
     groups = len(method.groups())
+    if groups:
+        _require_possible(job, processes, compute_device())
     fabric = start_processes(
         job.training, compute_device(), processes=processes if groups else 1, groups=groups
     )
@@ -118,6 +122,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         watch=watch,
         device=f"{processes} x {device.type}" if fabric.world_size > 1 else str(device),
         also=(model_module(job.model),),
+        engines=engine_versions(held_out.lineage["projector"]) if job.acquisition else None,
     )
     save_weights(
         outputs.one("weights"),
@@ -142,6 +147,15 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         write_text(card, text)
     log.finish(rows)
     checkpoint.remove()
+
+
+def _require_possible(job: FitJob, processes: int, device: torch.device) -> None:
+    """Refuse a precision that the device has not, and shares of a batch that are too small."""
+    require_precision(job.training.precision, device, key="training.precision")
+    try:
+        require_batch(job.model, job.training.batch_size // processes, f"methods.{job.method}")
+    except ValueError as error:
+        raise InputError(f"{error}.") from None
 
 
 def _restored_rows(held_out: PairDataset, settings: TrainingSettings) -> Sequence[int]:

@@ -29,7 +29,7 @@ from quietpet.invivo.facts import (
 )
 from quietpet.invivo.findings import merged
 from quietpet.invivo.injection import Injection, injection_of
-from quietpet.invivo.scans import BQ_PER_MBQ, Dataset, Image, Participant
+from quietpet.invivo.scans import BQ_PER_MBQ, Dataset, Image, Participant, Table
 from quietpet.invivo.series import frames
 from quietpet.invivo.settings import STANDARD, scan_name
 from quietpet.invivo.timing import FrameTiming
@@ -63,12 +63,13 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     located = read_json(inputs.one("located"))
     root = Path(located["root"])
     targets = _targets(job, outputs)
-    participant = _located_participant(root, located, f"sub-{job.participant}")
+    table = read_table(root / PARTICIPANTS)
+    participant = _located_participant(root, located, table, f"sub-{job.participant}")
     chosen = images_by_stem(participant.pet)
     all_runs = [chosen[name] for name in located["runs"]]
     present = [chosen[name] for name in located["pet"]]
     (t1,) = participant.t1
-    dataset = _with_others(root, participant)
+    dataset = _with_others(root, participant, table)
     findings = list(inspect(dataset))
     require_usable(findings, (*present, t1))
     exchange = find_exchanges(dataset.pet).get(participant.label)
@@ -80,6 +81,7 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     injection = injection_of(all_runs, noted_in)
     timing = scan_timing(all_runs, present, owner)
     windows = _windows(job, timing, facts, runs, injection)
+    _require_several_frames(job, present)
     ((_, t1_values),) = frames(root / t1.header.file, t1.header)
     corrected_to_s = reference_s(runs, otherwise=injection.seconds) - injection.seconds
     images = window_means(_all_frames(root, present, runs, windows), windows)
@@ -126,7 +128,9 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     )
 
 
-def _located_participant(root: Path, located: Mapping[str, Any], label: str) -> Participant:
+def _located_participant(
+    root: Path, located: Mapping[str, Any], table: Table, label: str
+) -> Participant:
     """The participant with the images of the located scan alone.
 
     Of runs that are not asked for, the side-cars are read: they tell when the scan began.
@@ -143,32 +147,28 @@ def _located_participant(root: Path, located: Mapping[str, Any], label: str) -> 
         )
     return Participant(
         label=label,
-        rows=read_table(root / PARTICIPANTS).of(label),
+        rows=table.of(label),
         pet=[images[stem] for stem in located["runs"]],
         t1=[images[located["t1"]]],
     )
 
 
-def _with_others(root: Path, participant: Participant) -> Dataset:
+def _with_others(root: Path, participant: Participant, table: Table) -> Dataset:
     """The participant, and of everybody else whose side-car may be the right one, the same scan."""
-    asked = _whatever_run(participant.pet[0])
+    kind = participant.pet[0].kind
     others = [
-        replace(other, pet=[image for image in other.pet if _whatever_run(image) == asked])
+        replace(other, pet=[image for image in other.pet if image.kind == kind])
         for other in read_others(root, participant)
     ]
-    return Dataset(description={}, participants=[participant, *others])
-
-
-def _whatever_run(image: Image) -> dict[str, str]:
-    return {name: value for name, value in image.entities.items() if name not in ("sub", "run")}
+    return Dataset(description={}, participants=[participant, *others], table=table)
 
 
 def _files_read(dataset: Dataset) -> list[str]:
-    """Every image that was opened, every side-car and the table of participants, each once."""
+    """Every image that was opened, every side-car and table, each once."""
     images = [image for each in dataset.participants for image in (*each.pet, *each.t1)]
     opened = [image.header.file for image in images if image.header]
-    sidecars = [file for image in images for file in image.sidecar_files]
-    return list(dict.fromkeys([*opened, *sidecars, PARTICIPANTS]))
+    metadata = [file for image in images for file in image.metadata_files]
+    return list(dict.fromkeys([*opened, *metadata, PARTICIPANTS]))
 
 
 def _targets(job: ImportScanJob, outputs: Files) -> dict[str, Path]:
@@ -182,6 +182,17 @@ def _targets(job: ImportScanJob, outputs: Files) -> dict[str, Path]:
 
 def _participant(dataset: Dataset, label: str) -> Participant:
     return next(each for each in dataset.participants if each.label == label)
+
+
+def _require_several_frames(job: ImportScanJob, present: Sequence[Image]) -> None:
+    """One frame is its own low dose: a network would learn nothing from the pair."""
+    low = [name for name in job.windows if name != STANDARD]
+    if low and sum(image.n_frames or 1 for image in present) == 1:
+        raise InputError(
+            f"{present[0].image_origin.file}: is one frame, of which invivo.windows.low.{low[0]} cannot "
+            "be a shorter part than the standard window. Take a scan of several frames, in one file or "
+            "in one for each run."
+        )
 
 
 def _require_activity(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -15,11 +17,14 @@ from quietpet.recon.surroundings import HOTTEST_OUTSIDE, hottest_outside, outsid
 from quietpet.stages.device import compute_device
 from quietpet.stages.files import Files
 from quietpet.stages.sinograms import Sinograms, measurement_of, read_sinograms
-from quietpet.stages.system import as_simulated, engine_versions, image_grid, reconstruction
+from quietpet.stages.system import (
+    as_simulated,
+    engine_versions,
+    image_grid,
+    reconstruction,
+    slices_per_batch,
+)
 from quietpet.store import require_finite, write_hdf5
-
-SLICES_PER_BATCH = 50
-"""Slices reconstructed together: enough to amortise reading the system matrix, 150 MB of sinograms."""
 
 
 def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
@@ -36,15 +41,18 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
         device=device,
     )
     images = []
-    starts = range(0, len(sinograms.keys), SLICES_PER_BATCH)
-    for start in track(starts, label=f"OSEM {job.subject} {job.dose}", total=len(starts), unit="batch"):
-        rows = range(start, min(start + SLICES_PER_BATCH, len(sinograms.keys)))
+    size = slices_per_batch(settings)
+    starts = range(0, len(sinograms.keys), size)
+    tick = _ticks(f"OSEM {job.subject} {job.dose}", len(starts) * job.protocol.iterations)
+    for start in starts:
+        rows = range(start, min(start + size, len(sinograms.keys)))
         batch = measurement.rows(rows).to(device)
         image = osem(
             batch.prompts,
             batch.model,
             iterations=job.protocol.iterations,
             subsets=job.protocol.subsets,
+            after_iteration=tick,
         )
         _require_cold_outside(image, sinograms, rows, batch.model.projector)
         images.append(post_filter(image).cpu().numpy())
@@ -67,10 +75,17 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
-                engines=engine_versions(settings),
+                engines=engine_versions(settings.projector),
             ),
         },
     )
+
+
+def _ticks(label: str, iterations: int) -> Callable[[], object]:
+    """What to call after each iteration of each batch, to show progress."""
+    steps = track(range(iterations), label=label, total=iterations, unit="iteration")
+    next(steps, None)
+    return lambda: next(steps, None)
 
 
 def _require_cold_outside(

@@ -13,13 +13,15 @@ from quietpet.jobs.invivo import RegisterJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.figure import draw
 from quietpet.registration.formats import fsl_text, itk_text, matrix_text
+from quietpet.registration.given import read_transform
 from quietpet.registration.register import (
     Registration,
+    register_given,
     register_rigid,
     require_credible,
     working_spm,
 )
-from quietpet.registration.volume import Volume, require_image, resample
+from quietpet.registration.volume import RigidTransform, Volume, require_image, resample
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import read_description, read_volume, write_volume
 from quietpet.store import atomic_path, read_json, write_json, write_text
@@ -31,6 +33,7 @@ def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
     """``standard``, ``t1`` and ``low`` (several, or none) -> PET under the same names, and the record.
 
     ``engine`` is the decision of a study whose engine is auto; without, what works here decides.
+    ``transform`` is the user's, where the engine is file.
     The long ``standard`` image alone is registered; the short ``low`` frames of the same scan, too noisy
     for that, follow its transform. Each is interpolated once. The record: ``registration`` (JSON),
     ``itk`` (.tfm), ``matrix`` (RAS mm) and ``fsl`` (text), ``figure`` (PNG).
@@ -41,17 +44,18 @@ def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
     moved = _moved(inputs, outputs)
     low = [_frame_of(standard, path, standard_path) for path in inputs.any("low")]
     names = (str(t1_path), str(standard_path))
-    found = register_rigid(
-        t1, standard, engine=settings.engine, spm_minutes=settings.spm_minutes, names=names
-    )
+    found = registered(t1, standard, settings, given=inputs.get("transform"), names=names)
     logger.info(
-        "%s: %s, %.1f degrees, %.1f mm, NMI %.4f -> %.4f, %.0f %% of the head in PET, %.1f s",
+        "%s: %s, %.1f degrees, %.1f mm, NMI %.4f -> %.4f, margin %.2f, lead %.2f, %.0f %% of the head "
+        "in PET, %.1f s",
         job.scan,
         found.version,
         found.rotation_deg,
         found.translation_mm,
         found.nmi_before,
         found.nmi_after,
+        found.margin,
+        found.lead,
         100 * found.field_of_view,
         found.seconds,
     )
@@ -104,6 +108,38 @@ def decided(settings: RegistrationSettings, decision: Path | None) -> Registrati
             "by it."
         ) from None
     return settings.model_copy(update={"engine": "spm12"})
+
+
+def registered(
+    t1: Volume,
+    pet: Volume,
+    settings: RegistrationSettings,
+    *,
+    given: Path | None,
+    names: tuple[str, str],
+) -> Registration:
+    """PET registered to T1 as the settings ask, by the transform in the file ``given`` if that is how.
+
+    Raises:
+        InputError: an image cannot be used, the engine failed, or the file holds no rigid transform.
+    """
+    judged = {"correct_bias": settings.correct_bias, "names": names}
+    match settings.engine:
+        case "identity":
+            identity = RigidTransform.identity()
+            return register_given(
+                t1, pet, identity, engine="identity", version="as the headers say", **judged
+            )
+        case "file":
+            if given is None:
+                raise InputError(
+                    "registration.engine is 'file', but no file called 'transform' was given."
+                )
+            return register_given(
+                t1, pet, read_transform(given), engine="file", version=str(given), **judged
+            )
+        case engine:
+            return register_rigid(t1, pet, engine=engine, spm_minutes=settings.spm_minutes, **judged)
 
 
 def write_figure(target: Path, t1: Volume, pet: Volume, found: Registration, *, title: str) -> None:

@@ -24,6 +24,7 @@ from quietpet.stages.device import compute_device, inferring, placed
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage
 from quietpet.stages.sinograms import measured_slices
+from quietpet.stages.system import engine_versions
 from quietpet.store import require_finite, write_hdf5
 from quietpet.training.weights import load_weights
 
@@ -80,6 +81,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
                 watch=watch,
                 device=str(device),
                 also=(model_module(job.model),),
+                engines=engine_versions(pairs.lineage["projector"]) if job.acquisition else None,
             ),
         },
     )

@@ -132,7 +132,7 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
-                engines=engine_versions(settings),
+                engines=engine_versions(settings.projector),
             ),
         },
     )

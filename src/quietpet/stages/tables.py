@@ -50,7 +50,7 @@ def _read_scores(paths: Iterable[Path]) -> pd.DataFrame:
 def _read_score_file(path: Path) -> pd.DataFrame:
     # Names such as subject "04" stay text; "-" and "" are values except where a number is empty.
     types = {column: _NUMBERS.get(column, str) for column in SCORE_COLUMNS}
-    with reading(path, "a readable score file"):
+    with reading(path, "not a readable score file"):
         scores = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=_EMPTY)
     if tuple(scores.columns) != SCORE_COLUMNS:
         raise InputError(f"{path}: its columns are not those of a score file: {list(scores.columns)}.")

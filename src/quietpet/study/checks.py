@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from quietpet.config.datasets import SPLITS, SplitSettings
+from quietpet.config.methods import MethodSettings
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.study.domains import PHANTOM
 from quietpet.study.mistakes import explain
@@ -20,9 +21,11 @@ def require_consistent(study: StudySections) -> None:
     """Raise ValueError at the first of the sections that contradicts another."""
     _require_calibration(study)
     _require_sizes(study)
+    _require_batches(study)
     _require_scanner_limits(study)
     _require_domains(study)
     _require_invivo(study)
+    _require_transforms(study)
     _require_standin(study)
     _require_stages(study)
 
@@ -65,6 +68,21 @@ def _require_sizes(study: StudySections) -> None:
                     f"methods.{name} takes images whose sides are multiples of {method.divisor}, "
                     f"not {pixels} (training.patch_pixels or datasets.pixels, inference.pixels)"
                 )
+
+
+def _require_batches(study: StudySections) -> None:
+    for name, method in study.methods.items():
+        require_batch(method, study.training.batch_size, f"methods.{name}")
+
+
+def require_batch(method: MethodSettings, slices: int, name: str) -> None:
+    """Raise ValueError if ``method`` cannot learn from ``slices`` at a time."""
+    if slices < method.least_batch:
+        raise ValueError(
+            f"{name} normalises by batches, and one slice is none: it would lose its mean activity. "
+            f"training.batch_size = {slices} must be {method.least_batch} or more (for each process "
+            "that shares it), or set normalisation: group"
+        )
 
 
 def _require_scanner_limits(study: StudySections) -> None:
@@ -151,6 +169,21 @@ def _require_invivo(study: StudySections) -> None:
                         f"invivo.datasets.{name}: {setting} has the regime {regime!r}, but there "
                         f"are {', '.join(study.learning.regimes)} in learning.regimes"
                     )
+
+
+def _require_transforms(study: StudySections) -> None:
+    """Every scan has a transform of its own, where the user gives them."""
+    if study.registration.engine != "file":
+        return
+    owners: dict[str | None, tuple[str, str]] = {}
+    for scan in study.invivo.scans if study.invivo else ():
+        path = study.registration.transform_of(*scan)
+        if (other := owners.setdefault(path, scan)) != scan:
+            raise ValueError(
+                f"registration.transform = {study.registration.transform!r} is {path} for "
+                f"participant {scan[1]!r} of {scan[0]} and for {other[1]!r} of {other[0]}; write "
+                "{participant}, and {source} if several have such a participant"
+            )
 
 
 def _require_standin(study: StudySections) -> None:

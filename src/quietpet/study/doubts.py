@@ -30,7 +30,35 @@ _INFUSIONS = {"ds002898": 95.0, "ds003397": 55.0}
 
 def doubts(study: StudySections) -> list[str]:
     """One sentence each, with the key, its value and the remedy; none where all is well."""
-    return [*_thinned_with_another_resolution(study), *_windows_of_other_activity(study)]
+    return [
+        *_thinned_with_another_resolution(study),
+        *_windows_of_other_activity(study),
+        *_patches_alone(study),
+        *_trained_for_a_metric(study),
+    ]
+
+
+def _patches_alone(study: StudySections) -> Iterator[str]:
+    """Networks that see the field of view, and learn from a smaller one than they restore."""
+    training = study.training
+    pixels = training.patch_pixels
+    if pixels is None or training.whole_share or pixels >= study.inference.pixels:
+        return
+    if names := [name for name, method in study.methods.items() if method.learns_from_whole_heads]:
+        yield (
+            f"training.whole_share = 0 with patch_pixels = {pixels}: group norm and attention of "
+            f"{', '.join(names)} see the field of view, so whole slices are restored worse than "
+            "patches; write whole_share: 0.3"
+        )
+
+
+def _trained_for_a_metric(study: StudySections) -> Iterator[str]:
+    for name, method in study.methods.items():
+        if weight := getattr(method, "own_maximum_weight", 0):
+            yield (
+                f"methods.{name}.own_maximum_weight = {weight:g}: trained in the scaling of the metrics "
+                "`paper`, which no other method is; write 0, or compare it in `quantitative` alone"
+            )
 
 
 def _thinned_with_another_resolution(study: StudySections) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from quietpet.config.registration import RegistrationSettings
 from quietpet.invivo.settings import InvivoSettings
 from quietpet.study.root import Study
 
@@ -22,6 +23,7 @@ def with_paths_from(configuration: Path, study: Study) -> Study:
         update={
             "phantoms": phantoms.model_copy(update={"cache_dir": cache_dir}),
             "invivo": _placed(folder, study.invivo) if study.invivo else None,
+            "registration": _with_transform_from(folder, study.registration),
         }
     )
 
@@ -37,6 +39,13 @@ def _placed(folder: Path, invivo: InvivoSettings) -> InvivoSettings:
         for name, source in invivo.sources.items()
     }
     return invivo.model_copy(update={"sources": sources})
+
+
+def _with_transform_from(folder: Path, registration: RegistrationSettings) -> RegistrationSettings:
+    """The pattern of the user's transforms, in which braces of the folder itself are doubled."""
+    doubled = Path(str(folder).replace("{", "{{").replace("}", "}}"))
+    transform = _from_working_directory(doubled, registration.transform)
+    return registration.model_copy(update={"transform": transform})
 
 
 def _from_working_directory(folder: Path, named: str | None) -> str | None:

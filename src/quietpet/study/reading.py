@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,36 @@ import yaml
 from pydantic import ValidationError
 
 from quietpet.errors import InputError
-from quietpet.store import RepeatedKeyError, unique_keys
+from quietpet.store import RepeatedKeyError, parse_json
 from quietpet.study.mistakes import explain
 from quietpet.study.root import Study
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A loader that refuses a key that stands twice in one mapping, which YAML 1.1, 3.2.1.1, forbids."""
+class AmbiguousNumberError(ValueError):
+    """A number that people and YAML read differently; the message tells both ways to write it."""
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A loader that refuses what is not what it seems.
+
+    A key that stands twice in one mapping, which YAML 1.1, 3.2.1.1, forbids; and numbers of base 8 and
+    60 (04, 1:30), which YAML 1.2 no longer has.
+    """
+
+    def construct_number(self, node: yaml.ScalarNode) -> float:
+        whole, text = node.tag.endswith(":int"), node.value
+        number = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+        place = f"line {node.start_mark.line + 1}: YAML reads {text} as {number}"
+        if whole and (octal := re.fullmatch(r"([-+]?)0+([0-9_]+)", text)):
+            raise AmbiguousNumberError(
+                f'{place}, a number of base 8; write "{text}" in quotes for a name, '
+                f"or {''.join(octal.groups())}"
+            )
+        if ":" in text:
+            raise AmbiguousNumberError(
+                f'{place}, a number of base 60; write "{text}" in quotes for text, or a single number'
+            )
+        return number
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -35,6 +59,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return node
 
 
+for kind in ("int", "float"):
+    _StrictLoader.add_constructor(f"tag:yaml.org,2002:{kind}", _StrictLoader.construct_number)
+
+
 def read_yaml(path: Path) -> Mapping[str, Any]:
     """Parse a configuration file: YAML, or JSON, which is tried first as Snakemake does.
 
@@ -46,7 +74,7 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
         parsed = _parsed(text)
     except OSError as error:
         raise InputError(f"{path}: not a readable configuration file ({error.strerror}).") from None
-    except RepeatedKeyError as error:
+    except (RepeatedKeyError, AmbiguousNumberError) as error:
         raise InputError(f"{path}: {error}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML ({error}).") from None
@@ -57,10 +85,10 @@ def read_yaml(path: Path) -> Mapping[str, Any]:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=unique_keys)
+        return parse_json(text)
     except json.JSONDecodeError:
         # A loader of ours: the safe one, which makes plain values alone.
-        return yaml.load(text, Loader=_UniqueKeyLoader)
+        return yaml.load(text, Loader=_StrictLoader)
 
 
 def load_study(raw: Mapping[str, Any], *, origin: str) -> Study:

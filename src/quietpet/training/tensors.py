@@ -37,7 +37,7 @@ def write_tensors(target: Path, tensors: Mapping[str, torch.Tensor], record: Map
 def read_tensors(path: Path) -> tuple[Tensors, dict[str, Any]]:
     """The tensors and the record of a file of :func:`write_tensors`, on the CPU."""
     with (
-        reading(path, "a file of weights of this program", SafetensorError, KeyError),
+        reading(path, "not a file of weights of this program", SafetensorError, KeyError),
         safe_open(path, framework="pt") as file,
     ):
         record = json.loads((file.metadata() or {})[_RECORD])

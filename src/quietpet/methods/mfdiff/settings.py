@@ -64,5 +64,9 @@ class Settings(DiffusionSettings):
     denoiser: DenoiserSettings = DenoiserSettings()
 
     @property
+    def learns_from_whole_heads(self) -> bool:
+        return True  # group norm and, at the lowest resolution at least, self-attention
+
+    @property
     def divisor(self) -> int:
         return 2 ** (len(self.denoiser.channels) - 1)

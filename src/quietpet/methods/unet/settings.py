@@ -62,6 +62,17 @@ class Settings(MethodSettings):
         return inputs
 
     @property
+    def learns_from_whole_heads(self) -> bool:
+        attends = self.fusion is not None
+        return self.normalisation == "group" or (attends and self.normalisation == "none")
+
+    @property
+    def least_batch(self) -> int:
+        # Statistics of one slice are those of instance normalisation, and of a patch as small as the
+        # coarsest resolution is coarse, of one value.
+        return 2 if self.normalisation == "batch" else 1
+
+    @property
     def divisor(self) -> int:
         return 2 ** (len(self.features) - 2)  # the last width is that of the output layer
 
