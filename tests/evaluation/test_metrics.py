@@ -22,8 +22,8 @@ from quietpet.evaluation.metrics import (
     Metric,
     bias_percent,
     nmse,
+    nmse_best_scale,
     psnr_db,
-    scale_share_percent,
     ssim,
 )
 
@@ -147,20 +147,20 @@ def test_one_hot_pixel_is_all_of_the_nmse_of_images_divided_by_their_maxima() ->
     restored[np.unravel_index(restored.argmax(), restored.shape)] *= 1.5
     found = {metric.name: value(metric, replace(images, restored=restored)) for metric in METRICS[:4]}
     assert found["nmse"] == pytest.approx((1 - 1 / 1.5) ** 2, rel=0.02)
-    assert found["scale_share_percent"] > 98
+    assert found["nmse_best_scale"] < 0.02 * found["nmse"]
 
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
-def test_the_share_of_the_scale_is_what_the_best_factor_removes(factor: float) -> None:
+def test_the_best_scale_is_that_of_least_nmse(factor: float) -> None:
     images = example()
-    images = replace(images, restored=factor * images.restored)
-    factors = np.linspace(0.2, 5, 20001)
-    x, y = (image.astype(float).ravel() for image in (images.restored, images.standard))
-    least = min(y @ y - 2 * a * (x @ y) + a**2 * (x @ x) for a in factors)
-    expected = 100 * (1 - least / np.sum((x - y) ** 2))
-    assert scale_share_percent(images, 1.0) == pytest.approx(expected, abs=1e-3)
-    perfect = replace(images, restored=images.standard)
-    assert scale_share_percent(perfect, 1.0) == 0.0
+    scaled = replace(images, restored=factor * images.restored)
+    factors = np.linspace(0.2, 5, 20001) / factor
+    x, y = (image.astype(float).ravel() for image in (scaled.restored, scaled.standard))
+    least = min(y @ y - 2 * a * (x @ y) + a**2 * (x @ x) for a in factors) / (y @ y)
+    assert nmse_best_scale(scaled, 1.0) == pytest.approx(least, abs=1e-7)
+    perfect = replace(images, restored=images.standard * np.float32(factor))
+    assert nmse_best_scale(perfect, 1.0) == pytest.approx(0.0, abs=1e-12)
+    assert nmse_best_scale(replace(images, restored=0 * images.restored), 1.0) == 1.0
 
 
 def test_windows() -> None:

@@ -240,7 +240,10 @@ def test_published_cells_that_contradict_each_other_are_marked_where_printed() -
         scores(dataset="ood1", settings=("2min",), methods=("mfdiff",), learning=regime)
         for regime in ("internal", "external")
     )
-    page = render(assemble(table, plan=PLAN), plan=PLAN)
+    assembled = assemble(table, plan=PLAN)
+    legend = [text.get_text() for text in draw(assembled).legends[0].get_texts()]
+    assert {"published", "published, doubted"} <= set(legend)
+    page = render(assembled, plan=PLAN)
     assert "31.35 ± 2.59†, 0.981 ± 0.007†, 0.018 ± 0.009†" in page
     assert "35.63 ± 0.95, 0.984 ± 0.009, 0.003 ± 0.001" in page
     assert "† Published, `mfdiff`: identical to M-UNet on phantoms in Table 1." in page
@@ -358,6 +361,21 @@ def test_page_is_well_formed_markdown() -> None:
     for block in page.split("\n\n"):
         widths = {line.count("|") for line in block.splitlines() if line.startswith("|")}
         assert len(widths) <= 1
+
+
+def test_page_gives_the_share_of_the_nmse_that_is_due_to_the_maxima() -> None:
+    """NMSE 0.10 on average, 0.04 of it at the best scale of each slice."""
+    table = scores(methods=("lpet",), settings=("drf100",))
+    paper = table["variant"] == "paper"
+    table.loc[paper & (table["metric"] == "nmse"), "value"] = [0.05, 0.05, 0.2] * 2
+    table.loc[paper & (table["metric"] == "nmse_best_scale"), "value"] = [0.05, 0.05, 0.02] * 2
+    page = render(assemble(table, plan=PLAN), plan=PLAN)
+    header, row = (
+        next(line for line in page.splitlines() if line.startswith(start)).split(" | ")
+        for start in ("| method", "| lpet")
+    )
+    assert row[header.index("due to the maxima (%)")] == "60"
+    assert "compare it first" not in page
 
 
 def test_figure_has_a_row_of_panels_per_table_and_setting() -> None:

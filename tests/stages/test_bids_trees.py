@@ -368,6 +368,14 @@ def test_a_key_of_a_side_car_that_stands_twice(tree: Path, tmp_path: Path, place
     assert {each.file for each in found(tree, "unreadable-sidecar")} == {place}
 
 
+def test_a_side_car_of_t1_is_audited_too(tree: Path, tmp_path: Path) -> None:
+    file = "sub-02/anat/sub-02_T1w.json"
+    (tree / file).write_text('{"Modality": "MR", "Modality": "CT"}')
+    assert [each.file for each in found(tree, "unreadable-sidecar")] == [file]
+    with pytest.raises(InputError, match=f"{file}: the key 'Modality' stands twice"):
+        imported(tree, tmp_path / "out")
+
+
 def test_a_byte_order_mark_is_no_fault_of_a_side_car(tree: Path, tmp_path: Path) -> None:
     path = tree / "sub-02/pet/sub-02_task-rest_pet.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())

@@ -284,6 +284,52 @@ def test_a_failing_disk_is_not_damage():
         read_volume(Path("/proc/self/mem"))
 
 
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_no_header_however_damaged_breaks_the_reader(tmp_path, values, kind):
+    """One to three bytes of it are replaced, 400 times: an image, or one sentence, never a warning."""
+    image = kind(values, HALF_TURN)
+    image.set_qform(HALF_TURN, 1)
+    whole, path, rng = image.to_bytes(), tmp_path / "x.nii", np.random.default_rng(11)
+    refused = 0
+    for _ in range(400):
+        content = bytearray(whole)
+        for _ in range(rng.integers(1, 4)):
+            at = rng.integers(image.header.sizeof_hdr)
+            content[at] = rng.choice([0, 1, 127, 128, 255, rng.integers(256)])
+        path.write_bytes(content)
+        try:
+            read_volume(path)
+        except InputError:
+            refused += 1
+    assert 20 < refused < 200
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        (
+            {"dim": [3, 32767, 32767, 32767, 1, 1, 1, 1]},
+            r"voxels of .*no memory\. Is the header damaged",
+        ),
+        ({"xyzt_units": 5}, "xyzt_units: code 5, expected mm"),
+        ({"vox_offset": np.nan}, "vox_offset is nan"),
+        ({"vox_offset": 100}, "vox_offset is 100, but the header takes 348 bytes"),
+        ({"srow_x": [1e9, 0, 0, 0]}, "affine: .* within a kilometre"),
+        ({"pixdim": [1, 0, 3, 4, 0, 0, 0, 0]}, "pixdim: .* another size"),
+        ({"datatype": 9}, "datatype is 9, which NIfTI has not"),
+    ],
+)
+def test_impossible_headers_are_named(tmp_path, values, fields, complaint):
+    def edit(header):
+        for name, value in fields.items():
+            header[name] = value
+
+    if "dim" in fields:
+        values = values.astype(np.float64)  # more bytes than can be addressed
+    with pytest.raises(InputError, match=rf"x\.nii: .*{complaint}"):
+        read_volume(write(tmp_path / "x.nii", values, edit))
+
+
 def test_the_description_is_read_back(tmp_path, values):
     path = tmp_path / "x.nii.gz"
     volume = Volume(values=values, affine_ras_mm=HALF_TURN)

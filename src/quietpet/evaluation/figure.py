@@ -38,13 +38,20 @@ def draw(rows: Sequence[TableRow]) -> Figure:
         panels[0].set_title(title, loc="left", fontsize=9)
         for axis, (metric, label) in zip(panels, PANELS, strict=True):
             _panel(axis, [row for row in members if row.metric == metric], label=label)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
+    known = {}
+    for axis in axes.flat:
+        handles, labels = axis.get_legend_handles_labels()
+        known = {**dict(zip(labels, handles, strict=True)), **known}
+    handles, labels = list(known.values()), list(known)
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
 def _panel(axis: Axes, rows: Sequence[TableRow], *, label: str) -> None:
-    """Methods from top to bottom; bars are the intervals over subjects, crosses the published means."""
+    """Methods from top to bottom; bars are the intervals over subjects, crosses the published means.
+
+    Published means that another published statement contradicts have a mark of their own.
+    """
     methods = list(dict.fromkeys(map(_name, rows)))
     for variant, colour, offset in zip(VARIANTS, COLOURS, (-0.12, 0.12), strict=True):
         for row in (row for row in rows if row.variant == variant.name):
@@ -53,8 +60,8 @@ def _panel(axis: Axes, rows: Sequence[TableRow], *, label: str) -> None:
             if row.ci_low is not None:
                 axis.hlines(height, row.ci_low, row.ci_high, color=colour, linewidth=1.5)
             if row.paper_mean is not None:
-                name = _once(axis, "published")
-                axis.plot(row.paper_mean, height, "kx", markersize=6, label=name)
+                name, marker = ("published, doubted", "k1") if row.paper_doubt else ("published", "kx")
+                axis.plot(row.paper_mean, height, marker, markersize=6, label=_once(axis, name))
     axis.set_yticks(range(len(methods)), methods, fontsize=8)
     axis.set_ylim(len(methods) - 0.5, -0.5)
     axis.set_xlabel(label, fontsize=8)

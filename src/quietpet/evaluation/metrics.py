@@ -83,19 +83,17 @@ def nmse(images: SliceImages, _data_range: float) -> float:
     return float(np.sum(_difference(images) ** 2) / energy)
 
 
-def scale_share_percent(images: SliceImages, _data_range: float) -> float:
-    """Share of the NMSE that one factor on the restored image would remove [%]; 0 where there is none.
+def nmse_best_scale(images: SliceImages, _data_range: float) -> float:
+    """NMSE of the restored image times the factor that makes it least, 1 - (x.y)^2 / (x.x y.y).
 
-    With y the standard dose, x the restored image, 1 - (x.y)^2 / (x.x y.y) is the least NMSE of any
-    multiple of x. Where images are divided by their own maxima, the rest of the NMSE comes from two
-    pixels, those of the maxima.
+    x is the restored image, y the standard dose. Where images are divided by their own maxima, what the
+    NMSE has above this comes from two pixels, those of the maxima.
     """
     restored, standard = (image.astype(np.float64) for image in (images.restored, images.standard))
-    energy, error = np.sum(standard**2), np.sum(_difference(images) ** 2)
-    if error == 0 or not restored.any():
-        return 0.0
-    least = energy - np.sum(restored * standard) ** 2 / np.sum(restored**2)
-    return float(100.0 * (1.0 - np.clip(least / error, 0.0, 1.0)))
+    energies = np.sum(restored**2) * np.sum(standard**2)
+    if energies == 0:
+        return nmse(images, _data_range)
+    return float(np.clip(1.0 - np.sum(restored * standard) ** 2 / energies, 0.0, None))
 
 
 def bias_percent(images: SliceImages, _data_range: float) -> float:
@@ -111,9 +109,9 @@ METRICS = (
     Metric(name="ssim", label="SSIM", function=ssim, variant=PAPER),
     Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER),
     Metric(
-        name="scale_share_percent",
-        label="NMSE due to the maximum (%)",
-        function=scale_share_percent,
+        name="nmse_best_scale",
+        label="NMSE at the best scale",
+        function=nmse_best_scale,
         variant=PAPER,
     ),
     Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE),

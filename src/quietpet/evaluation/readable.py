@@ -79,8 +79,8 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         "Spread/error: standard deviation between the samples of a slice, relative to the error of "
         "their mean (corrected for the number of samples). 1: they are as uncertain as they err; 0: a "
         "regression. Empty: one sample, or none to draw.",
-        "NMSE due to the maximum: the share of the `paper` NMSE that one better factor than the maximum "
-        "would remove.",
+        "NMSE at the best scale: of the restored image times the factor that makes it least. What the "
+        "`paper` NMSE has above it comes from dividing by the maxima, single pixels; the share in %.",
         "T1-only lesions: contrast in PET that the standard dose has not, % of the activity around; "
         "positive where PET rose. Nothing cancels in the root mean square, noise neither: "
         "compare with a method that never sees T1.",
@@ -137,7 +137,7 @@ def _grid(variant: Variant, rows: Sequence[TableRow]) -> str:
     metrics = [metric for metric in METRICS if metric.variant == variant and metric.name in found]
     header = [
         "method", "learning", "iterations", "estimate", *(metric.label for metric in metrics),
-        "spread/error", "seeds",
+        *(["due to the maxima (%)"] if variant == PAPER else []), "spread/error", "seeds",
     ]  # fmt: skip
     if variant == PAPER:
         header.append("published: PSNR, SSIM, NMSE")
@@ -155,12 +155,20 @@ def _grid_cells(
     spread = "" if psnr.seed_std is None else f" (± {psnr.seed_std:.2f} dB)"
     cells = [first.method, first.learning, first.iterations, first.estimate]
     cells += [_ours(by_metric[metric.name]) if metric.name in by_metric else "" for metric in metrics]
+    if variant == PAPER:
+        cells.append(_share_of_maxima(by_metric))
     cells.append("" if first.spread_to_error is None else f"{first.spread_to_error:.2f}")
     cells.append(f"{first.n_replicates}{spread}")
     if variant == PAPER:
         published = (_published(by_metric[name]) for name in PUBLISHED_METRICS)
         cells.append(", ".join(text for text in published if text))
     return cells
+
+
+def _share_of_maxima(by_metric: dict[str, TableRow]) -> str:
+    """Share of the mean NMSE that the best scale of each slice would remove [%]."""
+    nmse, best = by_metric["nmse"].mean, by_metric["nmse_best_scale"].mean
+    return f"{100 * (1 - best / nmse):.0f}" if nmse > 0 else ""
 
 
 def _ours(row: TableRow) -> str:
@@ -182,7 +190,7 @@ def _published(row: TableRow) -> str:
 
 
 def _digits(metric: str) -> int:
-    return 3 if metric in ("ssim", "nmse") else 2
+    return 3 if metric in ("ssim", "nmse", "nmse_best_scale") else 2
 
 
 def _claim(rows: Sequence[TableRow]) -> str:

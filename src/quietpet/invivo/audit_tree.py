@@ -172,8 +172,17 @@ def _same_run(runs: Sequence[Image]) -> Iterator[tuple[Image, Image]]:
 
 
 def sidecar_findings(dataset: Dataset) -> Iterator[Finding]:
-    """Side-cars of one folder that all apply to an image, and contradict each other."""
-    for image in dataset.pet:
+    """Side-cars that cannot be read, and those of one folder that contradict each other."""
+    for image in (image for each in dataset.participants for image in (*each.pet, *each.t1)):
+        if image.sidecar_fault:
+            yield image.origin.finding(
+                "unreadable-sidecar",
+                "error",
+                "side-car",
+                value=image.sidecar_fault,
+                expected="a JSON object: keys with values",
+                evidence="opened",
+            )
         for key, (one, other) in image.contradicted.items():
             yield image.origin.finding(
                 "contradicting-sidecars",

@@ -110,15 +110,6 @@ _STAND_INS: Mapping[str, Callable[[Sequence[Image]], str | None]] = {
 def type_findings(dataset: Dataset) -> Iterator[Finding]:
     """Values that are not of the kind that their key has."""
     for image in dataset.pet:
-        if image.sidecar_fault:
-            yield image.origin.finding(
-                "unreadable-sidecar",
-                "error",
-                "side-car",
-                value=image.sidecar_fault,
-                expected="a JSON object: keys with values",
-                evidence="opened",
-            )
         for key in sorted(NUMBERS & image.values.keys()):
             found = image.values[key]
             unknown = found is None or str(found).strip().lower() in _NOT_KNOWN

@@ -12,6 +12,7 @@ import numpy as np
 from quietpet.invivo.findings import Severity
 from quietpet.invivo.series import ImageHeader
 
+_FARTHEST_MM = 1e6
 _SIZE_TOLERANCE = 0.01
 _POSITION_MM = 1.0
 COSINE_TOLERANCE = 4e-4
@@ -35,12 +36,15 @@ class Fault:
 def header_faults(header: ImageHeader) -> Iterator[Fault]:
     """What in a header contradicts itself."""
     matrix = header.affine_ras_mm[:3, :3]
-    if not np.isfinite(header.affine_ras_mm).all() or abs(np.linalg.det(matrix)) < 1e-9:
+    within = np.abs(header.affine_ras_mm).max() <= _FARTHEST_MM  # which NaN is not
+    with np.errstate(divide="ignore"):
+        singular = abs(np.linalg.det(matrix)) < 1e-9
+    if not within or singular:
         yield Fault(
             severity="error",
             key="affine",
             value=_numbers(header.affine_ras_mm),
-            expected="finite, with three independent axes",
+            expected="finite, within a kilometre, with three independent axes",
             evidence="no voxel has a position",
         )
         return
@@ -53,7 +57,7 @@ def header_faults(header: ImageHeader) -> Iterator[Fault]:
             evidence="NIfTI images of heads are in millimetres",
         )
     steps = np.linalg.norm(matrix, axis=0)
-    if np.abs(steps / np.array(header.voxel_mm) - 1).max() > _SIZE_TOLERANCE:
+    if not (np.abs(header.voxel_mm - steps) <= _SIZE_TOLERANCE * steps).all():
         yield Fault(
             severity="error",
             key="pixdim",
@@ -101,9 +105,11 @@ def _two_affines(header: ImageHeader) -> Iterator[Fault]:
             evidence="one is the mirror image of the other: left and right are swapped in one of them",
         )
         return
-    apart_mm = max(
-        float(np.linalg.norm((sform - qform) @ [*corner, 1])) for corner in _corners(header.frame_shape)
-    )
+    with np.errstate(over="ignore"):
+        apart_mm = max(
+            float(np.linalg.norm((sform - qform) @ [*corner, 1]))
+            for corner in _corners(header.frame_shape)
+        )
     if apart_mm > _POSITION_MM:
         yield Fault(
             severity="warning",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import math
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 _GZIP_MAGIC = b"\x1f\x8b"
 _HEADER_BYTES = 540  # NIfTI-2; NIfTI-1 needs 348
 _BLOCK_BYTES = 1 << 20
+_LARGEST_OFFSET = 1e15
 _FETCH_AGAIN = "Fetch it again, or run the step again that made it."
 _QUATERNION_EXCESS = 1e-3
 """By which rounding may make a quaternion of the header longer than 1; it is scaled to 1 then."""
@@ -115,17 +117,44 @@ def read_header(path: Path, *, file: str | None = None) -> ImageHeader:
         dtype=header.get_data_dtype(),
         slope=1.0 if unscaled else slope,
         intercept=0.0 if unscaled else intercept,
-        offset=int(header["vox_offset"]) or header.single_vox_offset,
+        offset=_offset(header, file),
         voxel_mm=tuple(float(side) for side in header["pixdim"][1:4]),
-        space_units=header.get_xyzt_units()[0],
-        affine_ras_mm=next(
-            (form for form in (sform, qform) if form is not None), header.get_base_affine()
-        ),
+        space_units=_space_units(header),
+        affine_ras_mm=_first_of(sform, qform, header),
         sform_ras_mm=sform,
         qform_ras_mm=qform,
         gzipped=gzipped,
         description=bytes(header["descrip"]).rstrip(b"\0").decode(errors="replace"),
     )
+
+
+def _first_of(
+    sform: np.ndarray | None, qform: np.ndarray | None, header: nib.Nifti1Header
+) -> np.ndarray:
+    """The sform, else the qform, else the voxels' sizes alone, which tell no position."""
+    for form in (sform, qform):
+        if form is not None:
+            return form
+    with np.errstate(over="ignore"):
+        return header.get_base_affine()
+
+
+def _offset(header: nib.Nifti1Header, file: str) -> int:
+    """Bytes before the first voxel."""
+    stated = float(header["vox_offset"])
+    if not (stated == 0 or header.sizeof_hdr <= stated < _LARGEST_OFFSET):  # NaN is neither
+        raise InputError(
+            f"{file}: vox_offset is {stated:g}, but the header takes {header.sizeof_hdr} bytes. "
+            f"{_FETCH_AGAIN}"
+        )
+    return int(stated) or header.single_vox_offset
+
+
+def _space_units(header: nib.Nifti1Header) -> str:
+    """Name of the unit of lengths, the lower three bits of ``xyzt_units``, or the number it has."""
+    code = int(header["xyzt_units"]) % 8
+    units = nib.nifti1.unit_codes
+    return units.label[code] if code in units.value_set("code") else f"code {code}"
 
 
 def _qform(header: nib.Nifti1Header, file: str, *, needed: bool) -> np.ndarray | None:
@@ -140,12 +169,16 @@ def _qform(header: nib.Nifti1Header, file: str, *, needed: bool) -> np.ndarray |
     header["pixdim"][0] = -1 if header["pixdim"][0] < 0 else 1
     names = ("quatern_b", "quatern_c", "quatern_d")
     quaternion = np.array([header[name] for name in names], dtype=float)
-    length = np.linalg.norm(quaternion)
+    length = math.hypot(*quaternion)
     if 1 < length <= 1 + _QUATERNION_EXCESS:
         for name, value in zip(names, quaternion / length, strict=True):
             header[name] = value
     try:
-        return header.get_qform(coded=True)[0]
+        with np.errstate(all="ignore"):
+            qform, code = header.get_qform(coded=True)
+        if code and not np.isfinite(qform).all():
+            raise ValueError("it is not finite")
+        return qform
     except (ValueError, HeaderDataError) as error:
         if not needed:
             return None
@@ -176,7 +209,7 @@ def frames(
     told = False
     with _damage_named(header.file), _open(path, header) as stream:
         _skip(stream, header.offset, header)
-        raw = np.empty(header.frame_shape, header.dtype, order="F")
+        raw = _empty_frame(header)
         buffer = memoryview(raw.reshape(-1, order="F")).cast("B")
         for number in range(header.n_frames):
             if number not in wanted:
@@ -201,6 +234,17 @@ def frames(
         if header.gzipped:
             while stream.read(_BLOCK_BYTES):
                 pass
+
+
+def _empty_frame(header: ImageHeader) -> np.ndarray:
+    try:
+        return np.empty(header.frame_shape, header.dtype, order="F")
+    except (MemoryError, ValueError):  # the second where numbers of bytes end
+        raise InputError(
+            f"{header.file}: its header tells of {header.frame_shape} voxels of {header.dtype}, "
+            f"{np.prod(header.frame_shape, dtype=float) * header.dtype.itemsize / 2**30:.3g} GiB, for "
+            f"which there is no memory. Is the header damaged? {_FETCH_AGAIN}"
+        ) from None
 
 
 def _scaled(raw: np.ndarray, header: ImageHeader) -> np.ndarray:
@@ -280,6 +324,8 @@ def _nifti_header(begin: bytes, file: str) -> nib.Nifti1Header:
             try:
                 header = kind(begin[: kind.sizeof_hdr], check=False)
                 header.get_data_dtype()
+            except KeyError as code:
+                raise InputError(f"{file}: its datatype is {code}, which NIfTI has not.") from None
             except (HeaderDataError, ValueError) as error:
                 raise InputError(f"{file}: its NIfTI header cannot be read ({error}).") from None
             if not bytes(header["magic"]).startswith(kind.pair_magic):  # of a header without its image
