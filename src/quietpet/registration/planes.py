@@ -63,11 +63,15 @@ def sampled(
     ``through`` takes the positions to the world of the image.
     """
     points = positions_mm.reshape(-1, 3)
-    indices = image.indices(points if through is None else through.apply(points))
+    points = points if through is None else through.apply(points)
     values = ndimage.map_coordinates(
-        np.asarray(image.values, np.float32), indices.T, order=1, mode="constant", output=np.float32
+        np.asarray(image.values, np.float32),
+        image.indices(points).T,
+        order=1,
+        mode="nearest",
+        output=np.float32,
     )
-    return values.reshape(positions_mm.shape[:-1])
+    return np.where(image.contains(points), values, 0).reshape(positions_mm.shape[:-1])
 
 
 def smoothed_for(image: Volume, pixel_mm: float) -> Volume:

@@ -16,6 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from quietpet.errors import InputError
 
+_EDGE_VOXELS = 1e-4
+"""By which rounding may put a position beyond the outermost voxel centres, as of images on one grid."""
+
 _RIGID_TOLERANCE = 1e-4
 """Largest deviation of R^T R from the identity; SPM keeps its matrices in single precision."""
 
@@ -48,8 +51,8 @@ class Volume:
 
     def contains(self, world_mm: np.ndarray) -> np.ndarray:
         """Which world positions (n, 3) lie between the outermost voxel centres, bool (n,)."""
-        indices = self.indices(world_mm)
-        return np.all((indices >= 0) & (indices <= np.array(self.values.shape) - 1), axis=1)
+        indices, last = self.indices(world_mm), np.array(self.values.shape) - 1
+        return np.all((indices >= -_EDGE_VOXELS) & (indices <= last + _EDGE_VOXELS), axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,16 +128,28 @@ def resample(moving: Volume, transform: RigidTransform, *, like: Volume) -> Volu
     uniform regions keep their value.
     """
     to_index = np.linalg.inv(moving.affine_ras_mm) @ transform.fixed_to_moving @ like.affine_ras_mm
+    shape = like.values.shape
     values = ndimage.affine_transform(
         np.asarray(moving.values, np.float32),
         to_index[:3, :3],
         to_index[:3, 3],
-        output_shape=like.values.shape,
+        output_shape=shape,
         output=np.float32,
         order=1,
-        mode="constant",
+        mode="nearest",
     )
+    values[_outside(to_index, shape, of=moving.values.shape)] = 0
     return Volume(values=values, affine_ras_mm=like.affine_ras_mm)
+
+
+def _outside(to_index: np.ndarray, shape: Sequence[int], *, of: Sequence[int]) -> np.ndarray:
+    """Which voxels (i, j, k) of a grid lie beyond the outermost voxel centres of an image, bool."""
+    steps = [axis.astype(np.float32) for axis in np.ogrid[tuple(slice(0, n, 1) for n in shape)]]
+    outside = np.zeros(shape, bool)
+    for row, n in zip(to_index[:3].astype(np.float32), of, strict=True):
+        index = sum((factor * step for factor, step in zip(row[:3], steps, strict=True)), start=row[3])
+        outside |= (index < -_EDGE_VOXELS) | (index > n - 1 + _EDGE_VOXELS)
+    return outside
 
 
 def require_image(volume: Volume, what: str) -> None:
