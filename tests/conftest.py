@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 # Before NumPy and PyTorch: the images of the tests are small, and where other programs keep the cores
@@ -13,6 +14,9 @@ import numpy as np
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
+
+# A shell in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -336,6 +336,7 @@ def test_averaged_weights_are_validated_and_kept(files, tmp_path):
         method, rows = run(
             files,
             tmp_path / f"{iterations}.safetensors",
+            model=MFDIFF,
             settings=with_settings(**constant, iterations=iterations),
         )
         assert rows[-1].validation == min(row.validation for row in rows)  # so this is the last step
@@ -347,6 +348,7 @@ def test_averaged_weights_are_validated_and_kept(files, tmp_path):
     averaged, rows = run(
         files,
         tmp_path / "averaged.safetensors",
+        model=MFDIFF,
         settings=with_settings(**constant, ema=POWER, iterations=4),
     )
     assert rows[-1].validation == min(row.validation for row in rows)
