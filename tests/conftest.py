@@ -10,6 +10,7 @@ from pathlib import Path
 # busy, threads that wait for one another cost far more than they give. Commands set their own number.
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -17,6 +18,10 @@ REPOSITORY = Path(__file__).parents[1]
 
 # A shell in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Where other programs keep the cores busy, an example may take any time.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -45,6 +48,24 @@ def test_shapes(projector):
     assert projector.adjoint(sinogram).shape == (2, 3, 128, 128)
     trimmed = projector.trimmed()
     assert trimmed.sinogram_shape == (252, len(range(344)[projector.seen_bins]))
+
+
+def test_memory_is_free_as_soon_as_a_projector_is():
+    """Maps of all subsets take gigabytes, of which the garbage collector knows nothing."""
+    embedded_projector.cache_clear()
+    gc.disable()
+    try:
+        projector = embedded_projector(
+            SCANNERS["small_test"](), scanner_grid(SCANNERS["small_test"](), 32), rays=1
+        )
+        ones = torch.ones(1, *projector.subset(0, 2).trimmed().sinogram_shape)
+        projector.subset(0, 2).trimmed().adjoint(ones)
+        gone = [weakref.ref(each) for each in (projector, projector.subset(0, 2))]
+        embedded_projector.cache_clear()
+        del projector
+        assert [each() for each in gone] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_linearity(projector):

@@ -32,7 +32,8 @@ class EmbeddedProjector:
         self.image_shape = system.source_shape
         self.sinogram_shape = system.target_shape
         self._system = system
-        self._subset = functools.cache(self._build_subset)
+        # Not functools.cache, which would keep this projector alive: its maps are large.
+        self._subsets: dict[tuple[int, int], EmbeddedProjector] = {}
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Project images (..., [z,] y, x) to sinograms, in units of the pixel size."""
@@ -46,7 +47,9 @@ class EmbeddedProjector:
         """The projector of every ``of``-th view, from view ``index``; built once and kept."""
         if not 0 <= index < of <= len(self.views):
             raise ValueError(f"subset {index} of {of} does not exist for {len(self.views)} views")
-        return self._subset(index, of)
+        if (index, of) not in self._subsets:
+            self._subsets[index, of] = self._build_subset(index, of)
+        return self._subsets[index, of]
 
     @property
     def seen_bins(self) -> slice:

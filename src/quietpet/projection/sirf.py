@@ -165,7 +165,8 @@ class SirfProjector:
             per_call=per_call,
             device=device,
         )
-        self._subset = functools.cache(self._build_subset)
+        # Not functools.cache, which would keep this projector alive: its maps are large.
+        self._subsets: dict[tuple[int, int], SirfProjector] = {}
 
     @property
     def is_volume(self) -> bool:
@@ -188,7 +189,9 @@ class SirfProjector:
         """The projector of every ``of``-th view, from view ``index``; built once and kept."""
         if not 0 <= index < of <= len(self.views):
             raise ValueError(f"subset {index} of {of} does not exist for {len(self.views)} views")
-        return self._subset(index, of)
+        if (index, of) not in self._subsets:
+            self._subsets[index, of] = self._build_subset(index, of)
+        return self._subsets[index, of]
 
     def acquisition_model(self) -> Any:
         """A SIRF acquisition model of this projector that is not set up yet, without any factor.
