@@ -119,10 +119,11 @@ def _notes(rows: Sequence[TableRow]) -> list[str]:
     notes = []
     for method in dict.fromkeys(row.method for row in rows if row.regresses):
         spreads = [row.spread_to_error for row in rows if row.method == method and row.regresses]
+        extremes = dict.fromkeys(f"{spread:.2f}" for spread in (min(spreads), max(spreads)))
         notes.append(
-            f"`{method}` is a regression network in effect: its samples spread by {min(spreads):.2f} to "
-            f"{max(spreads):.2f} of their error (true samples: 1). Differences to regression networks "
-            "show other losses, inputs and sizes, not what sampling does."
+            f"`{method}` is a regression network in effect: its samples spread by "
+            f"{' to '.join(extremes)} of their error (true samples: 1). Differences to regression "
+            "networks show other losses, inputs and sizes, not what sampling does."
         )
     doubts = dict.fromkeys((row.paper_doubt, row.method) for row in rows if row.paper_doubt)
     for doubt in dict.fromkeys(doubt for doubt, _ in doubts):
