@@ -33,9 +33,9 @@ from quietpet.config.datasets import SPLITS
 from quietpet.data.dataset import PairDataset
 from quietpet.evaluation.comparison import SliceImages
 from quietpet.evaluation.metrics import METRICS
+from quietpet.files.text import read_json
 from quietpet.jobs.registry import JOBS, settings_for
 from quietpet.stages.files import Files
-from quietpet.store import read_json
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.root import Study
 

@@ -19,11 +19,11 @@ import torch
 
 from quietpet.evaluation.comparison import PAPER, SliceImages
 from quietpet.evaluation.metrics import METRICS
+from quietpet.files.hdf5 import open_hdf5, read_array
 from quietpet.jobs.acquisition import ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.phantoms import PhantomJob, SlicesJob
 from quietpet.stages import phantom, reconstruct, simulate, slices, thin
 from quietpet.stages.files import Files
-from quietpet.store import open_hdf5, read_array
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.root import Study
 

@@ -34,11 +34,11 @@ from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.data.scaling import activity_weighted_mean
+from quietpet.files.hdf5 import write_hdf5
 from quietpet.geometry.grid import mmr_grid
 from quietpet.methods.mfdiff.settings import DenoiserSettings, Settings
 from quietpet.methods.registry import build
 from quietpet.phantom.ellipses import HEAD_ACTIVITY, rasterise
-from quietpet.store import write_hdf5
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.loop import train
 from quietpet.training.processes import start

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from quietpet.store import open_hdf5, read_array, read_strings
+from quietpet.files.hdf5 import open_hdf5, read_array, read_strings
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

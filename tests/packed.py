@@ -9,8 +9,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from quietpet.data.scaling import activity_weighted_mean
+from quietpet.files.hdf5 import write_hdf5
 from quietpet.geometry.grid import mmr_grid
-from quietpet.store import write_hdf5
 
 PIXELS = 64
 LINEAGE = {"data_source": "template", "projector": "embedded"}

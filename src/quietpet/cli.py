@@ -26,10 +26,10 @@ from pydantic import ValidationError
 from quietpet import __version__
 from quietpet.config.scanner import ScannerModel, StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
+from quietpet.files.atomic import require_writable
 from quietpet.jobs.registry import JOBS
 from quietpet.projection.engines import require_usable
 from quietpet.stages.files import Files
-from quietpet.store import require_writable
 from quietpet.study.mistakes import explain
 from quietpet.study.reading import json_schema, load_study, read_yaml
 

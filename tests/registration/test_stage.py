@@ -15,6 +15,7 @@ from matplotlib.image import imread
 from quietpet.cli import main
 from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
+from quietpet.files.text import read_json, write_json
 from quietpet.jobs.invivo import RegisterJob, RegistrationEngineJob
 from quietpet.registration.formats import matrix_text
 from quietpet.registration.register import register_rigid
@@ -23,7 +24,6 @@ from quietpet.registration.volume import RigidTransform, Volume, resample
 from quietpet.stages import register, registration_engine
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import read_description, read_volume, write_volume
-from quietpet.store import read_json, write_json
 
 JOB = RegisterJob(scan="sub-01", registration=RegistrationSettings(engine="embedded"))
 RECORD = {"registration": "r.json", "itk": "x.tfm", "matrix": "x.txt", "fsl": "x.mat", "figure": "x.png"}

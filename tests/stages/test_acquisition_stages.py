@@ -14,6 +14,7 @@ from quietpet.acquisition.background import estimated_randoms
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.errors import InputError
+from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import CountsJob, ReconstructJob, SimulateJob, ThinJob
@@ -22,7 +23,6 @@ from quietpet.recon.osem import osem
 from quietpet.stages import counts, reconstruct, simulate, thin
 from quietpet.stages.files import Files
 from quietpet.stages.sinograms import measurement_of, read_sinograms
-from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 from quietpet.study.reading import load_study, read_yaml
 
 GRID = mmr_grid(128)

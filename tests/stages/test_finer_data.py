@@ -10,6 +10,7 @@ from quietpet.config.doses import DoseSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
+from quietpet.files.hdf5 import open_hdf5, read_array, write_hdf5
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import ReconstructJob, SimulateJob
@@ -17,7 +18,6 @@ from quietpet.jobs.phantoms import PhantomJob, SlicesJob
 from quietpet.jobs.registry import settings_for
 from quietpet.stages import phantom, reconstruct, simulate, slices
 from quietpet.stages.files import Files
-from quietpet.store import open_hdf5, read_array, write_hdf5
 from quietpet.study.reading import load_study, read_yaml
 
 GRID = mmr_grid(128)

@@ -7,10 +7,10 @@ import pytest
 
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
+from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 from quietpet.jobs.datasets import PackJob
 from quietpet.stages import pack
 from quietpet.stages.files import Files
-from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 
 LINEAGE = {"data_source": "template", "projector": "embedded"}
 UNITS = {"activity_units": "kBq/ml", "activity_per_phantom_unit": 0.25}

@@ -9,12 +9,12 @@ from quietpet.config.datasets import SliceSettings
 from quietpet.config.doses import DoseSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.scanner import ScannerSettings
+from quietpet.files.hdf5 import open_hdf5, read_array
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs.acquisition import ReconstructJob, SimulateJob
 from quietpet.jobs.phantoms import PhantomJob, SlicesJob
 from quietpet.stages import phantom, reconstruct, simulate, slices
 from quietpet.stages.files import Files
-from quietpet.store import open_hdf5, read_array
 
 PIXELS = {"siemens_mmr": 128, "siemens_vision_600": 192, "ge_signa_petmr": 144, "small_test": 64}
 PROTOCOL = DoseSettings(counts=(1e9, 1e9), psf_fwhm_mm=4.0, iterations=4, subsets=7)

@@ -10,10 +10,10 @@ from small_networks import RESIDUAL_MFDIFF, UNET
 from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.data.batches import ResidentBatches
 from quietpet.errors import InputError
+from quietpet.files.hdf5 import open_hdf5, read_attribute
 from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.stages import fit, restore
 from quietpet.stages.files import Files
-from quietpet.store import open_hdf5, read_attribute
 from quietpet.training.tensors import read_tensors
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")

@@ -19,8 +19,9 @@ import pytest
 import yaml
 
 from quietpet.config.phantoms import TissueValues
+from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute
+from quietpet.files.text import read_json
 from quietpet.projection.engines import sirf_is_installed
-from quietpet.store import open_hdf5, read_array, read_attribute, read_json
 from quietpet.training.tensors import read_tensors
 
 pytestmark = pytest.mark.workflow

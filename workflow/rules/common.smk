@@ -14,7 +14,7 @@ from quietpet.learning import Training, training_before, training_data
 from quietpet.methods.registry import model_module
 from quietpet.projection.engines import require_usable
 from quietpet.provenance import file_digest, fingerprint
-from quietpet.store import read_json
+from quietpet.files.text import read_json
 from quietpet.study.domains import PHANTOM
 from quietpet.study.folders import with_paths_from
 from quietpet.study.reading import load_study, read_yaml

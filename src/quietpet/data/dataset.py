@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from quietpet.data.pairs import DosePair
 from quietpet.errors import InputError, replacing
-from quietpet.store import (
+from quietpet.files.hdf5 import (
     damage_explained,
     hdf5_for_reading,
     open_hdf5,

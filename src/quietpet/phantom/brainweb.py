@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from quietpet.errors import InputError, reading, replacing
+from quietpet.files.atomic import atomic_path
 from quietpet.phantom.tissues import CLASS_BITS, LabelVolume, Tissue
-from quietpet.store import atomic_path
 
 SUBJECTS = ("04", "05", "06", "18", "20", "38", *(str(number) for number in range(41, 55)))
 VOXEL_MM = 0.5

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from quietpet import __version__
 from quietpet.errors import InputError
+from quietpet.files.text import write_json, write_text
 from quietpet.invivo.audit import audit
 from quietpet.invivo.findings import SEVERITIES, Finding, merged
 from quietpet.invivo.report import as_html, as_lines
@@ -15,7 +16,6 @@ from quietpet.invivo.scans import Dataset, Image
 from quietpet.invivo.series import frames
 from quietpet.progress import track
 from quietpet.stages.bids import read_tree
-from quietpet.store import write_json, write_text
 
 
 def audit_tree(root: Path, *, html: Path | None, json: Path | None, read_images: bool) -> bool:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from quietpet.acquisition.counts import noise_equivalent_counts
+from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.files.text import write_csv
 from quietpet.jobs.acquisition import CountsJob
 from quietpet.stages.files import Files
-from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_csv
 
 COLUMNS = ("subject", "dose", "key", "prompts", "trues", "scattered", "randoms", "nec_1r", "nec_2r")
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from quietpet.data_source import is_standin
 from quietpet.errors import InputError
+from quietpet.files.text import write_json
 from quietpet.invivo.names import has_entities
 from quietpet.invivo.openneuro import (
     TABLE,
@@ -30,7 +31,6 @@ from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.bids import PARTICIPANTS, files_in, read_participant
 from quietpet.stages.files import Files
-from quietpet.store import write_json
 
 logger = logging.getLogger(__name__)
 

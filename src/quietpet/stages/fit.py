@@ -14,6 +14,7 @@ from quietpet.data.dataset import PairDataset
 from quietpet.data.joint import JointPairs
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
+from quietpet.files.text import write_text
 from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build, model_module
@@ -25,7 +26,6 @@ from quietpet.stages.lineage import common_lineage
 from quietpet.stages.sinograms import measured_slices
 from quietpet.stages.system import engine_versions
 from quietpet.stages.training_log import TrainingLog
-from quietpet.store import write_text
 from quietpet.study.checks import require_batch
 from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from quietpet.errors import InputError
+from quietpet.files.text import read_json, write_json
 from quietpet.invivo.audit import inspect
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.facts import (
@@ -40,7 +41,6 @@ from quietpet.registration.volume import Volume
 from quietpet.stages.bids import PARTICIPANTS, images_by_stem, read_image, read_others, read_table
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import in_ras_order, write_volume
-from quietpet.store import read_json, write_json
 
 MM3_PER_ML = 1000.0
 _MOST_OF_DOSE = 1.2

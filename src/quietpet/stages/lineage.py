@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 
 from quietpet.errors import InputError
-from quietpet.store import read_attribute
+from quietpet.files.hdf5 import read_attribute
 
 Lineage = dict[str, str]
 """Keys ``data_source``, ``projector``, ``registration``; a step adds what it decides."""

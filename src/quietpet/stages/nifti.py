@@ -11,7 +11,7 @@ from typing import BinaryIO
 import nibabel as nib
 import numpy as np
 
-from quietpet.store import atomic_path
+from quietpet.files.atomic import atomic_path
 
 GZIP_LEVEL = 1
 """Noise hardly compresses; this level takes a fifth of the time of the default."""

@@ -13,6 +13,7 @@ import numpy as np
 from quietpet.data.crop import central_crop
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
+from quietpet.files.hdf5 import Parts, open_hdf5, read_array, read_attribute, read_strings
 from quietpet.geometry.grid import scanner_grid
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs.datasets import PackJob
@@ -20,7 +21,6 @@ from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
 from quietpet.stages.packed import write_dataset
-from quietpet.store import Parts, open_hdf5, read_array, read_attribute, read_strings
 
 _MAPS = {
     "t1": "t1",

@@ -10,6 +10,7 @@ import numpy as np
 
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
+from quietpet.files.text import read_json
 from quietpet.invivo.slices import slice_numbers
 from quietpet.jobs.datasets import PackScansJob
 from quietpet.phantom.slices import draw_angles_deg, slice_rows
@@ -22,7 +23,6 @@ from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage
 from quietpet.stages.packed import write_dataset
 from quietpet.stages.volumes import read_volume
-from quietpet.store import read_json
 
 NOT_PROJECTED = "-"
 """Value of ``projector`` in the lineage of real scans: the scanner's own reconstruction."""

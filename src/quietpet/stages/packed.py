@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from quietpet.files.hdf5 import write_hdf5
 from quietpet.jobs.datasets import PackJob, PackScansJob
 from quietpet.stages.lineage import Lineage
-from quietpet.store import write_hdf5
 
 _ACTIVITIES = ("low", "standard", "truth")
 

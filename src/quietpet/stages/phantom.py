@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quietpet.files.hdf5 import write_hdf5
 from quietpet.geometry.grid import scanner_grid
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs.phantoms import PhantomJob
@@ -12,7 +13,6 @@ from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
 from quietpet.stages.files import Files
 from quietpet.stages.labels import data_source, label_volume
-from quietpet.store import write_hdf5
 
 UNITS = {"activity": "relative", "mu_per_cm": "1/cm", "t1": "arbitrary"}
 

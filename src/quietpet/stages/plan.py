@@ -14,6 +14,7 @@ from quietpet.data.dataset import PairDataset
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.evaluation.sampling import SamplingPlan, SamplingRow, quality
+from quietpet.files.text import write_json
 from quietpet.jobs.methods import PlanJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.diffusion.options import network_evaluations
@@ -24,7 +25,6 @@ from quietpet.seeds import torch_generator
 from quietpet.stages.device import compute_device, inferring, placed
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
-from quietpet.store import write_json
 from quietpet.training.weights import load_weights
 
 

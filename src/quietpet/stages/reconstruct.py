@@ -9,6 +9,7 @@ import torch
 
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.errors import InputError
+from quietpet.files.hdf5 import require_finite, write_hdf5
 from quietpet.jobs.acquisition import ReconstructJob
 from quietpet.progress import track
 from quietpet.projection.protocol import Projector
@@ -24,7 +25,6 @@ from quietpet.stages.system import (
     reconstruction,
     slices_per_batch,
 )
-from quietpet.store import require_finite, write_hdf5
 
 
 def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:

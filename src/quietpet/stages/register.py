@@ -9,6 +9,8 @@ import numpy as np
 
 from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
+from quietpet.files.atomic import atomic_path
+from quietpet.files.text import read_json, write_json, write_text
 from quietpet.jobs.invivo import RegisterJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.figure import draw
@@ -24,7 +26,6 @@ from quietpet.registration.register import (
 from quietpet.registration.volume import RigidTransform, Volume, require_image, resample
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import read_description, read_volume, write_volume
-from quietpet.store import atomic_path, read_json, write_json, write_text
 
 logger = logging.getLogger(__name__)
 

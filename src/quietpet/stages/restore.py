@@ -14,6 +14,7 @@ from quietpet.data.dataset import PairDataset
 from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
+from quietpet.files.hdf5 import require_finite, write_hdf5
 from quietpet.jobs.methods import RestoreJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import model_module
@@ -25,7 +26,6 @@ from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage
 from quietpet.stages.sinograms import measured_slices
 from quietpet.stages.system import engine_versions
-from quietpet.store import require_finite, write_hdf5
 from quietpet.training.weights import load_weights
 
 _NAMES = {"dataset", "setting", "method", "learning", "replicate"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from quietpet.evaluation.sampling import SAMPLING_COLUMNS, plan_of, render_sampling
 from quietpet.evaluation.sampling_figure import draw_sampling
+from quietpet.files.atomic import atomic_path
+from quietpet.files.text import read_json, write_csv, write_text
 from quietpet.jobs.methods import SamplingJob
 from quietpet.stages.files import Files
-from quietpet.store import atomic_path, read_json, write_csv, write_text
 
 
 def run(job: SamplingJob, inputs: Files, outputs: Files) -> None:

@@ -16,11 +16,12 @@ from quietpet.evaluation.scoring import (
     score_slices,
 )
 from quietpet.evaluation.spread import spread_to_error
+from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.files.text import write_csv, write_json
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
-from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_csv, write_json
 
 _NAMES = ("dataset", "setting", "method", "learning", "replicate")
 

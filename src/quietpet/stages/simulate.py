@@ -24,6 +24,7 @@ from quietpet.acquisition.sensitivity import (
 )
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
+from quietpet.files.hdf5 import open_hdf5, read_array, read_strings, write_hdf5
 from quietpet.geometry.grid import ImageGrid
 from quietpet.jobs.acquisition import SimulateJob
 from quietpet.projection.protocol import Projector
@@ -41,7 +42,6 @@ from quietpet.stages.system import (
     projector,
     scanner_geometry,
 )
-from quietpet.store import open_hdf5, read_array, read_strings, write_hdf5
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 

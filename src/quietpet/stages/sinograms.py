@@ -17,10 +17,10 @@ from quietpet.config.scanner import ScannerSettings
 from quietpet.data.dataset import PairDataset
 from quietpet.data.measured import MeasuredSlices
 from quietpet.errors import InputError
+from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
 from quietpet.stages.system import as_simulated, image_grid, projector
-from quietpet.store import open_hdf5, read_array, read_attribute, read_strings
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

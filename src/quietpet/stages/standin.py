@@ -12,6 +12,7 @@ from quietpet.acquisition.dose import decay_factor
 from quietpet.config.standin import KineticsSettings
 from quietpet.data_source import BRAINWEB, standin_of
 from quietpet.errors import InputError
+from quietpet.files.text import write_json
 from quietpet.geometry.grid import ImageGrid
 from quietpet.jobs.standin import StandinJob
 from quietpet.phantom.brainweb import with_sound_end
@@ -39,7 +40,6 @@ from quietpet.standin.kinetics import (
 )
 from quietpet.standin.layout import runs_of
 from quietpet.standin.scan import Frame, Scanner, head_in_scanner, measured_frames, standin_grid
-from quietpet.store import write_json
 from quietpet.units import SECONDS_PER_MINUTE
 
 BQ_PER_KBQ = 1000.0

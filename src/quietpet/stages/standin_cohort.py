@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quietpet.files.text import write_json, write_text
 from quietpet.jobs.standin import StandinCohortJob
 from quietpet.stages.files import Files
 from quietpet.standin.layout import (
@@ -11,7 +12,6 @@ from quietpet.standin.layout import (
     participants_table,
     readme,
 )
-from quietpet.store import write_json, write_text
 
 
 def run(job: StandinCohortJob, inputs: Files, outputs: Files) -> None:

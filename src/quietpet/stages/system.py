@@ -10,6 +10,7 @@ import torch
 
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
+from quietpet.files.text import read_json
 from quietpet.geometry.grid import ImageGrid, scanner_grid
 from quietpet.geometry.scanner import SCANNERS, ScannerGeometry
 from quietpet.projection.embedded import embedded_projector
@@ -19,7 +20,6 @@ from quietpet.projection.sirf import engine, sirf_projector
 from quietpet.recon.osem import osem
 from quietpet.recon.sirf_osem import sirf_osem
 from quietpet.stages.lineage import Lineage
-from quietpet.store import read_json
 
 
 def scanner_geometry(settings: ScannerSettings) -> ScannerGeometry:

@@ -13,10 +13,11 @@ from quietpet.evaluation.readable import render
 from quietpet.evaluation.sampling import plan_of
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, assemble
+from quietpet.files.atomic import atomic_path
+from quietpet.files.text import read_json, write_csv, write_json, write_text
 from quietpet.jobs.evaluation import TablesJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
-from quietpet.store import atomic_path, read_json, write_csv, write_json, write_text
 
 _NUMBERS = {"slice_mm": float, "angle_deg": float, "value": float, "spread_to_error": float}
 

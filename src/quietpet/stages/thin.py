@@ -7,12 +7,12 @@ import numpy as np
 from quietpet.acquisition.background import modelled_background
 from quietpet.acquisition.thinning import thin
 from quietpet.errors import InputError
+from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 from quietpet.jobs.acquisition import ThinJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import lineage_of
-from quietpet.store import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 
 INHERITED = ("axes", "subject", "activity_units", "activity_per_phantom_unit")
 

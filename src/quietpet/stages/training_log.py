@@ -12,7 +12,7 @@ from pathlib import Path
 from lightning_fabric.loggers import TensorBoardLogger
 
 from quietpet.errors import InputError
-from quietpet.store import write_csv
+from quietpet.files.text import write_csv
 from quietpet.training.checkpoint import LogRow
 
 logger = logging.getLogger(__name__)

@@ -14,11 +14,11 @@ import nibabel as nib
 import numpy as np
 
 from quietpet.errors import InputError
+from quietpet.files.atomic import atomic_path
 from quietpet.invivo.geometry import COSINE_TOLERANCE, header_faults, largest_cosine
 from quietpet.invivo.series import ImageHeader, frames, read_header
 from quietpet.registration.volume import Volume
 from quietpet.stages.nifti import GZIP_LEVEL, set_position
-from quietpet.store import atomic_path
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from quietpet.errors import InputError
-from quietpet.store import RepeatedKeyError, parse_json
+from quietpet.files.text import RepeatedKeyError, parse_json
 from quietpet.study.mistakes import explain
 from quietpet.study.root import Study
 

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from quietpet.errors import InputError, reading, replacing
-from quietpet.store import atomic_path
+from quietpet.files.atomic import atomic_path
 
 _RECORD = "quietpet"
 

@@ -1,10 +1,9 @@
-"""Files are whole or absent, and whatever is not whole is refused in one sentence."""
+"""HDF5 files that are not whole, or cannot be opened, are refused in one sentence."""
 
 from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,21 +12,16 @@ import h5py
 import numpy as np
 import pytest
 
-from quietpet import store
 from quietpet.errors import InputError
-from quietpet.store import (
+from quietpet.files import hdf5
+from quietpet.files.hdf5 import (
     Parts,
-    atomic_path,
     open_hdf5,
     read_array,
     read_attribute,
-    read_json,
     read_rows,
     read_strings,
-    require_writable,
-    write_csv,
     write_hdf5,
-    write_text,
 )
 
 
@@ -74,33 +68,6 @@ def test_parts_that_do_not_fill_the_array_are_refused(written):
     with pytest.raises(ValueError, match="parts of 4 rows for an array of 5"):
         write_hdf5(written, kind="images", arrays={"image": array}, attributes={})
     assert written.read_bytes() == before
-
-
-def test_a_failing_writer_leaves_nothing_behind(tmp_path):
-    def write_and_fail():
-        with atomic_path(tmp_path / "out.csv") as partial:
-            partial.write_text("half")
-            raise RuntimeError("killed")
-
-    with pytest.raises(RuntimeError, match="killed"):
-        write_and_fail()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path):
-    target = tmp_path / "out.csv"
-    code = (
-        "import pathlib, signal, sys; from quietpet.store import atomic_path\n"
-        "with atomic_path(pathlib.Path(sys.argv[1])): signal.raise_signal(signal.SIGKILL)"
-    )
-    killed = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert len(list(tmp_path.iterdir())) == 1
-    with atomic_path(target) as slow:
-        with atomic_path(target) as partial:
-            partial.write_text("whole")
-        assert slow.exists()  # its writer lives
-    assert list(tmp_path.iterdir()) == [target]
 
 
 def test_a_failing_writer_keeps_the_previous_file(written):
@@ -187,31 +154,6 @@ def test_nan_is_named_with_its_place(tmp_path):
         read_array(file, "image")
 
 
-def test_missing_and_broken_json(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        read_json(tmp_path / "none.json")
-    (tmp_path / "broken.json").write_text('{"a":')
-    with pytest.raises(InputError, match="not readable as JSON"):
-        read_json(tmp_path / "broken.json")
-
-
-@pytest.mark.parametrize("text", ['{"a": 1, "a": 1}', '{"b": [{"a": 1, "a": 2}]}'])
-def test_a_key_of_json_that_stands_twice(tmp_path, text):
-    (tmp_path / "twice.json").write_text(text)
-    with pytest.raises(
-        InputError, match=r"twice\.json: the key 'a' stands twice, as 1 and as [12]; keep"
-    ):
-        read_json(tmp_path / "twice.json")
-
-
-def test_csv_rows_must_have_exactly_the_columns(tmp_path):
-    with pytest.raises(KeyError, match="lacks the columns"):
-        write_csv(tmp_path / "a.csv", ["x", "y"], [{"x": 1}])
-    with pytest.raises(ValueError, match="not in fieldnames"):
-        write_csv(tmp_path / "a.csv", ["x"], [{"x": 1, "z": 2}])
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_locked_file_is_waited_for_and_its_holder_named(written, monkeypatch, caplog):
     caplog.set_level("INFO")
     code = "import h5py, sys; file = h5py.File(sys.argv[1], 'r+'); print(flush=True); sys.stdin.read()"
@@ -219,12 +161,12 @@ def test_a_locked_file_is_waited_for_and_its_holder_named(written, monkeypatch, 
         [sys.executable, "-c", code, str(written)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as holder:
         holder.stdout.readline()
-        monkeypatch.setattr(store, "LOCK_WAIT_S", 0.0)
+        monkeypatch.setattr(hdf5, "LOCK_WAIT_S", 0.0)
         with pytest.raises(InputError, match=rf"locked by .*process {holder.pid} ") as caught:
             open_hdf5(written, kind="images").__enter__()
         assert "elete" not in str(caught.value)
-        monkeypatch.setattr(store, "LOCK_WAIT_S", 60.0)
-        monkeypatch.setattr(store.time, "sleep", lambda _: holder.communicate())  # meanwhile it ends
+        monkeypatch.setattr(hdf5, "LOCK_WAIT_S", 60.0)
+        monkeypatch.setattr(hdf5.time, "sleep", lambda _: holder.communicate())  # meanwhile it ends
         with open_hdf5(written, kind="images") as file:
             assert read_attribute(file, "subject") == "04"
     assert "is locked by " in caplog.text
@@ -258,48 +200,14 @@ def test_a_file_that_cannot_be_opened_is_not_called_damaged(written, monkeypatch
     assert "elete" not in str(caught.value)
 
 
-def test_folders_and_links_that_cannot_be_read(tmp_path):
-    (tmp_path / "loop").symlink_to("loop")
-    for name, reason in ((".", "Is a directory"), ("loop", "symbolic links"), ("none", "no such file")):
-        for read in (read_json, lambda path: open_hdf5(path, kind="images").__enter__()):
-            with pytest.raises(InputError, match=reason):
-                read(tmp_path / name)
-
-
-def test_a_full_disk_is_one_sentence_and_no_crash(tmp_path):
-    """The limit of a file's size stands for the disk: HDF5 used to end in a segmentation fault."""
-    code = (
-        "import resource, sys, numpy as np; from pathlib import Path\n"
-        "from quietpet.errors import OutputError; from quietpet.store import write_hdf5, write_text\n"
-        "limit, folder = int(sys.argv[1]), Path(sys.argv[2])\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))\n"
-        "images = np.random.default_rng(0).random((40, 32, 32))\n"
-        "for write in (\n"
-        "    lambda path: write_hdf5(path, kind='x', arrays={'a': images}, attributes={}),\n"
-        "    lambda path: write_text(path, 'd' * 400_000),\n"
-        "):\n"
-        "    try: write(folder / 'out')\n"
-        "    except OutputError as error: print(error)\n"
-    )
-    for limit in (1, 1000, 100_000, 300_000):
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(limit), str(tmp_path)],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert (done.returncode, done.stderr) == (0, "")
-        line = f"{tmp_path}/out: cannot be written (File too large). Make room there, or name a place on"
-        assert done.stdout.count(line) == 2
-        assert list(tmp_path.iterdir()) == []
-
-
 def test_a_signal_while_hdf5_writes_is_not_lost(tmp_path):
     code = (
-        "import signal, sys, numpy as np; from pathlib import Path; from quietpet import store\n"
-        "class Told(store._Shielded):\n"
+        "import signal, sys, numpy as np; from pathlib import Path; from quietpet.files import hdf5\n"
+        "class Told(hdf5._Shielded):\n"
         "    def _write_all(self, buffer):\n"
         "        signal.raise_signal(signal.SIGINT)\n"
-        "store._Shielded = Told\n"
-        "try: store.write_hdf5(Path(sys.argv[1]), kind='x', arrays={'a': np.ones(9)}, attributes={})\n"
+        "hdf5._Shielded = Told\n"
+        "try: hdf5.write_hdf5(Path(sys.argv[1]), kind='x', arrays={'a': np.ones(9)}, attributes={})\n"
         "except KeyboardInterrupt: print('interrupted')\n"
     )
     done = subprocess.run(
@@ -308,51 +216,3 @@ def test_a_signal_while_hdf5_writes_is_not_lost(tmp_path):
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_links_are_written_through(tmp_path):
-    place = tmp_path / "elsewhere" / "real.csv"
-    place.parent.mkdir()
-    for content in ("first", "second"):  # a link to nothing yet, then to a file
-        link = tmp_path / "out.csv"
-        link.unlink(missing_ok=True)
-        link.symlink_to(place)
-        write_text(link, content)
-        assert link.is_symlink()
-        assert place.read_text() == content
-    assert list(place.parent.iterdir()) == [place]
-    lost = tmp_path / "lost.csv"
-    lost.symlink_to(tmp_path / "unmounted" / "real.csv")
-    with pytest.raises(InputError, match=r"lost\.csv: is a link to .*whose folder does not exist"):
-        write_text(lost, "third")
-
-
-def test_devices_and_pipes_are_written_into(tmp_path):
-    with pytest.raises(InputError, match=r"/dev/full: cannot be written \(No space left on device\)"):
-        write_text(Path("/dev/full"), "report")
-    write_text(Path("/dev/null"), "report")
-    assert all(Path(device).is_char_device() for device in ("/dev/full", "/dev/null"))
-    code = "from pathlib import Path; from quietpet.store import write_text\n"
-    code += "print('before', flush=True); write_text(Path('/dev/stdout'), 'report')"
-    command = [sys.executable, "-c", code]
-    assert subprocess.run(command, capture_output=True, check=True).stdout == b"before\nreport"
-    with (tmp_path / "out").open("wb") as stream:
-        subprocess.run(command, stdout=stream, check=True)
-    assert (tmp_path / "out").read_text() == "before\nreport"
-
-
-def test_what_cannot_become_a_file_is_found_before_the_work(tmp_path):
-    (tmp_path / "file").touch()
-    for target, reason in (
-        (tmp_path, "is a folder; name a file"),
-        (tmp_path / "file" / "out", r"cannot be written \((File exists|Not a directory)\)"),
-        (tmp_path / ("n" * 300), r"cannot be written \(File name too long\)"),
-        (Path("/proc/none"), "cannot be written"),
-    ):
-        with pytest.raises(InputError, match=reason):
-            write_text(target, "")
-        if target.name != "none":
-            with pytest.raises(InputError, match=reason):
-                require_writable(target)
-    require_writable(tmp_path / "new" / "out")
-    assert list((tmp_path / "new").iterdir()) == []

@@ -1,22 +1,14 @@
-"""Files: written whole or not at all, and refused when they are not whole.
-
-Every output is written beside its target under a temporary name and renamed at the end. HDF5 files
-carry a ``complete`` attribute that goes in last; readers refuse files without it.
-"""
+"""HDF5 files of arrays and JSON attributes, with a mark that goes in last: without it none is read."""
 
 from __future__ import annotations
 
-import csv
 import errno
 import json
 import logging
 import os
-import platform
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
@@ -26,7 +18,8 @@ import h5py
 import numpy as np
 import psutil
 
-from quietpet.errors import FULL, InputError, OutputError, reading, remedy, replacing, why
+from quietpet.errors import InputError, reading, replacing
+from quietpet.files.atomic import atomic_path
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +30,6 @@ _LOCK_PAUSE_S = 2.0
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
 """What file systems without locks answer, some of NFS among them."""
 _COMPLETE = "complete"
-_STREAMS = ("/dev/std", "/dev/fd/", "/proc/")
-"""Names of what is open already: written into, even where it is a file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,102 +39,6 @@ class Parts:
     shape: tuple[int, int, int]
     dtype: np.dtype
     parts: Iterable[np.ndarray]
-
-
-@contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target``; rename it on success, remove it on any failure.
-
-    What an earlier writer of ``target`` could not remove, because it was killed, goes first. A link is
-    written through; a device or pipe gets the bytes when all are there.
-
-    Raises:
-        OutputError: ``target`` is a folder, its folder cannot be written to, the disk is full.
-    """
-    with ExitStack() as made:
-        with _failing_for(target):
-            stream = _is_stream(target)
-            partial = made.enter_context(_scratch() if stream else _beside(_place(target)))
-        with _failing_for(target, FULL):
-            yield partial
-        with _failing_for(target):
-            if stream:
-                _copy(partial, target)
-            else:
-                _flush_to_disk(partial)
-                partial.chmod(0o666 & ~_umask())
-                partial.replace(_place(target))
-
-
-def require_writable(target: Path) -> None:
-    """Raise OutputError now if :func:`atomic_path` would find that ``target`` cannot be written."""
-    with _failing_for(target):
-        if not _is_stream(target):
-            with _beside(_place(target)):
-                pass
-
-
-@contextmanager
-def _failing_for(target: Path, numbers: Collection[int] | None = None) -> Iterator[None]:
-    """Name ``target`` in every OSError, or in those of ``numbers`` alone."""
-    try:
-        yield
-    except InputError:
-        raise
-    except OSError as error:
-        if numbers is None or error.errno in numbers:
-            raise OutputError(f"{target}: cannot be written ({why(error)}){remedy(error)}") from error
-        raise
-
-
-def _is_stream(target: Path) -> bool:
-    """Whether bytes go into what ``target`` names, which is no file: a pipe, a terminal, a device."""
-    if target.is_dir():
-        raise OutputError(f"{target}: is a folder; name a file.")
-    named = target.absolute().as_posix().startswith(_STREAMS)
-    return named or (target.exists() and not target.is_file())
-
-
-def _place(target: Path) -> Path:
-    """Where the file goes: what links lead to."""
-    place = Path(os.path.realpath(target))
-    if target.is_symlink() and not place.parent.is_dir():
-        raise OutputError(f"{target}: is a link to {place}, whose folder does not exist.")
-    return place
-
-
-@contextmanager
-def _beside(place: Path) -> Iterator[Path]:
-    """An empty temporary file in the folder of ``place``."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f".{place.name}.{platform.node()}."
-    _remove_abandoned(place.parent, prefix)
-    handle, name = tempfile.mkstemp(prefix=f"{prefix}{os.getpid()}.", dir=place.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """An empty temporary file."""
-    with tempfile.NamedTemporaryFile() as file:
-        yield Path(file.name)
-
-
-def _copy(source: Path, stream: Path) -> None:
-    with source.open("rb") as whole, stream.open("ab") as into:
-        shutil.copyfileobj(whole, into)
-
-
-def _remove_abandoned(folder: Path, prefix: str) -> None:
-    """Remove the temporary files ``prefix`` + PID whose process on this machine is no more."""
-    for path in folder.iterdir():
-        pid = path.name.removeprefix(prefix).partition(".")[0]
-        if path.name.startswith(prefix) and pid.isdigit() and not psutil.pid_exists(int(pid)):
-            path.unlink(missing_ok=True)
 
 
 def write_hdf5(
@@ -324,65 +219,6 @@ def require_finite(array: np.ndarray, what: str) -> None:
         )
 
 
-def write_text(target: Path, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic_path(target) as partial:
-        partial.write_text(text)
-
-
-def write_json(target: Path, value: Any) -> None:
-    """Write a JSON file atomically, readable by eye."""
-    write_text(target, json.dumps(value, indent=2) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file, UTF-8 with or without a byte order mark, or say why it cannot be read.
-
-    A key that stands twice in one object is an error: readers differ in which of the two they take.
-    """
-    with reading(path, "not readable as JSON"):
-        try:
-            return parse_json(path.read_text(encoding="utf-8-sig"))
-        except RepeatedKeyError as error:
-            raise InputError(f"{path}: {error}.") from None
-
-
-class RepeatedKeyError(ValueError):
-    """One key stands twice in one JSON object; the message names it and both values."""
-
-
-def parse_json(text: str) -> Any:
-    """The value of a JSON text.
-
-    Raises:
-        RepeatedKeyError: a key stands twice in one object.
-        json.JSONDecodeError: it is no JSON.
-    """
-    return json.loads(text, object_pairs_hook=_unique_keys)
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise RepeatedKeyError(
-                f"the key {key!r} stands twice, as {found[key]!r:.60} and as {value!r:.60}; keep one"
-            )
-        found[key] = value
-    return found
-
-
-def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as CSV atomically; a row with an unknown or missing column is an error."""
-    with atomic_path(target) as partial, partial.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, columns, extrasaction="raise", lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            if missing := set(columns) - set(row):
-                raise KeyError(f"{target}: a row lacks the columns {sorted(missing)}")
-            writer.writerow(row)
-
-
 def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
     if name not in file:
         raise InputError(f"{file.filename}: lacks the array {name!r}; made by another version?")
@@ -413,14 +249,3 @@ def _filters(array: np.ndarray | Parts) -> dict[str, Any]:
         "shuffle": True,
         "fletcher32": True,
     }
-
-
-def _flush_to_disk(path: Path) -> None:
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
