@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from quietpet.errors import InputError
-from quietpet.registration import spm
+from quietpet.registration import spm, spm_process
 from quietpet.registration.register import register_rigid, working_spm
-from quietpet.registration.spm import Engine, Launcher, find_engine, launchers
+from quietpet.registration.spm import Engine, find_engine
+from quietpet.registration.spm_launchers import Launcher, launchers
 from quietpet.registration.volume import RigidTransform, Volume
 
 MOTION = RigidTransform.from_rotation(euler_deg=(5, -8, 12), translation_mm=(4, 5, -6))
@@ -165,7 +166,7 @@ def test_temporary_folders_with_odd_names(stand_in, images, tmp_path, monkeypatc
 
 
 def test_no_usable_temporary_folder_is_named(stand_in, images, tmp_path, monkeypatch):
-    monkeypatch.setattr(spm.os, "access", lambda *_: False)
+    monkeypatch.setattr(spm_process.os, "access", lambda *_: False)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     with pytest.raises(InputError, match=rf"temporary folder '{tmp_path}' .* set TMPDIR to"):

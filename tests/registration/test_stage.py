@@ -19,7 +19,8 @@ from quietpet.files.text import read_json, write_json
 from quietpet.jobs.invivo import RegisterJob, RegistrationEngineJob
 from quietpet.registration.formats import matrix_text
 from quietpet.registration.register import register_rigid
-from quietpet.registration.spm import Engine, Launcher
+from quietpet.registration.spm import Engine
+from quietpet.registration.spm_launchers import Launcher
 from quietpet.registration.volume import RigidTransform, Volume, resample
 from quietpet.stages import register, registration_engine
 from quietpet.stages.files import Files
