@@ -21,7 +21,10 @@ from quietpet.study.reading import load_study, read_yaml
 
 # As seen from the working directory, so that a project that is moved with its checkout runs nothing again.
 SOURCES = os.path.relpath(Path(workflow.basedir) / "workflow" / "sources.tsv")
-PUBLISHED = Path(quietpet.__file__).parent / "evaluation" / "published.csv"
+PUBLISHED = [
+    Path(quietpet.__file__).parent / "evaluation" / name
+    for name in ("published.csv", "doubts.csv")
+]
 
 
 def checked_study():
