@@ -51,6 +51,8 @@ def test_what_is_against_the_rules_is_kept_apart(stem: str, odd: tuple[str, ...]
         ("trc-FDG+drug_pet", "sub-1_trc-FDG+drug_pet", True),
         ("sub-1_ses-2_pet", "sub-1_pet", False),
         ("sub-1_old_pet", "sub-1_pet", False),
+        ("sub-1_old_pet", "sub-1_old_pet", True),
+        ("sub-1_old_pet", "sub-1_run-1_old_pet", False),
         ("sub-1_blood", "sub-1_pet", False),
     ],
 )

@@ -123,6 +123,18 @@ def test_names_that_say_less_than_they_should_join_nothing(
         imported(tree, tmp_path / "out")
 
 
+def test_an_image_of_an_odd_name_has_its_own_side_car(tree: Path, tmp_path: Path) -> None:
+    """Which goes before those that apply to it by the rules."""
+    without_pet(tree)
+    put(tree, "sub-02/pet/sub-02_task-rest_old_pet", TracerName="FLT")
+    (tree / "pet.json").write_text(json.dumps({"TracerName": "FDG"}))
+    assert scan_of(imported(tree, tmp_path / "out"))["tracer"] == "FLT"
+    petbids.write_sidecar(tree, 2, {"TracerName": "FDG"})
+    (odd,) = [each for each in read_tree(tree).pet if each.name.odd]
+    assert odd.values["TracerName"] == "FLT"
+    assert odd.contradicted == {}
+
+
 def test_a_run_is_there_once(tree: Path, tmp_path: Path) -> None:
     without_pet(tree)
     for run in ("1", "01", "2"):
@@ -259,6 +271,34 @@ def test_side_cars_of_one_folder_that_contradict_each_other(tree: Path, tmp_path
     (tree / "trc-FDG_pet.json").unlink()
     (tree / "task-rest_trc-FDG_pet.json").write_text(json.dumps({"TracerName": "water"}))
     assert scan_of(imported(tree, tmp_path / "out"))["tracer"] == "water", "the more specific"
+
+
+@pytest.mark.parametrize("settled_by", ["task-rest_trc-FDG_pet", "sub-02/sub-02_pet"])
+def test_a_third_side_car_settles_what_two_contradict(
+    tree: Path, tmp_path: Path, settled_by: str
+) -> None:
+    """More specific than both, or nearer to the image."""
+    without_pet(tree)
+    put(tree, "sub-02/pet/sub-02_task-rest_trc-FDG_pet", TracerName=None)
+    (tree / "task-rest_pet.json").write_text(json.dumps({"TracerName": "one", "Comment": "a"}))
+    (tree / "trc-FDG_pet.json").write_text(json.dumps({"TracerName": "another", "Comment": "b"}))
+    (tree / f"{settled_by}.json").write_text(json.dumps({"TracerName": "FDG"}))
+    assert [each.key for each in found(tree, "contradicting-sidecars")] == ["Comment"]
+    (tree / f"{settled_by}.json").write_text(json.dumps({"TracerName": "FDG", "Comment": "c"}))
+    assert found(tree, "contradicting-sidecars") == []
+    assert scan_of(imported(tree, tmp_path / "out"))["tracer"] == "FDG"
+
+
+def test_a_side_car_that_goes_before_one_of_two_settles_nothing(tree: Path) -> None:
+    without_pet(tree)
+    put(tree, "sub-02/pet/sub-02_task-rest_trc-FDG_rec-ac_pet", TracerName=None)
+    told = {"task-rest": "one", "trc-FDG": "another", "trc-FDG_rec-ac": "a third"}
+    for name, tracer in told.items():
+        (tree / f"{name}_pet.json").write_text(json.dumps({"TracerName": tracer}))
+    (finding,) = found(tree, "contradicting-sidecars")
+    assert finding.value.startswith("told by task-rest_pet.json and by trc-FDG_rec-ac_pet.json")
+    (tree / "trc-FDG_rec-ac_pet.json").write_text(json.dumps({"TracerName": "one"}))
+    assert found(tree, "contradicting-sidecars") == [], "what counts agrees"
 
 
 def test_a_side_car_whose_link_leads_nowhere(tree: Path, tmp_path: Path) -> None:

@@ -25,6 +25,11 @@ class FileName:
     suffix: str
     odd: tuple[str, ...]
 
+    @property
+    def parts(self) -> frozenset[object]:
+        """All of the name but its suffix."""
+        return frozenset((*self.entities.items(), *self.odd))
+
 
 def parsed(stem: str) -> FileName:
     """The name of a file without its folder and its extensions."""
@@ -62,9 +67,17 @@ def has_entities(own: Mapping[str, str], asked: Mapping[str, str]) -> bool:
 
 
 def applies(sidecar: FileName, image: FileName) -> bool:
-    """Whether a side-car's name lets it apply to an image (BIDS, inheritance principle, rule 2)."""
-    return (
+    """Whether a side-car's name lets it apply to an image (BIDS, inheritance principle, rule 2).
+
+    That of an odd name applies to the image of exactly this name.
+    """
+    return sidecar == image or (
         not sidecar.odd
         and sidecar.suffix == image.suffix
         and sidecar.entities.items() <= image.entities.items()
     )
+
+
+def more_specific(one: FileName, other: FileName) -> bool:
+    """Whether the first of two side-cars that apply to an image has all parts of the other, and more."""
+    return one.parts > other.parts

@@ -12,7 +12,7 @@ from quietpet.errors import InputError, remedy, why
 from quietpet.files.text import RepeatedKeyError, parse_json
 from quietpet.invivo.exchange import may_be_exchanged
 from quietpet.invivo.formats import EXPECTED, Foreign, foreign_file
-from quietpet.invivo.names import applies, parsed
+from quietpet.invivo.names import FileName, applies, more_specific, parsed
 from quietpet.invivo.scans import MISSING, Dataset, Image, Participant, Table
 from quietpet.invivo.series import read_header
 
@@ -179,7 +179,8 @@ def _sidecar(root: Path, stem: str) -> dict[str, Any]:
     """What the side-cars say that apply to an image, from the top down (BIDS, inheritance principle).
 
     In one folder the more specific goes before the less; that two of which neither is contradict each
-    other is noted, because BIDS allows one per folder and says nothing of their order.
+    other is noted, because BIDS allows one per folder and says nothing of their order. A third that goes
+    before both settles what they differ on, in their folder or nearer to the image.
     """
     values: dict[str, Any] = {}
     told: dict[str, str] = {}
@@ -187,7 +188,7 @@ def _sidecar(root: Path, stem: str) -> dict[str, Any]:
     files: list[str] = []
     known = {"sidecar": values, "told": told, "contradicted": contradicted, "sidecar_files": files}
     for group in _applying(root, stem):
-        in_this_folder: dict[str, str] = {}
+        telling: dict[str, list[tuple[str, Any]]] = {}
         for path in group:
             file = path.relative_to(root).as_posix()
             files.append(file)
@@ -196,12 +197,25 @@ def _sidecar(root: Path, stem: str) -> dict[str, Any]:
             except InputError as error:
                 return {**known, "sidecar_fault": _below(error, root)}
             for key, value in found.items():
-                before = in_this_folder.get(key)
-                if before and values[key] != value and not _more_specific(file, before):
-                    contradicted[key] = (before, file)
-                in_this_folder[key] = told[key] = file
+                telling.setdefault(key, []).append((file, value))
+                told[key] = file
             values |= found
+        for key, told_here in telling.items():
+            contradicted.pop(key, None)
+            if differing := _contradiction(told_here):
+                contradicted[key] = differing
     return known
+
+
+def _contradiction(told: Sequence[tuple[str, Any]]) -> tuple[str, str] | None:
+    """Two of the side-cars of one folder, each with its value of a key, that contradict each other."""
+    names = {file: _name_of(Path(file)) for file, _ in told}
+    first, *others = [
+        (file, value)
+        for file, value in told
+        if not any(more_specific(names[other], names[file]) for other in names)
+    ]
+    return next(((first[0], file) for file, value in others if value != first[1]), None)
 
 
 def _scans_row(root: Path, stem: str) -> dict[str, str | None]:
@@ -226,17 +240,14 @@ def _applying(root: Path, stem: str) -> Iterator[list[Path]]:
     folder = root
     for part in ("", *stem.split("/")[:-1]):
         folder = folder / part
-        named = [(parsed(path.name.removesuffix(".json")), path) for path in folder.glob("*.json")]
-        fitting = [(len(name.entities), path) for name, path in named if applies(name, image)]
+        named = [(_name_of(path), path) for path in folder.glob("*.json")]
+        fitting = [(len(name.parts), path) for name, path in named if applies(name, image)]
         # A folder that is called like a side-car is none.
         yield [path for _, path in sorted(fitting) if not path.is_dir()]
 
 
-def _more_specific(file: str, other: str) -> bool:
-    own, others = (
-        parsed(each.rpartition("/")[2].removesuffix(".json")).entities for each in (file, other)
-    )
-    return others.items() < own.items()
+def _name_of(sidecar: Path) -> FileName:
+    return parsed(sidecar.name.removesuffix(".json"))
 
 
 def _object(path: Path) -> dict[str, Any]:
