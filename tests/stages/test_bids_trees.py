@@ -463,10 +463,21 @@ def test_the_t1_of_another_session_is_taken_where_it_is_the_only_one(tree: Path,
     shutil.copytree(tree / "sub-02/ses-mr", tree / "sub-02/ses-mr2")
     old = tree / "sub-02/ses-mr2/anat/sub-02_ses-mr_T1w.nii.gz"
     old.rename(old.with_name("sub-02_ses-mr2_T1w.nii.gz"))
+    (finding,) = found(tree, "several-t1")
+    assert finding.value == "sub-02_ses-mr_T1w, sub-02_ses-mr2_T1w"
     with pytest.raises(InputError, match=r"several T1 images, .*such as \{ses: 'mr'\}"):
         imported(tree, tmp_path / "out")
     results = imported(tree, tmp_path / "out", t1={"ses": "mr2"})
     assert scan_of(results)["t1"].endswith("sub-02_ses-mr2_T1w.nii.gz")
+
+
+def test_t1_images_that_no_import_looks_at_are_no_choice(tree: Path, tmp_path: Path) -> None:
+    """Of a session without PET, and a link that leads nowhere."""
+    another_t1(tree, "sub-02/ses-mr/anat/sub-02_ses-mr_T1w")
+    another_t1(tree, "sub-02/ses-mr/anat/sub-02_ses-mr_run-2_T1w")
+    (tree / "sub-02/anat/sub-02_run-2_T1w.nii.gz").symlink_to("../../.git/annex/objects/none")
+    assert found(tree, "several-t1") == []
+    assert scan_of(imported(tree, tmp_path / "out"))["t1"] == "sub-02/anat/sub-02_T1w.nii.gz"
 
 
 @pytest.mark.parametrize("kind", ["pet", "t1"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from quietpet.errors import InputError
 from quietpet.invivo import geometry
 from quietpet.invivo.findings import DATA_SET, Finding, Origin
-from quietpet.invivo.scans import Dataset, Image, Participant, same_session
+from quietpet.invivo.scans import Dataset, Image, Participant, t1_candidates
 from quietpet.invivo.sidecar import numbers
 from quietpet.invivo.timing import timeline
 
@@ -121,10 +121,8 @@ def _is_one_frame(runs: Sequence[Image], run: int) -> bool:
 def several_t1_findings(dataset: Dataset) -> Iterator[Finding]:
     """T1 images among which an import cannot choose."""
     for participant in dataset.participants:
-        sessions: dict[str, list[Image]] = {}
-        for image in participant.t1:
-            sessions.setdefault(image.entities.get("ses", ""), []).append(image)
-        for images in sessions.values() if participant.pet else ():
+        choices = (t1_candidates(participant.t1, image) for image in participant.pet)
+        for images in {tuple(image.stem for image in images): images for images in choices}.values():
             if len(images) > 1:
                 yield images[0].image_origin.finding(
                     "several-t1",
@@ -148,7 +146,7 @@ def _companions(participant: Participant) -> Iterator[Finding]:
             evidence="PET is registered to it",
         )
     for image in participant.pet:
-        for t1 in same_session(participant.t1, image):
+        for t1 in t1_candidates(participant.t1, image):
             if image.header and t1.header:
                 for fault in geometry.companion_faults(image.header, t1.header):
                     yield _geometry_finding(image.image_origin, fault)

@@ -197,10 +197,14 @@ class Image:
         return None if dose is None or factor is None else dose * factor
 
 
-def same_session(t1: Sequence[Image], pet: Image) -> Sequence[Image]:
-    """T1 images of the session of ``pet``; all of them where it has none of its own."""
-    own = [image for image in t1 if image.entities.get("ses") == pet.entities.get("ses")]
-    return own or t1
+def t1_candidates(t1: Sequence[Image], pet: Image) -> Sequence[Image]:
+    """T1 images for ``pet``: those that are there, of its session; of any where it has none of its own.
+
+    Where none is there, side-cars stand for their images.
+    """
+    there = [image for image in t1 if image.is_there] or t1
+    own = [image for image in there if image.entities.get("ses") == pet.entities.get("ses")]
+    return own or there
 
 
 def _credible(dose_mbq: float | None) -> float | None:

@@ -25,7 +25,7 @@ from quietpet.invivo.openneuro import (
     total_bytes,
 )
 from quietpet.invivo.order import in_run_order
-from quietpet.invivo.scans import Image, Participant, same_session
+from quietpet.invivo.scans import Image, Participant, t1_candidates
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
@@ -126,8 +126,7 @@ def _t1_of_scan(participant: Participant, pet: Image, root: Path, job: FetchInvi
     """The one T1 image that the source asks for, of the session of ``pet`` where that has one."""
     key = f"invivo.sources.{job.name}.t1"
     asked = [image for image in participant.t1 if has_entities(image.entities, job.source.t1)]
-    there = [image for image in asked if image.is_there]
-    if not there:
+    if not any(image.is_there for image in asked):
         _require_readable(asked)
         none_such = f"{_there(participant.t1)}. Correct {key}." if job.source.t1 else ""
         raise InputError(
@@ -140,13 +139,13 @@ def _t1_of_scan(participant: Participant, pet: Image, root: Path, job: FetchInvi
                 else ". Add it, or leave the participant out of invivo.datasets."
             )
         )
-    of_session = same_session(there, pet)
-    if len(of_session) > 1:
+    first, *others = candidates = t1_candidates(asked, pet)
+    if others:
         raise InputError(
-            f"{of_session[0].image_origin.file}: sub-{job.participant} has several T1 images, "
-            f"{_listed(of_session)}; say which in {key}, {_such_as(of_session)}."
+            f"{first.image_origin.file}: sub-{job.participant} has several T1 images, "
+            f"{_listed(candidates)}; say which in {key}, {_such_as(candidates)}."
         )
-    return of_session[0]
+    return first
 
 
 def _require_one_series(pet: Sequence[Image], job: FetchInvivoJob) -> None:
