@@ -202,6 +202,24 @@ def test_runs_of_two_tracers_are_no_scan(tree: Path, tmp_path: Path) -> None:
     imported(tree, tmp_path / "alone", job=import_job(windows=later), runs=("2",))
 
 
+def test_runs_are_read_in_the_order_of_the_whole_scan(tree: Path, tmp_path: Path) -> None:
+    """Of runs 1 and 2 the clocks tell an order, of all three they do not: numbers do."""
+    split_in_runs(tree, keys=True)
+    folder = petbids.pet_path(tree, 2).parent
+    clocks = {"run-1": "11:40:00", "run-2": "11:30:00"}
+    for path in folder.glob("*.json"):
+        values = json.loads(path.read_text())
+        clock = next(clock for run, clock in clocks.items() if run in path.name)
+        path.write_text(json.dumps({**values, "AcquisitionTime": clock, "TimeZero": clock}))
+    (folder / "sub-02_task-rest_run-3_pet.json").write_text("{}")
+    located = tmp_path / "located.json"
+    job = fetch_job(tree, runs=("1", "2"))
+    fetch_invivo.run(job, Files({}), Files({"located": [located]}))
+    found = json.loads(located.read_text())
+    assert [name[-5:-4] for name in found["runs"]] == ["1", "2", "3"]
+    assert found["pet"] == found["runs"][:2]
+
+
 def test_run_10_comes_after_run_2(tree: Path, tmp_path: Path) -> None:
     """Names sort otherwise, and no clock tells."""
     split_in_runs(tree, keys=True)

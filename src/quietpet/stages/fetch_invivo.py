@@ -6,7 +6,6 @@ import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from quietpet.data_source import is_standin
 from quietpet.errors import InputError
@@ -24,7 +23,6 @@ from quietpet.invivo.openneuro import (
     read_manifest,
     total_bytes,
 )
-from quietpet.invivo.order import in_run_order
 from quietpet.invivo.scans import Image, Participant, t1_candidates
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
@@ -44,13 +42,13 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
     participant = read_participant(root, f"sub-{job.participant}", headers=False)
     pet = _pet_of_scan(participant, root, job)
     t1 = _t1_of_scan(participant, pet[0], root, job)
-    same_scan = [image for image in participant.pet if image.series == pet[0].series]
+    runs = next(series for series in participant.series if pet[0] in series)
     write_json(
         outputs.one("located"),
         {
             "root": str(root),
-            "runs": _names(same_scan),
-            "pet": _names(pet),
+            "runs": [image.stem for image in runs],
+            "pet": [image.stem for image in runs if image in pet],
             "t1": t1.stem,
             "data_source": _data_source(job, pet[0]),
             "version": version,
@@ -103,7 +101,10 @@ def _require_room(absent: Sequence[RemoteFile], root: Path) -> None:
 
 
 def _pet_of_scan(participant: Participant, root: Path, job: FetchInvivoJob) -> list[Image]:
-    """The PET images that the source asks for: runs of one scan, all of them read by the import."""
+    """The PET images that the source asks for: runs of one scan, all of them read by the import.
+
+    They come as their files do; their order is that of the runs of the whole scan.
+    """
     wanted = [
         image
         for image in participant.pet
@@ -218,11 +219,6 @@ def _lying(root: Path, participant: Participant) -> str:
 def _links(images: Sequence[Image]) -> str:
     names = _listed([image for image in images if image.not_fetched])
     return f" ({names}: links whose content was not fetched; try `datalad get`)" if names else ""
-
-
-def _names(images: Any) -> list[str]:
-    """Names in the order in which the images were acquired."""
-    return [image.stem for image in in_run_order(list(images))]
 
 
 def _data_source(job: FetchInvivoJob, pet: Image) -> str:
