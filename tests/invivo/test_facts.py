@@ -226,6 +226,25 @@ def test_other_values_out_of_any_range(key: str, value: Any) -> None:
     assert (found.check, found.key, found.participant) == ("implausible", key, "sub-01")
 
 
+@pytest.mark.parametrize(
+    ("values", "worst", "expected"),
+    [
+        ({"ScatterFraction": [101.0, 350.0, -40.0]}, "350", "0 to 100 %"),
+        ({"ScatterFraction": [101.0, 0.0, -40.0]}, "-40", "0 to 100 %"),
+        ({"DoseCalibrationFactor": -1e-15}, "-1e-15", "above 0"),
+        ({"InjectedMass": -1}, "-1", "at least 0"),
+    ],
+)
+def test_of_a_list_the_farthest_value_is_named(values, worst: str, expected: str) -> None:
+    (found,) = [each for each in findings(runs(values)) if each.check == "implausible"]
+    assert (found.value, found.expected) == (worst, expected)
+
+
+def test_ends_of_a_range_are_in_it() -> None:
+    inside = {"ScatterFraction": [0.0] * 11 + [100.0], "InjectedMass": 0, "DoseCalibrationFactor": 1e-15}
+    assert findings(runs(inside)) == []
+
+
 def test_no_more_is_infused_than_injected() -> None:
     assert findings(runs({"InfusionRadioactivity": 231})) == []
     (found,) = findings(runs({"InfusionRadioactivity": 500}))

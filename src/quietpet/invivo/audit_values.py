@@ -13,7 +13,7 @@ from quietpet.invivo.decay import decay_word
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
 from quietpet.invivo.injection import injection_of
-from quietpet.invivo.plausible import DOSE_MBQ, doubts, is_a_dose
+from quietpet.invivo.plausible import PERSON_MBQ, doubts, is_a_dose
 from quietpet.invivo.scans import (
     MBQ_PER_UNIT,
     Dataset,
@@ -198,7 +198,7 @@ def _doubted_doses(image: Image) -> Iterator[Finding]:
             "warning" if stated_mbq <= 0 else "error",
             key,
             value=f"{dose:g} {in_unit}" + ("" if in_unit == "MBq" else f", {stated_mbq:g} MBq"),
-            expected=f"{DOSE_MBQ[0]:g} to {DOSE_MBQ[1]:g} MBq",
+            expected=f"{PERSON_MBQ[0]:g} to {PERSON_MBQ[1]:g} MBq",
             evidence=evidence,
             correction="not read",
         )
@@ -230,7 +230,7 @@ def range_findings(dataset: Dataset) -> Iterator[Finding]:
                 "warning",
                 doubt.key,
                 value=f"{doubt.value:g}",
-                expected=f"{doubt.low:g} to {doubt.high:g} {doubt.unit}".rstrip(),
+                expected=doubt.expected,
                 evidence="no examination of a person has a value outside",
                 correction="not read",
             )
