@@ -104,6 +104,19 @@ def test_what_stands_in_for_injection_start(told, seconds: float, source: str) -
     assert ("late-injection" in checks(scan)) == (seconds == 0 and bool(told))
 
 
+@pytest.mark.parametrize(
+    ("told", "source"),
+    [
+        ({"SeriesDescription": "16sec"}, "SeriesDescription"),
+        ({"global": {"const": {"ActualFrameDuration": 16000}}}, "DICOM ActualFrameDuration"),
+    ],
+)
+def test_what_stands_in_for_frame_times(told: dict[str, Any], source: str) -> None:
+    lists = {"FrameTimesStart": None, "FrameDuration": None, "dcmmeta_shape": [6, 5, 4, 12]}
+    (missing,) = [each for each in findings(image(**lists, **told)) if each.check == "missing-keys"]
+    assert missing.correction == f"frame times from AcquisitionTime of the runs, {source}"
+
+
 def test_two_clocks_on_the_injection() -> None:
     (found,) = findings(image(RadiopharmaceuticalStartTime=clock(-1800)))
     assert (found.check, found.value, found.expected) == (

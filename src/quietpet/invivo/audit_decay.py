@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from quietpet.errors import InputError
 from quietpet.invivo.decay import (
     ListedFactors,
     decay_word,
@@ -22,10 +21,8 @@ from quietpet.invivo.findings import Finding, shown
 from quietpet.invivo.injection import injection_of
 from quietpet.invivo.scans import Dataset, Image
 from quietpet.invivo.sidecar import number
-from quietpet.invivo.timing import FrameTiming, decay_factors, timeline
+from quietpet.invivo.timing import HALF_LIVES, FrameTiming, decay_factors, timing_or_none
 from quietpet.invivo.windows import half_life_doubt, known_half_life_s, same_half_life
-
-_HALF_LIVES = 10
 
 
 def decay_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -35,25 +32,24 @@ def decay_findings(dataset: Dataset) -> Iterator[Finding]:
         for run, image in enumerate(runs):
             yield from _half_life(image)
             yield from _words(image)
-            timing = _timing(runs, run)
-            if stated_correction(image) is False:
-                continue
-            if timing is not None and half_life_s is not None:
-                yield from _far_away(runs, run, timing, half_life_s)
-                factors = listed_factors(image, timing, half_life_s=half_life_s)
-                if factors is None or factors.reference_s is None:
-                    yield from _word_against_time(runs, run, timing, half_life_s)
-                if factors is not None and factors.reference_s is None:
-                    yield _no_decay(image, factors, timing, half_life_s)
-                elif factors is not None:
-                    yield from _other_time(runs, run, factors, timing, half_life_s)
+            timing = timing_or_none(runs, run)
+            if timing and half_life_s and stated_correction(image) is not False:
+                yield from _times(runs, run, timing, half_life_s)
 
 
-def _timing(runs: Sequence[Image], run: int) -> FrameTiming | None:
-    try:
-        return timeline(runs, run)
-    except InputError:
-        return None
+def _times(
+    runs: Sequence[Image], run: int, timing: FrameTiming, half_life_s: float
+) -> Iterator[Finding]:
+    """The time of correction by the side-car, by the factors and by DICOM's word."""
+    yield from _far_away(runs, run, timing, half_life_s)
+    factors = listed_factors(runs[run], timing, half_life_s=half_life_s)
+    if factors is None:
+        yield from _word_against_time(runs, run, timing, half_life_s)
+    elif factors.reference_s is None:
+        yield from _word_against_time(runs, run, timing, half_life_s)
+        yield _no_decay(runs[run], factors, timing, half_life_s)
+    else:
+        yield from _other_time(runs, run, factors, timing, half_life_s)
 
 
 def _half_life(image: Image) -> Iterator[Finding]:
@@ -110,14 +106,14 @@ def _far_away(
 ) -> Iterator[Finding]:
     """A time of correction so far from the scan that it must have another unit, or zero."""
     stated_s = stated_reference_s(runs, run)
-    if stated_s is None or abs(stated_s - timing.starts_s[0]) <= _HALF_LIVES * half_life_s:
+    if stated_s is None or abs(stated_s - timing.starts_s[0]) <= HALF_LIVES * half_life_s:
         return
     yield runs[run].origin.finding(
         "implausible",
         "warning",
         "ImageDecayCorrectionTime",
         value=f"{stated_s:g} s after the time zero",
-        expected=f"within {_HALF_LIVES} half-lives of the first frame, at {timing.starts_s[0]:g} s",
+        expected=f"within {HALF_LIVES} half-lives of the first frame, at {timing.starts_s[0]:g} s",
         evidence=f"the half-life is {half_life_s:g} s",
     )
 
@@ -200,7 +196,7 @@ def _other_time(
 
 def _named_times(runs: Sequence[Image], run: int, timing: FrameTiming) -> dict[str, float]:
     """Times that a scanner or people correct to, on the clock of the frames [s]."""
-    first = _timing(runs, 0)
+    first = timing_or_none(runs)
     named = {
         "TimeZero": 0.0,
         "the injection": injection_of(runs, runs).seconds,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from quietpet.errors import InputError
 from quietpet.invivo import geometry
 from quietpet.invivo.findings import DATA_SET, Finding, Origin
 from quietpet.invivo.scans import Dataset, Image, Participant, t1_candidates
 from quietpet.invivo.sidecar import numbers
-from quietpet.invivo.timing import timeline
+from quietpet.invivo.timing import timing_or_none
 
 
 def image_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -110,12 +109,8 @@ def _one_image(image: Image, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
 def _is_one_frame(runs: Sequence[Image], run: int) -> bool:
     """Whether a run is one volume, and the side-cars know when it was measured."""
     header = runs[run].header
-    if header is None or header.n_frames != 1:
-        return False
-    try:
-        return timeline(runs, run, n_frames=1).n_frames == 1
-    except InputError:
-        return False
+    one_frame = header is not None and header.n_frames == 1
+    return one_frame and timing_or_none(runs, run, n_frames=1) is not None
 
 
 def several_t1_findings(dataset: Dataset) -> Iterator[Finding]:

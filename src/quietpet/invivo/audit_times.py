@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from quietpet.errors import InputError
 from quietpet.invivo.clock import DAY_S, clock_difference_s, clock_seconds, clock_text
 from quietpet.invivo.decay import half_life_from, series_time_s
 from quietpet.invivo.exchange import clock_error_s, find_exchanges
@@ -24,20 +23,20 @@ from quietpet.invivo.order import acquired_after_s, in_run_order
 from quietpet.invivo.scans import Dataset, Image, Participant, administration, group_administration
 from quietpet.invivo.sidecar import number, numbers
 from quietpet.invivo.timing import (
+    HALF_LIVES,
     SAME_CLOCK_S,
     SAME_START_S,
     FrameOrigin,
     FrameTiming,
     frames_against_scan_start,
     listed,
-    timeline,
+    timing_or_none,
     without_gaps,
 )
 from quietpet.invivo.windows import GAP_S
 
 _COPIED_S = 600.0
 _LEAST_FRAME_S = 0.5
-_HALF_LIVES = 10
 
 
 def frame_findings(dataset: Dataset) -> Iterator[Finding]:
@@ -144,9 +143,7 @@ def derived_time_findings(dataset: Dataset) -> Iterator[Finding]:
             image = runs[run]
             if "FrameTimesStart" in image.values:
                 continue
-            try:
-                timing = timeline(runs, run)
-            except InputError:
+            if (timing := timing_or_none(runs, run)) is None:
                 continue
             yield image.origin.finding(
                 "derived-frame-times",
@@ -239,7 +236,7 @@ def _frames_elsewhere(image: Image, start_s: float) -> Iterator[Finding]:
 
 def _series_before_the_scan(runs: Sequence[Image], scan_s: float) -> Iterator[Finding]:
     """SeriesTime long before ScanStart: an image of the last part of a scan, its TimeZero set anew."""
-    series_s = series_time_s(runs, 0, _timing_of_first(runs))
+    series_s = series_time_s(runs, 0, timing_or_none(runs))
     if series_s is None or series_s >= scan_s - SAME_CLOCK_S:
         return
     yield runs[0].origin.finding(
@@ -290,7 +287,7 @@ def injection_findings(dataset: Dataset) -> Iterator[Finding]:
     exchanged = find_exchanges(dataset.pet)
     for participant in dataset.participants:
         for runs in participant.series:
-            timing = _timing_of_first(runs)
+            timing = timing_or_none(runs)
             noted = injection_of(runs, runs)
             # A TimeZero that is another's would put the scanner's clock anywhere.
             typed = None if participant.label in exchanged else scanner_injection(runs)
@@ -327,17 +324,10 @@ def _two_injections(runs: Sequence[Image], noted: Injection, other: Injection) -
     )
 
 
-def _timing_of_first(runs: Sequence[Image]) -> FrameTiming | None:
-    try:
-        return timeline(runs, 0)
-    except InputError:
-        return None
-
-
 def _out_of_place(runs: Sequence[Image], injection: Injection, first_s: float) -> Iterator[Finding]:
     """An injection long after the first frame, at ``first_s``, or so long before that all decayed."""
     late_s, half_life_s = injection.seconds - first_s, half_life_from(runs)
-    decayed = half_life_s is not None and -late_s > _HALF_LIVES * half_life_s
+    decayed = half_life_s is not None and -late_s > HALF_LIVES * half_life_s
     if late_s <= LATE_S and not decayed:
         return
     began, is_noted = runs[0].acquired_clock_s, injection.source in NOTED_KEYS
@@ -346,7 +336,7 @@ def _out_of_place(runs: Sequence[Image], injection: Injection, first_s: float) -
         "warning",
         injection.source,
         value=f"{injection.seconds:g} s" if is_noted or began is None else clock_text(began + late_s),
-        expected=f"at most {_HALF_LIVES} half-lives before the first frame"
+        expected=f"at most {HALF_LIVES} half-lives before the first frame"
         if decayed
         else f"before {_clock(began)}, when the scan began, or soon after",
         evidence=f"{-late_s / 3600:.0f} h before the first frame: nothing is left"

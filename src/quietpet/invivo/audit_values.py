@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from quietpet.errors import InputError
 from quietpet.invivo.agreement import DOSE_FRACTION, same_dose
 from quietpet.invivo.decay import decay_word
 from quietpet.invivo.exchange import find_exchanges
@@ -22,7 +21,7 @@ from quietpet.invivo.scans import (
     group_administration,
 )
 from quietpet.invivo.sidecar import NUMBERS, REQUIRED, SCALARS, number, numbers
-from quietpet.invivo.timing import listed, timeline
+from quietpet.invivo.timing import listed, timing_or_none
 
 _OUTLIERS, _LEAST_SCANS = 0.1, 5
 _SAME_IN_ALL = (
@@ -81,12 +80,9 @@ def _injection_stand_in(runs: Sequence[Image]) -> str:
 
 
 def _times_stand_in(runs: Sequence[Image]) -> str | None:
-    try:
-        for run in range(len(runs)):
-            timeline(runs, run)
-    except InputError:
-        return None
-    return "frame times from AcquisitionTime and series description"
+    timings = [timing for run in range(len(runs)) if (timing := timing_or_none(runs, run))]
+    sources = " and ".join(dict.fromkeys(timing.source for timing in timings))
+    return f"frame times from {sources}" if len(timings) == len(runs) else None
 
 
 def _half_life_stand_in(runs: Sequence[Image]) -> str | None:

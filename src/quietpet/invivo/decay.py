@@ -12,12 +12,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quietpet.errors import InputError
 from quietpet.invivo.clock import clock_difference_s
 from quietpet.invivo.injection import injection_of
 from quietpet.invivo.scans import Image
 from quietpet.invivo.sidecar import number, numbers
-from quietpet.invivo.timing import FrameTiming, decay_factors, time_zero_after_s, timeline, zero_clock_s
+from quietpet.invivo.timing import (
+    FrameTiming,
+    decay_factors,
+    time_zero_after_s,
+    timing_or_none,
+    zero_clock_s,
+)
 from quietpet.invivo.windows import credible_half_life_s
 
 REFERENCE_S = 5.0
@@ -128,10 +133,7 @@ def decay_reference_s(runs: Sequence[Image], run: int, *, half_life_s: float) ->
     image = runs[run]
     if stated_correction(image) is False:
         return None
-    try:
-        timing = timeline(runs, run)
-    except InputError:
-        timing = None
+    timing = timing_or_none(runs, run)
     factors = None if timing is None else listed_factors(image, timing, half_life_s=half_life_s)
     implied_s = None if factors is None else factors.reference_s
     stated_s = stated_reference_s(runs, run)

@@ -26,6 +26,9 @@ SAME_START_S = 5.0
 SAME_CLOCK_S = 60.0
 """The scanner's clock and that of the people beside it agree to a minute."""
 
+HALF_LIVES = 10
+"""Farther from the scan than these, nothing is left of a dose, or a time has another unit or zero."""
+
 FrameOrigin = Literal["agree", "after the scan's start", "scan start is wrong", "unknown"]
 
 _MOST_FRAMES = 100_000
@@ -48,11 +51,6 @@ class FrameTiming:
     @property
     def ends_s(self) -> np.ndarray:
         return self.starts_s + self.durations_s
-
-    @property
-    def first(self) -> FrameTiming:
-        """The first frame alone."""
-        return replace(self, starts_s=self.starts_s[:1], durations_s=self.durations_s[:1])
 
     def later(self, seconds: float) -> FrameTiming:
         return replace(self, starts_s=self.starts_s + seconds)
@@ -210,6 +208,16 @@ def timeline(
             "nothing else tells when its frames were measured. Add both keys to the side-car."
         )
     return found
+
+
+def timing_or_none(
+    runs: Sequence[Image], run: int = 0, *, n_frames: int | None = None
+) -> FrameTiming | None:
+    """:func:`timeline` of a run, None where it cannot be told."""
+    try:
+        return timeline(runs, run, n_frames=n_frames)
+    except InputError:
+        return None
 
 
 def _frames_to_next_run(runs: Sequence[Image], run: int) -> int | None:
