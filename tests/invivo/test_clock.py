@@ -40,7 +40,7 @@ def checks(*images: Image) -> set[str]:
 
 
 def since_injection(*images: Image) -> np.ndarray:
-    return scan_timing(images, images, None).starts_s - injection_of(images, images).seconds
+    return scan_timing(images, images).starts_s - injection_of(images).seconds
 
 
 CLOCK_S = 10 * 3600 + 30 * 60 + 1  # TimeZero of participant 1, which is when its first frame begins
@@ -97,7 +97,7 @@ def test_an_injection_within_the_scan_is_the_zero_of_windows() -> None:
 )
 def test_what_stands_in_for_injection_start(told, seconds: float, source: str) -> None:
     scan = image(InjectionStart=None, **told)
-    injection = injection_of([scan], [scan])
+    injection = injection_of([scan])
     assert (injection.seconds, injection.source) == (seconds, source)
     (missing,) = [finding for finding in findings(scan) if finding.check == "missing-keys"]
     assert missing.correction == f"injection from {source}"
@@ -199,7 +199,7 @@ def runs(*changes: dict[str, Any]) -> Sequence[Image]:
 )  # fmt: skip
 def test_all_runs_have_one_clock(second: dict[str, Any]) -> None:
     both = runs({}, second)
-    starts_s = scan_timing(both, both, None).starts_s
+    starts_s = scan_timing(both, both).starts_s
     np.testing.assert_allclose(starts_s, 16.0 * np.arange(24))
 
 
@@ -207,7 +207,7 @@ def test_runs_of_several_days_have_one_clock() -> None:
     day = {"AcquisitionDate": "2020-02-28"}, {"AcquisitionDate": "2020-03-01"}
     late = {"TimeZero": clock(600), "AcquisitionTime": clock(600)}
     both = runs(day[0], {**day[1], **late})
-    assert scan_timing(both, both, None).starts_s[12] == 2 * 86400 + 600
+    assert scan_timing(both, both).starts_s[12] == 2 * 86400 + 600
 
 
 def test_frames_without_a_list_count_from_time_zero_too() -> None:
@@ -249,7 +249,7 @@ def test_a_list_of_one_is_that_number(written: Any) -> None:
 def test_an_injection_that_cannot_be_read_is_found(written: Any) -> None:
     scan = image(InjectionStart=written)
     assert "no-number" in checks(scan)
-    assert injection_of([scan], [scan]).source == "the time zero of the frames"
+    assert injection_of([scan]).source == "the time zero of the frames"
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_an_injection_that_cannot_be_read_is_found(written: Any) -> None:
 )
 def test_an_infusion_is_an_injection(told, seconds: float, found: set[str]) -> None:
     scan = image(**told)
-    assert injection_of([scan], [scan]).seconds == seconds
+    assert injection_of([scan]).seconds == seconds
     assert checks(scan) == found
 
 

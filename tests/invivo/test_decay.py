@@ -197,7 +197,7 @@ def test_half_lives_are_those_of_the_nuclide(nuclide, stated_s, read_s: float, d
         DecayCorrectionFactor=factors(read_s) if doubted else None,
     )  # fmt: skip
     participant = Participant(label="sub-01", pet=[scan], t1=[])
-    facts = scan_facts(participant, [scan], [scan], noted_in=[scan])
+    facts = scan_facts(participant, [scan], [scan])
     assert facts.half_life_s == read_s
     found = [each for each in findings(scan) if each.check == "half-life"]
     assert bool(found) == doubted
@@ -209,7 +209,7 @@ def test_minutes_without_a_nuclide_are_not_guessed(stated_s: float) -> None:
     scan = image(TracerRadionuclide=None, RadionuclideHalfLife=stated_s)
     participant = Participant(label="sub-01", pet=[scan], t1=[])
     with pytest.raises(InputError, match=r"in minutes\?\); add RadionuclideHalfLife \[s\]"):
-        scan_facts(participant, [scan], [scan], noted_in=[scan])
+        scan_facts(participant, [scan], [scan])
     assert "error" in {each.severity for each in findings(scan) if each.check == "half-life"}
 
 

@@ -40,7 +40,7 @@ def findings(images: list[Image]) -> list[Finding]:
 
 def facts(images: list[Image], present: list[Image] | None = None) -> ScanFacts:
     participant = Participant(label="sub-01", pet=images, t1=[])
-    return scan_facts(participant, images, present or images, noted_in=images)
+    return scan_facts(participant, images, present or images)
 
 
 def test_runs_that_agree_have_no_findings() -> None:

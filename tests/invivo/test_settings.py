@@ -224,7 +224,7 @@ def test_published_cohorts_are_what_the_side_cars_say(shared, published: InvivoS
                       if who in c.splits.subjects}  # fmt: skip
             assert groups == {group_administration(participant.row_of(participant.pet[0]))[1]}
         else:
-            facts = scan_facts(participant, participant.pet, participant.pet, noted_in=participant.pet)
+            facts = scan_facts(participant, participant.pet, participant.pet)
             require_cohort(requirements, facts)
         tested |= requirements.keys()
     assert tested == {"ood1/2min", "ood1/16s", "ood2/ld", "ood2/uld", "ood3/bolus", "ood3/infusion",
@@ -238,10 +238,10 @@ def test_published_windows_fit_real_frame_times(shared, published: InvivoSetting
             if participant.label in ("sub-20", "sub-27"):  # lists with gaps wait for the image's frames
                 continue
             present = [each for each in participant.pet if not runs or each.entities["run"] in runs]
-            injection = injection_of(participant.pet, participant.pet)
+            injection = injection_of(participant.pet)
             # Between the start of the scan and two minutes later, as every InjectionStart has it.
             assert 0 <= injection.seconds < 120
-            timing = scan_timing(participant.pet, present, None).later(-injection.seconds)
+            timing = scan_timing(participant.pet, present).later(-injection.seconds)
             for name, n_frames in (("standard", 113), ("2min", 8)):
                 window = published.windows.all[name]
                 chosen = choose_frames(

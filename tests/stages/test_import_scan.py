@@ -373,6 +373,31 @@ def test_an_exchanged_side_car_is_read_for_whom_it_was_written(tree: Path, tmp_p
     assert [each["check"] for each in scan["corrections"]] == ["exchanged-sidecar"]
 
 
+def test_notes_that_were_exchanged_change_no_image(tree: Path, tmp_path: Path) -> None:
+    """Injected and corrected at times of their own: read as they are, and from the other's folder."""
+    noted = {
+        number: {
+            "TimeZero": petbids.sidecar(number)["TimeZero"],
+            "InjectedRadioactivity": 230.0 + number,
+            "InjectionStart": -10.0 * number,
+            "ImageDecayCorrectionTime": -1000.0 * number,
+        }
+        for number in (2, 3)
+    }
+    read = {}
+    for name, other in (("right", {2: 2, 3: 3}), ("exchanged", {2: 3, 3: 2})):
+        for number in (2, 3):
+            own = petbids.sidecar(number, DecayCorrectionFactor=None) | noted[other[number]]
+            petbids.write_sidecar(tree, number, {k: v for k, v in own.items() if v is not None})
+        results = imported(tree, tmp_path / name)
+        scan = json.loads((results / "scan.json").read_text())
+        images = [(results / f"{window}.nii.gz").read_bytes() for window in WINDOWS]
+        facts = "noted_dose_mbq", "injection_after_time_zero_s", "decay_corrected_to_s", "windows"
+        read[name] = [*images, *(scan[key] for key in facts)]
+    assert read["exchanged"] == read["right"]
+    assert read["right"][-3:-1] == [-20, -1980]
+
+
 def test_of_several_series_one_must_be_named(tree: Path, tmp_path: Path) -> None:
     folder = petbids.pet_path(tree, 2).parent
     for path in [*folder.iterdir()]:

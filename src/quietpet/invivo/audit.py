@@ -32,7 +32,7 @@ from quietpet.invivo.audit_values import (
     type_findings,
     unit_findings,
 )
-from quietpet.invivo.exchange import exchange_findings
+from quietpet.invivo.exchange import exchange_findings, with_notes_in_place
 from quietpet.invivo.findings import Finding, merged
 from quietpet.invivo.scans import Dataset
 
@@ -44,15 +44,20 @@ def audit(dataset: Dataset) -> list[Finding]:
 
 def inspect(dataset: Dataset) -> Iterator[Finding]:
     """All findings, file by file."""
+    in_place = with_notes_in_place(dataset)
     for check in _CHECKS:
-        for part in dataset.by_scan if check in _BETWEEN_PARTICIPANTS else (dataset,):
+        read = in_place if check in _OF_SCANS else dataset
+        for part in read.by_scan if check in _BETWEEN_PARTICIPANTS else (read,):
             yield from check(part)
 
 
 # A side-car was exchanged with that of the same session, tracer and reconstruction, if it was.
-_BETWEEN_PARTICIPANTS = (
-    *(exchange_findings, dose_findings, frame_findings),
-    *(start_time_findings, scan_start_findings, injection_findings),
+_BETWEEN_PARTICIPANTS = (exchange_findings, dose_findings, frame_findings, start_time_findings)
+
+# What is noted of a scan against its image and its scanner's clocks; others look at each file.
+_OF_SCANS = (
+    *(image_findings, start_time_findings, administration_findings, scan_start_findings),
+    *(derived_time_findings, injection_findings, run_findings, decay_findings, list_length_findings),
 )
 _CHECKS: tuple[Callable[[Dataset], Iterable[Finding]], ...] = (
     tree_findings,

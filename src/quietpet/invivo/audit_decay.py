@@ -199,7 +199,7 @@ def _named_times(runs: Sequence[Image], run: int, timing: FrameTiming) -> dict[s
     first = timing_or_none(runs)
     named = {
         "TimeZero": 0.0,
-        "the injection": injection_of(runs, runs).seconds,
+        "the injection": injection_of(runs).seconds,
         "the first frame": float(timing.starts_s[0]),
         "the first frame of the scan": float((first or timing).starts_s[0]),
         "SeriesTime": series_time_s(runs, run, timing),

@@ -159,7 +159,6 @@ def derived_time_findings(dataset: Dataset) -> Iterator[Finding]:
 
 def start_time_findings(dataset: Dataset) -> Iterator[Finding]:
     """Injection times that were copied from another participant, or lie late in the scan."""
-    exchanged = find_exchanges(dataset.pet)
     for key in ("TimeZero", "RadiopharmaceuticalStartTime", "InjectionStart"):
         holders: dict[float, list[Image]] = defaultdict(list)
         for participant in dataset.participants:
@@ -171,7 +170,7 @@ def start_time_findings(dataset: Dataset) -> Iterator[Finding]:
             for image in images if len(images) > 1 else ():
                 apart = clock_difference_s(image.acquired_clock_s or 0.0, clock)
                 others = [each.participant for each in images if each is not image]
-                if abs(apart) > _COPIED_S and image.participant not in exchanged:
+                if abs(apart) > _COPIED_S:
                     yield image.origin.finding(
                         "copied-time",
                         "error",
@@ -186,7 +185,6 @@ def start_time_findings(dataset: Dataset) -> Iterator[Finding]:
 
 def scan_start_findings(dataset: Dataset) -> Iterator[Finding]:
     """ScanStart against FrameTimesStart: both after TimeZero, and no frame begins before the scan."""
-    exchanged = find_exchanges(dataset.pet)
     for runs in (series for participant in dataset.participants for series in participant.series):
         for run, image in enumerate(runs):
             starts, scan_s = numbers(image.values, "FrameTimesStart"), number(image.values, "ScanStart")
@@ -194,7 +192,7 @@ def scan_start_findings(dataset: Dataset) -> Iterator[Finding]:
                 continue
             origin = frames_against_scan_start(image)
             late_s = 0.0 if scan_s is None else starts[0] - scan_s
-            if image.participant not in exchanged and origin == "agree":
+            if origin == "agree":
                 # Converters may give all runs the AcquisitionTime of the first.
                 if run == 0 or acquired_after_s(image, runs[0]) != 0:
                     yield from _frames_elsewhere(image, starts[0])
@@ -284,13 +282,11 @@ def _clock(seconds: float | None) -> str:
 
 def injection_findings(dataset: Dataset) -> Iterator[Finding]:
     """Injections that lie late in the scan or long before it, or where two clocks differ on them."""
-    exchanged = find_exchanges(dataset.pet)
     for participant in dataset.participants:
         for runs in participant.series:
             timing = timing_or_none(runs)
-            noted = injection_of(runs, runs)
-            # A TimeZero that is another's would put the scanner's clock anywhere.
-            typed = None if participant.label in exchanged else scanner_injection(runs)
+            noted = injection_of(runs)
+            typed = scanner_injection(runs)
             if timing is None:
                 continue
             infused = noted_injection(runs, "InfusionStart") if _is_infusion(participant, runs) else None

@@ -76,7 +76,7 @@ def _unit_stand_in(runs: Sequence[Image]) -> str | None:
 
 
 def _injection_stand_in(runs: Sequence[Image]) -> str:
-    return f"injection from {injection_of(runs, runs).source}"
+    return f"injection from {injection_of(runs).source}"
 
 
 def _times_stand_in(runs: Sequence[Image]) -> str | None:

@@ -144,7 +144,7 @@ def decay_reference_s(runs: Sequence[Image], run: int, *, half_life_s: float) ->
     if implied_s is not None:
         return implied_s
     if decay_word(image) == "ADMIN":
-        return injection_of(runs, runs).seconds
+        return injection_of(runs).seconds
     if decay_word(image) != "START" or timing is None:
         return None
     first_s, series_s = float(timing.starts_s[0]), series_time_s(runs, run, timing)

@@ -8,13 +8,22 @@ folders, the added fields were exchanged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from quietpet.invivo.clock import clock_difference_s, clock_text
 from quietpet.invivo.findings import Finding
 from quietpet.invivo.order import in_run_order
 from quietpet.invivo.scans import Dataset, Image, Participant
-from quietpet.invivo.sidecar import number, numbers
+from quietpet.invivo.sidecar import SINCE_TIME_ZERO, number, numbers
+from quietpet.invivo.timing import listed, with_frames
+
+_NOTED = (
+    *("TimeZero", *SINCE_TIME_ZERO, "ModeOfAdministration"),
+    *("InjectedRadioactivity", "InjectedRadioactivityUnits", "InfusionRadioactivity"),
+)
+_NOTED_OF_FRAMES = ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor", "ScatterFraction")
+"""Keys that people add to the converter's, of one scan each: they go together."""
 
 _OWN_S = 60.0
 _OTHERS_S = 2.0
@@ -72,6 +81,46 @@ def find_exchanges(pet: Sequence[Image]) -> dict[str, Exchange]:
             seconds = clock_difference_s(image.acquired_clock_s or 0.0, zero)
             found[participant] = Exchange(participant=participant, owner=fitting[0], seconds=seconds)
     return found
+
+
+def with_notes_in_place(dataset: Dataset) -> Dataset:
+    """The data set as if nobody had exchanged side-cars: what people noted of an image is beside it."""
+    own = {
+        image.stem: image
+        for scan in dataset.by_scan
+        for label, exchange in find_exchanges(scan.pet).items()
+        for image in _noted(scan.of(label).pet, scan.of(exchange.owner).pet)
+    }
+    participants = [
+        replace(each, pet=[own.get(image.stem, image) for image in each.pet])
+        for each in dataset.participants
+    ]
+    return replace(dataset, participants=participants)
+
+
+def _noted(runs: Sequence[Image], owners: Sequence[Image]) -> list[Image]:
+    """``runs`` with the notes of those of ``owners`` that are the same run by name, or else in order."""
+    by_run = {image.run: image for image in owners}
+    pairs = [(image, by_run.get(image.run)) for image in runs]
+    if not any(owner for _, owner in pairs):
+        pairs = list(zip_longest(in_run_order(runs), in_run_order(owners)[: len(runs)]))
+    return [_with_notes(image, owner) for image, owner in pairs]
+
+
+def _with_notes(image: Image, owner: Image | None) -> Image:
+    """``image`` with what people noted beside ``owner``, or with nothing of the kind.
+
+    Lists of frames come along where they have as many as the image.
+    """
+    timing = None if owner is None else listed(owner)
+    fits = timing is not None and with_frames(timing, image.n_frames) is not None
+    keys = (*_NOTED, *(_NOTED_OF_FRAMES if fits else ()))
+    kept = {key: value for key, value in image.values.items() if key not in keys}
+    if owner is None:
+        return replace(image, sidecar=kept)
+    noted = {key: owner.values[key] for key in keys if key in owner.values}
+    told = {key: owner.origin.file_of(key) for key in noted}
+    return replace(image, sidecar={**kept, **noted}, told={**image.told, **told})
 
 
 def _speaking(pet: Sequence[Image]) -> dict[str, Image]:

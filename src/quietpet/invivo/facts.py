@@ -96,13 +96,8 @@ def scan_facts(
     participant: Participant,
     all_runs: Sequence[Image],
     present: Sequence[Image],
-    *,
-    noted_in: Sequence[Image],
 ) -> ScanFacts:
     """Facts on a scan whose runs ``present`` are read; one that they lack is taken from ``all_runs``.
-
-    ``noted_in`` are the images whose side-cars hold what people noted of this scan: ``all_runs``, unless
-    side-cars were exchanged.
 
     Raises:
         InputError: the runs contradict each other, or their unit or half-life cannot be told.
@@ -113,7 +108,7 @@ def scan_facts(
     runs = [*present, *(image for image in all_runs if image not in present)]
     radionuclide = _first(runs, "TracerRadionuclide")
     half_lives = [number(image.values, "RadionuclideHalfLife") for image in runs]
-    mode, told_by = _administration(participant, present[0], noted_in)
+    mode, told_by = _administration(participant, present[0], all_runs)
     return ScanFacts(
         tracer=_first(runs, "TracerName"),
         radionuclide=radionuclide,
@@ -123,7 +118,7 @@ def scan_facts(
             file=present[0].origin.file_of("TracerRadionuclide"),
         ),
         header_dose_mbq=next((dose for image in runs if (dose := image.header_dose_mbq)), None),
-        noted_dose_mbq=next((dose for image in noted_in if (dose := image.sidecar_dose_mbq)), None),
+        noted_dose_mbq=next((dose for image in all_runs if (dose := image.sidecar_dose_mbq)), None),
         administration=mode,
         administration_from=told_by,
     )
@@ -230,37 +225,25 @@ def _first(runs: Sequence[Image], key: str) -> Any:
 
 
 def _administration(
-    participant: Participant, image: Image, noted_in: Sequence[Image]
+    participant: Participant, image: Image, runs: Sequence[Image]
 ) -> tuple[str | None, str]:
     if stated := group_administration(participant.row_of(image)):
         return stated[1], f"column {stated[0]!r} of participants.tsv"
-    written = _first(noted_in, "ModeOfAdministration")
+    written = _first(runs, "ModeOfAdministration")
     return administration(written), "ModeOfAdministration"
 
 
-def scan_timing(
-    all_runs: Sequence[Image], present: Sequence[Image], owner: Participant | None
-) -> FrameTiming:
+def scan_timing(all_runs: Sequence[Image], present: Sequence[Image]) -> FrameTiming:
     """Timing of the frames of the runs ``present``, one run after the other.
 
     ``all_runs`` are those that have a side-car: the first gives the time zero where none is noted.
-    ``owner`` is the participant in whose folder this one's exchanged side-car lies.
 
     Raises:
         InputError: the timing of a run cannot be told, or contradicts its image.
     """
-    parts = []
-    for image in present:
-        same_run = [each for each in owner.pet if _run(each) == _run(image)] if owner else []
-        parts.append(
-            timeline(
-                all_runs,
-                list(all_runs).index(image),
-                n_frames=image.n_frames,
-                listed_by=same_run[0] if same_run else None,
-            )
-        )
-    timing = joined(parts)
+    timing = joined(
+        [timeline(all_runs, list(all_runs).index(image), n_frames=image.n_frames) for image in present]
+    )
     if (timing.gaps_s < -GAP_S).any():
         raise InputError(
             f"{present[-1].origin.file_of('FrameTimesStart')}: its frames do not begin after those of "
@@ -282,16 +265,6 @@ def known_reference(runs: Sequence[RunFacts]) -> bool:
 def reference_s(runs: Sequence[RunFacts], *, otherwise: float) -> float:
     """The time to which windows are decay-corrected: that of the first run that was, or another."""
     return next((run.corrected_to_s for run in runs if run.corrected_to_s is not None), otherwise)
-
-
-def noted_for(runs: Sequence[Image], owner: Participant) -> Sequence[Image]:
-    """The images of ``owner`` whose side-cars tell of ``runs``: those of the same names, if any."""
-    names = [_run(image) for image in runs]
-    return [image for image in owner.pet if _run(image) in names] or owner.pet
-
-
-def _run(image: Image) -> dict[str, str]:
-    return {name: value for name, value in image.entities.items() if name != "sub"}
 
 
 def require_cohort(requirements: Mapping[str, CohortSetting], facts: ScanFacts) -> None:

@@ -29,14 +29,14 @@ class Injection:
     source: str
 
 
-def injection_of(runs: Sequence[Image], noted_in: Sequence[Image]) -> Injection:
+def injection_of(runs: Sequence[Image]) -> Injection:
     """When the injection of a scan began.
 
-    InjectionStart, else InfusionStart, of the side-cars ``noted_in``, else DICOM's
-    RadiopharmaceuticalStartTime of ``runs``, unless that lies late in the scan, else the time zero.
+    InjectionStart, else InfusionStart, else DICOM's RadiopharmaceuticalStartTime, unless that lies late
+    in the scan, else the time zero.
     """
     for key in NOTED_KEYS:
-        if (noted := noted_injection(noted_in, key)) is not None:
+        if (noted := noted_injection(runs, key)) is not None:
             return noted
     told = scanner_injection(runs)
     if told is not None and told.seconds <= LATE_S:

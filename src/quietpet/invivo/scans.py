@@ -87,6 +87,11 @@ class Image:
         return dict(self.name.entities)
 
     @property
+    def run(self) -> int | None:
+        """The number of the run in the name."""
+        return int(self.entities["run"]) if "run" in self.entities else None
+
+    @property
     def series(self) -> tuple[Any, ...]:
         """What the runs of one scan have in common: all of their names but the number of the run."""
         others = {name: value for name, value in self.entities.items() if name != "run"}
@@ -288,7 +293,10 @@ class Dataset:
     def pet(self) -> list[Image]:
         return [image for participant in self.participants for image in participant.pet]
 
-    @property
+    def of(self, label: str) -> Participant:
+        return next(each for each in self.participants if each.label == label)
+
+    @cached_property
     def by_scan(self) -> list[Dataset]:
         """The data set taken apart: of every participant the runs of one session, tracer and so on."""
         kinds = dict.fromkeys(image.kind for image in self.pet)

@@ -27,12 +27,14 @@ REQUIRED = (
 _PER_FRAME = (
     *("FrameTimesStart", "FrameDuration", "DecayFactor", "DecayCorrectionFactor", "ScatterFraction"),
 )
-_SINCE_TIME_ZERO = (
+SINCE_TIME_ZERO = (
     *("ScanStart", "InjectionStart", "InjectionEnd", "InfusionStart", "ImageDecayCorrectionTime"),
 )
+"""Keys that hold one time [s] each after TimeZero."""
+
 NUMBERS = frozenset(
     [
-        *(*_SINCE_TIME_ZERO, *_PER_FRAME),
+        *(*SINCE_TIME_ZERO, *_PER_FRAME),
         *("InjectedRadioactivity", "InjectedMass", "SpecificRadioactivity", "InjectedVolume"),
         *("InfusionRadioactivity", "InfusionSpeed", "MolarActivity"),
         *("RadionuclideTotalDose", "RadionuclideHalfLife", "RadionuclidePositronFraction"),
@@ -170,7 +172,7 @@ def _string_truths(values: dict[str, Any], origin: Origin) -> list[Finding]:
 def _clock_times(values: dict[str, Any], origin: Origin) -> list[Finding]:
     """``hh:mm:ss`` where BIDS wants seconds after TimeZero."""
     zero, findings = clock_seconds(values.get("TimeZero")), []
-    for key in (*_SINCE_TIME_ZERO, "FrameTimesStart"):
+    for key in (*SINCE_TIME_ZERO, "FrameTimesStart"):
         found = values.get(key)
         clocks = [clock_seconds(each) for each in (found if isinstance(found, list) else [found])]
         if not clocks or None in clocks:

@@ -70,7 +70,7 @@ def joined(parts: Sequence[FrameTiming]) -> FrameTiming:
     )
 
 
-def listed(image: Image, *, whose: str = "its side-car") -> FrameTiming | None:
+def listed(image: Image) -> FrameTiming | None:
     """Timing as the side-car lists it, midnight unwrapped; None where it lists none that can be.
 
     Frames that are must have a duration above 0, and start one after the other. Starts that were counted
@@ -81,6 +81,8 @@ def listed(image: Image, *, whose: str = "its side-car") -> FrameTiming | None:
         return None
     if min(durations) <= 0 or (np.diff(starts) <= 0).any():
         return None
+    file = image.origin.file_of("FrameTimesStart")
+    whose = "its side-car" if file in image.sidecar_files else file
     source = f"FrameTimesStart and FrameDuration of {whose}"
     timing = FrameTiming(starts_s=np.array(starts), durations_s=np.array(durations), source=source)
     if frames_against_scan_start(image) != "after the scan's start":
@@ -171,35 +173,36 @@ def described_duration_s(image: Image) -> float | None:
     return float(found.group(1)) if found else None
 
 
-def timeline(
-    runs: Sequence[Image], run: int, *, n_frames: int | None = None, listed_by: Image | None = None
-) -> FrameTiming:
+def with_frames(timing: FrameTiming, n_frames: int | None) -> FrameTiming | None:
+    """``timing``, with its gaps filled if need be, of ``n_frames``; None where it has another number.
+
+    ``n_frames`` None takes it as it is.
+    """
+    for candidate in (timing, without_gaps(timing)):
+        if candidate and n_frames in (None, candidate.n_frames):
+            return candidate
+    return None
+
+
+def timeline(runs: Sequence[Image], run: int, *, n_frames: int | None = None) -> FrameTiming:
     """Timing of ``runs[run]``, counted from the time zero of all runs of the scan.
 
     ``n_frames``: frames of the image, None where it is not here (and the side-car is believed).
-    ``listed_by``: the image whose side-car lists the frames, where that is not its own.
 
     Raises:
         InputError: it is neither listed for this number of frames, nor can it be derived.
     """
-    image, other_lengths = runs[run], []
-    for each in (listed_by or image, image):
-        whose = "its side-car" if each is image else each.origin.file_of("FrameTimesStart")
-        timing = listed(each, whose=whose)
-        if timing is None:
-            continue
-        if each is image:
-            timing = timing.later(time_zero_after_s(runs, run) or 0.0)
-        for candidate in (timing, without_gaps(timing)):
-            if candidate and n_frames in (None, candidate.n_frames):
-                return candidate
-        other_lengths.append(timing.n_frames)
-    if other_lengths:
-        raise InputError(
-            f"{image.image_origin.file}: has {n_frames} frames, but FrameTimesStart in "
-            f"{image.origin.file_of('FrameTimesStart')} lists {other_lengths[-1]}. Correct the "
-            "side-car, or fetch the image again."
-        )
+    image = runs[run]
+    timing = listed(image)
+    if timing is not None:
+        fitting = with_frames(timing, n_frames)
+        if fitting is None:
+            raise InputError(
+                f"{image.image_origin.file}: has {n_frames} frames, but FrameTimesStart in "
+                f"{image.origin.file_of('FrameTimesStart')} lists {timing.n_frames}. Correct the "
+                "side-car, or fetch the image again."
+            )
+        return fitting.later(time_zero_after_s(runs, run) or 0.0)
     n_frames = n_frames or image.n_frames or _frames_to_next_run(runs, run)
     found = derived(runs, run, n_frames=n_frames) if n_frames else None
     if found is None:

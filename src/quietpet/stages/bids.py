@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -319,8 +319,3 @@ def _decoded(content: bytes) -> tuple[str, list[str]]:
 
 def _below(error: InputError, root: Path) -> str:
     return str(error).replace(f"{root}{os.sep}", "")
-
-
-def images_by_stem(images: Iterable[Image]) -> dict[str, Image]:
-    """Images by their path in the tree, without extensions."""
-    return {image.stem: image for image in images}

@@ -12,14 +12,13 @@ import numpy as np
 from quietpet.errors import InputError
 from quietpet.files.text import read_json, write_json
 from quietpet.invivo.audit import inspect
-from quietpet.invivo.exchange import find_exchanges
+from quietpet.invivo.exchange import with_notes_in_place
 from quietpet.invivo.facts import (
     BQ_PER_ML,
     RunFacts,
     ScanFacts,
     applied,
     known_reference,
-    noted_for,
     per_frame,
     reference_s,
     require_cohort,
@@ -38,7 +37,7 @@ from quietpet.invivo.windows import FrameWindow, choose_frames, weigh_frames, wi
 from quietpet.jobs.invivo import ImportScanJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.volume import Volume
-from quietpet.stages.bids import PARTICIPANTS, images_by_stem, read_image, read_others, read_table
+from quietpet.stages.bids import PARTICIPANTS, read_image, read_others, read_table
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import in_ras_order, write_volume
 
@@ -65,21 +64,17 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     targets = _targets(job, outputs)
     table = read_table(root / PARTICIPANTS)
     participant = _located_participant(root, located, table, f"sub-{job.participant}")
-    chosen = images_by_stem(participant.pet)
-    all_runs = [chosen[name] for name in located["runs"]]
-    present = [chosen[name] for name in located["pet"]]
-    (t1,) = participant.t1
     dataset = _with_others(root, participant, table)
+    all_runs = with_notes_in_place(dataset).of(participant.label).pet
+    present = [image for image in all_runs if image.stem in located["pet"]]
+    (t1,) = participant.t1
     findings = list(inspect(dataset))
     require_usable(findings, (*present, t1))
-    exchange = find_exchanges(dataset.pet).get(participant.label)
-    owner = _participant(dataset, exchange.owner) if exchange else None
-    noted_in = noted_for(all_runs, owner) if owner else all_runs
-    facts = scan_facts(participant, all_runs, present, noted_in=noted_in)
+    facts = scan_facts(participant, all_runs, present)
     require_cohort(job.requirements, facts)
     runs = run_facts(all_runs, present, half_life_s=facts.half_life_s)
-    injection = injection_of(all_runs, noted_in)
-    timing = scan_timing(all_runs, present, owner)
+    injection = injection_of(all_runs)
+    timing = scan_timing(all_runs, present)
     windows = _windows(job, timing, facts, runs, injection)
     _require_several_frames(job, present)
     ((_, t1_values),) = frames(root / t1.header.file, t1.header)
@@ -178,10 +173,6 @@ def _targets(job: ImportScanJob, outputs: Files) -> dict[str, Path]:
     if sorted(low) != sorted(expected):
         raise InputError(f"outputs called 'low' are {sorted(low)}, but the windows are {expected}.")
     return {STANDARD: outputs.one(STANDARD), **low}
-
-
-def _participant(dataset: Dataset, label: str) -> Participant:
-    return next(each for each in dataset.participants if each.label == label)
 
 
 def _require_several_frames(job: ImportScanJob, present: Sequence[Image]) -> None:
