@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from quietpet.invivo.findings import shown
@@ -12,7 +12,7 @@ from quietpet.invivo.sidecar import number
 from quietpet.invivo.timing import SAME_START_S, time_zero_after_s
 from quietpet.invivo.windows import known_half_life_s, same_half_life
 
-DOSE_MBQ, DOSE_FRACTION = 1.0, 0.01
+SAME_DOSE_MBQ, SAME_DOSE_FRACTION = 1.0, 0.01
 """Two notes of one dose differ by rounding: by less than these."""
 
 
@@ -39,15 +39,22 @@ def disagreements(runs: Sequence[Image]) -> list[Disagreement]:
         for image, value in told[1:]:
             if not same(value, told[0][1]):
                 other, expected = told[0]
-                words = _words(key, image, value), _words(key, other, expected)
-                found.append(_between(key, image, words[0], other, words[1]))
+                found.append(
+                    Disagreement(
+                        key=key,
+                        image=image,
+                        value=_words(key, image, value),
+                        other=other,
+                        expected=_words(key, other, expected),
+                    )
+                )
                 break
     return found + _injections(runs)
 
 
 def same_dose(one_mbq: float, other_mbq: float) -> bool:
     """Whether two notes of a dose [MBq] are of one."""
-    return abs(one_mbq - other_mbq) <= max(DOSE_MBQ, DOSE_FRACTION * other_mbq)
+    return abs(one_mbq - other_mbq) <= max(SAME_DOSE_MBQ, SAME_DOSE_FRACTION * other_mbq)
 
 
 def _injections(runs: Sequence[Image]) -> list[Disagreement]:
@@ -62,19 +69,21 @@ def _injections(runs: Sequence[Image]) -> list[Disagreement]:
             told.append((image, zero_s + stated))
     for image, seconds in told[1:]:
         if abs(seconds - told[0][1]) > SAME_START_S:
-            differing = _between(
-                "InjectionStart", image, _after_zero(seconds), told[0][0], _after_zero(told[0][1])
-            )
-            return [replace(differing, settled_by="that of the first run is read")]
+            return [
+                Disagreement(
+                    key="InjectionStart",
+                    image=image,
+                    value=_after_zero(seconds),
+                    other=told[0][0],
+                    expected=_after_zero(told[0][1]),
+                    settled_by="that of the first run is read",
+                )
+            ]
     return []
 
 
 def _after_zero(seconds: float) -> str:
     return f"{seconds:g} s after the TimeZero of the first run"
-
-
-def _between(key: str, image: Image, value: str, other: Image, expected: str) -> Disagreement:
-    return Disagreement(key=key, image=image, value=value, other=other, expected=expected)
 
 
 def _words(key: str, image: Image, value: Any) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from quietpet.invivo.agreement import DOSE_FRACTION, same_dose
+from quietpet.invivo.agreement import SAME_DOSE_FRACTION, same_dose
 from quietpet.invivo.decay import decay_word
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
@@ -205,7 +205,9 @@ def _more_infused_than_injected(image: Image) -> Iterator[Finding]:
     infused, injected = (
         number(image.values, key) for key in ("InfusionRadioactivity", "InjectedRadioactivity")
     )
-    if infused is not None and injected is not None and infused > (1 + DOSE_FRACTION) * injected > 0:
+    if infused is None or injected is None:
+        return
+    if infused > (1 + SAME_DOSE_FRACTION) * injected > 0:
         yield image.origin.finding(
             "dose",
             "warning",

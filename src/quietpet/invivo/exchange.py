@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
+from quietpet.invivo.agreement import same_dose
 from quietpet.invivo.clock import clock_difference_s, clock_text
 from quietpet.invivo.findings import Finding
 from quietpet.invivo.order import in_run_order
@@ -27,7 +28,6 @@ _NOTED_OF_FRAMES = ("FrameTimesStart", "FrameDuration", "DecayCorrectionFactor",
 
 _OWN_S = 60.0
 _OTHERS_S = 2.0
-_DOSE_MBQ = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ def _exchanged(participant: Participant, image: Image, owner: Image, exchange: E
     ]
     own, there, header = image.sidecar_dose_mbq, owner.sidecar_dose_mbq, image.header_dose_mbq
     if header is not None and there is not None:
-        agrees = abs(header - there) <= _DOSE_MBQ
+        agrees = same_dose(there, header)
         evidence.append(
             f"RadionuclideTotalDose of the image is {header:.1f} MBq, "
             f"{'as' if agrees else 'but not'} the dose noted for {exchange.owner}"
