@@ -175,9 +175,11 @@ def series_time_s(runs: Sequence[Image], run: int, timing: FrameTiming | None) -
 
 def half_life_from(runs: Sequence[Image]) -> float | None:
     """Half-life [s] that the runs of a scan tell, as an import reads it; None where none does."""
-    stated = [number(image.values, "RadionuclideHalfLife") for image in runs]
-    nuclides = [image.values.get("TracerRadionuclide") for image in runs]
-    return credible_half_life_s(
-        next((each for each in nuclides if each is not None), None),
-        next((each for each in stated if each is not None), None),
-    )
+    return credible_half_life_s(*nuclide_and_half_life_s(runs))
+
+
+def nuclide_and_half_life_s(runs: Sequence[Image]) -> tuple[str | None, float | None]:
+    """TracerRadionuclide and RadionuclideHalfLife [s], each of the first run that tells it."""
+    nuclides = (image.values.get("TracerRadionuclide") for image in runs)
+    stated = (number(image.values, "RadionuclideHalfLife") for image in runs)
+    return tuple(next((each for each in told if each is not None), None) for told in (nuclides, stated))

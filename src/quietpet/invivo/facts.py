@@ -10,11 +10,10 @@ import numpy as np
 
 from quietpet.errors import InputError
 from quietpet.invivo.agreement import disagreements
-from quietpet.invivo.decay import decay_references_s, stated_correction
+from quietpet.invivo.decay import decay_references_s, nuclide_and_half_life_s, stated_correction
 from quietpet.invivo.findings import DATA_SET, Finding
 from quietpet.invivo.scans import Image, Participant, administration, group_administration
 from quietpet.invivo.settings import CohortSetting
-from quietpet.invivo.sidecar import number
 from quietpet.invivo.timing import FrameTiming, joined, timeline
 from quietpet.invivo.windows import GAP_S, half_life_of
 
@@ -106,16 +105,13 @@ def scan_facts(
         _to_bq_per_ml(image, all_runs)
     require_agreement(present)
     runs = [*present, *(image for image in all_runs if image not in present)]
-    radionuclide = _first(runs, "TracerRadionuclide")
-    half_lives = [number(image.values, "RadionuclideHalfLife") for image in runs]
+    radionuclide, half_life_s = nuclide_and_half_life_s(runs)
     mode, told_by = _administration(participant, present[0], all_runs)
     return ScanFacts(
         tracer=_first(runs, "TracerName"),
         radionuclide=radionuclide,
         half_life_s=half_life_of(
-            radionuclide,
-            next((each for each in half_lives if each is not None), None),
-            file=present[0].origin.file_of("TracerRadionuclide"),
+            radionuclide, half_life_s, file=present[0].origin.file_of("TracerRadionuclide")
         ),
         header_dose_mbq=next((dose for image in runs if (dose := image.header_dose_mbq)), None),
         noted_dose_mbq=next((dose for image in all_runs if (dose := image.sidecar_dose_mbq)), None),
