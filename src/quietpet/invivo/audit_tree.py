@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from quietpet.invivo.findings import DATA_SET, Finding, Origin, shown
-from quietpet.invivo.scans import MISSING, Dataset, Image, Table
+from quietpet.invivo.scans import MISSING, Dataset, Image, Table, repeated_runs
 
 _PET_SINCE_BIDS = (1, 6)
 
@@ -137,7 +137,7 @@ def name_findings(dataset: Dataset) -> Iterator[Finding]:
                     correction="taken for an image of its own, joined with no other",
                 )
         for runs in participant.series:
-            for first, second in _same_run(runs):
+            for first, second in repeated_runs(runs):
                 yield second.image_origin.finding(
                     "file-name",
                     "error",
@@ -160,15 +160,6 @@ def _faults_of_name(image: Image) -> Iterator[tuple[str, str]]:
                 in_name or f"no {entity}- in the name",
                 folder or f"no {entity}-: there is no such folder",
             )
-
-
-def _same_run(runs: Sequence[Image]) -> Iterator[tuple[Image, Image]]:
-    seen: dict[int, Image] = {}
-    for image in runs:
-        if "run" in image.entities:
-            first = seen.setdefault(int(image.entities["run"]), image)
-            if first is not image:
-                yield first, image
 
 
 def sidecar_findings(dataset: Dataset) -> Iterator[Finding]:

@@ -88,5 +88,4 @@ def _first_start_s(image: Image) -> float | None:
 
 
 def _run_number(image: Image) -> tuple[float, str]:
-    run = image.entities.get("run", "")
-    return (int(run) if run.isdecimal() else np.inf), image.stem
+    return (np.inf if image.run is None else image.run), image.stem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -202,6 +202,14 @@ class Image:
         return None if dose is None or factor is None else dose * factor
 
 
+def repeated_runs(images: Sequence[Image]) -> Iterator[tuple[Image, Image]]:
+    """Images of one number of the run: the first, and each other."""
+    first: dict[int, Image] = {}
+    for image in images:
+        if image.run is not None and first.setdefault(image.run, image) is not image:
+            yield first[image.run], image
+
+
 def t1_candidates(t1: Sequence[Image], pet: Image) -> Sequence[Image]:
     """T1 images for ``pet``: those that are there, of its session; of any where it has none of its own.
 
@@ -266,7 +274,7 @@ class Participant:
         values = {column: {row[column] for row in rows if column in row} for column in columns}
         return {column: found.pop() for column, found in values.items() if len(found) == 1}
 
-    @property
+    @cached_property
     def series(self) -> list[list[Image]]:
         """PET images that differ in their run alone, together, in the order of acquisition."""
         found: dict[tuple[Any, ...], list[Image]] = {}

@@ -23,7 +23,7 @@ from quietpet.invivo.openneuro import (
     read_manifest,
     total_bytes,
 )
-from quietpet.invivo.scans import Image, Participant, t1_candidates
+from quietpet.invivo.scans import Image, Participant, repeated_runs, t1_candidates
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
@@ -156,15 +156,11 @@ def _require_one_series(pet: Sequence[Image], job: FetchInvivoJob) -> None:
             f"invivo.sources.{job.name}: sub-{job.participant} has several PET images, {_listed(pet)}; "
             f"say which by entities, {_such_as(pet)}."
         )
-    runs: dict[int, Image] = {}
-    for image in pet:
-        if "run" in image.entities:
-            first = runs.setdefault(int(image.entities["run"]), image)
-            if first is not image:
-                raise InputError(
-                    f"{image.image_origin.file}: is run {image.entities['run']}, as "
-                    f"{first.image_origin.file} is; give each run a number of its own."
-                )
+    for first, image in repeated_runs(pet):
+        raise InputError(
+            f"{image.image_origin.file}: is run {image.entities['run']}, as "
+            f"{first.image_origin.file} is; give each run a number of its own."
+        )
 
 
 def _such_as(images: Sequence[Image]) -> str:
