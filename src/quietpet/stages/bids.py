@@ -98,12 +98,17 @@ def files_of_scan(root: Path, label: str) -> list[Path]:
         others = read_others(root, participant)
     except InputError:
         return []
-    images = (*participant.pet, *participant.t1)
-    named = {image.file for image in images if image.is_there}
-    named |= {file for image in images for file in image.metadata_files}
-    named |= {file for other in others for image in other.pet for file in image.metadata_files}
-    named |= {PARTICIPANTS}
-    return [path for file in sorted(named) if (path := root / file).exists()]
+    there = [root / image.file for image in (*participant.pet, *participant.t1) if image.is_there]
+    return sorted((*there, *files_read(root, (participant, *others))))
+
+
+def files_read(root: Path, participants: Sequence[Participant]) -> list[Path]:
+    """Every image of ``participants`` that was opened, every side-car and table, each once."""
+    images = [image for each in participants for image in (*each.pet, *each.t1)]
+    opened = [image.header.file for image in images if image.header]
+    metadata = [file for image in images for file in image.metadata_files]
+    named = dict.fromkeys((*opened, *metadata, PARTICIPANTS))
+    return [path for file in named if (path := root / file).exists()]
 
 
 def _participant(

@@ -27,7 +27,7 @@ from quietpet.invivo.scans import Image, Participant, repeated_runs, t1_candidat
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.stages.bids import PARTICIPANTS, files_in, read_participant
+from quietpet.stages.bids import files_in, files_read, read_participant
 from quietpet.stages.files import Files
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
             "provenance": provenance(
                 "fetch_invivo",
                 settings=job.model_dump(),
-                inputs=[*inputs.all(), *_read_in(participant, root)],
+                inputs=[*inputs.all(), *files_read(root, [participant])],
                 watch=watch,
             ),
         },
@@ -188,13 +188,6 @@ def _require_readable(images: Sequence[Image]) -> None:
     for image in images:
         if image.foreign and not image.is_there:
             raise InputError(f"{image.foreign[0]}.")
-
-
-def _read_in(participant: Participant, root: Path) -> list[Path]:
-    """Side-cars and tables of a participant, each once."""
-    images = (*participant.pet, *participant.t1)
-    files = dict.fromkeys(file for image in images for file in image.metadata_files)
-    return [path for file in (*files, PARTICIPANTS) if (path := root / file).exists()]
 
 
 def _listed(images: Sequence[Image]) -> str:

@@ -37,7 +37,7 @@ from quietpet.invivo.windows import FrameWindow, choose_frames, weigh_frames, wi
 from quietpet.jobs.invivo import ImportScanJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.volume import Volume
-from quietpet.stages.bids import PARTICIPANTS, read_image, read_others, read_table
+from quietpet.stages.bids import PARTICIPANTS, files_read, read_image, read_others, read_table
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import in_ras_order, write_volume
 
@@ -95,7 +95,7 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
         write_volume(targets[name], in_ras_order(volume), description=f"{name}, {BQ_PER_ML}")
     head = Volume(values=t1_values, affine_ras_mm=t1.header.affine_ras_mm)
     write_volume(outputs.one("t1"), in_ras_order(head), description="T1w")
-    sources = [root / file for file in _files_read(dataset) if (root / file).exists()]
+    sources = files_read(root, dataset.participants)
     write_json(
         outputs.one("scan"),
         {
@@ -156,14 +156,6 @@ def _with_others(root: Path, participant: Participant, table: Table) -> Dataset:
         for other in read_others(root, participant)
     ]
     return Dataset(description={}, participants=[participant, *others], table=table)
-
-
-def _files_read(dataset: Dataset) -> list[str]:
-    """Every image that was opened, every side-car and table, each once."""
-    images = [image for each in dataset.participants for image in (*each.pet, *each.t1)]
-    opened = [image.header.file for image in images if image.header]
-    metadata = [file for image in images for file in image.metadata_files]
-    return list(dict.fromkeys([*opened, *metadata, PARTICIPANTS]))
 
 
 def _targets(job: ImportScanJob, outputs: Files) -> dict[str, Path]:
