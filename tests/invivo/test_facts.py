@@ -67,6 +67,22 @@ def test_every_run_has_its_own_unit(units: tuple[str | None, ...], factors: list
     assert [each.key for each in unlike] == (["Units"] if len(set(factors)) > 1 else [])
 
 
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({"Units": "SUV"}, ["SUV"]),
+        ({"Units": "kBq/ml"}, []),
+        ({"Units": None, "global": {"const": {"Units": "BQML"}}}, []),
+        ({"Units": None, "global": {"const": {"Units": "CNTS"}}}, ["CNTS"]),
+    ],
+)
+def test_a_unit_of_no_concentration_is_found_wherever_it_stands(told, found: list[str]) -> None:
+    (scan,) = runs(told)
+    assert [each.value for each in findings([scan]) if each.check == "units"] == [
+        f'"{unit}"' for unit in found
+    ]
+
+
 def test_a_unit_that_other_runs_contradict_is_asked_for() -> None:
     three = runs({"Units": "kBq/mL"}, {"Units": None}, {"Units": "Bq/mL"})
     with pytest.raises(InputError, match=r"run-2_pet\.json: lacks Units, .* have Bq/mL and kBq/mL"):

@@ -10,6 +10,7 @@ from typing import Any
 from quietpet.invivo.agreement import SAME_DOSE_FRACTION, same_dose
 from quietpet.invivo.decay import decay_word
 from quietpet.invivo.exchange import find_exchanges
+from quietpet.invivo.facts import TO_BQ_PER_ML, stated_unit
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
 from quietpet.invivo.injection import injection_of
 from quietpet.invivo.plausible import PERSON_MBQ, doubts, is_a_dose
@@ -20,7 +21,7 @@ from quietpet.invivo.scans import (
     administration,
     group_administration,
 )
-from quietpet.invivo.sidecar import NUMBERS, REQUIRED, SCALARS, number, numbers
+from quietpet.invivo.sidecar import NUMBERS, PER_FRAME, REQUIRED, SCALARS, number, numbers
 from quietpet.invivo.timing import listed, timing_or_none
 
 _OUTLIERS, _LEAST_SCANS = 0.1, 5
@@ -28,11 +29,10 @@ _SAME_IN_ALL = (
     *("Units", "TracerName", "TracerRadionuclide", "ImageVoxelSize", "ReconMatrixSize"),
     *("ReconMethodName", "ReconFilterType", "ReconFilterSize", "ImageDecayCorrected"),
 )
-PER_FRAME = frozenset(
+_LISTED_PER_FRAME = frozenset(
     (
-        *("FrameTimesStart", "FrameDuration", "DecayFactor", "DecayCorrectionFactor", "ScatterFraction"),
-        *("ScatterFractionFactor", "FrameReferenceTime", "PromptRate", "SinglesRate", "RandomRate"),
-        *("ScaleFactor", "RescaleSlope", "ActualFrameDuration", "AcquisitionTime"),
+        *(*PER_FRAME, "ScatterFractionFactor", "FrameReferenceTime", "PromptRate", "SinglesRate"),
+        *("RandomRate", "ScaleFactor", "RescaleSlope", "ActualFrameDuration", "AcquisitionTime"),
     )
 )
 """Keys of a list with one value per frame, in BIDS, dcm2niix or dcmstack."""
@@ -240,7 +240,7 @@ def list_length_findings(dataset: Dataset) -> Iterator[Finding]:
         timing = listed(image)
         n_frames = timing.n_frames if timing else image.n_frames
         for where in (image.values, image.dicom_by_frame):
-            for key in sorted(PER_FRAME & where.keys()):
+            for key in sorted(_LISTED_PER_FRAME & where.keys()):
                 found = where[key]
                 if n_frames is None or not isinstance(found, list) or len(found) == n_frames:
                     continue
@@ -258,14 +258,14 @@ def list_length_findings(dataset: Dataset) -> Iterator[Finding]:
 def unit_findings(dataset: Dataset) -> Iterator[Finding]:
     """PET that is no activity concentration."""
     for image in dataset.pet:
-        units = image.values.get("Units")
-        if units is not None and str(units).lower() not in ("bq/ml", "kbq/ml"):
+        units = stated_unit(image)
+        if units is not None and units not in TO_BQ_PER_ML:
             yield image.origin.finding(
                 "units",
                 "error",
                 "Units",
                 value=shown(units),
-                expected="Bq/mL or kBq/mL",
+                expected=" or ".join(TO_BQ_PER_ML),
                 evidence="activity concentration is what windows of a scan are averaged in",
             )
 

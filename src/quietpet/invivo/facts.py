@@ -14,12 +14,12 @@ from quietpet.invivo.decay import decay_references_s, nuclide_and_half_life_s, s
 from quietpet.invivo.findings import DATA_SET, Finding
 from quietpet.invivo.scans import Image, Participant, administration, group_administration
 from quietpet.invivo.settings import CohortSetting
+from quietpet.invivo.sidecar import usual_unit
 from quietpet.invivo.timing import FrameTiming, joined, timeline
 from quietpet.invivo.windows import GAP_S, half_life_of
 
 BQ_PER_ML = "Bq/mL"
-_SPELLED = {"bq/ml": BQ_PER_ML, "bqml": BQ_PER_ML, "kbq/ml": "kBq/mL"}
-_PER_BQ = {BQ_PER_ML: 1.0, "kBq/mL": 1000.0}
+TO_BQ_PER_ML = {BQ_PER_ML: 1.0, "kBq/mL": 1000.0}
 _UNUSABLE = frozenset(
     (
         *("contradicting-sidecars", "dimensions", "geometry", "units"),
@@ -172,21 +172,21 @@ def run_facts(
 
 def _to_bq_per_ml(image: Image, all_runs: Sequence[Image]) -> float:
     units = _own_or_common(image, all_runs, stated_unit, what="Units")
-    if units not in _PER_BQ:
+    if units not in TO_BQ_PER_ML:
         what = "lacks Units, and" if image.has_sidecar else "has no side-car (.json), so"
         raise InputError(
             f"{image.origin.file_of('Units')}: {what} nothing tells what its values mean"
             f"{'' if units is None else f' (DICOM: {units})'}. Add 'Units': '{BQ_PER_ML}' if they are "
             "activity concentrations."
         )
-    return _PER_BQ[units]
+    return TO_BQ_PER_ML[units]
 
 
 def stated_unit(image: Image) -> str | None:
     """Unit of an image's values in its usual spelling, by BIDS, else by DICOM as dcmstack keeps it."""
     units = image.values.get("Units")
     units = image.dicom.get("Units") if units is None else units
-    return None if units is None else _SPELLED.get(str(units).lower(), str(units))
+    return None if units is None else usual_unit(str(units))
 
 
 def _decay_corrected(image: Image, all_runs: Sequence[Image]) -> bool:

@@ -24,9 +24,11 @@ REQUIRED = (
 )
 """Keys without which a PET side-car is not valid."""
 
-_PER_FRAME = (
+PER_FRAME = (
     *("FrameTimesStart", "FrameDuration", "DecayFactor", "DecayCorrectionFactor", "ScatterFraction"),
 )
+"""Keys that hold one number per frame each."""
+
 SINCE_TIME_ZERO = (
     *("ScanStart", "InjectionStart", "InjectionEnd", "InfusionStart", "ImageDecayCorrectionTime"),
 )
@@ -34,7 +36,7 @@ SINCE_TIME_ZERO = (
 
 NUMBERS = frozenset(
     [
-        *(*SINCE_TIME_ZERO, *_PER_FRAME),
+        *(*SINCE_TIME_ZERO, *PER_FRAME),
         *("InjectedRadioactivity", "InjectedMass", "SpecificRadioactivity", "InjectedVolume"),
         *("InfusionRadioactivity", "InfusionSpeed", "MolarActivity"),
         *("RadionuclideTotalDose", "RadionuclideHalfLife", "RadionuclidePositronFraction"),
@@ -44,7 +46,7 @@ NUMBERS = frozenset(
 )
 """Keys that hold a number, or a list of them."""
 
-SCALARS = NUMBERS - {*_PER_FRAME, "ReconFilterSize"}
+SCALARS = NUMBERS - {*PER_FRAME, "ReconFilterSize"}
 """Those that hold one number alone."""
 
 _UNITS = {
@@ -77,6 +79,11 @@ def numbers(values: Mapping[str, Any], key: str) -> list[float] | None:
     if isinstance(found, list) and found and all(map(_is_number, found)):
         return [float(each) for each in found]
     return None
+
+
+def usual_unit(text: str) -> str:
+    """A unit in its usual spelling, where it is one that people spell otherwise."""
+    return _UNITS.get(text.strip().lower(), text)
 
 
 def number(values: Mapping[str, Any], key: str) -> float | None:
@@ -201,7 +208,7 @@ def _one_for_all_frames(values: dict[str, Any], origin: Origin) -> list[Finding]
         findings.append(_scalar(origin, "FrameTimesStart", starts[0], starts))
     if not isinstance(starts, list):
         return findings
-    for key in _PER_FRAME[1:]:
+    for key in PER_FRAME[1:]:
         if _is_number(found := values.get(key)):
             values[key] = [found] * len(starts)
             findings.append(_scalar(origin, key, found, values[key]))
@@ -255,7 +262,7 @@ def _unit_words(values: dict[str, Any], origin: Origin) -> list[Finding]:
         found = values[key]
         if not isinstance(found, str) or found in _ALLOWED_AS_WRITTEN:
             continue
-        usual = _UNITS.get(found.strip().lower(), found)
+        usual = usual_unit(found)
         if usual != found:
             values[key] = usual
             findings.append(
