@@ -395,6 +395,20 @@ def test_rows_that_contradict_each_other_tell_nothing(tree: Path, tmp_path: Path
     assert [each["check"] for each in scan["corrections"]] == ["participants-table"]
 
 
+def test_a_table_of_scans_that_cannot_be_read_is_a_fault_of_its_session(
+    tree: Path, tmp_path: Path
+) -> None:
+    """The audit goes on with all others."""
+    table = "sub-02/sub-02_scans.tsv"
+    (tree / table).mkdir()
+    (finding,) = found(tree, "unreadable-table")
+    assert (finding.participant, finding.file, finding.severity) == ("sub-02", table, "error")
+    assert {each.check for each in audit(read_tree(tree))} == {"unreadable-table"}
+    with pytest.raises(InputError, match=rf"own_sub-02: {table}: cannot be read"):
+        imported(tree, tmp_path / "out")
+    assert imported(tree, tmp_path / "other", job=import_job("03"))
+
+
 # Keys that stand twice ---------------------------------------------------------------------------------
 
 

@@ -163,7 +163,7 @@ def _faults_of_name(image: Image) -> Iterator[tuple[str, str]]:
 
 
 def sidecar_findings(dataset: Dataset) -> Iterator[Finding]:
-    """Side-cars that cannot be read, and those of one folder that contradict each other."""
+    """Side-cars and scans.tsv that cannot be read, and side-cars of one folder that differ on a key."""
     for image in (image for each in dataset.participants for image in (*each.pet, *each.t1)):
         if image.sidecar_fault:
             yield image.origin.finding(
@@ -172,6 +172,15 @@ def sidecar_findings(dataset: Dataset) -> Iterator[Finding]:
                 "side-car",
                 value=image.sidecar_fault,
                 expected="a JSON object: keys with values",
+                evidence="opened",
+            )
+        if image.scans_table and image.scans_fault:
+            yield replace(image.image_origin, file=image.scans_table).finding(
+                "unreadable-table",
+                "error",
+                "acq_time",
+                value=image.scans_fault,
+                expected="a table of the session's files",
                 evidence="opened",
             )
         for key, (one, other) in image.contradicted.items():

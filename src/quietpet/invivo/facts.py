@@ -66,7 +66,7 @@ def require_usable(findings: Iterable[Finding], images: Sequence[Image]) -> None
         InputError: one sentence on the first such finding.
     """
     for image in images:
-        if fault := image.fault or image.sidecar_fault:
+        if fault := image.fault or image.sidecar_fault or image.scans_fault:
             raise InputError(f"{fault} Mend that, or {_leave_out(image.participant)}.")
     stems = {image.stem for image in images}
     for finding in findings:

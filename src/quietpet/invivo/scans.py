@@ -37,7 +37,7 @@ class Image:
     ``told`` which of them said it; ``contradicted`` has the keys on which two of one folder differ.
     ``foreign`` are files that stand for the image in a format that is not read, ``twin`` is a second one
     in a format that is: a fault. ``acq_time`` is when it was acquired by ``scans_table``, the
-    scans.tsv of its session, where there is one.
+    scans.tsv of its session, where there is one; ``scans_fault`` says why that cannot be read.
     """
 
     participant: str
@@ -50,6 +50,7 @@ class Image:
     twin: str | None = None
     acq_time: str | None = None
     scans_table: str | None = None
+    scans_fault: str | None = None
     file: str | None = None
     header: ImageHeader | None = None
     fault: str | None = None

@@ -19,7 +19,6 @@ from typing import IO
 import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
-from scipy import ndimage
 
 from quietpet.errors import InputError
 from quietpet.invivo.formats import foreign_content
@@ -265,6 +264,8 @@ def _fill_outside(frame: np.ndarray) -> int:
     missing = np.isnan(frame)
     if not missing.any() or missing.all():
         return 0
+    from scipy import ndimage  # noqa: PLC0415 (slow, and the workflow reads settings through this module)
+
     regions, _ = ndimage.label(missing)
     faces = [np.take(regions, end, axis=axis) for axis in range(frame.ndim) for end in (0, -1)]
     reaching = np.unique(np.concatenate([face.ravel() for face in faces]))

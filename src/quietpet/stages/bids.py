@@ -233,9 +233,11 @@ def _scans_row(root: Path, stem: str) -> dict[str, str | None]:
     if not (root / table).exists():
         return {}
     names = [f"{kind}/{name}{extension}" for extension in _IMAGES]
-    times = {
-        row.get("acq_time") for row in read_table(root / table).rows if row.get("filename") in names
-    }
+    try:
+        rows = read_table(root / table).rows
+    except InputError as error:
+        return {"scans_table": table, "scans_fault": _below(error, root)}
+    times = {row.get("acq_time") for row in rows if row.get("filename") in names}
     return {"acq_time": times.pop() if len(times) == 1 else None, "scans_table": table}
 
 

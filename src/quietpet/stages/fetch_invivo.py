@@ -10,6 +10,7 @@ from pathlib import Path
 from quietpet.data_source import is_standin
 from quietpet.errors import InputError
 from quietpet.files.text import write_json
+from quietpet.invivo.facts import require_usable
 from quietpet.invivo.names import has_entities
 from quietpet.invivo.openneuro import (
     TABLE,
@@ -24,6 +25,7 @@ from quietpet.invivo.openneuro import (
     total_bytes,
 )
 from quietpet.invivo.scans import Image, Participant, repeated_runs, t1_candidates
+from quietpet.invivo.settings import scan_name
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
@@ -42,6 +44,7 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
     participant = read_participant(root, f"sub-{job.participant}", headers=False)
     pet = _pet_of_scan(participant, root, job)
     t1 = _t1_of_scan(participant, pet[0], root, job)
+    _require_read([*pet, t1], job)
     runs = next(series for series in participant.series if pet[0] in series)
     write_json(
         outputs.one("located"),
@@ -188,6 +191,14 @@ def _require_readable(images: Sequence[Image]) -> None:
     for image in images:
         if image.foreign and not image.is_there:
             raise InputError(f"{image.foreign[0]}.")
+
+
+def _require_read(images: Sequence[Image], job: FetchInvivoJob) -> None:
+    """Refuse what the audit calls unreadable before anything is made of it."""
+    try:
+        require_usable([], images)
+    except InputError as error:
+        raise InputError(f"{scan_name(job.name, job.participant)}: {error}") from None
 
 
 def _listed(images: Sequence[Image]) -> str:
