@@ -142,7 +142,7 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
 def _arriving_of_finer(
     activity: torch.Tensor, mu_per_cm: torch.Tensor, settings: ScannerSettings, *, psf_fwhm_mm: float
 ) -> np.ndarray:
-    """:func:`_arriving` of objects on finer pixels that meet more rays, in units of the model's pixel."""
+    """:func:`_arriving` of objects on finer pixels and more rays, in units of the model's pixel."""
     system, grid = data_projector(settings, activity.device), data_grid(settings)
     attenuation = attenuation_factors(mu_per_cm, system, pixel_mm=grid.pixel_mm)
     arriving = _arriving(activity, attenuation, system, grid, psf_fwhm_mm=psf_fwhm_mm)
