@@ -208,6 +208,19 @@ def read_array(file: h5py.File, name: str) -> np.ndarray:
     return array
 
 
+def read_nonnegative(file: h5py.File, name: str) -> np.ndarray:
+    """One whole array of an open file; its values must be finite and at least 0, as in sinograms."""
+    array = read_array(file, name)
+    if (negative := array < 0).any():
+        first = tuple(int(index) for index in np.argwhere(negative)[0])
+        raise InputError(
+            f"{file.filename}:{name}: {np.count_nonzero(negative)} of {array.size} values are negative, "
+            f"the first, {array[first]:g}, at {first}. Run the step that makes them "
+            "again."
+        )
+    return array
+
+
 def read_values(file: h5py.File, name: str) -> np.ndarray:
     """One whole array of an open file, finite or not."""
     with damage_explained(Path(file.filename)):
