@@ -117,6 +117,25 @@ def test_paths_relative_to_the_working_directory_are_found(tmp_path, monkeypatch
     assert octave.folder == str(tmp_path / "spm 12")
 
 
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("'./my tools/run_spm12.sh' ./mcr script", "'{here}/my tools/run_spm12.sh' {here}/mcr script"),
+        (r"./my\ tools/run_spm12.sh  mcr/", "'{here}/my tools/run_spm12.sh'  {here}/mcr"),
+        ('"my tools"/run_spm12.sh -r "a b"', "'{here}/my tools/run_spm12.sh' -r \"a b\""),
+        ("$HOME/run_spm12.sh ./none ~/mcr 2>&1", "$HOME/run_spm12.sh ./none ~/mcr 2>&1"),
+        ("'./my tools/run_spm12.sh ./mcr", "'./my tools/run_spm12.sh {here}/mcr"),
+    ],
+)
+def test_commands_are_read_as_a_shell_reads_them(tmp_path, monkeypatch, command, found):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mcr").mkdir()
+    (tmp_path / "my tools").mkdir()
+    (tmp_path / "my tools/run_spm12.sh").touch()
+    (standalone,) = launchers({"SPMMCRCMD": command}, which=which())
+    assert standalone.command == found.format(here=tmp_path)
+
+
 @pytest.mark.parametrize("variable", ["MATLABCMD", "SPMMCRCMD"])
 @pytest.mark.parametrize(
     ("command", "complaint"),
