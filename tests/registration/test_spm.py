@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def images():
 
 
 def estimate(launcher, images, *, minutes=1.0):
-    engine = Engine(launcher=launcher, version="SPM12 r0, stand-in 1")
+    engine = Engine(launcher=launcher, name="spm12", version="SPM12 r0, stand-in 1")
     return engine.estimate(*images, start=START, minutes=minutes)
 
 
@@ -270,7 +271,7 @@ def test_the_version_is_asked_of_the_engine(stand_in, monkeypatch):
     [
         ("SPM12|7771", "SPM12 r7771", "spm12"),
         ("SPM25|25.01.02", "SPM25 25.01.02", "spm25"),
-        ("SPM (dev)|26.0", "SPM (dev) 26.0", "spm"),
+        ("SPM (dev)|26.0", "SPM (dev) 26.0", "spm-dev"),
     ],
 )
 def test_an_engine_is_recorded_as_what_it_is(stand_in, monkeypatch, answer, version, name):
@@ -279,6 +280,21 @@ def test_an_engine_is_recorded_as_what_it_is(stand_in, monkeypatch, answer, vers
     found = find_engine()
     assert found.version == f"{version}, stand-in 7.3.0"
     assert found.name == name
+
+
+def test_an_engine_that_fails_is_started_once(stand_in, monkeypatch, tmp_path):
+    """Without a licence it may take minutes; the next one, which works, is found each time."""
+    broken = stand_in(f"open({str(tmp_path / 'starts')!r}, 'a').write('.'); sys.exit('no licence')")
+    (tmp_path / "engine.py").rename(tmp_path / "broken.py")
+    broken = replace(broken, command=broken.command.replace("engine.py", "broken.py"))
+    working = stand_in("print('quietpet|SPM12|7771|9.14|')")
+    monkeypatch.setattr(spm, "launchers", lambda _: [broken, working])
+    assert find_engine() == find_engine() == working_spm("auto")
+    monkeypatch.setattr(spm, "launchers", lambda _: [broken])
+    for _ in range(2):
+        with pytest.raises(InputError, match="no licence"):
+            find_engine()
+    assert len((tmp_path / "starts").read_text()) == 1
 
 
 def test_an_spm_before_the_twelfth_is_refused(stand_in, monkeypatch):

@@ -336,7 +336,8 @@ def without_spm(monkeypatch):
 def test_a_study_begun_with_one_spm_is_not_continued_with_another(
     decision, monkeypatch, here, decided_for
 ):
-    engine = Engine(launcher=Launcher(name="GNU Octave", command="octave-cli"), version=here)
+    launcher = Launcher(name="GNU Octave", command="octave-cli")
+    engine = Engine(launcher=launcher, name=here.split()[0].lower(), version=here)
     monkeypatch.setattr("quietpet.registration.spm.find_engine", lambda **_: engine)
     write_json(decision, {"engine": decided_for})
     auto = RegistrationSettings(engine="auto")
@@ -352,6 +353,7 @@ def test_a_study_begun_with_one_spm_is_not_continued_with_another(
 def test_the_decision_names_the_spm_that_was_found(decision, monkeypatch):
     engine = Engine(
         launcher=Launcher(name="GNU Octave", command="octave-cli"),
+        name="spm25",
         version="SPM25 25.01, GNU Octave 7.3.0",
     )
     monkeypatch.setattr("quietpet.registration.spm.find_engine", lambda **_: engine)
