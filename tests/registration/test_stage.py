@@ -338,14 +338,15 @@ def test_a_study_begun_with_one_spm_is_not_continued_with_another(
 ):
     launcher = Launcher(name="GNU Octave", command="octave-cli")
     engine = Engine(launcher=launcher, name=here.split()[0].lower(), version=here)
-    monkeypatch.setattr("quietpet.registration.spm.find_engine", lambda **_: engine)
+    monkeypatch.setattr(register, "find_engine", lambda: engine)
     write_json(decision, {"engine": decided_for})
     auto = RegistrationSettings(engine="auto")
     if here.lower().startswith(decided_for):
         assert register.decided(auto, decision).engine == "spm12"  # the setting that means both
     else:
         with pytest.raises(
-            InputError, match=rf"registered by {decided_for.upper()}, but {here} is here"
+            InputError,
+            match=rf"by {(name := decided_for.upper())}, but {here} is here\. Name an {name} \(see .* Or ",
         ):
             register.decided(auto, decision)
 
