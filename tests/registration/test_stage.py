@@ -346,7 +346,7 @@ def test_a_study_begun_with_one_spm_is_not_continued_with_another(
     else:
         with pytest.raises(
             InputError,
-            match=rf"by {(name := decided_for.upper())}, but {here} is here\. Name an {name} \(see .* Or ",
+            match=rf"by (SPM\d+), but {here} is here\. Name an \1 \(see envs/spm\.md\)\. Or delete",
         ):
             register.decided(auto, decision)
 
@@ -389,11 +389,12 @@ def two_engines(scan, embedded, monkeypatch, capsys):
     from quietpet.stages import check_registration
 
     def checked(of_spm12):
-        def engine_of(*_, engine, **__):
-            return of_spm12() if engine == "spm12" else embedded
+        def engine_of(_, working):
+            return of_spm12() if working else embedded
 
-        monkeypatch.setattr(check_registration, "register_rigid", engine_of)
-        monkeypatch.setattr(check_registration, "_engines_here", lambda: ["spm12", "embedded"])
+        spm12 = Engine(launcher=Launcher(name="x", command="x"), name="spm12", version="SPM12")
+        monkeypatch.setattr(check_registration, "register_pair", engine_of)
+        monkeypatch.setattr(check_registration, "_engines_here", lambda: [spm12, None])
         arguments = ["--pet", str(scan / "standard.nii.gz"), "--t1", str(scan / "T1w.nii.gz")]
         return main(["check", "registration", *arguments]), capsys.readouterr().out
 
