@@ -37,7 +37,8 @@ from registration_pairs import (
 )
 
 from quietpet.errors import InputError
-from quietpet.registration.register import register_rigid, working_spm
+from quietpet.registration.register import PreparedPair, register_pair, working_spm
+from quietpet.registration.spm import Engine
 
 GOALS_MM = {"template": 0.2, "brainweb": 0.2, "standin": 0.6}
 """Mean TRE over the motions at 30 min, with a bias field or not; no voxel above WORST_MM, engines at
@@ -69,10 +70,10 @@ def main() -> None:
         if kind != "template" and not getattr(options, kind):
             parser.error(f"--pairs {kind} needs --{kind}")
     try:
-        engines = ["spm12", "embedded"]
-        print(working_spm("spm12").version)
+        engines = [working_spm("spm12"), None]
+        print(engines[0].version)
     except InputError as error:
-        engines = ["embedded"]
+        engines = [None]
         print(error)
     runs = [
         row
@@ -121,27 +122,25 @@ def cases(options: argparse.Namespace, noise: str) -> Iterator[tuple[str, str, i
 def measured(
     of: Iterator[tuple[str, str, int, Pair]],
     noise: str,
-    engines: list[str],
+    engines: list[Engine | None],
     *,
     correct_bias: bool,
 ) -> Iterator[dict[str, Any]]:
     """A row per case and engine."""
     for kind, name, number, case in of:
-        found = {
-            engine: register_rigid(case.t1, case.pet, engine=engine, correct_bias=correct_bias)
-            for engine in engines
-        }
+        prepared = PreparedPair.of(case.t1, case.pet, correct_bias=correct_bias)
+        found = [register_pair(prepared, engine) for engine in engines]
         apart_mm = np.nan
         if len(found) == 2:
-            first, second = (each.transform for each in found.values())
+            first, second = (each.transform for each in found)
             apart_mm = float(first.distance_mm(second, case.brain_mm).mean())
-        for engine, result in found.items():
+        for result in found:
             row = {
                 "pair": kind,
                 "head": name,
                 "noise": noise,
                 "motion": number,
-                "engine": engine,
+                "engine": result.engine,
                 **errors(case, result.transform),
                 "margin": round(result.margin, 3),
                 "lead": round(result.lead, 3),

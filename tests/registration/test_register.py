@@ -18,6 +18,7 @@ from quietpet.registration.register import (
 )
 from quietpet.registration.volume import RigidTransform, Volume, resample
 
+SMALL_TURN = RigidTransform.from_rotation(euler_deg=(0, 0, 9), centre_mm=(300, 0, 0))
 HALF_TURN = RigidTransform.from_rotation(euler_deg=(0, 0, 180))
 NAMES = ("t1.nii.gz", "pet.nii.gz")
 
@@ -86,6 +87,15 @@ def test_the_number_of_cores_changes_nothing(coarse, coarse_pair):
             {"nmi_rival": 1.5},
             r"turned by 180 degrees about the feet-head axis they fit better.* 1\.50",
         ),
+        (
+            # The head turns by 9 degrees about a place far away, and the origin of the world less.
+            {"nmi_rival": 1.5, "rival": SMALL_TURN, "rival_mm": 47.0},
+            r"not credible: 47 mm away they fit better",
+        ),
+        (
+            {"nmi_rival": 1.0, "rival": None, "nmi_after": 1.0, "nmi_before": 1.0},
+            r"hardly less than the result.s 1\.0000 \(margin",
+        ),
         ({"nmi_rival": 1.39}, r"feet-head axis they fit nearly as well, .* 1\.3900 against 1\.4000"),
         (
             {"nmi_nudged": 1.39},
@@ -109,6 +119,7 @@ def test_incredible_results_are_refused(wrong, complaint):
         nmi_nudged=1.3,
         nmi_rival=1.2,
         rival=HALF_TURN,
+        rival_mm=80.0,
         rotation_deg=10.0,
         translation_mm=10.0,
         offset_mm=5.0,
@@ -153,6 +164,7 @@ def test_half_turns_are_found_whatever_the_axis(coarse_pair, axis):
 @pytest.mark.parametrize("shift_mm", [(25.0, 0.0, 0.0), (0.0, -60.0, 0.0)])
 def test_a_given_transform_far_off_is_refused(coarse_pair, shift_mm):
     wrong = given(coarse_pair, coarse_pair.truth @ RigidTransform.from_rotation(translation_mm=shift_mm))
+    assert wrong.rival_mm == pytest.approx(np.linalg.norm(shift_mm), abs=3)
     with pytest.raises(InputError, match=r"by file is not credible: .* Is it the transform of"):
         require_credible(wrong, RegistrationSettings(), names=NAMES)
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,7 @@ def images():
 
 
 def estimate(launcher, images, *, minutes=1.0):
-    engine = Engine(launcher=launcher, version="SPM12 r0, stand-in 1")
+    engine = Engine(launcher=launcher, name="spm12", version="SPM12 r0, stand-in 1")
     return engine.estimate(*images, start=START, minutes=minutes)
 
 
@@ -115,6 +116,25 @@ def test_paths_relative_to_the_working_directory_are_found(tmp_path, monkeypatch
     monkeypatch.setenv("HOME", str(tmp_path))
     (octave,) = launchers({"QUIETPET_SPM": "~/spm 12"}, which=which("octave-cli"))
     assert octave.folder == str(tmp_path / "spm 12")
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("'./my tools/run_spm12.sh' ./mcr script", "'{here}/my tools/run_spm12.sh' {here}/mcr script"),
+        (r"./my\ tools/run_spm12.sh  mcr/", "'{here}/my tools/run_spm12.sh'  {here}/mcr"),
+        ('"my tools"/run_spm12.sh -r "a b"', "'{here}/my tools/run_spm12.sh' -r \"a b\""),
+        ("$HOME/run_spm12.sh ./none ~/mcr 2>&1", "$HOME/run_spm12.sh ./none ~/mcr 2>&1"),
+        ("'./my tools/run_spm12.sh ./mcr", "'./my tools/run_spm12.sh {here}/mcr"),
+    ],
+)
+def test_commands_are_read_as_a_shell_reads_them(tmp_path, monkeypatch, command, found):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mcr").mkdir()
+    (tmp_path / "my tools").mkdir()
+    (tmp_path / "my tools/run_spm12.sh").touch()
+    (standalone,) = launchers({"SPMMCRCMD": command}, which=which())
+    assert standalone.command == found.format(here=tmp_path)
 
 
 @pytest.mark.parametrize("variable", ["MATLABCMD", "SPMMCRCMD"])
@@ -251,7 +271,7 @@ def test_the_version_is_asked_of_the_engine(stand_in, monkeypatch):
     [
         ("SPM12|7771", "SPM12 r7771", "spm12"),
         ("SPM25|25.01.02", "SPM25 25.01.02", "spm25"),
-        ("SPM (dev)|26.0", "SPM (dev) 26.0", "spm"),
+        ("SPM (dev)|26.0", "SPM (dev) 26.0", "spm-dev"),
     ],
 )
 def test_an_engine_is_recorded_as_what_it_is(stand_in, monkeypatch, answer, version, name):
@@ -260,6 +280,21 @@ def test_an_engine_is_recorded_as_what_it_is(stand_in, monkeypatch, answer, vers
     found = find_engine()
     assert found.version == f"{version}, stand-in 7.3.0"
     assert found.name == name
+
+
+def test_an_engine_that_fails_is_started_once(stand_in, monkeypatch, tmp_path):
+    """Without a licence it may take minutes; the next one, which works, is found each time."""
+    broken = stand_in(f"open({str(tmp_path / 'starts')!r}, 'a').write('.'); sys.exit('no licence')")
+    (tmp_path / "engine.py").rename(tmp_path / "broken.py")
+    broken = replace(broken, command=broken.command.replace("engine.py", "broken.py"))
+    working = stand_in("print('quietpet|SPM12|7771|9.14|')")
+    monkeypatch.setattr(spm, "launchers", lambda _: [broken, working])
+    assert find_engine() == find_engine() == working_spm("auto")
+    monkeypatch.setattr(spm, "launchers", lambda _: [broken])
+    for _ in range(2):
+        with pytest.raises(InputError, match="no licence"):
+            find_engine()
+    assert len((tmp_path / "starts").read_text()) == 1
 
 
 def test_an_spm_before_the_twelfth_is_refused(stand_in, monkeypatch):

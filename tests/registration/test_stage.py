@@ -336,15 +336,17 @@ def without_spm(monkeypatch):
 def test_a_study_begun_with_one_spm_is_not_continued_with_another(
     decision, monkeypatch, here, decided_for
 ):
-    engine = Engine(launcher=Launcher(name="GNU Octave", command="octave-cli"), version=here)
-    monkeypatch.setattr("quietpet.registration.spm.find_engine", lambda **_: engine)
+    launcher = Launcher(name="GNU Octave", command="octave-cli")
+    engine = Engine(launcher=launcher, name=here.split()[0].lower(), version=here)
+    monkeypatch.setattr(register, "find_engine", lambda: engine)
     write_json(decision, {"engine": decided_for})
     auto = RegistrationSettings(engine="auto")
     if here.lower().startswith(decided_for):
         assert register.decided(auto, decision).engine == "spm12"  # the setting that means both
     else:
         with pytest.raises(
-            InputError, match=rf"registered by {decided_for.upper()}, but {here} is here"
+            InputError,
+            match=rf"by (SPM\d+), but {here} is here\. Name an \1 \(see envs/spm\.md\)\. Or delete",
         ):
             register.decided(auto, decision)
 
@@ -352,6 +354,7 @@ def test_a_study_begun_with_one_spm_is_not_continued_with_another(
 def test_the_decision_names_the_spm_that_was_found(decision, monkeypatch):
     engine = Engine(
         launcher=Launcher(name="GNU Octave", command="octave-cli"),
+        name="spm25",
         version="SPM25 25.01, GNU Octave 7.3.0",
     )
     monkeypatch.setattr("quietpet.registration.spm.find_engine", lambda **_: engine)
@@ -386,11 +389,12 @@ def two_engines(scan, embedded, monkeypatch, capsys):
     from quietpet.stages import check_registration
 
     def checked(of_spm12):
-        def engine_of(*_, engine, **__):
-            return of_spm12() if engine == "spm12" else embedded
+        def engine_of(_, working):
+            return of_spm12() if working else embedded
 
-        monkeypatch.setattr(check_registration, "register_rigid", engine_of)
-        monkeypatch.setattr(check_registration, "_engines_here", lambda: ["spm12", "embedded"])
+        spm12 = Engine(launcher=Launcher(name="x", command="x"), name="spm12", version="SPM12")
+        monkeypatch.setattr(check_registration, "register_pair", engine_of)
+        monkeypatch.setattr(check_registration, "_engines_here", lambda: [spm12, None])
         arguments = ["--pet", str(scan / "standard.nii.gz"), "--t1", str(scan / "T1w.nii.gz")]
         return main(["check", "registration", *arguments]), capsys.readouterr().out
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+import shutil
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -283,6 +285,16 @@ def test_only_the_standard_dose_is_thinned(study, folder):
     job = ThinJob.of(study, subject="04", dose="tenth")
     with pytest.raises(InputError, match=r"half\.h5: holds dose 'half', but the standard dose is"):
         thin.run(job, files(standard=folder / "half.h5"), files(sinograms=folder / "no.h5"))
+
+
+@pytest.mark.parametrize("name", ["prompts", "random_prompts", "scatter", "expected_trues"])
+def test_negative_events_are_named_before_they_are_thinned(study, folder, tmp_path, name):
+    path = shutil.copy(folder / "standard.h5", tmp_path / "signed.h5")
+    with h5py.File(path, "r+") as file:
+        file[name][-1] = -1
+    job = ThinJob.of(study, subject="04", dose="tenth")
+    with pytest.raises(InputError, match=rf"signed\.h5:{name}: .* values are negative, the first, -1,"):
+        thin.run(job, files(standard=path), files(sinograms=tmp_path / "no.h5"))
 
 
 def test_the_list_of_counts_has_noise_equivalent_counts(folder, standard):

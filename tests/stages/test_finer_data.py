@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quietpet.acquisition.sensitivity import attenuation_factors
 from quietpet.config.datasets import SliceSettings
 from quietpet.config.doses import DoseSettings
 from quietpet.config.phantoms import PhantomSettings
@@ -153,3 +154,16 @@ def test_one_setting_of_a_study_is_enough(repository):
         assert f'"data_refinement":{refinement}' in settings_for(study, "phantom", subject="04")
         assert study.scanner.data_rays == rays
         assert study.scanner.rays == 1
+
+
+@pytest.mark.parametrize(("data", "projected"), [("same", 1), ("finer", 2)])
+def test_attenuation_is_projected_once_for_each_grid(tmp_path, monkeypatch, data, projected):
+    calls = []
+
+    def counted(*arguments, **named):
+        calls.append(named)
+        return attenuation_factors(*arguments, **named)
+
+    monkeypatch.setattr(simulate, "attenuation_factors", counted)
+    simulated(tmp_path, data)
+    assert len(calls) == projected

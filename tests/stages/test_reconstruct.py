@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import shutil
 
 import h5py
@@ -70,6 +71,23 @@ def test_an_image_that_glows_outside_the_head_is_refused(sinograms, tmp_path):
     ):
         reconstructed(path, tmp_path)
     assert not (tmp_path / "images.h5").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["prompts", "attenuation", "normalisation", "counts_per_activity", "background"]
+)
+def test_negative_values_are_named_before_any_work(sinograms, tmp_path, name):
+    path = shutil.copy(sinograms, tmp_path / "signed.h5")
+    with h5py.File(path, "r+") as file:
+        values = file[name][()] if name in file else np.zeros(file["prompts"].shape, np.float32)
+        last = (-1,) * values.ndim
+        values[last] = -1
+        file.pop(name, None)
+        file[name] = values
+        where = tuple(n - 1 for n in values.shape)
+    problem = rf"signed\.h5:{name}: 1 of {values.size} values are negative, the first, -1, at"
+    with pytest.raises(InputError, match=problem + " " + re.escape(str(where))):
+        reconstructed(path, tmp_path)
 
 
 def test_progress_moves_within_a_batch(sinograms, tmp_path, caplog, monkeypatch):

@@ -97,7 +97,7 @@ def test_what_the_audit_refuses_no_check_registers(
     def starts(*_, **__):
         raise AssertionError("an engine was started")
 
-    monkeypatch.setattr(check_registration, "register_rigid", starts)
+    monkeypatch.setattr(check_registration, "register_pair", starts)
     monkeypatch.setattr(check_registration, "_engines_here", starts)
     paths = {name: write(tmp_path / f"{name}.nii", values) for name in ("t1", "pet")}
     bad = write(paths[which], values, edit)

@@ -19,6 +19,7 @@ from quietpet.files.hdf5 import (
     read_array,
     read_attribute,
     read_strings,
+    stored_array,
 )
 
 KIND = "dataset"
@@ -100,7 +101,6 @@ class PairDataset(Dataset[DosePair]):
 
 def _require_images(file: h5py.File) -> None:
     for name in (*_IMAGES, "head", "pet_lesions", "t1_lesions", "key", "subject", *_PER_SLICE):
-        if name not in file:
-            raise InputError(f"{file.filename}: lacks the array {name!r}; made by another version?")
+        stored_array(file, name)
     if len(file["low"]) == 0:
         raise InputError(f"{file.filename}: holds no slices; give its split at least one subject.")

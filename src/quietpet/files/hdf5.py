@@ -125,15 +125,27 @@ class _Shielded(RawIOBase):
 
 @contextmanager
 def open_hdf5(path: Path, *, kind: str) -> Iterator[h5py.File]:
-    """Open a file written by :func:`write_hdf5`, or say in one sentence why it cannot be used."""
-    with damage_explained(path), hdf5_for_reading(path) as file:
-        if not file.attrs.get(_COMPLETE, False):
-            raise InputError(
-                f"{path}: was never completed by this program (no {_COMPLETE!r} mark). {replacing(path)}"
-            )
-        if file.attrs["kind"] != kind:
-            raise InputError(f"{path}: holds {file.attrs['kind']!r}, but {kind!r} is needed here.")
+    """Open a file written by :func:`write_hdf5`, or say in one sentence why it cannot be used.
+
+    What the caller's own block raises is not about the file, and passes.
+    """
+    with damage_explained(path):
+        opened = hdf5_for_reading(path)
+    with opened as file:
+        with damage_explained(path):
+            _require_whole(file, kind)
         yield file
+
+
+def _require_whole(file: h5py.File, kind: str) -> None:
+    path = file.filename
+    if not file.attrs.get(_COMPLETE, False):
+        raise InputError(
+            f"{path}: was never completed by this program (no {_COMPLETE!r} mark). {replacing(path)}"
+        )
+    if file.attrs["kind"] != kind:
+        raise InputError(f"{path}: holds {file.attrs['kind']!r}, but {kind!r} is needed here.")
+    tuple(file.values())  # opens all headers, so that a caller may ask which arrays there are
 
 
 def hdf5_for_reading(path: Path) -> h5py.File:
@@ -183,29 +195,51 @@ def damage_explained(path: Path) -> Iterator[None]:
 
 def read_attribute(file: h5py.File, name: str) -> Any:
     """One JSON attribute of an open file."""
-    if name not in file.attrs:
-        raise InputError(f"{file.filename}: lacks the attribute {name!r}; made by another version?")
-    return json.loads(file.attrs[name])
+    with damage_explained(Path(file.filename)):
+        if name not in file.attrs:
+            raise InputError(f"{file.filename}: lacks the attribute {name!r}; made by another version?")
+        return json.loads(file.attrs[name])
 
 
 def read_array(file: h5py.File, name: str) -> np.ndarray:
     """One whole array of an open file; floating-point data must be finite."""
-    array = _dataset(file, name)[()]
+    array = read_values(file, name)
     require_finite(array, f"{file.filename}:{name}")
     return array
 
 
+def read_nonnegative(file: h5py.File, name: str) -> np.ndarray:
+    """One whole array of an open file; its values must be finite and at least 0, as in sinograms."""
+    array = read_array(file, name)
+    if (negative := array < 0).any():
+        first = tuple(int(index) for index in np.argwhere(negative)[0])
+        raise InputError(
+            f"{file.filename}:{name}: {np.count_nonzero(negative)} of {array.size} values are negative, "
+            f"the first, {array[first]:g}, at {first}. Run the step that makes them "
+            "again."
+        )
+    return array
+
+
+def read_values(file: h5py.File, name: str) -> np.ndarray:
+    """One whole array of an open file, finite or not."""
+    with damage_explained(Path(file.filename)):
+        return stored_array(file, name)[()]
+
+
 def read_rows(file: h5py.File, name: str, rows: Sequence[int]) -> np.ndarray:
     """Some rows of one array, in the order given; the others are not even decompressed."""
-    dataset = _dataset(file, name)
-    array = np.stack([dataset[row] for row in rows])
+    with damage_explained(Path(file.filename)):
+        dataset = stored_array(file, name)
+        array = np.stack([dataset[row] for row in rows])
     require_finite(array, f"{file.filename}:{name}{list(rows)}")
     return array
 
 
 def read_strings(file: h5py.File, name: str) -> list[str]:
     """One array of strings of an open file."""
-    return [text.decode() for text in _dataset(file, name)[()]]
+    with damage_explained(Path(file.filename)):
+        return [text.decode() for text in stored_array(file, name)[()]]
 
 
 def require_finite(array: np.ndarray, what: str) -> None:
@@ -219,7 +253,8 @@ def require_finite(array: np.ndarray, what: str) -> None:
         )
 
 
-def _dataset(file: h5py.File, name: str) -> h5py.Dataset:
+def stored_array(file: h5py.File, name: str) -> h5py.Dataset:
+    """An array of an open file, not yet read; one that is not there is an error."""
     if name not in file:
         raise InputError(f"{file.filename}: lacks the array {name!r}; made by another version?")
     return file[name]

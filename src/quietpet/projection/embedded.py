@@ -64,7 +64,11 @@ class EmbeddedProjector:
 
     @functools.cached_property
     def _trimmed(self) -> EmbeddedProjector:
-        return self._select(range(len(self.views)), self.seen_bins)
+        return self.of_bins(self.seen_bins)
+
+    def of_bins(self, bins: slice) -> EmbeddedProjector:
+        """The projector of some bins of every view."""
+        return self._select(range(len(self.views)), bins)
 
     def _build_subset(self, index: int, of: int) -> EmbeddedProjector:
         return self._select(range(index, len(self.views), of), slice(0, self.sinogram_shape[-1]))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -33,7 +34,7 @@ _NMI_TOLERANCE, _NUDGE_TOLERANCE = 0.001, 0.05
 """Engines maximise other estimates of the mutual information. A start that was right may lose this, and
 this part of what nudges lose: about that of 2 mm, for the loss grows with the square of the distance."""
 
-GIVEN = ("identity", "file")
+_GIVEN = ("identity", "file")
 """Values of registration.engine with which nothing is estimated."""
 
 _AXES = ("left-right", "back-front", "feet-head")
@@ -44,12 +45,13 @@ class Registration:
     """A transform, the engine it comes from, and figures to judge it by.
 
     ``nmi_before`` is as the headers say; ``nmi_nudged`` is the greatest NMI 10 mm or 10 degrees from the
-    result, and ``nmi_rival`` that of ``rival``, the most similar place elsewhere (1 if there is none).
+    result, and ``nmi_rival`` that of ``rival``, the most similar place elsewhere (1 if there is none),
+    which is ``rival_mm`` away on average over the head (then 0).
     ``translation_mm`` is how far the centre of the head moved against the headers, and ``offset_mm`` how
     far apart the centres of the two heads end, each of what the other image shows too: this one does not
     depend on where the headers put the images. ``field_of_view`` is the part of T1's inner head that PET
     shows, and ``bias_field`` the 95th over the 5th percentile of T1's receive field in it, 1 if none was
-    sought.
+    sought. ``seconds`` were spent on preparing the images, on the engine and on these figures.
     """
 
     transform: RigidTransform
@@ -60,6 +62,7 @@ class Registration:
     nmi_nudged: float
     nmi_rival: float
     rival: RigidTransform | None
+    rival_mm: float
     rotation_deg: float
     translation_mm: float
     offset_mm: float
@@ -84,8 +87,11 @@ class Registration:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pair:
-    """Two images as engines and judges see them: no extremes, no bias field; and the heads in them."""
+class PreparedPair:
+    """Two images as engines and judges see them: no extremes, no bias field; and the heads in them.
+
+    Make it by :meth:`of`, once for all engines; that took ``seconds``.
+    """
 
     fixed: Volume
     moving: Volume
@@ -94,10 +100,23 @@ class _Pair:
     moving_head_mm: np.ndarray
     search: Similarity
     bias_field: float
+    seconds: float
 
     @classmethod
-    def of(cls, fixed: Volume, moving: Volume, *, correct_bias: bool, names: tuple[str, str]) -> _Pair:
-        seen, masks, bias = [], [], 1.0
+    def of(
+        cls,
+        fixed: Volume,
+        moving: Volume,
+        *,
+        correct_bias: bool = True,
+        names: tuple[str, str] = ("fixed image", "moving image"),
+    ) -> PreparedPair:
+        """Of T1 and PET; ``names`` are theirs in messages.
+
+        Raises:
+            InputError: an image is empty or not finite.
+        """
+        began, seen, masks, bias = time.monotonic(), [], [], 1.0
         for volume, name in zip((fixed, moving), names, strict=True):
             require_image(volume, name)
             try:
@@ -122,6 +141,7 @@ class _Pair:
             moving_head_mm=moving_head,
             search=Similarity.of(*seen, head_mm=fixed_head, **SEARCH),
             bias_field=bias,
+            seconds=time.monotonic() - began,
         )
 
     @property
@@ -161,16 +181,28 @@ def register_rigid(
 ) -> Registration:
     """Register ``moving`` (PET) to ``fixed`` (T1); ``names`` are theirs in messages.
 
-    Every engine starts from the same transform, the most similar of those between the headers and the
-    centres of the heads, and sees T1 without its bias field if ``correct_bias`` is set. The result does
-    not depend on the number of cores.
+    The engine sees T1 without its bias field if ``correct_bias`` is set.
 
     Raises:
         InputError: an image is empty or not finite, or the engine is not here or failed.
     """
     working = working_spm(engine)
+    pair = PreparedPair.of(fixed, moving, correct_bias=correct_bias, names=names)
+    return register_pair(pair, working, spm_minutes=spm_minutes)
+
+
+def register_pair(
+    pair: PreparedPair, working: spm.Engine | None, *, spm_minutes: float = 30.0
+) -> Registration:
+    """Register a pair by SPM12, or by the embedded engine if that is None (:func:`working_spm`).
+
+    Every engine starts from the same transform, the most similar of those between the headers and the
+    centres of the heads. The result does not depend on the number of cores.
+
+    Raises:
+        InputError: the engine failed.
+    """
     began = time.monotonic()
-    pair = _Pair.of(fixed, moving, correct_bias=correct_bias, names=names)
     fixed_centre, moving_centre = pair.centres_mm
     start = starting_transform(pair.search, fixed_centre_mm=fixed_centre, moving_centre_mm=moving_centre)
     if working:
@@ -187,8 +219,7 @@ def register_rigid(
             moving_head_mm=pair.moving_head_mm,
         )
         name, version = "embedded", embedded.version()
-    judged = _judged(pair, found, engine=name, version=version)
-    return replace(judged, seconds=time.monotonic() - began)
+    return _judged(pair, found, engine=name, version=version, began=began)
 
 
 def register_given(
@@ -206,13 +237,14 @@ def register_given(
     Raises:
         InputError: an image is empty or not finite.
     """
-    began = time.monotonic()
-    pair = _Pair.of(fixed, moving, correct_bias=correct_bias, names=names)
-    judged = _judged(pair, transform, engine=engine, version=version)
-    return replace(judged, seconds=time.monotonic() - began)
+    pair = PreparedPair.of(fixed, moving, correct_bias=correct_bias, names=names)
+    return _judged(pair, transform, engine=engine, version=version, began=time.monotonic())
 
 
-def _judged(pair: _Pair, found: RigidTransform, *, engine: str, version: str) -> Registration:
+def _judged(
+    pair: PreparedPair, found: RigidTransform, *, engine: str, version: str, began: float
+) -> Registration:
+    """``found`` with the figures to judge it by; ``began`` is when its search did, monotonic [s]."""
     judge = Similarity.of(
         pair.fixed,
         pair.moving,
@@ -233,12 +265,13 @@ def _judged(pair: _Pair, found: RigidTransform, *, engine: str, version: str) ->
         nmi_nudged=max(judge.nmi(found @ nudge) for nudge in _nudges(centre)),
         nmi_rival=judge.nmi(rival) if rival else 1.0,
         rival=rival,
+        rival_mm=float(rival.distance_mm(found, pair.search.head_mm).mean()) if rival else 0.0,
         rotation_deg=found.rotation_deg,
         translation_mm=float(np.linalg.norm(found.apply(centre[None])[0] - centre)),
         offset_mm=pair.offset_mm(found),
         field_of_view=pair.field_of_view(found),
         bias_field=pair.bias_field,
-        seconds=0.0,
+        seconds=pair.seconds + time.monotonic() - began,
     )
 
 
@@ -270,68 +303,64 @@ def require_credible(
         InputError: names the files, the figure that is out of range, and what to do.
     """
     t1, pet = names
-    for is_fault, sentence in _faults(found, settings):
-        if is_fault:
-            raise InputError(
-                f"{pet}: its registration to {t1} by {found.engine} is not credible: {sentence}. "
-                f"{_remedy(found, t1, pet)}"
-            )
+    if fault := next(_faults(found, settings), None):
+        raise InputError(
+            f"{pet}: its registration to {t1} by {found.engine} is not credible: {fault}. "
+            f"{_remedy(found, t1, pet)}"
+        )
 
 
-def _faults(found: Registration, settings: RegistrationSettings) -> list[tuple[bool, str]]:
-    """What can be wrong with a result, gravest first: whether it is, and how to say so."""
+def _faults(found: Registration, settings: RegistrationSettings) -> Iterator[str]:
+    """What is wrong with a result, gravest first, as the ends of sentences."""
     least = f"registration.least_margin = {settings.least_margin:g}"
-    return [
-        (
-            found.lead < settings.least_margin,
-            f"{_elsewhere(found)} they fit {'better' if found.lead < 0 else 'nearly as well'}, with a "
-            f"normalised mutual information of {found.nmi_rival:.4f} against {found.nmi_after:.4f} "
-            f"({least})",
-        ),
-        (
-            found.field_of_view < settings.least_field_of_view,
+    if found.rival and found.lead < settings.least_margin:
+        yield (
+            f"{_elsewhere(found, found.rival)} they fit "
+            f"{'better' if found.lead < 0 else 'nearly as well'}, with a normalised mutual information "
+            f"of {found.nmi_rival:.4f} against {found.nmi_after:.4f} ({least})"
+        )
+    if found.field_of_view < settings.least_field_of_view:
+        yield (
             f"only {found.field_of_view:.0%} of the head in T1 (without face and neck) lies within the "
-            f"PET image (registration.least_field_of_view = {settings.least_field_of_view:.0%})",
-        ),
-        (
-            found.rotation_deg > settings.most_rotation_deg,
+            f"PET image (registration.least_field_of_view = {settings.least_field_of_view:.0%})"
+        )
+    if found.rotation_deg > settings.most_rotation_deg:
+        yield (
             f"it turned PET by {found.rotation_deg:.1f} degrees "
-            f"(registration.most_rotation_deg = {settings.most_rotation_deg:g})",
-        ),
-        (
-            found.offset_mm > settings.most_offset_mm,
+            f"(registration.most_rotation_deg = {settings.most_rotation_deg:g})"
+        )
+    if found.offset_mm > settings.most_offset_mm:
+        yield (
             f"the centres of the two heads end {found.offset_mm:.1f} mm apart "
-            f"(registration.most_offset_mm = {settings.most_offset_mm:g})",
-        ),
-        (
-            found.nmi_before - found.nmi_after
-            > _NMI_TOLERANCE + _NUDGE_TOLERANCE * max(found.nmi_after - found.nmi_nudged, 0.0),
+            f"(registration.most_offset_mm = {settings.most_offset_mm:g})"
+        )
+    tolerance = _NMI_TOLERANCE + _NUDGE_TOLERANCE * max(found.nmi_after - found.nmi_nudged, 0.0)
+    if found.nmi_before - found.nmi_after > tolerance:
+        yield (
             f"it lowered the normalised mutual information from {found.nmi_before:.4f} to "
-            f"{found.nmi_after:.4f}",
-        ),
-        (
-            found.margin < settings.least_margin,
+            f"{found.nmi_after:.4f}"
+        )
+    if found.margin < settings.least_margin:
+        yield (
             f"{_NUDGE_MM:g} mm or {_NUDGE_DEG:g} degrees away the normalised mutual information is "
             f"{found.nmi_nudged:.4f}, hardly less than the result's {found.nmi_after:.4f} (margin "
-            f"{found.margin:.3f}; {least})",
-        ),
-    ]
+            f"{found.margin:.3f}; {least})"
+        )
 
 
-def _elsewhere(found: Registration) -> str:
+def _elsewhere(found: Registration, rival: RigidTransform) -> str:
     """Where the rival lies from the result, such as "turned by 180 degrees about the feet-head axis"."""
-    rival = found.rival or RigidTransform.identity()
     between = (found.transform.inverse @ rival).fixed_to_moving
     vector = Rotation.from_matrix(between[:3, :3]).as_rotvec(degrees=True)
     degrees = float(np.linalg.norm(vector))
     if degrees < _NUDGE_DEG:
-        return f"{np.linalg.norm(between[:3, 3]):.0f} mm away"
+        return f"{found.rival_mm:.0f} mm away"
     axis = _AXES[int(np.abs(vector).argmax())]
     return f"turned by {degrees:.0f} degrees about the {axis} axis"
 
 
 def _remedy(found: Registration, t1: str, pet: str) -> str:
-    if found.engine in GIVEN:
+    if found.engine in _GIVEN:
         return (
             "Is it the transform of this scan, from T1 to PET? Correct it, or let an engine estimate "
             "one (registration.engine)."

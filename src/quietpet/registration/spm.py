@@ -68,15 +68,11 @@ _SCANNER, _ALIGNED = 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A launcher that has answered, and the versions of SPM and of what runs it."""
+    """A launcher that has answered, what did, such as ``spm12``, and the versions of all of it."""
 
     launcher: Launcher
+    name: str
     version: str
-
-    @property
-    def name(self) -> str:
-        """``spm12``, or what else answered."""
-        return self.version.split()[0].lower()
 
     def estimate(
         self, fixed: Volume, moving: Volume, *, start: RigidTransform, minutes: float
@@ -155,7 +151,9 @@ def find_engine(environment: Mapping[str, str] | None = None, *, trial: bool = F
     problems = []
     for launcher in launchers(environment):
         try:
-            engine = Engine(launcher=launcher, version=_probed(launcher))
+            engine = _probed(launcher)
+            if isinstance(engine, EngineError):
+                raise engine
             if trial:
                 engine.try_out()
             return engine
@@ -166,8 +164,16 @@ def find_engine(environment: Mapping[str, str] | None = None, *, trial: bool = F
 
 
 @functools.cache
-def _probed(launcher: Launcher) -> str:
-    """Versions of SPM and its engine, asked of the engine itself.
+def _probed(launcher: Launcher) -> Engine | EngineError:
+    """What :func:`_probe` returns or raises; one that fails may take minutes, and is asked once too."""
+    try:
+        return _probe(launcher)
+    except EngineError as error:
+        return error
+
+
+def _probe(launcher: Launcher) -> Engine:
+    """The launcher with the versions of SPM and its engine, asked of the engine itself.
 
     Raises:
         EngineError: it does not start, does not end, or has no SPM that is compiled for it and no
@@ -189,7 +195,11 @@ def _probed(launcher: Launcher) -> str:
     if number and int(number.group(1)) < _OLDEST:
         raise EngineError(f"it is {name}, older than SPM{_OLDEST}")
     revision = f"r{release}" if release.isdigit() else release  # SPM25 and later are numbered 25.01
-    return f"{name} {revision}, {launcher.name} {version}"
+    return Engine(
+        launcher=launcher,
+        name=re.sub(r"\W+", "-", name.lower()).strip("-"),
+        version=f"{name} {revision}, {launcher.name} {version}",
+    )
 
 
 def _ellipsoid() -> Volume:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
@@ -12,6 +13,9 @@ from pathlib import Path
 FOLDER_VARIABLE = "QUIETPET_SPM"
 STANDALONE_VARIABLE = "SPMMCRCMD"
 MATLAB_VARIABLE = "MATLABCMD"
+
+_WORD = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+(?=\s|$)""")
+"""Of a POSIX shell: up to a blank that is neither quoted nor escaped."""
 
 
 class EngineError(Exception):
@@ -53,11 +57,16 @@ def launchers(
 
 
 def _absolute(command: str) -> str:
-    """A command line whose relative paths, of files that exist, no longer depend on where it starts."""
-    return " ".join(
-        shlex.quote(str(Path(word).absolute())) if os.sep in word and Path(word).exists() else word
-        for word in command.split(" ")
-    )
+    """A command line whose relative paths, of files that exist, no longer depend on where it starts.
+
+    All else stays as it is written, what a shell expands and a quote that never ends too.
+    """
+    return _WORD.sub(lambda found: _absolute_word(found.group()), command)
+
+
+def _absolute_word(quoted: str) -> str:
+    (word,) = shlex.split(quoted)
+    return shlex.quote(str(Path(word).absolute())) if os.sep in word and Path(word).exists() else quoted
 
 
 def require_startable(launcher: Launcher) -> None:

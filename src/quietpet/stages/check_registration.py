@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from quietpet.config.registration import RegistrationChoice, RegistrationSettings
+import numpy as np
+
+from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.errors import InputError
-from quietpet.registration import spm
-from quietpet.registration.head import head_mm
-from quietpet.registration.register import Registration, register_rigid, require_credible
-from quietpet.registration.volume import Volume
+from quietpet.registration.register import (
+    PreparedPair,
+    Registration,
+    register_pair,
+    require_credible,
+    working_spm,
+)
+from quietpet.registration.spm import Engine, find_engine
 from quietpet.stages.register import write_figure
 from quietpet.stages.volumes import read_volume
 
@@ -17,9 +23,7 @@ AGREEMENT_MM = 0.5
 """Mean distance between the engines over the head that counts as agreement."""
 
 
-def check_registration(
-    *, pet: Path, t1: Path, engine: RegistrationChoice | None, figure: Path | None
-) -> bool:
+def check_registration(*, pet: Path, t1: Path, engine: EngineChoice | None, figure: Path | None) -> bool:
     """Register with every engine that is here, or with ``engine`` alone, and print what each found.
 
     Returns whether every result is one that ``register`` would accept, within the default limits, and
@@ -30,20 +34,21 @@ def check_registration(
         InputError: no engine came to a result; says why the first did not.
     """
     fixed, moving = read_volume(t1), read_volume(pet)
-    engines = [engine] if engine else _engines_here()
+    engines = [working_spm(engine)] if engine else _engines_here()
     print(f"  {'':<10}{'NMI':>16}{'degrees':>10}{'mm':>8}{'head in PET':>13}{'seconds':>9}")
-    found, complaints = [], []
-    for name in engines:
-        one, complaint = _judged(name, fixed, moving, names=(str(t1), str(pet)))
+    found, complaints, names = [], [], (str(t1), str(pet))
+    pair = PreparedPair.of(fixed, moving, names=names)
+    for working in engines:
+        one, complaint = _judged(pair, working, names=names)
         complaints += [complaint] if complaint else []
         if one:
             found.append(one)
             if figure:
-                target = figure if len(engines) == 1 else figure.with_suffix(f".{name}{figure.suffix}")
-                write_figure(target, fixed, moving, one, title=pet.name)
+                name = f".{one.engine}{figure.suffix}" if len(engines) > 1 else figure.suffix
+                write_figure(figure.with_suffix(name), fixed, moving, one, title=pet.name)
     if not found:
         raise complaints[0]
-    agree = len(found) == 1 or _agree(*found, fixed)
+    agree = len(found) == 1 or _agree(*found, pair.fixed_head_mm)
     print(*complaints, sep="\n", end="\n" if complaints else "")
     passed = agree and not complaints
     print("passed" if passed else "FAILED: look at the figures (--figure) before you use any result.")
@@ -51,11 +56,11 @@ def check_registration(
 
 
 def _judged(
-    engine: RegistrationChoice, fixed: Volume, moving: Volume, *, names: tuple[str, str]
+    pair: PreparedPair, working: Engine | None, *, names: tuple[str, str]
 ) -> tuple[Registration | None, InputError | None]:
     """What one engine found, if anything, and why it is not to be used, if so."""
     try:
-        found = register_rigid(fixed, moving, engine=engine, names=names)
+        found = register_pair(pair, working)
     except InputError as error:
         return None, error
     _print(found)
@@ -66,17 +71,17 @@ def _judged(
     return found, None
 
 
-def _engines_here() -> list[RegistrationChoice]:
+def _engines_here() -> list[Engine | None]:
+    """As :func:`register_pair` takes them."""
     try:
-        spm.find_engine()
+        return [find_engine(), None]
     except InputError as error:
         print(f"Only the embedded engine is here. {error}")
-        return ["embedded"]
-    return ["spm12", "embedded"]
+        return [None]
 
 
-def _agree(first: Registration, second: Registration, fixed: Volume) -> bool:
-    apart_mm = first.transform.distance_mm(second.transform, head_mm(fixed))
+def _agree(first: Registration, second: Registration, head_mm: np.ndarray) -> bool:
+    apart_mm = first.transform.distance_mm(second.transform, head_mm)
     print(
         f"{first.engine} and {second.engine} over the head: {apart_mm.mean():.2f} mm apart on average, "
         f"{apart_mm.max():.2f} mm at most (tolerance {AGREEMENT_MM:g} mm on average)"

@@ -21,8 +21,8 @@ from quietpet.registration.register import (
     register_given,
     register_rigid,
     require_credible,
-    working_spm,
 )
+from quietpet.registration.spm import find_engine
 from quietpet.registration.volume import RigidTransform, Volume, require_image, resample
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import read_description, read_volume, write_volume
@@ -98,13 +98,14 @@ def decided(settings: RegistrationSettings, decision: Path | None) -> Registrati
     chosen = read_json(decision)["engine"]
     if chosen == "embedded":
         return settings.model_copy(update={"engine": chosen})
+    spm_of_study = chosen.upper()
     try:
-        found = working_spm("spm12")
-        if found and found.name != chosen:
-            raise InputError(f"{found.version} is here.")
+        found = find_engine()
+        if found.name != chosen:
+            raise InputError(f"{found.version} is here. Name an {spm_of_study} (see envs/spm.md).")
     except InputError as error:
         raise InputError(
-            f"{decision}: the scans of this study are registered by {chosen.upper()}, but {error} Or "
+            f"{decision}: the scans of this study are registered by {spm_of_study}, but {error} Or "
             "delete this file: an engine that works here is chosen then, and all scans are registered "
             "by it."
         ) from None

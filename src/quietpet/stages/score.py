@@ -16,7 +16,7 @@ from quietpet.evaluation.scoring import (
     score_slices,
 )
 from quietpet.evaluation.spread import spread_to_error
-from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, read_values
 from quietpet.files.text import write_csv, write_json
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.provenance import Stopwatch, provenance
@@ -96,9 +96,7 @@ def _read_spread(path: Path, reference: ReferenceSlices) -> float | None:
 
 
 def _read_images(file: h5py.File, name: str, keys: tuple[str, ...]) -> np.ndarray:
-    if name not in file:
-        raise InputError(f"{file.filename}: lacks the array {name!r}; made by another version?")
-    images = file[name][()]
+    images = read_values(file, name)
     if len(images) != len(keys):
         raise InputError(f"{file.filename}: {name} holds {len(images)} slices for {len(keys)} keys.")
     require_finite_slices(images, keys, what=f"{file.filename}:{name}")

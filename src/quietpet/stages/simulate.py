@@ -51,27 +51,23 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     ``engine``, if given, says which engine ``scanner.projector: auto`` means in this study.
     """
     watch, device = Stopwatch(), compute_device()
-    prefix = "fine_" if job.scanner.data_refinement > 1 else ""
+    finer = job.scanner.data_refinement > 1
+    objects = ("mu_per_cm", *(("fine_activity", "fine_mu_per_cm") if finer else ("activity",)))
     with open_hdf5(inputs.one("slices"), kind="slices") as file:
         keys = read_strings(file, "key")
         rotations, slice_mm = read_array(file, "rotation"), read_array(file, "slice_mm")
-        modelled_mu_per_cm = torch.from_numpy(read_array(file, "mu_per_cm")).to(device)
-        activity, mu_per_cm = (
-            torch.from_numpy(read_array(file, f"{prefix}{name}")).to(device)
-            for name in ("activity", "mu_per_cm")
-        )
+        maps = {name: torch.from_numpy(read_array(file, name)).to(device) for name in objects}
         lineage = lineage_of(file)
 
     settings = decided(job.scanner, inputs.get("engine"))
     system, grid = projector(settings, device), image_grid(settings)
-    if modelled_mu_per_cm.shape[1:] != system.image_shape:
+    if maps["mu_per_cm"].shape[1:] != system.image_shape:
         raise InputError(
-            f"{inputs.one('slices')}: slices are {tuple(modelled_mu_per_cm.shape[1:])}, but "
+            f"{inputs.one('slices')}: slices are {tuple(maps['mu_per_cm'].shape[1:])}, but "
             f"scanner.image_pixels asks for {system.image_shape}; make the slices again."
         )
     unit = _activity_unit(job)
-    activity *= unit
-    attenuation = attenuation_factors(modelled_mu_per_cm, system, pixel_mm=grid.pixel_mm)
+    attenuation = attenuation_factors(maps["mu_per_cm"], system, pixel_mm=grid.pixel_mm)
     scanner = scanner_geometry(job.scanner)
     efficiencies = bin_efficiencies(
         scanner,
@@ -80,7 +76,12 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     )
     normalisation = without_gaps(scanner, efficiencies) if job.scanner.gaps else efficiencies
     kernel = scatter_kernel(scanner, fwhm_mm=job.acquisition.scatter_fwhm_mm)
-    arriving = _arriving(activity, mu_per_cm, settings, psf_fwhm_mm=job.protocol.psf_fwhm_mm)
+    psf_fwhm_mm = job.protocol.psf_fwhm_mm
+    if finer:
+        activity, mu_per_cm = unit * maps["fine_activity"], maps["fine_mu_per_cm"]
+        arriving = _arriving_of_finer(activity, mu_per_cm, settings, psf_fwhm_mm=psf_fwhm_mm)
+    else:
+        arriving = _arriving(unit * maps["activity"], attenuation, system, grid, psf_fwhm_mm=psf_fwhm_mm)
     nominal = {}
     if job.protocol.scan is None:
         counts = np.array(
@@ -138,14 +139,25 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     )
 
 
-def _arriving(
+def _arriving_of_finer(
     activity: torch.Tensor, mu_per_cm: torch.Tensor, settings: ScannerSettings, *, psf_fwhm_mm: float
 ) -> np.ndarray:
-    """Attenuated line integrals (slice, view, bin) of blurred objects, in units of the model's pixel.
-
-    Where ``scanner.data`` says so, objects lie on finer pixels and meet more rays than in the model.
-    """
+    """:func:`_arriving` of objects on finer pixels and more rays, in units of the model's pixel."""
     system, grid = data_projector(settings, activity.device), data_grid(settings)
+    attenuation = attenuation_factors(mu_per_cm, system, pixel_mm=grid.pixel_mm)
+    arriving = _arriving(activity, attenuation, system, grid, psf_fwhm_mm=psf_fwhm_mm)
+    return arriving / np.float32(settings.data_refinement)
+
+
+def _arriving(
+    activity: torch.Tensor,
+    attenuation: torch.Tensor,
+    system: Projector,
+    grid: ImageGrid,
+    *,
+    psf_fwhm_mm: float,
+) -> np.ndarray:
+    """Attenuated line integrals (slice, view, bin) of blurred objects, in units of the grid's pixel."""
     model = AcquisitionModel(
         projector=system,
         psf=GaussianPSF(
@@ -154,9 +166,9 @@ def _arriving(
             image_shape=system.image_shape,
             device=activity.device,
         ),
-        multiplicative=attenuation_factors(mu_per_cm, system, pixel_mm=grid.pixel_mm),
+        multiplicative=attenuation,
     )
-    return model.expected(activity).cpu().numpy() / np.float32(settings.data_refinement)
+    return model.expected(activity).cpu().numpy()
 
 
 def _counts(job: SimulateJob, *, key: str, rotation: int, slices_per_volume: int) -> float:

@@ -17,7 +17,7 @@ from quietpet.config.scanner import ScannerSettings
 from quietpet.data.dataset import PairDataset
 from quietpet.data.measured import MeasuredSlices
 from quietpet.errors import InputError
-from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.files.hdf5 import open_hdf5, read_attribute, read_nonnegative, read_strings
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
 from quietpet.stages.system import as_simulated, image_grid, projector
@@ -47,16 +47,16 @@ class Sinograms:
 def read_sinograms(path: Path) -> Sinograms:
     """A whole file; values that are not finite are refused."""
     with open_hdf5(path, kind="sinograms") as file:
-        attenuation = read_array(file, "attenuation")
-        multiplicative = attenuation * read_array(file, "normalisation")
-        multiplicative *= read_array(file, "counts_per_activity")[:, None, None].astype(np.float32)
+        attenuation = read_nonnegative(file, "attenuation")
+        multiplicative = attenuation * read_nonnegative(file, "normalisation")
+        multiplicative *= read_nonnegative(file, "counts_per_activity")[:, None, None].astype(np.float32)
         return Sinograms(
             path=path,
             dose=read_attribute(file, "dose"),
             keys=read_strings(file, "key"),
-            prompts=read_array(file, "prompts").astype(np.float32),
+            prompts=read_nonnegative(file, "prompts").astype(np.float32),
             multiplicative=multiplicative,
-            background=read_array(file, "background") if "background" in file else None,
+            background=read_nonnegative(file, "background") if "background" in file else None,
             through_air=attenuation >= 1,
             activity_units=read_attribute(file, "activity_units"),
             activity_per_phantom_unit=read_attribute(file, "activity_per_phantom_unit"),

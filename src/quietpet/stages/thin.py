@@ -7,7 +7,7 @@ import numpy as np
 from quietpet.acquisition.background import modelled_background
 from quietpet.acquisition.thinning import thin
 from quietpet.errors import InputError
-from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
+from quietpet.files.hdf5 import open_hdf5, read_attribute, read_nonnegative, read_strings, write_hdf5
 from quietpet.jobs.acquisition import ThinJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
@@ -29,7 +29,9 @@ def run(job: ThinJob, inputs: Files, outputs: Files) -> None:
         if (found := read_attribute(file, "dose")) != "standard":
             raise InputError(f"{path}: holds dose {found!r}, but the standard dose is thinned.")
         keys = read_strings(file, "key")
-        standard = {name: read_array(file, name) for name in file if name not in ("key", "background")}
+        standard = {
+            name: read_nonnegative(file, name) for name in file if name not in ("key", "background")
+        }
         inherited = {name: read_attribute(file, name) for name in INHERITED}
         lineage = lineage_of(file)
 

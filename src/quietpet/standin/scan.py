@@ -109,7 +109,6 @@ def head_in_scanner(
     whole = embedded_projector(geometry, grid, rays=scanner.rays)
     projector, bins = whole.trimmed(), whole.seen_bins
     fine = grid.refined(refinement)
-    measuring = whole if fine == grid else embedded_projector(geometry, fine, rays=scanner.data_rays)
     efficiencies = bin_efficiencies(geometry, spread=scanner.efficiency_spread, rng=rng)
     normalisation = without_gaps(geometry, efficiencies) if scanner.gaps else efficiencies
     calibration = counts_per_kbq_per_ml(
@@ -124,16 +123,21 @@ def head_in_scanner(
     per_slice = calibration * axial_acceptance(geometry, grid.slice_positions_mm[rows])
     detected = per_slice.astype(np.float32)[:, None, None] * normalisation
     blur = _gaussian(fine, fwhm_mm=scan.psf_fwhm_mm)
-    survival = attenuation_factors(torch.from_numpy(mu_per_cm[rows]), measuring, pixel_mm=fine.pixel_mm)
-    arriving = np.stack(
-        [
-            (survival * measuring.forward(blur(torch.from_numpy(each))[rows])).numpy()[..., bins]
-            for each in fractions
-        ]
-    ) / np.float32(refinement)
     # Every pixel of the model has its centre in one of the finer pixels.
     modelled_mu = np.ascontiguousarray(mu_per_cm[rows][:, ::refinement, ::refinement])
     attenuation = attenuation_factors(torch.from_numpy(modelled_mu), projector, pixel_mm=grid.pixel_mm)
+    measuring, survival = projector, attenuation
+    if refinement > 1:
+        measuring = embedded_projector(geometry, fine, rays=scanner.data_rays).of_bins(bins)
+        survival = attenuation_factors(
+            torch.from_numpy(mu_per_cm[rows]), measuring, pixel_mm=fine.pixel_mm
+        )
+    arriving = np.stack(
+        [
+            (survival * measuring.forward(blur(torch.from_numpy(each))[rows])).numpy()
+            for each in fractions
+        ]
+    ) / np.float32(refinement)
     trues = np.ascontiguousarray(detected * arriving)
     lines = trues.any(axis=0)
     scatter = np.zeros_like(trues)
