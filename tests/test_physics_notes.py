@@ -28,7 +28,7 @@ def test_the_small_study_says_all_of_it(raw):
         "Inverse crime",
         "Dose low is measured with 4 mm point spread, the standard dose with 2.5 mm",
         "share the counts of their volume equally",
-        "Low windows of scans (2min, 16s) are part of the standard window",
+        "Low windows of scans (2min, 16s) share time with the standard window",
         "Stand-in scans: counts follow from",
     ):
         assert text in said
@@ -48,9 +48,28 @@ def test_what_does_not_hold_is_not_said(raw):
     assert thinned == "Dose half is a part of the standard dose's events: they share their noise"
 
 
-def test_a_low_window_outside_the_long_one_shares_nothing(raw):
-    raw["invivo"]["windows"]["low"]["16s"]["start_minutes"] = 62
-    assert any("Low windows of scans (2min) are" in note for note in notes(raw))
+@pytest.mark.parametrize(
+    "standard",
+    [{"minutes": 30, "start_minutes": 30}, {"frames": 113, "start_minutes": 30}],
+    ids=["minutes", "frames"],
+)
+@pytest.mark.parametrize(
+    ("low", "shares"),
+    [
+        ({"frames": 1, "start_minutes": 45}, True),
+        ({"minutes": 2, "start_minutes": 29}, True),  # begins before, ends inside
+        ({"frames": 8, "start_minutes": 29}, True),  # to 31.1 min
+        ({"minutes": 40, "start_minutes": 25}, True),  # holds all of it
+        ({"minutes": 2, "start_minutes": 28}, False),  # ends where the other begins
+        ({"frames": 3, "start_minutes": 29}, False),  # to 29.8 min
+        ({"frames": 1, "start_minutes": 60.2}, False),  # 113 frames of 16 s end at 60.13 min
+    ],
+)
+def test_low_windows_that_share_time_with_the_long_one_are_named(raw, standard, low, shares):
+    raw["invivo"]["windows"]["standard"] = standard
+    raw["invivo"]["windows"]["low"]["16s"] = low
+    named = "2min, 16s" if shares else "2min"
+    assert any(f"Low windows of scans ({named}) share time" in note for note in notes(raw))
 
 
 def test_other_data_sets_are_named(repository):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quietpet.study.sections import StudySections
+from quietpet.study.windows import span_minutes
 
 
 def physics_notes(study: StudySections) -> tuple[str, ...]:
@@ -54,15 +55,13 @@ def _doses(study: StudySections) -> Iterator[str]:
 def _windows(study: StudySections) -> Iterator[str]:
     if study.invivo is None:
         return
-    long = study.invivo.windows.standard
-    inside = [
-        name
-        for name, low in study.invivo.windows.low.items()
-        if long.start_minutes <= low.start_minutes < long.start_minutes + (long.minutes or 0)
-    ]
-    if inside:
+    windows = study.invivo.windows
+    long_start, long_end = span_minutes(windows.standard, study)
+    spans = {name: span_minutes(low, study) for name, low in windows.low.items()}
+    shared = [name for name, (start, end) in spans.items() if start < long_end and long_start < end]
+    if shared:
         yield (
-            f"Low windows of scans ({', '.join(inside)}) are part of the standard window: the two "
+            f"Low windows of scans ({', '.join(shared)}) share time with the standard window: the two "
             "images share events and noise, and the low dose scores better than an independent scan "
             "would"
         )
