@@ -146,7 +146,7 @@ def render_sampling(plans: Sequence[SamplingPlan]) -> str:
         "with a PSNR at most the tolerance below that of the reference; `alike`: at most the tolerance "
         "below or above it, for who wants the model's own samples; `best`: the most PSNR. Spread: "
         "standard deviation between samples, in % of the mean activity, and relative to the error of "
-        "their mean (true samples: 1).",
+        "their mean, bias included (true samples of the posterior: 1).",
     ]
     for (dataset, setting), members in groupby(plans, key=_place):
         blocks += [f"### {dataset}, setting `{setting}`", *map(_grid, members)]

@@ -14,7 +14,7 @@ from quietpet.evaluation.comparison import PAPER
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_methods, published_values
 from quietpet.evaluation.scoring import LINEAGE
-from quietpet.evaluation.spread import REGRESSION_BELOW
+from quietpet.evaluation.spread import NEARLY_THE_MEAN_BELOW
 from quietpet.evaluation.statistics import Summary, summarise
 from quietpet.seeds import numpy_rng
 
@@ -140,9 +140,9 @@ class TableRow:
     registration: str
 
     @property
-    def regresses(self) -> bool:
-        """Whether samples were drawn that hardly differ from each other."""
-        return self.spread_to_error is not None and self.spread_to_error < REGRESSION_BELOW
+    def samples_are_nearly_their_mean(self) -> bool:
+        """Whether samples were drawn that differ little from each other, against their error."""
+        return self.spread_to_error is not None and self.spread_to_error < NEARLY_THE_MEAN_BELOW
 
     def cells(self) -> dict[str, str]:
         """The row as text, numbers to six significant digits."""
@@ -233,11 +233,9 @@ def _row(
         **{**group, "setting": setting},
         **vars(summary),
     )
-    return replace(row, protocol=f"{row.protocol}; {_regression(row)}") if row.regresses else row
-
-
-def _regression(row: TableRow) -> str:
-    return f"a regression in effect: samples spread by {row.spread_to_error:.2f} of their error"
+    if row.samples_are_nearly_their_mean:
+        return replace(row, protocol=f"{row.protocol}; samples spread by {spread:.2f} of their error")
+    return row
 
 
 def _iterations(group: Mapping[str, str], plan: TablePlan) -> str:
