@@ -305,6 +305,7 @@ def test_page_names_the_template_loudly_and_only_then() -> None:
     template = assemble(scores(source="template"), plan=PLAN)
     assert TEMPLATE_WARNING in render(template, plan=PLAN)
     assert "warps of one brain" in TEMPLATE_WARNING
+    assert "NMSE" not in TEMPLATE_WARNING, "figures of one study are no facts of another"
     standin = assemble(scores(dataset="ood1", source="standin-template"), plan=PLAN)
     assert TEMPLATE_WARNING in render(standin, plan=PLAN)
     assert TEMPLATE_WARNING not in render(assemble(scores(), plan=PLAN), plan=PLAN)
