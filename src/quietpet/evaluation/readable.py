@@ -69,8 +69,9 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         *one_subject,
         *(f"`{variant.name}`: {variant.description}{widths[variant]}." for variant in VARIANTS),
         "Published values stand beside the variant `paper` only, beside every estimate of a method; "
-        "`single` is one sample per slice, `mean_of_K` the mean of K samples, which has less squared "
-        "error than any of them: to be compared with other means, not with single samples.",
+        "`single` is one sample per slice, `mean_of_K` the mean of K samples, which has no more "
+        "squared error than they have on average: to be compared with other means, not with single "
+        "samples.",
         "Published values marked † contradict another published statement: see below the table's title.",
         "Iterations: of each stage of learning, one after the other. Where they differ, so may the "
         "methods or regimes for that reason alone.",
