@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import product
 
@@ -10,6 +11,7 @@ import pytest
 
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.errors import InputError
+from quietpet.evaluation.comparison import VARIANTS
 from quietpet.evaluation.figure import draw
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_values
@@ -255,6 +257,16 @@ def test_methods_share_their_bootstrap_resamples() -> None:
     rows = assemble(scores(), plan=PLAN)
     widths = {round(row.ci_high - row.ci_low, 9) for row in pick(rows, table="1", setting="drf20")}
     assert len(widths) == 1
+
+
+def test_labels_of_metrics_stand_alone_and_differ() -> None:
+    for variant in VARIANTS:
+        labels = {metric.name: metric.label for metric in METRICS if metric.variant == variant}
+        assert len({*labels.values()}) == len(labels)
+        for name, label in labels.items():
+            if "_only_" in name:
+                assert re.match(r"(PET|T1)-only (\w+ )?lesions: ", label)
+            assert ("RMS per slice" in label) == ("rms" in name), "cells are means over slices"
 
 
 def test_adding_a_method_or_shuffling_files_changes_no_row() -> None:

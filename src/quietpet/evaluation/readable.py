@@ -81,8 +81,8 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         "NMSE at the best scale: of the restored image times the factor that makes it least. What the "
         "`paper` NMSE has above it comes from dividing by the maxima, single pixels; the share in %.",
         "T1-only lesions: contrast in PET that the standard dose has not, % of the activity around; "
-        "positive where PET rose. Nothing cancels in the root mean square, noise neither: "
-        "compare with a method that never sees T1.",
+        "positive where PET rose. RMS per slice: root mean square over its lesions; the cell is a mean "
+        "over slices. Nothing cancels in it, noise neither: compare with a method that never sees T1.",
         "Seeds: trainings from different seeds; slices are averaged over them first, and ± beside the "
         "number is the standard deviation of the mean PSNR over them.",
         "Setting `-` (Table 1) and `ablation` (Table 5) are the published tables' names of the "
