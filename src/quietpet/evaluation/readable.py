@@ -30,8 +30,8 @@ DEVIATIONS = (
     "published row; agreement of that row is therefore no confirmation.",
     "Published PSNR and NMSE seem not to share one window: 10^(-PSNR/10)/NMSE is 0.044 for lpet and "
     "0.020 for mfdiff in Table 1, where one window would give nearly one number. NMSE does not "
-    "depend on an empty margin; but in `paper` a large part of it, given in the tables, comes from "
-    "dividing by one pixel, the maximum. To rank methods, read `quantitative`.",
+    "depend on an empty margin; but in `paper` dividing by one pixel, the maximum, costs up to the "
+    "share given in the tables. To rank methods, read `quantitative`.",
 )
 
 
@@ -79,7 +79,8 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         "their mean, bias included (corrected for the number of samples). 1: true samples of the "
         "posterior; 0: a regression. Empty: one sample, or none to draw.",
         "NMSE at the best scale: of the restored image times the factor that makes it least. What the "
-        "`paper` NMSE has above it comes from dividing by the maxima, single pixels; the share in %.",
+        "`paper` NMSE has above it is at most what dividing by the maxima, single pixels, costs; the "
+        "share in %. At most, as that factor shrinks noise, too: noise of NMSE s alone has s / (1 + s).",
         "T1-only lesions: contrast in PET that the standard dose has not, % of the activity around; "
         "positive where PET rose. RMS per slice: root mean square over its lesions; the cell is a mean "
         "over slices. Nothing cancels in it, noise neither: compare with a method that never sees T1.",
@@ -140,7 +141,7 @@ def _grid(variant: Variant, rows: Sequence[TableRow]) -> str:
     metrics = [metric for metric in METRICS if metric.variant == variant and metric.name in found]
     header = [
         "method", "learning", "iterations", "estimate", *(metric.label for metric in metrics),
-        *(["due to the maxima (%)"] if variant == PAPER else []), "spread/error", "seeds",
+        *(["due to the maxima, at most (%)"] if variant == PAPER else []), "spread/error", "seeds",
     ]  # fmt: skip
     if variant == PAPER:
         header.append("published: PSNR, SSIM, NMSE")
