@@ -267,10 +267,13 @@ def test_batch_normalisation_wants_more_than_one_slice(files, tmp_path, monkeypa
     monkeypatch.setitem(globals(), "TRAINING", TRAINING.model_copy(update={"batch_size": 1}))
     with pytest.raises(InputError, match=r"methods\.m normalises by batches.*batch_size = 1 must be 2"):
         fitted(files, tmp_path, normalised)
-    monkeypatch.setitem(globals(), "TRAINING", TRAINING.model_copy(update={"batch_size": 2}))
-    monkeypatch.setenv("QUIETPET_PROCESSES", "2")
-    with pytest.raises(InputError, match=r"batch_size = 1 must be 2 or more \(for each process"):
-        fitted(files, tmp_path, normalised)
+    for batch_size, processes, least in ((2, 2, 4), (4, 4, 8), (6, 4, 8)):
+        changed = TRAINING.model_copy(update={"batch_size": batch_size})
+        monkeypatch.setitem(globals(), "TRAINING", changed)
+        monkeypatch.setenv("QUIETPET_PROCESSES", str(processes))
+        said = rf"batch_size = {batch_size}, shared by {processes} processes, must be {least} or more"
+        with pytest.raises(InputError, match=said):
+            fitted(files, tmp_path, normalised)
 
 
 def test_networks_run_in_bfloat16_on_request(files, tmp_path, monkeypatch):

@@ -153,7 +153,7 @@ def _require_possible(job: FitJob, processes: int, device: torch.device) -> None
     """Refuse a precision that the device has not, and shares of a batch that are too small."""
     require_precision(job.training.precision, device, key="training.precision")
     try:
-        require_batch(job.model, job.training.batch_size // processes, f"methods.{job.method}")
+        require_batch(job.model, job.training.batch_size, f"methods.{job.method}", processes=processes)
     except ValueError as error:
         raise InputError(f"{error}.") from None
 
