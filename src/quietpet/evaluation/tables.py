@@ -16,6 +16,7 @@ from quietpet.evaluation.published import PublishedKey, published_methods, publi
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.spread import NEARLY_THE_MEAN_BELOW
 from quietpet.evaluation.statistics import Summary, summarise
+from quietpet.files.text import csv_cell
 from quietpet.seeds import numpy_rng
 
 
@@ -146,7 +147,7 @@ class TableRow:
 
     def cells(self) -> dict[str, str]:
         """The row as text, numbers to six significant digits."""
-        return {column: _cell(getattr(self, column)) for column in TABLE_COLUMNS}
+        return {column: csv_cell(getattr(self, column)) for column in TABLE_COLUMNS}
 
 
 TABLE_COLUMNS = tuple(field.name for field in fields(TableRow))
@@ -307,9 +308,3 @@ def _check_lineage(scores: pd.DataFrame, layout: TableLayout) -> None:
                 f"Table {layout.table} would mix the {column} values {', '.join(found)}; "
                 "delete the older scores and run again."
             )
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
