@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from quietpet.data.batches import (
 )
 from quietpet.data.crop import central_crop
 from quietpet.data.dataset import PairDataset
+from quietpet.data.joint import JointPairs
 from quietpet.errors import InputError
 
 
@@ -181,6 +183,20 @@ def test_the_head_square_holds_every_head_and_is_no_larger_than_needed(tmp_path)
     assert (head_extent(large), head_square(large)) == (94, 96)
     small = PairDataset(write_packed(tmp_path / "small.h5", pixels=96, slices=1))
     assert (head_extent(small), head_square(small)) == (70, 96)
+
+
+def test_the_extent_is_that_of_all_heads_and_reads_no_image(tmp_path):
+    """Of all slices of all files: one head reaches 20 pixels up, another 24 to the left."""
+    paths = [write_packed(tmp_path / f"{seed}.h5", slices=2, seed=seed) for seed in (0, 1)]
+    for path, place in zip(paths, ((1, 12, 32), (0, 32, 8)), strict=True):
+        with h5py.File(path, "r+") as file:
+            head = np.zeros(file["head"].shape, np.uint8)
+            head[place] = 1
+            file["head"][...] = head
+            for name in ("low", "standard", "t1"):
+                file[name][...] = np.nan  # an error once it is read
+    one, other = map(PairDataset, paths)
+    assert (head_extent(one), head_extent(other), head_extent(JointPairs([one, other]))) == (40, 48, 48)
 
 
 def test_too_large_a_patch_is_refused(pairs):

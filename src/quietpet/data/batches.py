@@ -212,8 +212,7 @@ def spread_rows(count: int, wanted: int) -> list[int]:
 
 def head_extent(pairs: PairDataset | JointPairs) -> int:
     """Side of the smallest central square that holds every head."""
-    anywhere = np.logical_or.reduce([pairs[row].head for row in range(len(pairs))])
-    offsets = np.argwhere(anywhere) - pairs.pixels // 2
+    offsets = np.argwhere(pairs.any_head()) - pairs.pixels // 2
     return 2 * int(max(-offsets.min(), offsets.max() + 1)) if offsets.size else 2
 
 

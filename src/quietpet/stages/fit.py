@@ -77,10 +77,10 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         else None
     )
 
+    square = head_square(held_out)
+
     def held_out_batches(rows: Sequence[int]) -> list[Batch]:
-        batches = central_batches(
-            held_out, pixels=head_square(held_out), batch_size=settings.batch_size, rows=rows
-        )
+        batches = central_batches(held_out, pixels=square, batch_size=settings.batch_size, rows=rows)
         moved = [batch.to(device) for batch in batches]
         return [measured.attach(batch) for batch in moved] if measured else moved
 
