@@ -100,6 +100,19 @@ def test_a_batch_of_whole_heads_has_at_least_one(pairs):
 
 
 @pytest.mark.parametrize(
+    ("batch_size", "processes", "expected"),
+    [(4, 1, 1), (4, 2, 2), (4, 4, 4), (12, 1, 3), (12, 2, 4), (12, 3, 3), (12, 4, 4)],
+)
+def test_batches_of_whole_heads_are_shared_equally(pairs, batch_size, processes, expected):
+    """Four patches of 32 have the pixels of one head: as many as fit, and a multiple of processes."""
+    batches = step_batches(pairs, batch_size=batch_size, patch_steps=5, processes=processes)
+    assert [batches.slices(step) for step in (5, 6)] == [batch_size, expected]
+    assert [len(batches[6].part(k, processes).keys) for k in range(processes)] == [
+        expected // processes
+    ] * processes
+
+
+@pytest.mark.parametrize(
     ("settings", "expected"),
     [
         ({}, None),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 
 import h5py
 import numpy as np
@@ -339,18 +338,6 @@ def test_weights_of_another_data_source_are_refused(files, tmp_path):
     finally:
         with h5py.File(files["test"], "r+") as file:
             file.attrs["lineage"] = lineage
-
-
-def test_whole_heads_that_several_processes_cannot_share_are_refused(files, tmp_path, monkeypatch):
-    class TwoProcesses:
-        world_size, device = 2, torch.device("cpu")
-
-    monkeypatch.setattr(fit, "start_processes", lambda *_, **__: TwoProcesses())
-    monkeypatch.setattr(
-        sys.modules[__name__], "TRAINING", TRAINING.model_copy(update={"whole_share": 0.5})
-    )
-    with pytest.raises(InputError, match=r"batches of 1 slice\(s\) cannot be shared .* 2 processes"):
-        fitted(files, tmp_path, UNET)
 
 
 def test_an_unknown_device_is_refused(files, tmp_path, monkeypatch):
