@@ -219,23 +219,30 @@ def test_iterations_of_each_stage_stand_in_the_row_of_what_is_trained() -> None:
     assert "| mfdiff | external_internal | 1000 + 150 | single |" in render(rows, plan=PLAN)
 
 
-def test_rows_and_page_say_that_samples_spread_little_and_never_why() -> None:
-    """A true sampler whose mean is off has little spread for its error, as a regression has."""
-    few = assemble(scores(spread=0.29, replicates=2), plan=PLAN)
-    for row in pick(few, method="mfdiff"):
-        assert row.spread_to_error == pytest.approx(0.29)
-        assert row.protocol == "small: mfdiff as configured; samples spread by 0.29 of their error"
-    assert {row.spread_to_error for row in few if row.method != "mfdiff"} == {None}
-    page = render(few, plan=PLAN)
-    for table in ("1", "5"):
-        after = page.split(f"## Table {table}: ")[1].splitlines()[2]
-        assert after.startswith("`mfdiff`: samples spread by 0.29 of their error, bias included")
-        assert "up to 8 % more squared error than the mean of endless ones" in after  # 0.29^2
-    assert "regression network in effect" not in page
-    for spread in (None, 0.97):
-        rows = assemble(scores(spread=spread), plan=PLAN)
-        assert not any("spread" in row.protocol for row in rows)
-        assert "samples spread by" not in render(rows, plan=PLAN)
+def test_rows_and_page_say_how_far_samples_spread_and_never_why() -> None:
+    """A true sampler whose mean is off has as little spread for its error as a regression has."""
+    table = pd.concat(
+        scores(settings=(setting,), spread=spread, replicates=2)
+        for setting, spread in (("drf100", 0.29), ("drf20", 0.97))
+    )
+    rows = assemble(table, plan=PLAN)
+    for setting, spread in (("-", 0.29), ("drf20", 0.97)):
+        for row in pick(rows, table="1", setting=setting, method="mfdiff"):
+            assert row.spread_to_error == pytest.approx(spread)
+            assert row.protocol == (
+                f"small: mfdiff as configured; samples spread by {spread} of their error "
+                "(true samples of the posterior: 1)"
+            )
+    assert {row.spread_to_error for row in rows if row.method != "mfdiff"} == {None}
+    page = render(rows, plan=PLAN)
+    for number, spread, more in (("1", "0.29 to 0.97", "8 to 94"), ("5", "0.29", "8")):
+        note = page.split(f"## Table {number}: ")[1].splitlines()[2]
+        assert note.startswith(f"`mfdiff`: samples spread by {spread} of their error, bias included")
+        assert f"one has {more} % more squared error than the mean of endless ones" in note
+    assert "in effect" not in page
+    none = assemble(scores(), plan=PLAN)
+    assert not any("spread" in row.protocol for row in none)
+    assert "samples spread by" not in render(none, plan=PLAN)
 
 
 def test_published_cells_that_contradict_each_other_are_marked_where_printed() -> None:

@@ -117,22 +117,25 @@ def _simulated(row: TableRow) -> str:
 def _notes(rows: Sequence[TableRow]) -> list[str]:
     """What a reader must know before the numbers of one table, each line after an empty one."""
     notes = []
-    close = [row for row in rows if row.samples_are_nearly_their_mean]
-    for method in dict.fromkeys(row.method for row in close):
-        spreads = [row.spread_to_error for row in close if row.method == method]
-        extremes = dict.fromkeys(f"{spread:.2f}" for spread in (min(spreads), max(spreads)))
+    sampled = [row for row in rows if row.spread_to_error is not None]
+    for method in dict.fromkeys(row.method for row in sampled):
+        spreads = [row.spread_to_error for row in sampled if row.method == method]
         notes.append(
-            f"`{method}`: samples spread by {' to '.join(extremes)} of their error, bias included (true "
-            "samples of the posterior: 1), so that one has up to "
-            f"{100 * max(spreads) ** 2:.0f} % more squared error than the mean of endless ones. "
-            "Differences to regression networks show other losses, inputs and sizes, hardly what "
-            "sampling does."
+            f"`{method}`: samples spread by {_extremes(spreads, '.2f')} of their error, bias included "
+            "(true samples of the posterior: 1); so one has "
+            f"{_extremes([100 * spread**2 for spread in spreads], '.0f')} % more squared error than the "
+            "mean of endless ones. Where that is little, differences to regression networks show other "
+            "losses, inputs and sizes, not what sampling does."
         )
     doubts = dict.fromkeys((row.paper_doubt, row.method) for row in rows if row.paper_doubt)
     for doubt in dict.fromkeys(doubt for doubt, _ in doubts):
         methods = ", ".join(f"`{method}`" for text, method in doubts if text == doubt)
         notes.append(f"† Published, {methods}: {doubt}.")
     return [line for note in notes for line in ("", note)]
+
+
+def _extremes(values: Sequence[float], digits: str) -> str:
+    return " to ".join(dict.fromkeys(f"{value:{digits}}" for value in (min(values), max(values))))
 
 
 def _grid(variant: Variant, rows: Sequence[TableRow]) -> str:

@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 
-NEARLY_THE_MEAN_BELOW = 0.5
-"""At ratios of spread to error below this, a sample has less than a quarter more squared error than the
-mean of endless ones."""
-
 
 def spread_to_error(
     mean: np.ndarray, standard_deviation: np.ndarray, standard: np.ndarray, *, samples: int
