@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from quietpet.data.batches import (
 )
 from quietpet.data.crop import central_crop
 from quietpet.data.dataset import PairDataset
+from quietpet.data.joint import JointPairs
 from quietpet.errors import InputError
 
 
@@ -95,6 +97,19 @@ def test_epochs_run_on_from_patches_to_whole_heads(pairs):
 def test_a_batch_of_whole_heads_has_at_least_one(pairs):
     batches = step_batches(pairs, patch_pixels=16, batch_size=1, patch_steps=0)
     assert batches[1].low.shape == (1, 1, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "processes", "expected"),
+    [(4, 1, 1), (4, 2, 2), (4, 4, 4), (12, 1, 3), (12, 2, 4), (12, 3, 3), (12, 4, 4)],
+)
+def test_batches_of_whole_heads_are_shared_equally(pairs, batch_size, processes, expected):
+    """Four patches of 32 have the pixels of one head: as many as fit, and a multiple of processes."""
+    batches = step_batches(pairs, batch_size=batch_size, patch_steps=5, processes=processes)
+    assert [batches.slices(step) for step in (5, 6)] == [batch_size, expected]
+    assert [len(batches[6].part(k, processes).keys) for k in range(processes)] == [
+        expected // processes
+    ] * processes
 
 
 @pytest.mark.parametrize(
@@ -181,6 +196,20 @@ def test_the_head_square_holds_every_head_and_is_no_larger_than_needed(tmp_path)
     assert (head_extent(large), head_square(large)) == (94, 96)
     small = PairDataset(write_packed(tmp_path / "small.h5", pixels=96, slices=1))
     assert (head_extent(small), head_square(small)) == (70, 96)
+
+
+def test_the_extent_is_that_of_all_heads_and_reads_no_image(tmp_path):
+    """Of all slices of all files: one head reaches 20 pixels up, another 24 to the left."""
+    paths = [write_packed(tmp_path / f"{seed}.h5", slices=2, seed=seed) for seed in (0, 1)]
+    for path, place in zip(paths, ((1, 12, 32), (0, 32, 8)), strict=True):
+        with h5py.File(path, "r+") as file:
+            head = np.zeros(file["head"].shape, np.uint8)
+            head[place] = 1
+            file["head"][...] = head
+            for name in ("low", "standard", "t1"):
+                file[name][...] = np.nan  # an error once it is read
+    one, other = map(PairDataset, paths)
+    assert (head_extent(one), head_extent(other), head_extent(JointPairs([one, other]))) == (40, 48, 48)
 
 
 def test_too_large_a_patch_is_refused(pairs):

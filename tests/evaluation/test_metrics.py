@@ -163,6 +163,18 @@ def test_the_best_scale_is_that_of_least_nmse(factor: float) -> None:
     assert nmse_best_scale(replace(images, restored=0 * images.restored), 1.0) == 1.0
 
 
+@pytest.mark.parametrize("s", [0.01, 0.1, 1.0])
+def test_noise_alone_has_less_nmse_at_the_best_scale_without_any_fault_of_units(s: float) -> None:
+    """y + n, n orthogonal to y and of NMSE s: the least of |a (y + n) - y|^2 / |y|^2 is s / (1 + s)."""
+    y = example().standard.astype(float)
+    n = np.random.default_rng(1).normal(size=y.shape)
+    n -= (n * y).sum() / (y * y).sum() * y
+    n *= (s * (y * y).sum() / (n * n).sum()) ** 0.5
+    images = replace(example(), standard=y, restored=y + n)
+    assert nmse(images, 1.0) == pytest.approx(s)
+    assert nmse_best_scale(images, 1.0) == pytest.approx(s / (1 + s))
+
+
 def test_windows() -> None:
     images = example()
     assert central_window(images, WINDOW_PIXELS) == np.s_[12:52, 12:52]

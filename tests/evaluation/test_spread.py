@@ -36,6 +36,19 @@ def test_a_bias_of_all_samples_is_part_of_the_error() -> None:
     assert ratio(samples, standard) == pytest.approx(0.5**0.5, rel=0.01)
 
 
+def test_a_true_sampler_with_a_bias_and_a_narrow_one_without_have_one_ratio() -> None:
+    """What holds of both: a sample has 1 + ratio^2 times the squared error of endless samples' mean."""
+    rng = np.random.default_rng(0)
+    standard = rng.standard_normal(VALUES)
+    biased = 2.0 + rng.standard_normal((2, VALUES))
+    narrow = 5**-0.5 * rng.standard_normal((2, VALUES))
+    for samples, of_endless in ((biased, 1.0 + 2.0**2), (narrow, 1.0)):
+        found = ratio(samples, standard)
+        assert found == pytest.approx(5**-0.5, rel=0.01)
+        of_one = np.mean((samples[0] - standard) ** 2)
+        assert of_one == pytest.approx((1 + found**2) * of_endless, rel=0.01)
+
+
 def test_a_regression_has_no_spread() -> None:
     standard = np.arange(10.0)
     assert ratio(np.stack([standard + 1.0] * 3), standard) == 0.0

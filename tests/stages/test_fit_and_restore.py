@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import sys
 
 import h5py
 import numpy as np
@@ -267,10 +266,13 @@ def test_batch_normalisation_wants_more_than_one_slice(files, tmp_path, monkeypa
     monkeypatch.setitem(globals(), "TRAINING", TRAINING.model_copy(update={"batch_size": 1}))
     with pytest.raises(InputError, match=r"methods\.m normalises by batches.*batch_size = 1 must be 2"):
         fitted(files, tmp_path, normalised)
-    monkeypatch.setitem(globals(), "TRAINING", TRAINING.model_copy(update={"batch_size": 2}))
-    monkeypatch.setenv("QUIETPET_PROCESSES", "2")
-    with pytest.raises(InputError, match=r"batch_size = 1 must be 2 or more \(for each process"):
-        fitted(files, tmp_path, normalised)
+    for batch_size, processes, least in ((2, 2, 4), (4, 4, 8), (6, 4, 8)):
+        changed = TRAINING.model_copy(update={"batch_size": batch_size})
+        monkeypatch.setitem(globals(), "TRAINING", changed)
+        monkeypatch.setenv("QUIETPET_PROCESSES", str(processes))
+        said = rf"batch_size = {batch_size}, shared by {processes} processes, must be {least} or more"
+        with pytest.raises(InputError, match=said):
+            fitted(files, tmp_path, normalised)
 
 
 def test_networks_run_in_bfloat16_on_request(files, tmp_path, monkeypatch):
@@ -336,18 +338,6 @@ def test_weights_of_another_data_source_are_refused(files, tmp_path):
     finally:
         with h5py.File(files["test"], "r+") as file:
             file.attrs["lineage"] = lineage
-
-
-def test_whole_heads_that_several_processes_cannot_share_are_refused(files, tmp_path, monkeypatch):
-    class TwoProcesses:
-        world_size, device = 2, torch.device("cpu")
-
-    monkeypatch.setattr(fit, "start_processes", lambda *_, **__: TwoProcesses())
-    monkeypatch.setattr(
-        sys.modules[__name__], "TRAINING", TRAINING.model_copy(update={"whole_share": 0.5})
-    )
-    with pytest.raises(InputError, match=r"batches of 1 slice\(s\) cannot be shared .* 2 processes"):
-        fitted(files, tmp_path, UNET)
 
 
 def test_an_unknown_device_is_refused(files, tmp_path, monkeypatch):

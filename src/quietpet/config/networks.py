@@ -48,8 +48,9 @@ class TrainingSettings(Section):
         ge=0,
         le=1,
         description="share of the iterations, the last ones, on whole heads instead of patches, in "
-        "batches of as many pixels, or of one head; of networks with group normalisation or attention, "
-        "which see the field of view and restore whole slices worse after learning from patches alone. "
+        "batches of as many pixels, or of one head for each process; of networks with group "
+        "normalisation or attention, which see the field of view and restore whole slices worse after "
+        "learning from patches alone. "
         "Others, and those with batch normalisation, which needs several slices, keep to patches",
     )
     flip: bool = Field(False, description="mirror half of the training slices left-right")

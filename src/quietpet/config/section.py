@@ -12,7 +12,9 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 SubjectId = Annotated[str, Field(pattern=r"^[A-Za-z0-9+]+$")]
 """A label of BIDS: letters, digits and, since BIDS 1.11, plus signs."""
-Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+LABEL = "[a-z][a-z0-9_]*"
+"""Pattern of a name in the configuration."""
+Label = Annotated[str, Field(pattern=f"^{LABEL}$")]
 
 
 TRUTH = "truth_for_a_number"

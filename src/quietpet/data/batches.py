@@ -36,7 +36,7 @@ class StepBatches(Dataset[Batch]):
     allows, on a random pixel of the head.
 
     After step ``patch_steps`` the squares are central ones that hold whole heads, in batches of as many
-    pixels as before, or of one slice.
+    pixels as before, rounded down, but a multiple of the ``processes`` that share them, rounded up.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class StepBatches(Dataset[Batch]):
         patch_pixels: int | None,
         flip: bool,
         patch_steps: int | None = None,
+        processes: int = 1,
     ) -> None:
         _require_fits(pairs, patch_pixels)
         self.pairs = pairs
@@ -61,7 +62,8 @@ class StepBatches(Dataset[Batch]):
         self._whole_slices = batch_size
         if patch_pixels and patch_steps is not None:
             self._whole_pixels = head_square(pairs)
-            self._whole_slices = max(1, batch_size * patch_pixels**2 // self._whole_pixels**2)
+            as_many_pixels = max(1, batch_size * patch_pixels**2 // self._whole_pixels**2)
+            self._whole_slices = -(-as_many_pixels // processes) * processes
 
     def __getitem__(self, step: int) -> Batch:
         squares = []
@@ -212,8 +214,7 @@ def spread_rows(count: int, wanted: int) -> list[int]:
 
 def head_extent(pairs: PairDataset | JointPairs) -> int:
     """Side of the smallest central square that holds every head."""
-    anywhere = np.logical_or.reduce([pairs[row].head for row in range(len(pairs))])
-    offsets = np.argwhere(anywhere) - pairs.pixels // 2
+    offsets = np.argwhere(pairs.any_head()) - pairs.pixels // 2
     return 2 * int(max(-offsets.min(), offsets.max() + 1)) if offsets.size else 2
 
 

@@ -81,6 +81,11 @@ class PairDataset(Dataset[DosePair]):
             affine_ras_mm=self.affine_ras_mm,
         )
 
+    def any_head(self) -> np.ndarray:
+        """Pixels (y, x) that lie in the head of any slice."""
+        with damage_explained(self.path):
+            return self._handle()["head"][()].any(axis=0)
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None, "_opened_by": None}
 

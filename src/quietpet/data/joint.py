@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from torch.utils.data import ConcatDataset
 
 from quietpet.data.dataset import PairDataset
@@ -30,3 +31,7 @@ class JointPairs(ConcatDataset[DosePair]):
                 )
         self.path, self.pixels, self.pixel_mm = first.path, first.pixels, first.pixel_mm
         self.keys = [key for part in parts for key in part.keys]
+
+    def any_head(self) -> np.ndarray:
+        """Pixels (y, x) that lie in the head of any slice."""
+        return np.logical_or.reduce([part.any_head() for part in self.datasets])

@@ -65,7 +65,8 @@ def t1_only_cold_percent(images: SliceImages, _data_range: float) -> float:
 def t1_only_rms_percent(images: SliceImages, _data_range: float) -> float:
     """Root mean square of the contrast gained in T1-only lesions [%], bright or dark; NaN without any.
 
-    Nothing cancels, noise neither: a method that never saw T1 shows how much of it is noise.
+    Of this slice: its mean over slices is not the root mean square over all lesions. Nothing cancels,
+    noise neither: a method that never saw T1 shows how much of it is noise.
     """
     return math.sqrt(_mean(lesion.gained_percent**2 for lesion in _t1_only(images)))
 

@@ -87,7 +87,8 @@ def nmse_best_scale(images: SliceImages, _data_range: float) -> float:
     """NMSE of the restored image times the factor that makes it least, 1 - (x.y)^2 / (x.x y.y).
 
     x is the restored image, y the standard dose. Where images are divided by their own maxima, what the
-    NMSE has above this comes from two pixels, those of the maxima.
+    NMSE has above this is at most what those two pixels cost: the best factor also shrinks noise. Noise
+    of NMSE s that is orthogonal to y has s / (1 + s).
     """
     restored, standard = (image.astype(np.float64) for image in (images.restored, images.standard))
     energies = np.sum(restored**2) * np.sum(standard**2)
@@ -126,31 +127,31 @@ METRICS = (
     ),
     Metric(
         name="pet_only_hot_percent",
-        label="hot ones (%)",
+        label="PET-only hot lesions: contrast kept (%)",
         function=pet_only_hot_percent,
         variant=QUANTITATIVE,
     ),
     Metric(
         name="pet_only_cold_percent",
-        label="cold ones (%)",
+        label="PET-only cold lesions: contrast kept (%)",
         function=pet_only_cold_percent,
         variant=QUANTITATIVE,
     ),
     Metric(
         name="t1_only_hot_percent",
-        label="T1-only lesions: PET contrast gained in bright ones (%)",
+        label="T1-only bright lesions: PET contrast gained (%)",
         function=t1_only_hot_percent,
         variant=QUANTITATIVE,
     ),
     Metric(
         name="t1_only_cold_percent",
-        label="in dark ones (%)",
+        label="T1-only dark lesions: PET contrast gained (%)",
         function=t1_only_cold_percent,
         variant=QUANTITATIVE,
     ),
     Metric(
         name="t1_only_rms_percent",
-        label="root mean square (%)",
+        label="T1-only lesions: PET contrast gained, RMS per slice (%)",
         function=t1_only_rms_percent,
         variant=QUANTITATIVE,
     ),

@@ -15,9 +15,7 @@ PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
 
 TEMPLATE_WARNING = (
     "> **WARNING - phantoms: ICBM152 template, not BrainWeb; not comparable with the published values. "
-    "Its subjects are warps of one brain: the mean of the training slices alone, as a restoration of "
-    "slices of other subjects, has an NMSE of 0.15 (BrainWeb: 0.19), where the low dose has 0.09. "
-    "Networks can learn that brain by heart.**"
+    "Its subjects are warps of one brain, which networks can learn by heart.**"
 )
 
 STANDIN_WARNING = (
@@ -26,14 +24,14 @@ STANDIN_WARNING = (
 
 DEVIATIONS = (
     "The published counts fit as totals per 127-slice volume: taken per slice they would put the "
-    "low-dose images 9 to 12 dB above the published ones.",
+    "low-dose images far above the published ones.",
     "The published text states neither scaling, window nor data range. `paper` is our reading: scaling "
     "and window were chosen, with counts and resolution, to bring the unprocessed low dose to its "
     "published row; agreement of that row is therefore no confirmation.",
     "Published PSNR and NMSE seem not to share one window: 10^(-PSNR/10)/NMSE is 0.044 for lpet and "
     "0.020 for mfdiff in Table 1, where one window would give nearly one number. NMSE does not "
-    "depend on an empty margin; but in `paper` a large part of it, given in the tables, comes from "
-    "dividing by one pixel, the maximum. To rank methods, read `quantitative`.",
+    "depend on an empty margin; but in `paper` dividing by one pixel, the maximum, costs up to the "
+    "share given in the tables. To rank methods, read `quantitative`.",
 )
 
 
@@ -71,19 +69,21 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         *one_subject,
         *(f"`{variant.name}`: {variant.description}{widths[variant]}." for variant in VARIANTS),
         "Published values stand beside the variant `paper` only, beside every estimate of a method; "
-        "`single` is one sample per slice, `mean_of_K` the mean of K samples, which has less squared "
-        "error than any of them: to be compared with other means, not with single samples.",
+        "`single` is one sample per slice, `mean_of_K` the mean of K samples, which has no more "
+        "squared error than they have on average: to be compared with other means, not with single "
+        "samples.",
         "Published values marked † contradict another published statement: see below the table's title.",
         "Iterations: of each stage of learning, one after the other. Where they differ, so may the "
         "methods or regimes for that reason alone.",
         "Spread/error: standard deviation between the samples of a slice, relative to the error of "
-        "their mean (corrected for the number of samples). 1: they are as uncertain as they err; 0: a "
-        "regression. Empty: one sample, or none to draw.",
+        "their mean, bias included (corrected for the number of samples). 1: true samples of the "
+        "posterior; 0: a regression. Empty: one sample, or none to draw.",
         "NMSE at the best scale: of the restored image times the factor that makes it least. What the "
-        "`paper` NMSE has above it comes from dividing by the maxima, single pixels; the share in %.",
+        "`paper` NMSE has above it is at most what dividing by the maxima, single pixels, costs; the "
+        "share in %. At most, as that factor shrinks noise, too: noise of NMSE s alone has s / (1 + s).",
         "T1-only lesions: contrast in PET that the standard dose has not, % of the activity around; "
-        "positive where PET rose. Nothing cancels in the root mean square, noise neither: "
-        "compare with a method that never sees T1.",
+        "positive where PET rose. RMS per slice: root mean square over its lesions; the cell is a mean "
+        "over slices. Nothing cancels in it, noise neither: compare with a method that never sees T1.",
         "Seeds: trainings from different seeds; slices are averaged over them first, and ± beside the "
         "number is the standard deviation of the mean PSNR over them.",
         "Setting `-` (Table 1) and `ablation` (Table 5) are the published tables' names of the "
@@ -117,13 +117,15 @@ def _simulated(row: TableRow) -> str:
 def _notes(rows: Sequence[TableRow]) -> list[str]:
     """What a reader must know before the numbers of one table, each line after an empty one."""
     notes = []
-    for method in dict.fromkeys(row.method for row in rows if row.regresses):
-        spreads = [row.spread_to_error for row in rows if row.method == method and row.regresses]
-        extremes = dict.fromkeys(f"{spread:.2f}" for spread in (min(spreads), max(spreads)))
+    sampled = [row for row in rows if row.spread_to_error is not None]
+    for method in dict.fromkeys(row.method for row in sampled):
+        spreads = [row.spread_to_error for row in sampled if row.method == method]
         notes.append(
-            f"`{method}` is a regression network in effect: its samples spread by "
-            f"{' to '.join(extremes)} of their error (true samples: 1). Differences to regression "
-            "networks show other losses, inputs and sizes, not what sampling does."
+            f"`{method}`: samples spread by {_extremes(spreads, '.2f')} of their error, bias included "
+            "(true samples of the posterior: 1); so one has "
+            f"{_extremes([100 * spread**2 for spread in spreads], '.0f')} % more squared error than the "
+            "mean of endless ones. Where that is little, differences to regression networks show other "
+            "losses, inputs and sizes, not what sampling does."
         )
     doubts = dict.fromkeys((row.paper_doubt, row.method) for row in rows if row.paper_doubt)
     for doubt in dict.fromkeys(doubt for doubt, _ in doubts):
@@ -132,13 +134,17 @@ def _notes(rows: Sequence[TableRow]) -> list[str]:
     return [line for note in notes for line in ("", note)]
 
 
+def _extremes(values: Sequence[float], digits: str) -> str:
+    return " to ".join(dict.fromkeys(f"{value:{digits}}" for value in (min(values), max(values))))
+
+
 def _grid(variant: Variant, rows: Sequence[TableRow]) -> str:
     """Methods (and estimates) down, metrics across."""
     found = {row.metric for row in rows}
     metrics = [metric for metric in METRICS if metric.variant == variant and metric.name in found]
     header = [
         "method", "learning", "iterations", "estimate", *(metric.label for metric in metrics),
-        *(["due to the maxima (%)"] if variant == PAPER else []), "spread/error", "seeds",
+        *(["due to the maxima, at most (%)"] if variant == PAPER else []), "spread/error", "seeds",
     ]  # fmt: skip
     if variant == PAPER:
         header.append("published: PSNR, SSIM, NMSE")

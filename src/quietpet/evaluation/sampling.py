@@ -13,6 +13,7 @@ from quietpet.data.pairs import DosePair
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, SliceImages, Variant
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.spread import spread_to_error
+from quietpet.files.text import csv_cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +49,7 @@ class SamplingRow(Quality):
 
     def cells(self) -> dict[str, str]:
         """The row as text, numbers to six significant digits."""
-        return {
-            name: f"{value:.6g}" if isinstance(value, float) else "" if value is None else str(value)
-            for name, value in asdict(self).items()
-        }
+        return {name: csv_cell(value) for name, value in asdict(self).items()}
 
 
 SAMPLING_COLUMNS = (
@@ -146,7 +144,7 @@ def render_sampling(plans: Sequence[SamplingPlan]) -> str:
         "with a PSNR at most the tolerance below that of the reference; `alike`: at most the tolerance "
         "below or above it, for who wants the model's own samples; `best`: the most PSNR. Spread: "
         "standard deviation between samples, in % of the mean activity, and relative to the error of "
-        "their mean (true samples: 1).",
+        "their mean, bias included (true samples of the posterior: 1).",
     ]
     for (dataset, setting), members in groupby(plans, key=_place):
         blocks += [f"### {dataset}, setting `{setting}`", *map(_grid, members)]

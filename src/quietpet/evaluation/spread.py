@@ -1,12 +1,14 @@
-"""Whether the samples of a stochastic method differ as much as they err."""
+"""Whether the samples of a stochastic method differ as much as they err.
+
+A ratio below 1 does not say why: samples of too little variance have one, and so have true samples of
+the posterior of another domain, whose mean is off. Either way it gives the cost of sampling: samples
+are independent given the data, so one of them has 1 + ratio^2 times the squared error of the mean of
+endless ones.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-
-REGRESSION_BELOW = 0.5
-"""Ratios of spread to error below this are called those of a regression: the samples then show less than
-a quarter of the variance of the error."""
 
 
 def spread_to_error(
@@ -16,9 +18,9 @@ def spread_to_error(
 
     ``mean`` and ``standard_deviation`` (dividing by K - 1) are of K = ``samples`` samples of each value
     in ``standard``, arrays of one shape. Draws from the distribution of the standard dose given the data
-    have the ratio 1, a regression 0, whatever K: the mean of K samples errs by their variance / K more
-    than that of endless ones, which is taken off (Fortin et al., J Hydrometeorol 2014;15:1708, corrects
-    the spread instead). None where no error is left.
+    have the ratio 1, a regression 0, whatever K; bias is part of the error. The mean of K samples errs
+    by their variance / K more than that of endless ones, which is taken off (Fortin et al., J
+    Hydrometeorol 2014;15:1708, corrects the spread instead). None where no error is left.
     """
     variance = np.mean(np.square(standard_deviation, dtype=np.float64))
     squared_error = np.mean(np.square(mean.astype(np.float64) - standard))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pandas as pd
@@ -14,8 +14,8 @@ from quietpet.evaluation.comparison import PAPER
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_methods, published_values
 from quietpet.evaluation.scoring import LINEAGE
-from quietpet.evaluation.spread import REGRESSION_BELOW
 from quietpet.evaluation.statistics import Summary, summarise
+from quietpet.files.text import csv_cell
 from quietpet.seeds import numpy_rng
 
 
@@ -139,14 +139,9 @@ class TableRow:
     projector: str
     registration: str
 
-    @property
-    def regresses(self) -> bool:
-        """Whether samples were drawn that hardly differ from each other."""
-        return self.spread_to_error is not None and self.spread_to_error < REGRESSION_BELOW
-
     def cells(self) -> dict[str, str]:
         """The row as text, numbers to six significant digits."""
-        return {column: _cell(getattr(self, column)) for column in TABLE_COLUMNS}
+        return {column: csv_cell(getattr(self, column)) for column in TABLE_COLUMNS}
 
 
 TABLE_COLUMNS = tuple(field.name for field in fields(TableRow))
@@ -222,22 +217,23 @@ def _row(
     cell = _published_setting(layout, setting, group["learning"])
     key = PublishedKey(layout.table, group["dataset"], cell, method, metric)
     published = published_values().get(key) if group["variant"] == PAPER.name else None
-    row = TableRow(
+    return TableRow(
         table=layout.table,
         iterations=_iterations(group, plan),
         spread_to_error=spread,
-        protocol=f"{plan.protocol}: {plan.methods[method]}",
+        protocol=f"{plan.protocol}: {plan.methods[method]}{_spread_in_words(spread)}",
         paper_mean=published.mean if published else None,
         paper_std=published.std if published else None,
         paper_doubt=published.doubt if published else "",
         **{**group, "setting": setting},
         **vars(summary),
     )
-    return replace(row, protocol=f"{row.protocol}; {_regression(row)}") if row.regresses else row
 
 
-def _regression(row: TableRow) -> str:
-    return f"a regression in effect: samples spread by {row.spread_to_error:.2f} of their error"
+def _spread_in_words(spread: float | None) -> str:
+    if spread is None:
+        return ""
+    return f"; samples spread by {spread:.2f} of their error (true samples of the posterior: 1)"
 
 
 def _iterations(group: Mapping[str, str], plan: TablePlan) -> str:
@@ -309,9 +305,3 @@ def _check_lineage(scores: pd.DataFrame, layout: TableLayout) -> None:
                 f"Table {layout.table} would mix the {column} values {', '.join(found)}; "
                 "delete the older scores and run again."
             )
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

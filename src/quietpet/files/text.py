@@ -60,6 +60,13 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def csv_cell(value: object) -> str:
+    """Text of one cell of a table: numbers to six significant digits, nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
 def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV atomically; a row with an unknown or missing column is an error."""
     with atomic_path(target) as partial, partial.open("w", newline="") as stream:

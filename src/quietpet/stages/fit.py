@@ -77,10 +77,10 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         else None
     )
 
+    square = head_square(held_out)
+
     def held_out_batches(rows: Sequence[int]) -> list[Batch]:
-        batches = central_batches(
-            held_out, pixels=head_square(held_out), batch_size=settings.batch_size, rows=rows
-        )
+        batches = central_batches(held_out, pixels=square, batch_size=settings.batch_size, rows=rows)
         moved = [batch.to(device) for batch in batches]
         return [measured.attach(batch) for batch in moved] if measured else moved
 
@@ -93,8 +93,8 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         patch_pixels=settings.patch_pixels,
         flip=settings.flip,
         patch_steps=settings.patch_steps,
+        processes=fabric.world_size,
     )
-    _require_shared(drawn.slices(settings.iterations), fabric.world_size)
     resident = groups > 0 and ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
     checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs, processes))
     rows = train(
@@ -153,7 +153,7 @@ def _require_possible(job: FitJob, processes: int, device: torch.device) -> None
     """Refuse a precision that the device has not, and shares of a batch that are too small."""
     require_precision(job.training.precision, device, key="training.precision")
     try:
-        require_batch(job.model, job.training.batch_size // processes, f"methods.{job.method}")
+        require_batch(job.model, job.training.batch_size, f"methods.{job.method}", processes=processes)
     except ValueError as error:
         raise InputError(f"{error}.") from None
 
@@ -173,15 +173,6 @@ def _require_data(parts: Sequence[PairDataset], wanted: Sequence[tuple[str, str]
             ", ".join(f"{dataset}/{setting}" for dataset, setting in each) for each in (found, wanted)
         ]
         raise InputError(f"{parts[0].path}: the data given are {named[0]}, this job learns {named[1]}.")
-
-
-def _require_shared(slices: int, processes: int) -> None:
-    """Refuse batches of whole heads that ``processes`` cannot share equally."""
-    if slices % processes:
-        raise InputError(
-            f"training.whole_share: its batches of {slices} slice(s) cannot be shared equally by "
-            f"{processes} processes. Use fewer GPUs, raise training.batch_size or set whole_share: 0."
-        )
 
 
 def _start(job: FitJob, weights: Path | None) -> Restorer | None:

@@ -17,7 +17,7 @@ from quietpet.evaluation.scoring import (
 )
 from quietpet.evaluation.spread import spread_to_error
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, read_values
-from quietpet.files.text import write_csv, write_json
+from quietpet.files.text import csv_cell, write_csv, write_json
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.stages.files import Files
@@ -36,7 +36,7 @@ def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
     common_lineage([(test, _reported(test_lineage)), (restored, _reported(lineage))])
     origin = {**{name: getattr(job, name) for name in _NAMES}, **_reported(lineage)}
     rows = score_slices(estimates, reference, paper_window_pixels=job.evaluation.paper_window_pixels)
-    origin["spread_to_error"] = "" if spread is None else f"{spread:.6g}"
+    origin["spread_to_error"] = csv_cell(spread)
     write_csv(outputs.one("scores"), SCORE_COLUMNS, ({**origin, **row} for row in rows))
     if sidecar := outputs.get("provenance"):
         write_json(

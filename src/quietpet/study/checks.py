@@ -75,13 +75,14 @@ def _require_batches(study: StudySections) -> None:
         require_batch(method, study.training.batch_size, f"methods.{name}")
 
 
-def require_batch(method: MethodSettings, slices: int, name: str) -> None:
-    """Raise ValueError if ``method`` cannot learn from ``slices`` at a time."""
-    if slices < method.least_batch:
+def require_batch(method: MethodSettings, slices: int, name: str, *, processes: int = 1) -> None:
+    """Raise ValueError if ``method`` cannot learn from ``slices`` at a time, shared by ``processes``."""
+    if slices // processes < method.least_batch:
+        shared = f", shared by {processes} processes," if processes > 1 else ""
         raise ValueError(
             f"{name} normalises by batches, and one slice is none: it would lose its mean activity. "
-            f"training.batch_size = {slices} must be {method.least_batch} or more (for each process "
-            "that shares it), or set normalisation: group"
+            f"training.batch_size = {slices}{shared} must be {processes * method.least_batch} or more, "
+            "or set normalisation: group"
         )
 
 

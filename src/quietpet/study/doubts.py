@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from quietpet.config.standin import StandinScanSettings
 from quietpet.invivo.settings import WindowSettings
 from quietpet.standin.kinetics import (
     BOLUS_FRACTIONS,
@@ -17,7 +16,7 @@ from quietpet.standin.kinetics import (
     frame_weights,
 )
 from quietpet.study.sections import StudySections
-from quietpet.units import SECONDS_PER_MINUTE
+from quietpet.study.windows import scan_of, span_minutes
 
 TOLERATED_CHANGE = 0.05
 """Of the mean activity between a short window and the long one."""
@@ -79,11 +78,12 @@ def _windows_of_other_activity(study: StudySections) -> Iterator[str]:
     if study.invivo is None:
         return
     standard = study.invivo.windows.standard
-    middle, length = _middle(standard, study), _length_minutes(standard, study)
+    middle, length = _middle_and_length(standard, study)
     for (window, given, minutes), settings in _uses_of_windows(study).items():
         low = study.invivo.windows.low[window]
         place = f"invivo.windows.low.{window} ({', '.join(settings)})"
-        start = middle - _length_minutes(low, study) / 2
+        low_middle, low_length = _middle_and_length(low, study)
+        start = middle - low_length / 2
         remedy = f"put it in the middle of the standard window: start_minutes: {start:.3g}"
         ratios = {
             tissue: _relative_activity(low, standard, study, tissue, given, minutes)
@@ -96,9 +96,9 @@ def _windows_of_other_activity(study: StudySections) -> Iterator[str]:
                 "its mean of the standard window (kinetics of standin.scan), a gain that networks "
                 f"learn; {remedy}"
             )
-        elif abs(_middle(low, study) - middle) > TOLERATED_CHANGE * length:
+        elif abs(low_middle - middle) > TOLERATED_CHANGE * length:
             yield (
-                f"{place}: its middle is at {_middle(low, study):.3g} min, that of the standard window "
+                f"{place}: its middle is at {low_middle:.3g} min, that of the standard window "
                 f"at {middle:.3g} min; unless the tracer stands still, {remedy}"
             )
 
@@ -138,10 +138,10 @@ def _relative_activity(
     infusion_minutes: float,
 ) -> float:
     """Mean activity of a tissue in the short window / in the long one, both decay-corrected."""
-    scan = _scan(study)
+    scan = scan_of(study)
     means = []
     for window in (low, standard):
-        edges = [(window.start_minutes, window.start_minutes + _length_minutes(window, study))]
+        edges = [span_minutes(window, study)]
         (decays,) = frame_decays(
             getattr(scan.kinetics, tissue),
             Plasma(suv=scan.plasma_suv, weight_kg=scan.weight_kg),
@@ -158,14 +158,6 @@ def _relative_activity(
     return float(means[0] / means[1])
 
 
-def _scan(study: StudySections) -> StandinScanSettings:
-    return study.standin.scan if study.standin else StandinScanSettings()
-
-
-def _length_minutes(window: WindowSettings, study: StudySections) -> float:
-    """Of a window given in frames with frames as long as those of the stand-in."""
-    return window.minutes or (window.frames or 0) * _scan(study).frame_seconds / SECONDS_PER_MINUTE
-
-
-def _middle(window: WindowSettings, study: StudySections) -> float:
-    return window.start_minutes + _length_minutes(window, study) / 2
+def _middle_and_length(window: WindowSettings, study: StudySections) -> tuple[float, float]:
+    start, end = span_minutes(window, study)
+    return (start + end) / 2, end - start

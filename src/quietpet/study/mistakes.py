@@ -8,14 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from quietpet.config.section import TRUTH
+from quietpet.config.section import LABEL, TRUTH
 from quietpet.methods.registry import method_kinds
 
 Problem = Mapping[str, Any]
 """One error of pydantic: its ``type``, ``loc``, ``msg`` and ``input``."""
 
 _NONE_WORDS = {"none", "nil", "null", "nan", "n/a", "~", ""}
-_LABEL_PATTERN = "^[a-z][a-z0-9_]*$"
 
 
 def explain(error: ValidationError) -> str:
@@ -46,7 +45,7 @@ def _message(problem: Problem) -> str:
     if kind in ("missing", "value_error", TRUTH):
         return message
     remedy = _REMEDIES.get(kind, lambda _: None)(found)
-    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == _LABEL_PATTERN:
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] == f"^{LABEL}$":
         remedy = "a name is of small letters, digits and _, and begins with a letter"
     return f"{message}, got {found!r}{f'; {remedy}' if remedy else ''}"
 
