@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measures import measured
 
-from quietpet.evaluation.comparison import PAPER, SliceImages
-from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.comparison import PAPER
 from quietpet.files.hdf5 import open_hdf5, read_array
 from quietpet.jobs.acquisition import ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.phantoms import PhantomJob, SlicesJob
@@ -112,20 +112,11 @@ def _nmse(images: np.ndarray, truth: np.ndarray) -> float:
 
 def _psnr_db(low: np.ndarray, standard: np.ndarray) -> float:
     """Mean over slices; the images are smaller than the published window of 132 pixels."""
-    (metric,) = [each for each in METRICS if (each.name, each.variant) == ("psnr_db", PAPER)]
     margin = [(0, 0), (2, 2), (2, 2)]
-    found = []
-    for image, reference in zip(np.pad(low, margin), np.pad(standard, margin), strict=True):
-        nothing = np.zeros_like(image)
-        pair = SliceImages(
-            restored=image,
-            standard=reference,
-            t1=nothing,
-            head=nothing > 0,
-            pet_lesions=nothing,
-            t1_lesions=nothing,
-        )
-        found.append(metric.measure(pair, paper_window_pixels=132))
+    found = [
+        measured("psnr_db", PAPER, image, reference, window_pixels=132)
+        for image, reference in zip(np.pad(low, margin), np.pad(standard, margin), strict=True)
+    ]
     return float(np.mean(found))
 
 

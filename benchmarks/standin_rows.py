@@ -23,8 +23,7 @@ from quietpet.acquisition.dose import decay_factor
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinScanSettings
-from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, SliceImages, Variant
-from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.comparison import PAPER, QUANTITATIVE
 from quietpet.evaluation.published import PublishedKey, published_values
 from quietpet.geometry.grid import ImageGrid
 from quietpet.phantom.brainweb import read_sources, read_volume, with_sound_end
@@ -150,7 +149,10 @@ def _measure(
     (standard, _), *shown = [(_cut(image, scanner.grid), counts) for image, counts in measured]
     lows = np.stack([images for images, _ in shown]).reshape(replicates, frames_each, *standard.shape)
     scores = [
-        [_metric(name, variant, image, reference) for name, variant in MEASURED]
+        [
+            measured(name, variant, image, reference, window_pixels=WINDOW_PIXELS)
+            for name, variant in MEASURED
+        ]
         for images in lows.mean(axis=1)
         for image, reference in zip(images, standard, strict=True)
     ]
@@ -200,20 +202,6 @@ def _cut(image: np.ndarray, grid: ImageGrid) -> np.ndarray:
     )
     planes = ndimage.map_coordinates(image, index, order=1).reshape(right_mm.shape)
     return planes.transpose(2, 1, 0)
-
-
-def _metric(name: str, variant: Variant, image: np.ndarray, reference: np.ndarray) -> float:
-    (metric,) = [each for each in METRICS if (each.name, each.variant) == (name, variant)]
-    nothing = np.zeros_like(image)
-    images = SliceImages(
-        restored=image,
-        standard=reference,
-        t1=nothing,
-        head=reference > 0.05 * reference.max(),
-        pet_lesions=nothing,
-        t1_lesions=nothing,
-    )
-    return metric.measure(images, paper_window_pixels=WINDOW_PIXELS)
 
 
 def _line(row: Row, found: np.ndarray) -> str:

@@ -11,6 +11,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 
+from quietpet.invivo.audit import audit
+from quietpet.invivo.findings import Finding
+from quietpet.invivo.scans import Dataset, Image, Participant
+
 SHAPE = (6, 5, 4)
 N_FRAMES = 12
 FRAME_S = 16.0
@@ -118,3 +122,18 @@ def write_dataset(root: Path, *, participants: int = 6) -> Path:
     for number in range(1, participants + 1):
         write_participant(root, number)
     return root
+
+
+def pet_image(run: int | None = None, **changes: Any) -> Image:
+    """Participant 1's image, as its side-car alone; None takes a key away."""
+    values = {k: v for k, v in {**sidecar(1), **changes}.items() if v is not None}
+    name = "sub-01_pet" if run is None else f"sub-01_run-{run}_pet"
+    stem = f"sub-01/pet/{name}"
+    return Image(participant="sub-01", stem=stem, sidecar=values, sidecar_files=(f"{stem}.json",))
+
+
+def findings_of(*runs: Image) -> list[Finding]:
+    """What the audit finds in the side-cars of one participant's PET runs."""
+    participant = Participant(label="sub-01", pet=runs, t1=[])
+    found = audit(Dataset(description={"BIDSVersion": "1.8.0"}, participants=[participant]))
+    return [finding for finding in found if finding.check != "no-images"]

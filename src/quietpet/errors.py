@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-OWN_FOLDERS = ("results", "resources")
+_OWN_FOLDERS = ("results", "resources")
 """Folders of the working directory that the program fills; what lies in them can be made again."""
 
 CHECKPOINT = ".checkpoint-"
@@ -86,5 +86,5 @@ def made_here(path: Path | str) -> bool:
     if place.name.startswith(".") and CHECKPOINT in place.name:
         return True
     return any(
-        Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder)) for folder in OWN_FOLDERS
+        Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder)) for folder in _OWN_FOLDERS
     )

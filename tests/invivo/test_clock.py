@@ -8,35 +8,20 @@ from typing import Any
 import numpy as np
 import petbids
 import pytest
+from petbids import findings_of, pet_image
 
 from quietpet.errors import InputError
-from quietpet.invivo.audit import audit
 from quietpet.invivo.facts import require_usable, scan_timing
 from quietpet.invivo.findings import Finding
 from quietpet.invivo.injection import injection_of
-from quietpet.invivo.scans import Dataset, Image, Participant
+from quietpet.invivo.scans import Image
 from quietpet.invivo.timing import timeline
 
 STARTS = petbids.sidecar(1)["FrameTimesStart"]
 
 
-def image(run: int | None = None, **changes: Any) -> Image:
-    """Participant 1's image, as its side-car alone; None takes a key away."""
-    values = {k: v for k, v in {**petbids.sidecar(1), **changes}.items() if v is not None}
-    name = "sub-01_pet" if run is None else f"sub-01_run-{run}_pet"
-    stem = f"sub-01/pet/{name}"
-    return Image(participant="sub-01", stem=stem, sidecar=values, sidecar_files=(f"{stem}.json",))
-
-
-def findings(*images: Image) -> list[Finding]:
-    participant = Participant(label="sub-01", pet=images, t1=[])
-    described = {"BIDSVersion": "1.8.0"}
-    found = audit(Dataset(description=described, participants=[participant]))
-    return [finding for finding in found if finding.check != "no-images"]
-
-
 def checks(*images: Image) -> set[str]:
-    return {finding.check for finding in findings(*images)}
+    return {finding.check for finding in findings_of(*images)}
 
 
 def since_injection(*images: Image) -> np.ndarray:
@@ -68,8 +53,8 @@ def from_injection_on(after_s: float) -> dict[str, Any]:
 @pytest.mark.parametrize("after_s", [0, 180, 3000, 5400])
 def test_both_conventions_of_time_zero_are_one_scan(after_s: int) -> None:
     """BIDS lets TimeZero be the start of the scan or of the injection."""
-    scan_first = image(InjectionStart=-after_s)
-    injection_first = image(**from_injection_on(after_s))
+    scan_first = pet_image(InjectionStart=-after_s)
+    injection_first = pet_image(**from_injection_on(after_s))
     expected = after_s + np.array(STARTS)
     for each in (scan_first, injection_first):
         np.testing.assert_allclose(since_injection(each), expected)
@@ -77,8 +62,8 @@ def test_both_conventions_of_time_zero_are_one_scan(after_s: int) -> None:
 
 
 def test_an_injection_within_the_scan_is_the_zero_of_windows() -> None:
-    np.testing.assert_allclose(since_injection(image(InjectionStart=180)), np.array(STARTS) - 180)
-    as_clock = image(InjectionStart=clock(180))
+    np.testing.assert_allclose(since_injection(pet_image(InjectionStart=180)), np.array(STARTS) - 180)
+    as_clock = pet_image(InjectionStart=clock(180))
     np.testing.assert_allclose(since_injection(as_clock), np.array(STARTS) - 180)
 
 
@@ -96,10 +81,10 @@ def test_an_injection_within_the_scan_is_the_zero_of_windows() -> None:
     ],
 )
 def test_what_stands_in_for_injection_start(told, seconds: float, source: str) -> None:
-    scan = image(InjectionStart=None, **told)
+    scan = pet_image(InjectionStart=None, **told)
     injection = injection_of([scan])
     assert (injection.seconds, injection.source) == (seconds, source)
-    (missing,) = [finding for finding in findings(scan) if finding.check == "missing-keys"]
+    (missing,) = [finding for finding in findings_of(scan) if finding.check == "missing-keys"]
     assert missing.correction == f"injection from {source}"
     assert ("late-injection" in checks(scan)) == (seconds == 0 and bool(told))
 
@@ -113,31 +98,33 @@ def test_what_stands_in_for_injection_start(told, seconds: float, source: str) -
 )
 def test_what_stands_in_for_frame_times(told: dict[str, Any], source: str) -> None:
     lists = {"FrameTimesStart": None, "FrameDuration": None, "dcmmeta_shape": [6, 5, 4, 12]}
-    (missing,) = [each for each in findings(image(**lists, **told)) if each.check == "missing-keys"]
+    (missing,) = [
+        each for each in findings_of(pet_image(**lists, **told)) if each.check == "missing-keys"
+    ]
     assert missing.correction == f"frame times from AcquisitionTime of the runs, {source}"
 
 
 def test_two_clocks_on_the_injection() -> None:
-    (found,) = findings(image(RadiopharmaceuticalStartTime=clock(-1800)))
+    (found,) = findings_of(pet_image(RadiopharmaceuticalStartTime=clock(-1800)))
     assert (found.check, found.value, found.expected) == (
         "injection-time",
         "0 s after TimeZero",
         "-1800 s",
     )
-    assert checks(image(RadiopharmaceuticalStartTime=clock(20))) == set()
+    assert checks(pet_image(RadiopharmaceuticalStartTime=clock(20))) == set()
 
 
 @pytest.mark.parametrize(
     ("seconds", "check"), [(-1e5, "early-injection"), (3000, "late-injection"), (300, None)]
 )
 def test_injections_out_of_place(seconds: float, check: str | None) -> None:
-    assert checks(image(InjectionStart=seconds)) == ({check} if check else set())
+    assert checks(pet_image(InjectionStart=seconds)) == ({check} if check else set())
 
 
 def scan_start(**changes: Any) -> tuple[list[Finding], float]:
     """Findings, and the first frame after TimeZero as it is read."""
-    scan = image(**changes)
-    return findings(scan), float(timeline([scan], 0).starts_s[0])
+    scan = pet_image(**changes)
+    return findings_of(scan), float(timeline([scan], 0).starts_s[0])
 
 
 def test_frames_counted_from_the_start_of_the_scan() -> None:
@@ -158,8 +145,8 @@ def test_a_scan_start_that_the_clocks_contradict() -> None:
 
 @pytest.mark.parametrize("acquired", [None, clock(1200)])
 def test_what_no_clock_settles_stops_the_import(acquired: str | None) -> None:
-    scan = image(ScanStart=3000, AcquisitionTime=acquired)
-    found = [finding for finding in findings(scan) if finding.check == "scan-start"]
+    scan = pet_image(ScanStart=3000, AcquisitionTime=acquired)
+    found = [finding for finding in findings_of(scan) if finding.check == "scan-start"]
     assert [finding.severity for finding in found] == ["error"]
     with pytest.raises(InputError, match="ScanStart, FrameTimesStart is 3000 s"):
         require_usable(found, [scan])
@@ -167,20 +154,20 @@ def test_what_no_clock_settles_stops_the_import(acquired: str | None) -> None:
 
 @pytest.mark.parametrize("scan_s", [0, 1, -4])
 def test_a_second_or_two_is_no_contradiction(scan_s: float) -> None:
-    assert checks(image(ScanStart=scan_s)) == set()
+    assert checks(pet_image(ScanStart=scan_s)) == set()
 
 
 def test_a_scan_that_begins_long_before_its_first_frame() -> None:
     late = {**from_injection_on(3000), "ScanStart": 0}
-    assert checks(image(**late)) == set(), "a late reconstruction: its AcquisitionTime says so"
-    (found,) = findings(image(**late, AcquisitionTime=None))
+    assert checks(pet_image(**late)) == set(), "a late reconstruction: its AcquisitionTime says so"
+    (found,) = findings_of(pet_image(**late, AcquisitionTime=None))
     assert (found.check, found.severity) == ("scan-start", "warning")
     # Or the list has its zero elsewhere than the clocks.
-    assert "scan-start" in checks(image(FrameTimesStart=[3000 + start for start in STARTS]))
+    assert "scan-start" in checks(pet_image(FrameTimesStart=[3000 + start for start in STARTS]))
 
 
 def runs(*changes: dict[str, Any]) -> Sequence[Image]:
-    return [image(number, **change) for number, change in enumerate(changes, start=1)]
+    return [pet_image(number, **change) for number, change in enumerate(changes, start=1)]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +199,7 @@ def test_runs_of_several_days_have_one_clock() -> None:
 
 def test_frames_without_a_list_count_from_time_zero_too() -> None:
     """Where people noted TimeZero and InjectionStart, but no frame times."""
-    scan = image(
+    scan = pet_image(
         TimeZero=clock(-3000), ScanStart=3000, FrameTimesStart=None, FrameDuration=None,
         SeriesDescription="Dynamic_16sec", dcmmeta_shape=[6, 5, 4, 12],
     )  # fmt: skip
@@ -222,8 +209,8 @@ def test_frames_without_a_list_count_from_time_zero_too() -> None:
 def test_frames_against_the_scanner_s_clock() -> None:
     """ScanStart and FrameTimesStart were moved together, AcquisitionTime was not."""
     moved = {"ScanStart": 3000, "FrameTimesStart": [3000 + start for start in STARTS]}
-    scan = image(**moved, DecayCorrectionFactor=None)
-    (found,) = findings(scan)
+    scan = pet_image(**moved, DecayCorrectionFactor=None)
+    (found,) = findings_of(scan)
     assert (found.check, found.severity) == ("frame-clock", "warning")
     assert timeline([scan], 0).starts_s[0] == 3000
 
@@ -232,22 +219,22 @@ def test_the_first_run_speaks_for_a_participant() -> None:
     """Of runs 2 and 10, or where the first one has no TimeZero: no traceback, and no false finding."""
     later = {"FrameTimesStart": [192 + start for start in STARTS], "AcquisitionTime": clock(192)}
     quiet = {"DecayCorrectionFactor": None}
-    both = [image(10, **later, **quiet), image(2, **quiet)]
+    both = [pet_image(10, **later, **quiet), pet_image(2, **quiet)]
     assert checks(*both) == set()
-    both = [image(1, TimeZero=None, **quiet), image(2, **later, **quiet, ScanStart=192)]
+    both = [pet_image(1, TimeZero=None, **quiet), pet_image(2, **later, **quiet, ScanStart=192)]
     assert checks(*both) == {"missing-keys"}
 
 
 @pytest.mark.parametrize("written", [[180], ["180"], "[180]", [clock(180)]])
 def test_a_list_of_one_is_that_number(written: Any) -> None:
-    scan = image(InjectionStart=written)
+    scan = pet_image(InjectionStart=written)
     np.testing.assert_allclose(since_injection(scan), np.array(STARTS) - 180)
     assert "list-of-one" in checks(scan)
 
 
 @pytest.mark.parametrize("written", [[180, 190], "soon", [None]])
 def test_an_injection_that_cannot_be_read_is_found(written: Any) -> None:
-    scan = image(InjectionStart=written)
+    scan = pet_image(InjectionStart=written)
     assert "no-number" in checks(scan)
     assert injection_of([scan]).source == "the time zero of the frames"
 
@@ -263,14 +250,14 @@ def test_an_injection_that_cannot_be_read_is_found(written: Any) -> None:
     ],
 )
 def test_an_infusion_is_an_injection(told, seconds: float, found: set[str]) -> None:
-    scan = image(**told)
+    scan = pet_image(**told)
     assert injection_of([scan]).seconds == seconds
     assert checks(scan) == found
 
 
 def test_a_converter_that_writes_series_time_alone() -> None:
     """Neither TimeZero nor AcquisitionTime nor InjectionStart: frames count from SeriesTime."""
-    scan = image(
+    scan = pet_image(
         TimeZero=None, AcquisitionTime=None, InjectionStart=None, ScanStart=None,
         SeriesTime=clock(0), RadiopharmaceuticalStartTime=clock(-2700),
     )  # fmt: skip

@@ -6,12 +6,11 @@ from typing import Any
 
 import petbids
 import pytest
+from petbids import findings_of, pet_image
 
 from quietpet.errors import InputError
-from quietpet.invivo.audit import audit
 from quietpet.invivo.facts import ScanFacts, run_facts, scan_facts
-from quietpet.invivo.findings import Finding
-from quietpet.invivo.scans import Dataset, Image, Participant
+from quietpet.invivo.scans import Image, Participant
 
 N = petbids.N_FRAMES * petbids.FRAME_S
 
@@ -25,17 +24,8 @@ def runs(*changes: dict[str, Any]) -> list[Image]:
             "AcquisitionTime": None,
             "DecayCorrectionFactor": None,
         }
-        values = {k: v for k, v in {**petbids.sidecar(1), **own, **change}.items() if v is not None}
-        stem = f"sub-01/pet/sub-01_run-{run + 1}_pet"
-        files = (f"{stem}.json",)
-        found.append(Image(participant="sub-01", stem=stem, sidecar=values, sidecar_files=files))
+        found.append(pet_image(run + 1, **{**own, **change}))
     return found
-
-
-def findings(images: list[Image]) -> list[Finding]:
-    participant = Participant(label="sub-01", pet=images, t1=[])
-    found = audit(Dataset(description={"BIDSVersion": "1.8.0"}, participants=[participant]))
-    return [finding for finding in found if finding.check != "no-images"]
 
 
 def facts(images: list[Image], present: list[Image] | None = None) -> ScanFacts:
@@ -45,7 +35,7 @@ def facts(images: list[Image], present: list[Image] | None = None) -> ScanFacts:
 
 def test_runs_that_agree_have_no_findings() -> None:
     both = runs({}, {})
-    assert findings(both) == []
+    assert findings_of(*both) == []
     assert facts(both).header_dose_mbq == 231
 
 
@@ -63,7 +53,7 @@ def test_every_run_has_its_own_unit(units: tuple[str | None, ...], factors: list
     both = runs(*({"Units": unit} for unit in units))
     found = run_facts(both, both, half_life_s=petbids.HALF_LIFE_S)
     assert [run.to_bq_per_ml for run in found] == factors
-    unlike = [each for each in findings(both) if each.check == "runs-unlike"]
+    unlike = [each for each in findings_of(*both) if each.check == "runs-unlike"]
     assert [each.key for each in unlike] == (["Units"] if len(set(factors)) > 1 else [])
 
 
@@ -78,7 +68,7 @@ def test_every_run_has_its_own_unit(units: tuple[str | None, ...], factors: list
 )
 def test_a_unit_of_no_concentration_is_found_wherever_it_stands(told, found: list[str]) -> None:
     (scan,) = runs(told)
-    assert [each.value for each in findings([scan]) if each.check == "units"] == [
+    assert [each.value for each in findings_of(scan) if each.check == "units"] == [
         f'"{unit}"' for unit in found
     ]
 
@@ -96,9 +86,9 @@ def test_units_of_dicom_are_per_run_too() -> None:
     both = runs({"Units": "kBq/mL"}, stored)
     found = run_facts(both, both, half_life_s=petbids.HALF_LIFE_S)
     assert [run.to_bq_per_ml for run in found] == [1000, 1]
-    assert [each.key for each in findings(both) if each.check == "runs-unlike"] == ["Units"]
+    assert [each.key for each in findings_of(*both) if each.check == "runs-unlike"] == ["Units"]
     same = runs({"Units": "Bq/mL"}, stored)
-    assert not [each for each in findings(same) if each.check == "runs-unlike"]
+    assert not [each for each in findings_of(*same) if each.check == "runs-unlike"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +105,7 @@ def test_every_run_has_its_own_decay_correction(first, second, corrected, to_s) 
     found = run_facts(both, both, half_life_s=petbids.HALF_LIFE_S)
     assert [run.decay_corrected for run in found] == corrected
     assert [run.corrected_to_s for run in found] == to_s
-    unlike = [each.key for each in findings(both) if each.check == "runs-unlike"]
+    unlike = [each.key for each in findings_of(*both) if each.check == "runs-unlike"]
     assert unlike == (["ImageDecayCorrected"] if len(set(corrected)) > 1 else [])
 
 
@@ -146,7 +136,7 @@ def test_what_must_agree_is_checked(key: str, differs: int) -> None:
     changes: list[dict[str, Any]] = [{"ReconFilterSize": 4} for _ in range(3)]
     changes[differs][key] = DIFFERING[key]
     three = runs(*changes)
-    found = [each for each in findings(three) if each.check == "runs-differ"]
+    found = [each for each in findings_of(*three) if each.check == "runs-differ"]
     assert [(each.key, each.severity) for each in found] == [(key, "error")]
     with pytest.raises(InputError, match=rf"_run-\d_pet\.json: {key} is .*no runs of one scan"):
         facts(three)
@@ -168,7 +158,7 @@ def test_what_must_agree_is_checked(key: str, differs: int) -> None:
 )
 def test_one_meaning_in_other_words_is_no_difference(second: dict[str, Any]) -> None:
     both = runs({}, second)
-    assert not {each.check for each in findings(both)} & {"runs-differ", "runs-unlike"}
+    assert not {each.check for each in findings_of(*both)} & {"runs-differ", "runs-unlike"}
     assert (facts(both).tracer, facts(both).administration) == ("FDG", "infusion")
 
 
@@ -176,10 +166,12 @@ def test_one_injection_per_scan() -> None:
     """Converters give every run its own TimeZero, and 0 for the injection: the first is read."""
     later = {"TimeZero": "10:33:13", "FrameTimesStart": petbids.sidecar(1)["FrameTimesStart"]}
     both = runs({}, {**later, "ImageDecayCorrectionTime": -192})
-    (found,) = findings(both)
+    (found,) = findings_of(*both)
     assert (found.check, found.severity, found.key) == ("runs-differ", "warning", "InjectionStart")
     assert found.correction == "that of the first run is read"
-    assert findings(runs({}, {**later, "ImageDecayCorrectionTime": -192, "InjectionStart": -192})) == []
+    assert (
+        findings_of(*runs({}, {**later, "ImageDecayCorrectionTime": -192, "InjectionStart": -192})) == []
+    )
     facts(both)
 
 
@@ -206,7 +198,7 @@ def test_one_injection_per_scan() -> None:
 )
 def test_doses_that_nobody_gets_are_not_read(changes: dict[str, Any], key: str, words: str) -> None:
     (scan,) = runs(changes)
-    (found,) = findings([scan])
+    (found,) = findings_of(scan)
     assert (found.check, found.key, found.correction) == ("dose", key, "not read")
     assert words in found.evidence
     read = facts([scan])
@@ -219,7 +211,7 @@ def test_doses_that_nobody_gets_are_not_read(changes: dict[str, Any], key: str, 
 @pytest.mark.parametrize("dose_mbq", [5, 39, 105, 740, 2200])
 def test_doses_of_real_examinations_are_read(dose_mbq: float) -> None:
     (scan,) = runs({"RadionuclideTotalDose": dose_mbq * 1e6, "InjectedRadioactivity": dose_mbq})
-    assert findings([scan]) == []
+    assert findings_of(scan) == []
     assert facts([scan]).header_dose_mbq == facts([scan]).noted_dose_mbq == dose_mbq
 
 
@@ -238,7 +230,7 @@ def test_doses_of_real_examinations_are_read(dose_mbq: float) -> None:
     ],
 )
 def test_other_values_out_of_any_range(key: str, value: Any) -> None:
-    (found,) = findings(runs({key: value}))
+    (found,) = findings_of(*runs({key: value}))
     assert (found.check, found.key, found.participant) == ("implausible", key, "sub-01")
 
 
@@ -252,16 +244,16 @@ def test_other_values_out_of_any_range(key: str, value: Any) -> None:
     ],
 )
 def test_of_a_list_the_farthest_value_is_named(values, worst: str, expected: str) -> None:
-    (found,) = [each for each in findings(runs(values)) if each.check == "implausible"]
+    (found,) = [each for each in findings_of(*runs(values)) if each.check == "implausible"]
     assert (found.value, found.expected) == (worst, expected)
 
 
 def test_ends_of_a_range_are_in_it() -> None:
     inside = {"ScatterFraction": [0.0] * 11 + [100.0], "InjectedMass": 0, "DoseCalibrationFactor": 1e-15}
-    assert findings(runs(inside)) == []
+    assert findings_of(*runs(inside)) == []
 
 
 def test_no_more_is_infused_than_injected() -> None:
-    assert findings(runs({"InfusionRadioactivity": 231})) == []
-    (found,) = findings(runs({"InfusionRadioactivity": 500}))
+    assert findings_of(*runs({"InfusionRadioactivity": 231})) == []
+    (found,) = findings_of(*runs({"InfusionRadioactivity": 500}))
     assert (found.check, found.key) == ("dose", "InfusionRadioactivity")

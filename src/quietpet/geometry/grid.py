@@ -56,7 +56,8 @@ class ImageGrid:
     def refined(self, factor: int) -> ImageGrid:
         """The same field of view in pixels of 1 / ``factor`` of the side; slices stay.
 
-        Each pixel of this grid has its centre in common with pixel ``factor`` times its index there.
+        ``n_pixels`` is even; then each pixel of this grid has its centre in common with the one whose
+        index is ``factor`` times its own.
         """
         return replace(self, n_pixels=factor * self.n_pixels, pixel_mm=self.pixel_mm / factor)
 

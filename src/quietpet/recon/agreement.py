@@ -101,7 +101,7 @@ class HeadCase:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoisyScan:
+class _NoisyScan:
     """Prompts and background (1, view, bin) of a short scan, with scatter and randoms in every bin."""
 
     prompts: torch.Tensor
@@ -254,17 +254,17 @@ def unequal_subsets(n_views: int) -> int:
     return next(n for n in range(equal_subsets(n_views), n_views) if n_views % n)
 
 
-def _noisy(case: HeadCase, engine: Engine) -> NoisyScan:
+def _noisy(case: HeadCase, engine: Engine) -> _NoisyScan:
     model = _model(case, engine, fwhm_mm=_PSF_FWHM_MM)
     trues = model.expected(case.activity)
     scale = _NOISY_TRUES / float(trues.sum())
     level = _BACKGROUND_PER_TRUE * _NOISY_TRUES / int((trues > 0).sum())
     background = torch.full_like(trues, level)
     prompts = torch.poisson(scale * trues + background, generator=torch.Generator().manual_seed(0))
-    return NoisyScan(prompts=prompts, background=background, counts_per_activity=scale)
+    return _NoisyScan(prompts=prompts, background=background, counts_per_activity=scale)
 
 
-def _noisy_osem(case: HeadCase, engine: Engine, scan: NoisyScan) -> torch.Tensor:
+def _noisy_osem(case: HeadCase, engine: Engine, scan: _NoisyScan) -> torch.Tensor:
     model = _model(case, engine, fwhm_mm=_PSF_FWHM_MM)
     model = replace(
         model,
