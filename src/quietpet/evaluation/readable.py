@@ -9,7 +9,7 @@ from quietpet.data_source import has_template_heads, is_simulated, is_standin
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS, Variant
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.sampling import SamplingPlan, render_sampling
-from quietpet.evaluation.tables import IN_VIVO, LAYOUTS, TablePlan, TableRow
+from quietpet.evaluation.tables import IN_VIVO, TablePlan, TableRow, layouts
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
 
@@ -37,11 +37,16 @@ DEVIATIONS = (
 
 def render(rows: Sequence[TableRow], *, plan: TablePlan, sampling: Sequence[SamplingPlan] = ()) -> str:
     """The tables as Markdown, and after them quality against sampling steps if it was measured."""
+    titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
     blocks = [
         "# Results",
         *_warnings(rows),
         _legend(rows, plan),
-        *(block for table, members in _by_table(rows) for block in _table(table, members)),
+        *(
+            block
+            for table, members in _by_table(rows)
+            for block in _table(table, titles[table], members)
+        ),
         *([render_sampling(sampling)] if sampling else []),
         _claim(rows),
         _known_deviations(rows, plan),
@@ -92,8 +97,7 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _table(table: str, rows: Sequence[TableRow]) -> Iterator[str]:
-    title = next(layout.title for layout in LAYOUTS if layout.table == table)
+def _table(table: str, title: str, rows: Sequence[TableRow]) -> Iterator[str]:
     if any(is_standin(row.data_source) for row in rows):
         title = title.replace(IN_VIVO, f"SIMULATED scans, in place of {IN_VIVO}")
     yield "\n".join([f"## Table {table}: {title}", *_notes(rows)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from quietpet.config.datasets import DatasetKind
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.section import Section
 from quietpet.jobs.methods import MethodJob
@@ -29,7 +30,7 @@ class TablesJob(Section):
     study_seed: int
     protocol: str
     methods: dict[str, str]
-    staged: tuple[str, ...] = ()
+    datasets: dict[str, DatasetKind]
     regimes: tuple[str, ...] = ()
     trained: tuple[str, ...] = ()
     iterations: dict[str, dict[str, str]] = Field({})
@@ -46,15 +47,7 @@ class TablesJob(Section):
             study_seed=study.study_seed,
             protocol=study.protocol,
             methods={name: settings.describe() for name, settings in study.methods.items()},
-            staged=tuple(
-                name
-                for name in (*study.domains, *study.invivo_names)
-                if any(
-                    len(study.regimes(dataset=name, setting=setting, method=method)) > 1
-                    for setting in study.settings_of(name)
-                    for method in study.methods_for(name)
-                )
-            ),
+            datasets=study.dataset_kinds,
             regimes=tuple(study.learning.regimes) if study.learning else (),
             trained=tuple(name for name, method in study.methods.items() if method.trained),
             iterations=_iterations(study),

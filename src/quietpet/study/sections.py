@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Self
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from quietpet.acquisition.dose import grey_matter_kbq_per_ml
 from quietpet.config.acquisition import AcquisitionSettings
-from quietpet.config.datasets import DatasetSettings, SliceSettings, SplitSettings
+from quietpet.config.datasets import DatasetKind, DatasetSettings, SliceSettings, SplitSettings
 from quietpet.config.doses import DoseLevels
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
@@ -26,6 +26,16 @@ from quietpet.methods.registry import AnyMethodSettings
 from quietpet.seeds import named_seed
 from quietpet.study.domains import PHANTOM, DomainSettings
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
+
+
+class Scored(NamedTuple):
+    """One restoration of a test set, by one training of a method under a regime ("": none)."""
+
+    dataset: str
+    setting: str
+    method: str
+    regime: str
+    replicate: str
 
 
 class StudySections(Section):
@@ -101,6 +111,12 @@ class StudySections(Section):
         """All data sets of scans."""
         return tuple(self.invivo.datasets) if self.invivo else ()
 
+    @property
+    def dataset_kinds(self) -> dict[str, DatasetKind]:
+        """Every data set and its kind."""
+        simulated: dict[str, DatasetKind] = dict.fromkeys(self.dataset_names, "simulated")
+        return {**simulated, **dict.fromkeys(self.invivo_names, "scanned")}
+
     def settings_of(self, dataset: str) -> tuple[str, ...]:
         """Low doses of a simulated data set, settings of one of scans."""
         if dataset in self.invivo_names:
@@ -175,6 +191,16 @@ class StudySections(Section):
         cohort = self.in_vivo.datasets[dataset] if dataset in self.invivo_names else None
         chosen = cohort.regimes_of(setting) if cohort else None
         return tuple(self.learning.regimes) if chosen is None else chosen
+
+    @property
+    def scored(self) -> Iterator[Scored]:
+        """Everything that is restored and scored, in the order of the configuration."""
+        for dataset in self.dataset_kinds:
+            for setting in self.settings_of(dataset):
+                for method in self.methods_for(dataset):
+                    for regime in self.regimes(dataset=dataset, setting=setting, method=method):
+                        for replicate in self.replicates_of(dataset=dataset, method=method):
+                            yield Scored(dataset, setting, method, regime, replicate)
 
     def learning_word(self, dataset: str, method: str, regime: str) -> str:
         """Value of the table column 'learning'."""
