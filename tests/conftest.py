@@ -11,8 +11,8 @@ from pathlib import Path
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 import hypothesis
-import numpy as np
 import pytest
+from stir_reference import StirReference, excerpt, whole
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -44,12 +44,10 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def stir(shared):
-    """STIR's results for one BrainWeb slice, by file and array name."""
-    folder = shared / "reference" / "stir"
-    return {
-        name: np.load(folder / f"{name}.npz") for name in ("inputs", "projections", "osem_noiseless")
-    }
+def stir() -> list[StirReference]:
+    """STIR's results for one BrainWeb slice: the part in the repository, then the whole where it is."""
+    folder = REPOSITORY.parent / "shared" / "reference" / "stir"
+    return [excerpt(), *([whole(folder)] if folder.is_dir() else [])]
 
 
 @pytest.fixture(scope="session")
