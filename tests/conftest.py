@@ -19,9 +19,10 @@ REPOSITORY = Path(__file__).parents[1]
 # A shell in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Where other programs keep the cores busy, an example may take any time.
-hypothesis.settings.register_profile("unhurried", hypothesis.settings(), deadline=None)
-hypothesis.settings.load_profile("unhurried")
+# The same examples in every run; where other programs keep the cores busy, one may take any time.
+# `pytest --hypothesis-profile=default` looks for others.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
