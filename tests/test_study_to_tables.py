@@ -16,11 +16,11 @@ from quietpet.evaluation.comparison import PAPER
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.jobs.evaluation import TablesJob
-from quietpet.jobs.registry import settings_for
 from quietpet.stages import tables
 from quietpet.stages.files import Files
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.root import Study
+from quietpet.study.select import settings_for
 
 LEVEL = {"counts": 5e7, "psf_fwhm_mm": 4.0, "iterations": 4, "subsets": 14}
 DOMAIN = {"doses": {"standard": {**LEVEL, "counts": 5e9}, "low": {"faint": LEVEL}}}
