@@ -18,6 +18,7 @@ from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.jobs.evaluation import TablesJob
 from quietpet.stages import tables
 from quietpet.stages.files import Files
+from quietpet.study.data_sets import Scored
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.root import Study
 from quietpet.study.select import settings_for
@@ -96,18 +97,23 @@ STUDIES = {
 
 def origin_of(study: Study, dataset: str) -> tuple[str, str, str]:
     """Data source, projector and registration."""
-    if dataset not in study.invivo_names:
+    if dataset in study.simulated:
         return "brainweb", "embedded", "-"
-    source = study.in_vivo.sources[study.in_vivo.datasets[dataset].source]
+    source = study.in_vivo.sources[study.scanned[dataset].cohort.source]
     return str(source.data), "-", "embedded"
+
+
+def named(study: Study, run: Scored) -> tuple[str, str, str, str]:
+    """Data set, setting, method and how it learned, as score files have them."""
+    word = study.data_sets[run.dataset].learning_word(run.method, run.regime)
+    return run.dataset, run.setting, run.method, word
 
 
 def write_scores(study: Study, folder: Path) -> list[Path]:
     """A score file of one slice for everything that ``study`` scores."""
     paths = []
     for number, run in enumerate(study.scored):
-        word = study.learning_word(run.dataset, run.method, run.regime)
-        names = (run.dataset, run.setting, run.method, word, run.replicate, "single")
+        names = (*named(study, run), run.replicate, "single")
         origin = origin_of(study, run.dataset)
         paths.append(folder / f"{number}.csv")
         with paths[-1].open("w", newline="") as stream:
@@ -135,10 +141,7 @@ def lost(study: Study, rows: list[dict[str, str]]) -> set[tuple[str, ...]]:
         (row["dataset"], names.get(row["setting"], row["setting"]), row["method"], row["learning"])
         for row in rows
     }
-    return {
-        (run.dataset, run.setting, run.method, study.learning_word(run.dataset, run.method, run.regime))
-        for run in study.scored
-    } - shown
+    return {named(study, run) for run in study.scored} - shown
 
 
 @pytest.fixture(scope="module")
@@ -146,19 +149,19 @@ def tiny(repository: Path) -> dict[str, Any]:
     return {**read_yaml(repository / "workflow/configs/tiny.yaml"), "methods": METHODS}
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_data_of_ones_own_end_in_the_tables(tiny: dict[str, Any], tmp_path: Path, name: str) -> None:
-    raw = yaml.safe_load(yaml.safe_dump({**tiny, **STUDIES[name]}))
-    study = load_study(raw, origin=name)
+@pytest.mark.parametrize("case", STUDIES)
+def test_data_of_ones_own_end_in_the_tables(tiny: dict[str, Any], tmp_path: Path, case: str) -> None:
+    raw = yaml.safe_load(yaml.safe_dump({**tiny, **STUDIES[case]}))
+    study = load_study(raw, origin=case)
     rows = make_tables(study, tmp_path)
     assert lost(study, rows) == set()
     tables_of = {row["dataset"]: set() for row in rows}
     for row in rows:
         tables_of[row["dataset"]].add(row["table"])
-    assert {*tables_of} == {*study.dataset_kinds}
-    for dataset, kind in study.dataset_kinds.items():
-        numbered = dataset == "phantom" or (dataset.startswith("ood") and kind == "scanned")
-        assert (dataset in tables_of[dataset]) != numbered
+    assert {*tables_of} == {*study.data_sets}
+    for name, dataset in study.data_sets.items():
+        numbered = name == "phantom" or (name.startswith("ood") and dataset.kind == "scanned")
+        assert (name in tables_of[name]) != numbered
 
 
 def test_everything_that_the_published_protocol_in_vivo_scores_has_a_row(

@@ -107,7 +107,7 @@ def _require_domains(study: StudySections) -> None:
     if PHANTOM in study.domains:
         raise ValueError(f"domains: {PHANTOM!r} is the name of the study's own data set")
     for name in study.domains:
-        view = study.of_dataset(name)
+        view = study.simulated[name].study
         try:
             _require_calibration(view)
             _require_scanner_limits(view)
@@ -138,14 +138,13 @@ def _require_same_making(study: StudySections, name: str, view: StudySections) -
 
 
 def _require_invivo(study: StudySections) -> None:
-    taken = {PHANTOM, *study.domains}
     for method in study.invivo.without if study.invivo else ():
         if method not in study.methods:
             raise ValueError(
                 f"invivo.without: no method {method!r}; there are {', '.join(study.methods)}"
             )
     for name, cohort in study.invivo.datasets.items() if study.invivo else ():
-        if name in taken:
+        if name in study.simulated:
             raise ValueError(f"invivo.datasets: {name!r} is a simulated data set; choose another name")
         if (study.invivo.replicates or 1) > study.replicates:
             raise ValueError(
@@ -209,8 +208,8 @@ def _require_stages(study: StudySections) -> None:
     for reference in study.learning.references:
         known = [
             f"{name}/{setting}"
-            for name in (*study.dataset_names, *study.invivo_names)
-            for setting in study.settings_of(name)
+            for name, dataset in study.data_sets.items()
+            for setting in dataset.settings
         ]
         if reference not in known:
             raise ValueError(f"learning.stages: no data set {reference!r}; there are {', '.join(known)}")
