@@ -13,6 +13,8 @@ from quietpet.evaluation.tables import IN_VIVO, TablePlan, TableRow, layouts
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
 
+_DIGITS = {(metric.name, metric.variant.name): metric.digits for metric in METRICS}
+
 TEMPLATE_WARNING = (
     "> **WARNING - phantoms: ICBM152 template, not BrainWeb; not comparable with the published values. "
     "Its subjects are warps of one brain, which networks can learn by heart.**"
@@ -183,7 +185,7 @@ def _share_of_maxima(by_metric: dict[str, TableRow]) -> str:
 
 
 def _ours(row: TableRow) -> str:
-    digits = _digits(row.metric)
+    digits = _DIGITS[row.metric, row.variant]
     text = f"{row.mean:.{digits}f}"
     if row.std is not None:
         text += f" ± {row.std:.{digits}f}"
@@ -195,13 +197,9 @@ def _ours(row: TableRow) -> str:
 def _published(row: TableRow) -> str:
     if row.paper_mean is None:
         return ""
-    digits = _digits(row.metric)
+    digits = _DIGITS[row.metric, row.variant]
     doubt = "†" if row.paper_doubt else ""
     return f"{row.paper_mean:.{digits}f} ± {row.paper_std:.{digits}f}{doubt}"
-
-
-def _digits(metric: str) -> int:
-    return 3 if metric in ("ssim", "nmse", "nmse_best_scale") else 2
 
 
 def _claim(rows: Sequence[TableRow]) -> str:
