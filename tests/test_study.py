@@ -307,6 +307,14 @@ def test_iterations_of_every_stage_reach_the_tables(repository, raw, staged):
     }
 
 
+def test_networks_may_learn_from_any_setting_of_any_data_set(whole):
+    """Names of settings, unlike others, may begin with a digit."""
+    study = load_study(changed(whole, "learning.stages.external.data", ["ood1/16s"]), origin="")
+    restored = {"dataset": "ood2", "setting": "ld", "method": "mfdiff", "replicate": "r0"}
+    job = json.loads(settings_for(study, "restore", **restored, regime="external"))
+    assert job["weights_of"] == "ood1"
+
+
 def test_whole_heads_are_for_networks_that_see_the_field_of_view(raw):
     """Batch normalisation suffers from batches of one head; such networks are not trained again."""
     names = {"dataset": "phantom", "setting": "low", "replicate": "r0"}
@@ -495,6 +503,10 @@ def test_subsets_of_the_stand_in_fit_the_scanner(raw):
         ("invivo.datasets.ood1.settings.2min.regimes", ["both"], r"ood1: 2min has the regime 'both'"),
         ("invivo.without", ["u-net"], r"invivo\.without"),
         ("invivo.without", ["munet"], r"invivo\.without: no method 'munet'; there are bowsher"),
+        ("invivo.without", ["lpet", "gaussian", "unet", "munet_concat", "mfdiff"],
+         r"invivo\.datasets\.ood1: no method restores it"),
+        ("invivo.sources.template", {"kind": "folder", "root": "x"},
+         r"invivo\.sources: 'template' in the tables' column data_source says that nobody was scanned"),
         ("invivo.replicates", 3, r"invivo\.replicates = 3 is larger than replicates = 2"),
         ("learning", None, r"domains or invivo, and learning, belong together"),
     ],
