@@ -266,6 +266,7 @@ def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
     )
     assert view.study_seed != study.study_seed
     assert study.simulated["phantom"].study is study
+    assert "Dose shifted/low: 5e+07 counts per volume" in study.describe()
 
 
 def test_a_study_without_domains_has_the_jobs_it_had(raw, staged):

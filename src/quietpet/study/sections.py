@@ -109,16 +109,24 @@ class StudySections(Section):
     @property
     def simulated(self) -> dict[str, Simulated]:
         """The data sets of phantoms, the study's own first."""
-        common = {"methods": self.methods, "replicates": self.replicates}
-        own = Simulated(name=PHANTOM, study=self, domain="", regimes=None, learned_alone=None, **common)
+        own = Simulated(
+            name=PHANTOM,
+            study=self,
+            domain="",
+            methods=self.methods,
+            replicates=self.replicates,
+            regimes=None,
+            learned_alone=None,
+        )
         domains = {
             name: Simulated(
                 name=name,
                 study=self._with_domain(name, domain),
                 domain=name,
+                methods=self.methods,
+                replicates=self.replicates,
                 regimes=self._regimes,
                 learned_alone=INTERNAL,
-                **common,
             )
             for name, domain in self.domains.items()
         }
@@ -194,7 +202,8 @@ class StudySections(Section):
     def describe(self) -> str:
         """What is simulated, in words: one line for the acquisition, the images and each dose."""
         lines = [f"Acquisition: {self.acquisition.describe()}.", f"Images: {self._units()}."]
-        lines += [f"Dose {name}: {level.describe()}." for name, level in self.doses.levels.items()]
+        for dataset in self.simulated.values():
+            lines += [f"Dose {name}: {level}." for name, level in dataset.doses.items()]
         lines += [self.invivo.describe()] if self.invivo else []
         return "\n".join(lines)
 
