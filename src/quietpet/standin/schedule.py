@@ -45,9 +45,11 @@ def frame_schedule(scan: StandinScanSettings) -> tuple[ScheduledFrame, ...]:
 
 def in_words(scan: StandinScanSettings) -> str:
     """Such as "4 frames of 212 s, 8 of 16 s and 4 of 208 s"."""
-    first, *others = (f"{count} of {seconds:g} s" for count, seconds in scan.frames)
-    blocks = [first.replace(" of", " frames of", 1), *others]
-    return " and ".join([*([", ".join(blocks[:-1])] if others else []), blocks[-1]])
+    (first, _), *_ = scan.frames
+    noun = "frame" if first == 1 else "frames"
+    *before, last = (f"{count} of {seconds:g} s" for count, seconds in scan.frames)
+    words = f"{', '.join(before)} and {last}" if before else last
+    return words.replace(" of", f" {noun} of", 1)
 
 
 def _name(shortest_before: float) -> Name:
