@@ -282,7 +282,13 @@ def test_learning_in_stages_ends_in_table_6(repository, finished, configuration,
 
 
 STANDIN = {
-    "scan": {"frames": 8, "t1_voxel_mm": 4.0, "t1_shape": [48, 64, 64], "subsets": 14, "iterations": 1},
+    "scan": {
+        "frames": [[8, 16]],
+        "t1_voxel_mm": 4.0,
+        "t1_shape": [48, 64, 64],
+        "subsets": 14,
+        "iterations": 1,
+    },
     "cohorts": {
         "rspetmr": {
             "layout": "ds002898",
