@@ -1,0 +1,48 @@
+"""Write the generated pages of the documentation: python docs/generate.py [--check].
+
+A test compares the pages in the repository with what this makes.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+from configuration import configuration_page
+
+from quietpet.study.reading import json_schema
+
+REFERENCE = Path(__file__).with_name("reference")
+
+
+def main() -> int:
+    stale, texts = stale_pages(), pages()
+    if "--check" in sys.argv:
+        for name in stale:
+            print(f"{REFERENCE / name} is stale: python docs/generate.py", file=sys.stderr)
+        return 1 if stale else 0
+    for name in stale:
+        (REFERENCE / name).write_text(texts[name])
+        print(REFERENCE / name)
+    return 0
+
+
+def stale_pages() -> list[str]:
+    """Names of the pages that are not, or not as :func:`pages` makes them."""
+    return [name for name, text in pages().items() if _written(name) != text]
+
+
+@functools.cache
+def pages() -> dict[str, str]:
+    """Text of every generated page, by its name in ``docs/reference``."""
+    return {"configuration.md": configuration_page(json_schema())}
+
+
+def _written(name: str) -> str | None:
+    path = REFERENCE / name
+    return path.read_text() if path.exists() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
