@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 from configuration import configuration_page
+from step_pages import files_page, steps_page
+from workflow_rules import rules_of_the_small_study
 
+from quietpet.steps import STEPS
 from quietpet.study.reading import json_schema
 
 REFERENCE = Path(__file__).with_name("reference")
@@ -36,7 +39,12 @@ def stale_pages() -> list[str]:
 @functools.cache
 def pages() -> dict[str, str]:
     """Text of every generated page, by its name in ``docs/reference``."""
-    return {"configuration.md": configuration_page(json_schema())}
+    steps = tuple(STEPS.values())
+    return {
+        "configuration.md": configuration_page(json_schema()),
+        "steps.md": steps_page(steps),
+        "files.md": files_page(steps, rules_of_the_small_study()),
+    }
 
 
 def _written(name: str) -> str | None:

@@ -11,17 +11,18 @@ from pathlib import Path
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 import hypothesis
-import numpy as np
 import pytest
+from stir_reference import StirReference, excerpt, whole
 
 REPOSITORY = Path(__file__).parents[1]
 
 # A shell in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Where other programs keep the cores busy, an example may take any time.
-hypothesis.settings.register_profile("unhurried", hypothesis.settings(), deadline=None)
-hypothesis.settings.load_profile("unhurried")
+# The same examples in every run; where other programs keep the cores busy, one may take any time.
+# `pytest --hypothesis-profile=default` looks for others.
+hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -44,12 +45,10 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def stir(shared):
-    """STIR's results for one BrainWeb slice, by file and array name."""
-    folder = shared / "reference" / "stir"
-    return {
-        name: np.load(folder / f"{name}.npz") for name in ("inputs", "projections", "osem_noiseless")
-    }
+def stir() -> list[StirReference]:
+    """STIR's results for one BrainWeb slice: the part in the repository, then the whole where it is."""
+    folder = REPOSITORY.parent / "shared" / "reference" / "stir"
+    return [excerpt(), *([whole(folder)] if folder.is_dir() else [])]
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from quietpet.seeds import named_seed, numpy_rng, torch_generator
 
@@ -26,3 +28,24 @@ def test_seeds_are_the_same_on_every_machine():
 def test_torch_generators_are_named_too():
     draw = torch.rand(2, generator=torch_generator(3, "x"))
     assert torch.equal(draw, torch.rand(2, generator=torch_generator(3, "x")))
+
+
+NAMES = st.lists(st.integers() | st.text(), max_size=4).map(tuple)
+
+
+@given(st.sets(st.tuples(st.integers(), NAMES), min_size=2, max_size=20))
+def test_no_two_names_share_a_seed(names):
+    """Whatever they hold: spaces, colons, digits, nothing, another number of parts."""
+    seeds = {named_seed(study_seed, *parts) for study_seed, parts in names}
+    assert len(seeds) == len(names)
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+@given(st.integers(), st.lists(st.text(min_size=1), min_size=1, max_size=3), st.data())
+def test_names_cut_elsewhere_are_others(study_seed, parts, data):
+    """Moving the border between two parts, or writing a number as text, changes the seed."""
+    text = "".join(parts)
+    cut = data.draw(st.integers(0, len(text)), label="cut")
+    ways = {tuple(parts), (text,), (text[:cut], text[cut:]), (text, "")}
+    assert len({named_seed(study_seed, *way) for way in ways}) == len(ways)
+    assert named_seed(study_seed, "a", 1) != named_seed(study_seed, "a", "1")

@@ -4,6 +4,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from stir_reference import FOLDER
 
 from quietpet.config.scanner import ScannerModel
 from quietpet.geometry.grid import mmr_grid, scanner_grid
@@ -11,8 +12,8 @@ from quietpet.geometry.michelogram import segments
 from quietpet.geometry.scanner import SCANNERS, ge_signa_petmr, siemens_mmr
 
 
-def test_geometry_is_stirs(shared):
-    reference = np.load(shared / "reference" / "stir" / "geometry.npz")
+def test_geometry_is_stirs():
+    reference = np.load(FOLDER / "geometry.npz")
     scanner = siemens_mmr()
     np.testing.assert_allclose(scanner.view_angles_rad, reference["phi_rad"], atol=1e-12)
     np.testing.assert_allclose(scanner.bin_offsets_mm, reference["s_mm"], atol=1e-9)

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from stir_reference import FOLDER
 
 from quietpet.errors import InputError
 from quietpet.geometry.grid import mmr_grid
@@ -123,9 +124,9 @@ def test_a_process_with_sirf_ends_quietly(sirf):
     assert "Exception ignored" not in done.stderr
 
 
-def test_the_header_is_the_one_that_stir_accepted(shared):
+def test_the_header_is_the_one_that_stir_accepted():
     """The one-ring template with which the reference projections were computed."""
-    accepted = (shared / "reference" / "stir" / "mmr1ring.hs").read_text()
+    accepted = (FOLDER / "mmr1ring.hs").read_text()
     written = direct_plane_header(siemens_mmr(), n_rings=1, data_name="mmr1ring.s")
     assert keys(written) == keys(accepted)
 

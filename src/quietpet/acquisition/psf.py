@@ -70,6 +70,9 @@ def gaussian_kernel(fwhm_mm: float, pixel_mm: float) -> np.ndarray:
 def _convolution(kernel: np.ndarray, length: int) -> sparse.dia_array:
     """Toeplitz matrix (length, length) of a convolution with zero boundary."""
     radius = kernel.size // 2
+    reach = min(radius, length - 1)  # what lies farther off meets no pixel
     return sparse.diags_array(
-        list(kernel), offsets=list(range(-radius, radius + 1)), shape=(length, length)
+        list(kernel[radius - reach : radius + reach + 1]),
+        offsets=list(range(-reach, reach + 1)),
+        shape=(length, length),
     )
