@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from configuration import configuration_page
+from rooms import rooms_page
 from step_pages import files_page, steps_page
 from workflow_rules import rules_of_the_small_study
 
@@ -43,6 +44,7 @@ def pages() -> dict[str, str]:
     return {
         "configuration.md": configuration_page(json_schema()),
         "steps.md": steps_page(steps),
+        "rooms.md": rooms_page(),
         "files.md": files_page(steps, rules_of_the_small_study()),
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib.util
 import re
 import subprocess
@@ -132,6 +133,11 @@ def test_the_rows_of_the_readme_are_as_they_are_drawn():
     header, rule, *lines = table.strip().splitlines()
     assert f"{header}\n{rule}" == rows.HEADER
     assert [line.split("`")[1] for line in lines] == list(rows.METHODS)
+
+
+def test_every_room_says_what_it_is_for():
+    for init in sorted((REPOSITORY / "src/quietpet").rglob("__init__.py")):
+        assert (ast.get_docstring(ast.parse(init.read_text())) or "").endswith("."), init
 
 
 def test_the_site_is_built_without_a_warning(tmp_path):
