@@ -31,8 +31,9 @@ docs: $(INSTALLED)
 	@echo "Read docs/_build/index.html."
 
 ## requirements.lock from pyproject.toml, with the versions it has; LOCK=--upgrade takes the newest
-lock: $(INSTALLED)
-	python -m pip install --quiet --disable-pip-version-check uv
+lock:
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 	uv pip compile --quiet --extra dev --python-version 3.11 --no-annotate --custom-compile-command "make lock" \
 		--output-file requirements.lock $(LOCK) pyproject.toml >/dev/null
 
