@@ -282,7 +282,13 @@ def test_learning_in_stages_ends_in_table_6(repository, finished, configuration,
 
 
 STANDIN = {
-    "scan": {"frames": 8, "t1_voxel_mm": 4.0, "t1_shape": [48, 64, 64], "subsets": 14, "iterations": 1},
+    "scan": {
+        "frames": [[8, 16]],
+        "t1_voxel_mm": 4.0,
+        "t1_shape": [48, 64, 64],
+        "subsets": 14,
+        "iterations": 1,
+    },
     "cohorts": {
         "rspetmr": {
             "layout": "ds002898",
@@ -435,19 +441,31 @@ def test_a_changed_protocol_reruns_its_dose_only(repository, finished, configura
 
 
 @pytest.mark.parametrize(
-    ("module", "rerun"),
+    ("file", "old", "new", "rerun"),
     [
-        ("evaluation/metrics.py", {"score": 9, "tables": 1}),
-        ("methods/unet/model.py", {"fit": 5, "restore": 5, "score": 5, "tables": 1}),
-        ("recon/bowsher.py", {"fit": 1, "restore": 1, "score": 1, "tables": 1}),
-        ("cli.py", {}),
+        ("evaluation/metrics.py", "_PIXELS = 1.5", "_PIXELS = 1.6", {"score": 9, "tables": 1}),
+        ("evaluation/published.csv", "21.13", "21.14", {"tables": 1}),
+        (
+            "methods/unet/model.py",
+            "return ",
+            "return 2 * ",
+            {"fit": 5, "restore": 5, "score": 5, "tables": 1},
+        ),
+        ("recon/bowsher.py", "def ", "def _", {"fit": 1, "restore": 1, "score": 1, "tables": 1}),
+        ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', {"restore": 9, "score": 9, "tables": 1}),
+        ("config/scanner.py", "rays averaged", "lines averaged", {}),
+        ("cli.py", "CPU threads this job", "threads this job", {}),
     ],
 )
-def test_an_edit_reruns_what_it_reaches(repository, finished, configuration, tmp_path, module, rerun):
+def test_an_edit_reruns_what_it_reaches(
+    repository, finished, configuration, tmp_path, file, old, new, rerun
+):
+    """The rules hand on what tests/fingerprint/test_edits.py finds for many more edits."""
     package = tmp_path / "src/quietpet"
     shutil.copytree(repository / "src/quietpet", package)
-    edited = package / module
-    edited.write_text(f"{edited.read_text()}\n\nEDITED = True\n")
+    text = (package / file).read_text()
+    assert old in text
+    (package / file).write_text(text.replace(old, new, 1))
     output = dry_run(repository, finished, configuration, tmp_path, PYTHONPATH=str(package.parent))
     assert planned_jobs(output) == rerun
 

@@ -4,14 +4,13 @@ import os
 import shlex
 from pathlib import Path
 
-import quietpet
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
 from quietpet.learning import Training, training_before, training_data
-from quietpet.methods.registry import model_module
+from quietpet.methods.registry import code_of
 from quietpet.projection.engines import require_usable
-from quietpet.provenance import file_digest, fingerprint
 from quietpet.files.text import read_json
+from quietpet.fingerprint.walk import fingerprint
 from quietpet.study.domains import PHANTOM
 from quietpet.study.folders import CACHE_VARIABLE, absolute_cache, with_paths_from
 from quietpet.study.reading import load_study, read_yaml
@@ -20,10 +19,6 @@ from quietpet.study.select_learning import PLANNED_REPLICATE
 
 # As seen from the working directory, so that a project that is moved with its checkout runs nothing again.
 SOURCES = os.path.relpath(Path(workflow.basedir) / "workflow" / "sources.tsv")
-PUBLISHED = [
-    Path(quietpet.__file__).parent / "evaluation" / name
-    for name in ("published.csv", "doubts.csv")
-]
 
 
 def checked_study():
@@ -98,12 +93,12 @@ def settings(stage):
 
 
 def code(stage):
-    """Fingerprint of the code that a stage reaches: an edit there, and only there, re-runs the rule."""
+    """Fingerprint of all code and tables that a stage reaches: an edit there alone re-runs the rule."""
     return fingerprint(f"stages.{stage}")
 
 
 def method_code(stage):
     """Params function: the same, with the code of the wildcard's method."""
     return lambda wildcards: fingerprint(
-        f"stages.{stage}", model_module(STUDY.methods[wildcards.method])
+        f"stages.{stage}", *code_of(STUDY.methods[wildcards.method])
     )

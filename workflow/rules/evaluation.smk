@@ -88,7 +88,6 @@ rule tables:
             *(f"scores={path}" for path in ALL_SCORES),
             *(f"plan={path}" for path in REPORTED_PLANS),
         ],
-        published=[file_digest(path) for path in PUBLISHED],
     shell:
         "quietpet tables --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in {params.inputs}"

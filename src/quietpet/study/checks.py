@@ -17,6 +17,7 @@ from quietpet.study.data_sets import Scanned
 from quietpet.study.domains import PHANTOM
 from quietpet.study.mistakes import explain
 from quietpet.study.sections import StudySections
+from quietpet.study.windows import require_frames_of_windows
 
 
 def require_consistent(study: StudySections) -> None:
@@ -29,6 +30,7 @@ def require_consistent(study: StudySections) -> None:
     _require_invivo(study)
     _require_transforms(study)
     _require_standin(study)
+    require_frames_of_windows(study)
     _require_stages(study)
 
 
