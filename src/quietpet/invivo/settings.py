@@ -112,10 +112,7 @@ _SOURCE_KEYS = {
 
 
 class ScanRequirement(Section):
-    """What a scan must be to test a setting.
-
-    Doses are those of the scanner's header, which is right where side-cars were exchanged.
-    """
+    """What a scan must be to test a setting."""
 
     header_dose_mbq: tuple[NonNegative, Positive] | None = Field(
         None,
@@ -134,7 +131,10 @@ class ScanRequirement(Section):
 
 
 class CohortSetting(ScanRequirement):
-    """One setting of a data set: which short window, of whom."""
+    """One setting of a data set: which short window, of whom.
+
+    Doses are those of the scanner's header, which is right where side-cars were exchanged.
+    """
 
     window: WindowName = Field(description="of windows.low: the low dose")
     splits: SplitSettings | None = Field(None, description="in place of the data set's")
