@@ -100,7 +100,7 @@ HARMLESS = [
     ),
     # what no step runs: the study, which jobs hold values of; the command line; the page of origins
     ("learning.py", "(OWN,), ", "(OWN, OWN), "),
-    ("study/sections.py", "def methods_for", "def methods_of"),
+    ("study/data_sets.py", "def learning_word", "def word_of"),
     ("study/select_simulation.py", "subject=subject", "subject=str(subject)"),
     ("cli.py", '"--threads"', '"--cores"'),
     ("steps.py", "optional=True", "optional=False"),
