@@ -117,7 +117,7 @@ def test_examples_of_configurations_are_valid(page):
 
 
 def _records_with(key: str) -> list[dict]:
-    """Those of a configuration where ``key`` is one of its sections, else those of a name of one's own."""
+    """Records in which ``key`` may stand: all sections of a configuration, or those of a given name."""
     schema = json_schema()
     if key in schema["properties"]:
         return [schema["properties"]]
