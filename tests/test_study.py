@@ -259,7 +259,7 @@ def staged(raw):
 
 def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
     study = load_study(changed(staged, "domains.shifted.activity", FLAT), origin="")
-    view = study.of_dataset("shifted")
+    view = study.simulated["shifted"].study
     assert view.doses.low["low"].counts == (5e7, 5e7)
     assert view.phantoms.activity.white_matter == 50
     assert (view.splits, view.scanner, view.phantoms.mu_per_cm) == (
@@ -268,7 +268,8 @@ def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
         study.phantoms.mu_per_cm,
     )
     assert view.study_seed != study.study_seed
-    assert study.of_dataset("phantom") is study
+    assert study.simulated["phantom"].study is study
+    assert "Dose shifted/low: 5e+07 counts per volume" in study.describe()
 
 
 def test_a_study_without_domains_has_the_jobs_it_had(raw, staged):
@@ -310,6 +311,14 @@ def test_iterations_of_every_stage_reach_the_tables(repository, raw, staged):
     }
 
 
+def test_networks_may_learn_from_any_setting_of_any_data_set(whole):
+    """Names of settings, unlike others, may begin with a digit."""
+    study = load_study(changed(whole, "learning.stages.external.data", ["ood1/16s"]), origin="")
+    restored = {"dataset": "ood2", "setting": "ld", "method": "mfdiff", "replicate": "r0"}
+    job = json.loads(settings_for(study, "restore", **restored, regime="external"))
+    assert job["weights_of"] == "ood1"
+
+
 def test_whole_heads_are_for_networks_that_see_the_field_of_view(raw):
     """Batch normalisation suffers from batches of one head; such networks are not trained again."""
     names = {"dataset": "phantom", "setting": "low", "replicate": "r0"}
@@ -333,7 +342,8 @@ def test_stages_reach_their_jobs(staged):
     for regime, weights_of in (("external", "phantom"), ("external_internal", None)):
         job = json.loads(settings_for(study, "restore", **names, regime=regime))
         assert (job["learning"], job["weights_of"]) == (regime, weights_of)
-    words = {name: study.learning_word("shifted", name, "") for name in ("lpet", "gaussian")}
+    shifted = study.data_sets["shifted"]
+    words = {name: shifted.learning_word(name, "") for name in ("lpet", "gaussian")}
     assert words == {"lpet": "-", "gaussian": "internal"}
 
 
@@ -497,6 +507,10 @@ def test_subsets_of_the_stand_in_fit_the_scanner(raw):
         ("invivo.datasets.ood1.settings.2min.regimes", ["both"], r"ood1: 2min has the regime 'both'"),
         ("invivo.without", ["u-net"], r"invivo\.without"),
         ("invivo.without", ["munet"], r"invivo\.without: no method 'munet'; there are bowsher"),
+        ("invivo.without", ["lpet", "gaussian", "unet", "munet_concat", "mfdiff"],
+         r"invivo\.datasets\.ood1: no method restores it"),
+        ("invivo.sources.template", {"kind": "folder", "root": "x"},
+         r"invivo\.sources: 'template' in the tables' column data_source says that nobody was scanned"),
         ("invivo.replicates", 3, r"invivo\.replicates = 3 is larger than replicates = 2"),
         ("learning", None, r"domains or invivo, and learning, belong together"),
     ],
@@ -604,10 +618,11 @@ def test_frames_of_the_stand_in_are_blocks(whole, value):
 
 def test_scans_are_restored_by_what_needs_no_sinograms(whole):
     study = load_study(whole, origin="config.yaml")
-    assert "bowsher" in study.methods_for("phantom")
-    assert set(study.methods_for("ood1")) == set(study.methods) - {"bowsher", "unet"}
+    data = study.data_sets
+    assert "bowsher" in data["phantom"].methods
+    assert set(data["ood1"].methods) == set(study.methods) - {"bowsher", "unet"}
     of_setting = {
-        setting: study.regimes(dataset=dataset, setting=setting, method="mfdiff")
+        setting: data[dataset].regimes_of(setting, "mfdiff")
         for dataset, setting in (("ood1", "2min"), ("ood1", "16s"), ("ood2", "uld"))
     }
     assert of_setting == {
@@ -615,10 +630,10 @@ def test_scans_are_restored_by_what_needs_no_sinograms(whole):
         "16s": ("external", "internal", "external_internal"),
         "uld": ("external_internal",),
     }
-    assert study.regimes(dataset="ood1", setting="2min", method="gaussian") == ("",)
-    assert study.replicates_of(dataset="ood1", method="mfdiff") == ("r0",)
-    assert study.replicates_of(dataset="phantom", method="mfdiff") == ("r0", "r1")
-    assert study.settings_of("ood3") == ("bolus", "infusion", "bolus_infusion")
+    assert data["ood1"].regimes_of("2min", "gaussian") == ("",)
+    assert data["ood1"].replicates_of("mfdiff") == ("r0",)
+    assert data["phantom"].replicates_of("mfdiff") == ("r0", "r1")
+    assert data["ood3"].settings == ("bolus", "infusion", "bolus_infusion")
 
 
 @pytest.mark.parametrize(
