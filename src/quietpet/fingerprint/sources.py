@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from quietpet.fingerprint.silence import Places, silent_parameters, without_silent
 from quietpet.fingerprint.syntax import ClassParts, ModuleSource, read_module
 
 PACKAGE = "quietpet"
@@ -35,7 +36,7 @@ class Sources:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        for cached in ("module", "meaning", "resolve", "is_record"):
+        for cached in ("module", "meaning", "resolve", "is_record", "silent"):
             setattr(self, cached, functools.cache(getattr(self, cached)))
 
     def module(self, name: str) -> ModuleSource:
@@ -93,6 +94,14 @@ class Sources:
             found |= {whole} if self.has(whole) else set()
         return found
 
+    def below(self, module: str, names: list[str]) -> set[Definition]:
+        """What ``module.a.b`` means for the ``names`` a and b."""
+        for name in names:
+            if not self.has(f"{module}.{name}"):
+                return set(self.resolve(module, name))
+            module = f"{module}.{name}"
+        return self.all_of(module)
+
     def is_assigned(self, definition: Definition) -> bool:
         """Whether it is a name that values, such as types, are assigned to."""
         module, name = definition
@@ -123,12 +132,38 @@ class Sources:
             references.visit(annotation)
         return frozenset(references.runs | references.types)
 
+    def nodes(self, definition: Definition) -> list[ast.AST]:
+        """The statements of a definition, without all that serves texts for people alone."""
+        module, name = definition
+        parts = self.module(module).stripped(name)
+        return [
+            without_silent(part.node, lambda called: self._silent_in(module, called))
+            for part in parts
+            if part.node
+        ]
+
+    def _silent_in(self, module: str, name: str) -> Places:
+        """Silent parameters of the function that is called ``name`` in a module."""
+        first, *rest = name.split(".")
+        places = self.modules_called(module, first) if rest else set()
+        found = {each for place in places for each in self.below(place, rest)}
+        found |= set() if rest else self.resolve(module, first)
+        return self.silent(found.pop()) if len(found) == 1 else frozenset()
+
+    def silent(self, definition: Definition) -> Places:
+        """Parameters of a function of the package that serve texts alone; none of anything else."""
+        module, name = definition
+        statements = self.module(module).statements.get(name, [])
+        if len(statements) != 1 or not isinstance(statements[0].node, ast.FunctionDef):
+            return frozenset()
+        (part,) = self.module(module).stripped(name)
+        return silent_parameters(part.node)
+
     def meaning(self, definition: Definition) -> Meaning:
         """What one definition says, and what it refers to."""
         module, name = definition
-        parts = self.module(module).stripped(name)
+        parts, nodes = self.module(module).stripped(name), self.nodes(definition)
         run, types = _References(self, module), _References(self, module, typing=True)
-        nodes = [part.node for part in parts if part.node]
         for node in nodes:
             run.visit(node)
         for annotation in (each for part in parts for each in part.annotations):
@@ -205,12 +240,5 @@ class _References(ast.NodeVisitor):
             return None
         found: set[Definition] | None = None
         for place in self._sources.modules_called(self._module, inner.id):
-            found = (found or set()) | self._below(place, parts[::-1])
+            found = (found or set()) | self._sources.below(place, parts[::-1])
         return found
-
-    def _below(self, module: str, names: list[str]) -> set[Definition]:
-        for name in names:
-            if not self._sources.has(f"{module}.{name}"):
-                return set(self._sources.resolve(module, name))
-            module = f"{module}.{name}"
-        return self._sources.all_of(module)
