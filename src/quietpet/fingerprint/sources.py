@@ -41,23 +41,25 @@ class Sources:
 
     def module(self, name: str) -> ModuleSource:
         """One module; ModuleNotFoundError if there is none of that full name."""
-        path = self._path(name)
-        if path is None:
+        if not self.has(name):
             raise ModuleNotFoundError(f"no module {name} below {self._folder}")
+        path = self._paths[name]
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         return read_module(path.read_text(encoding="utf-8"), package=package)
 
     def has(self, name: str) -> bool:
         """Whether there is a module of that full name."""
-        return self._path(name) is not None
+        return name in self._paths
 
-    def _path(self, name: str) -> Path | None:
-        first, *parts = name.split(".")
-        if first != PACKAGE or not all(map(str.isidentifier, parts)):
-            return None
-        base = self._folder.joinpath(*parts)
-        candidates = (base / "__init__.py", *([base.with_suffix(".py")] if parts else ()))
-        return next((path for path in candidates if path.is_file()), None)
+    @functools.cached_property
+    def _paths(self) -> dict[str, Path]:
+        """The file of every module."""
+        found = {}
+        for path in self._folder.rglob("*.py"):
+            parts = path.relative_to(self._folder).with_suffix("").parts
+            inner = parts[:-1] if path.name == "__init__.py" else parts
+            found[".".join((PACKAGE, *inner))] = path
+        return found
 
     @functools.cached_property
     def tables(self) -> dict[str, list[Path]]:
