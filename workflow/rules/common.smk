@@ -46,9 +46,9 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
-def folder_of(names, *, below=""):
+def folder_of(names):
     """Wildcard constraint: a folder called one of ``names``, or no folder at all."""
-    return f"({below}({one_of(names)})/)?"
+    return f"(({one_of(names)})/)?"
 
 
 def named(files):
@@ -60,20 +60,21 @@ def named(files):
     ]
 
 
-VIEWS = {name: STUDY.of_dataset(name) for name in STUDY.dataset_names}
-DATASETS = (*VIEWS, *STUDY.invivo_names)
+DATASETS = STUDY.data_sets
 STAGES = one_of(STUDY.learning.stages if STUDY.learning else [])
 
 
 wildcard_constraints:
     subject=r"[A-Za-z0-9+]+",
-    # Empty for the data set "phantom", so that a study without domains has no such folders.
-    domain=folder_of(STUDY.domains, below="domains/"),
-    dose=one_of({level for view in VIEWS.values() for level in view.doses.levels}),
-    dataset=one_of(DATASETS),
-    setting=one_of(
-        {name for dataset in DATASETS for name in STUDY.settings_of(dataset)}
+    dose=one_of(
+        {
+            level
+            for each in STUDY.simulated.values()
+            for level in each.study.doses.levels
+        }
     ),
+    dataset=one_of(DATASETS),
+    setting=one_of({name for each in DATASETS.values() for name in each.settings}),
     cohort=one_of(STUDY.standin.cohorts if STUDY.standin else []),
     participant=r"[A-Za-z0-9+]+",
     split="|".join(SPLITS),
@@ -82,11 +83,6 @@ wildcard_constraints:
     stages=folder_of([f"({STAGES})(-({STAGES}))*"]),
     regime=folder_of(STUDY.learning.regimes if STUDY.learning else []),
     replicate=r"r\d+",
-
-
-def domain_of(dataset):
-    """The folder of a simulated data set below ``results``."""
-    return "" if dataset == PHANTOM else f"domains/{dataset}/"
 
 
 def settings(stage):
