@@ -263,7 +263,20 @@ def test_settings_count_by_what_a_step_uses_of_their_behaviour(package, old, new
     assert package.counts("settings", RECORDS.replace(old, new)) == counts
 
 
-@pytest.mark.parametrize("name", ["job.inner.words()", 'getattr(job.inner, "words")()'])
+def test_behaviour_counts_in_the_middle_of_a_name(package):
+    a = STEP.replace("job.inner.area", "store.LAST.area.real") + "\nfrom quietpet import store\n"
+    package.write({"a": a, "settings": RECORDS, "store": "LAST = None\n"})
+    assert package.counts("settings", RECORDS.replace("FACTOR = 10", "FACTOR = 11"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "job.inner.words()",
+        'getattr(job.inner, "words")()',
+        'operator.attrgetter("inner.words")(job)',
+    ],
+)
 def test_behaviour_counts_by_its_name(package, name):
     package.write({"a": STEP.replace("job.inner.area", name), "settings": RECORDS})
     assert package.counts("settings", RECORDS.replace("large'\n", "big'\n"))

@@ -14,7 +14,7 @@ from quietpet.fingerprint.syntax import ClassParts, ModuleSource, read_module
 PACKAGE = "quietpet"
 
 Definition = tuple[str, str]
-"""A module and a name in it, as in :class:`quietpet.syntax.ModuleSource`."""
+"""A module and a name in it, as in :class:`quietpet.fingerprint.syntax.ModuleSource`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,25 +199,26 @@ class _References(ast.NodeVisitor):
             self._refer(name)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        self.names.add(node.attr)
         found = self._in_a_module(node)
         if found is None:
+            self.names.add(node.attr)
             self.generic_visit(node)
         else:
             self.runs |= found
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        if isinstance(node.value, str):
-            self.names.add(node.value)
-            if "." in node.value and self._sources.has(
-                node.value
-            ):  # the name of a module, to be imported or started
-                self.modules.add(node.value)
-                self.runs |= self._sources.all_of(node.value)
+        """A string may be the name of an attribute, of a table, or of a module that is started by it."""
+        if not isinstance(node.value, str):
+            return
+        self.names |= {node.value, *node.value.split(".")}
+        if "." in node.value and self._sources.has(node.value):
+            self.modules.add(node.value)
+            self.runs |= self._sources.all_of(node.value)
 
     def visit_Call(self, node: ast.Call) -> None:
         """Which class something is of depends on the class, but not on what a record makes of values."""
-        if not (isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass")):
+        asks = isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass")
+        if not asks or len(node.args) != 2:
             self.generic_visit(node)
             return
         what, of = node.args
@@ -243,4 +244,5 @@ class _References(ast.NodeVisitor):
         found: set[Definition] | None = None
         for place in self._sources.modules_called(self._module, inner.id):
             found = (found or set()) | self._sources.below(place, parts[::-1])
+            self.names |= set(parts)
         return found

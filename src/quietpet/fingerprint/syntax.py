@@ -118,8 +118,9 @@ def read_module(text: str, *, package: str) -> ModuleSource:
     for node in body:
         if isinstance(node, ast.ClassDef):
             module.classes[node.name] = _class_parts(node)
+        statement = Statement(node, package)
         for name in _names_of(node, own):
-            module.statements.setdefault(name, []).append(Statement(node, package))
+            module.statements.setdefault(name, []).append(statement)
     return module
 
 
