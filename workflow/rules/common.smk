@@ -93,8 +93,8 @@ def settings(stage):
 
 
 def code(stage):
-    """Fingerprint of all code and tables that a stage reaches: an edit there alone re-runs the rule."""
-    return fingerprint(f"stages.{stage}")
+    """Params function: fingerprint of the code and tables that a stage reaches; their edits re-run it."""
+    return lambda wildcards: fingerprint(f"stages.{stage}")
 
 
 def method_code(stage):
