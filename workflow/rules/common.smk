@@ -7,7 +7,7 @@ from pathlib import Path
 import quietpet
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
-from quietpet.learning import Training, training_before, training_data
+from quietpet.learning import Training, training_data
 from quietpet.methods.registry import model_module
 from quietpet.projection.engines import require_usable
 from quietpet.provenance import file_digest, fingerprint

@@ -159,6 +159,14 @@ class CohortSettings(Section):
             raise ValueError(f"{setting} has no splits")
         return splits
 
+    def learned_from(self, setting: str) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
+        """Source, window, training and validation participants: all that trainings see of a setting.
+
+        How slices are cut is common to all settings; cohorts by dose or administration choose who tests.
+        """
+        splits = self.splits_of(setting)
+        return self.source, self.settings[setting].window, splits.train, splits.validation
+
     def regimes_of(self, setting: str) -> tuple[str, ...] | None:
         """Regimes under which networks restore a setting; None: all there are."""
         own = self.settings[setting].regimes
