@@ -96,7 +96,7 @@ def _seen(study, dataset, setting):
 @pytest.mark.parametrize("regime", ["", "internal", "external_internal"])
 def test_settings_share_a_training_if_and_only_if_it_sees_the_same_slices(repository, name, regime):
     study = _study(repository, name)
-    settings = [(each, one) for each in study.invivo_names for one in study.settings_of(each)]
+    settings = [(name, setting) for name, each in study.scanned.items() for setting in each.settings]
     for first, second in product(settings, settings):
         trainings = [
             study.weights_for(dataset=dataset, setting=setting, regime=regime)
@@ -109,8 +109,8 @@ def test_the_small_study_trains_three_networks_for_seven_in_vivo_settings(reposi
     study = _study(repository, "config.yaml")
     both = {
         study.weights_for(dataset=dataset, setting=setting, regime="external_internal")
-        for dataset in study.invivo_names
-        for setting in study.settings_of(dataset)
+        for dataset, each in study.scanned.items()
+        for setting in each.settings
     }
     assert both == {
         Training(dataset=dataset, setting=setting, stages=("external", "internal"))

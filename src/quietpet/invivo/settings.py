@@ -12,13 +12,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from quietpet.config.datasets import SPLITS, SplitSettings
-from quietpet.config.section import Label, NonNegative, Positive, Section
+from quietpet.config.section import SETTING, Label, NonNegative, Positive, Section
 from quietpet.units import SECONDS_PER_MINUTE
 
 STANDARD = "standard"
 Administration = Literal["bolus", "infusion", "bolus_infusion"]
-WindowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
-"""Of a window or a setting; unlike other names it may begin with a digit: 2min, 16s."""
+WindowName = Annotated[str, Field(pattern=f"^{SETTING}$")]
+"""Of a window or a setting."""
 
 
 class WindowSettings(Section):
@@ -158,14 +158,6 @@ class CohortSettings(Section):
         if splits is None:
             raise ValueError(f"{setting} has no splits")
         return splits
-
-    def learned_from(self, setting: str) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
-        """Source, window, training and validation participants: all that trainings see of a setting.
-
-        How slices are cut is common to all settings; cohorts by dose or administration choose who tests.
-        """
-        splits = self.splits_of(setting)
-        return self.source, self.settings[setting].window, splits.train, splits.validation
 
     def regimes_of(self, setting: str) -> tuple[str, ...] | None:
         """Regimes under which networks restore a setting; None: all there are."""
