@@ -104,7 +104,7 @@ HARMLESS = [
     ),
     # what no step runs: the study, which jobs hold values of; the command line; the page of origins
     ("learning.py", "(OWN,), ", "(OWN, OWN), "),
-    ("study/sections.py", "def subjects", "def all_subjects"),
+    ("study/data_sets.py", "def learning_word", "def word_of"),
     ("study/select_simulation.py", "subject=subject", "subject=str(subject)"),
     ("cli.py", '"--threads"', '"--cores"'),
     ("steps.py", "optional=True", "optional=False"),

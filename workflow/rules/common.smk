@@ -6,7 +6,7 @@ from pathlib import Path
 
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
-from quietpet.learning import Training, training_before, training_data
+from quietpet.learning import Training, training_data
 from quietpet.methods.registry import code_of
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
