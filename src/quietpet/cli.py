@@ -27,6 +27,7 @@ from quietpet import __version__
 from quietpet.config.scanner import ScannerModel, StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
+from quietpet.gpus import DEVICE_VARIABLE
 from quietpet.projection.engines import require_usable
 from quietpet.stages.files import Files
 from quietpet.steps import STEPS, NamedFile, Step
@@ -189,7 +190,7 @@ def _add_checks(checks: argparse._SubParsersAction) -> None:
 def _run_stage(options: argparse.Namespace) -> None:
     _limit_threads(options.threads)
     if options.gpus == 0:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ |= {"CUDA_VISIBLE_DEVICES": "", DEVICE_VARIABLE: "cpu"}
     elif options.gpus:
         os.environ["QUIETPET_PROCESSES"] = str(options.gpus)
     step = STEPS[options.stage]

@@ -57,6 +57,12 @@ def test_more_jobs_than_gpus_share_and_say_so(monkeypatch, caplog):
     assert "only 1 of 2 GPUs are free" in caplog.text
 
 
-def test_a_device_chosen_by_hand_stays(monkeypatch):
-    monkeypatch.setenv("QUIETPET_DEVICE", "cuda:1")
+@pytest.mark.parametrize("asked", ["cuda:1", "cpu"])
+def test_a_device_chosen_by_hand_stays(monkeypatch, asked):
+    monkeypatch.setenv("QUIETPET_DEVICE", asked)
     assert claimed(1, monkeypatch) == ""
+
+
+def test_any_gpu_is_one_that_is_free(monkeypatch):
+    monkeypatch.setenv("QUIETPET_DEVICE", "cuda")
+    assert [claimed(1, monkeypatch) for _ in range(3)] == ["0", "1", "2"]

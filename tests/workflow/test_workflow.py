@@ -507,18 +507,6 @@ def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, 
         assert found == [f"results/sinograms/{subject}/low.h5" for subject in subjects], (stage, method)
 
 
-@pytest.mark.parametrize("profile", ["local", "gpu", "slurm"])
-def test_profiles_plan_the_whole_study(repository, tmp_path, profile):
-    output = snakemake(
-        repository,
-        *("--workflow-profile", repository / "workflow/profiles" / profile),
-        *("--directory", tmp_path, "--dry-run", "results/tables.csv"),
-    )
-    assert planned_jobs(output)["tables"] == 1
-    if profile in ("gpu", "slurm"):
-        assert re.search(r"rule fit:.*?resources:[^\n]*gpu=1", output, re.DOTALL)
-
-
 def test_a_folder_with_brainweb_is_used_and_named(repository, shared, configuration, tmp_path):
     """Source auto with all volumes at hand; a subject added later joins without touching the others."""
     path = tmp_path / "study.yaml"

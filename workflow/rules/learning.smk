@@ -81,11 +81,11 @@ rule fit:
         "logs/fit/{dataset}-{setting}-{method}-{stages}{replicate}.log",
     benchmark:
         "logs/fit/{dataset}-{setting}-{method}-{stages}{replicate}.tsv"
-    threads: 1
+    threads: network_threads
     resources:
         mem_mb=6000,
         runtime=2880,
-        gpu=0,
+        gpu=network_gpus,
     params:
         settings=settings("fit"),
         code=method_code("fit"),
@@ -106,11 +106,11 @@ rule plan:
         "logs/plan/{dataset}-{setting}-{method}.log",
     benchmark:
         "logs/plan/{dataset}-{setting}-{method}.tsv"
-    threads: 1
+    threads: network_threads
     resources:
         mem_mb=6000,
         runtime=720,
-        gpu=0,
+        gpu=network_gpus,
     params:
         settings=settings("plan"),
         code=method_code("plan"),
@@ -131,11 +131,11 @@ rule restore:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
     benchmark:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.tsv"
-    threads: 1
+    threads: network_threads
     resources:
         mem_mb=6000,
         runtime=720,
-        gpu=0,
+        gpu=network_gpus,
     params:
         settings=settings("restore"),
         code=method_code("restore"),

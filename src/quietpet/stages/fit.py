@@ -21,7 +21,13 @@ from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build, model_module
 from quietpet.provenance import Stopwatch, file_digest, fingerprint, provenance, settings_digest
 from quietpet.seeds import named_seed
-from quietpet.stages.device import compute_device, free_bytes, process_count, require_precision
+from quietpet.stages.device import (
+    compute_device,
+    device_name,
+    free_bytes,
+    process_count,
+    require_precision,
+)
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
 from quietpet.stages.sinograms import measured_slices
@@ -84,7 +90,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         moved = [batch.to(device) for batch in batches]
         return [measured.attach(batch) for batch in moved] if measured else moved
 
-    logger.info("%s: %d parameters", job.method, method.parameter_count)
+    logger.info("%s: %d parameters, on %s", job.method, method.parameter_count, device_name(device))
     drawn = StepBatches(
         pairs,
         study_seed=job.study_seed,
