@@ -17,6 +17,7 @@ import shlex
 import signal
 import stat
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -33,6 +34,7 @@ from quietpet.stages.files import Files
 from quietpet.steps import STEPS, NamedFile, Step
 from quietpet.study.mistakes import explain
 from quietpet.study.reading import json_schema, load_study, read_yaml
+from quietpet.usage import usage
 
 logger = logging.getLogger(__name__)
 
@@ -188,6 +190,7 @@ def _add_checks(checks: argparse._SubParsersAction) -> None:
 
 
 def _run_stage(options: argparse.Namespace) -> None:
+    began = time.monotonic()
     _limit_threads(options.threads)
     if options.gpus == 0:
         os.environ |= {"CUDA_VISIBLE_DEVICES": "", DEVICE_VARIABLE: "cpu"}
@@ -210,6 +213,7 @@ def _run_stage(options: argparse.Namespace) -> None:
     gc.freeze()
     gc.enable()
     stage.run(job, inputs, outputs)
+    logger.info(usage(wall_s=time.monotonic() - began))
 
 
 def _require_usable(inputs: Files, outputs: Files) -> None:

@@ -26,6 +26,7 @@ from quietpet.projection.engines import sirf_is_installed
 from quietpet.stages.files import Files
 from quietpet.steps import STEPS
 from quietpet.training.tensors import read_tensors
+from quietpet.usage import core_seconds
 
 pytestmark = pytest.mark.workflow
 
@@ -141,6 +142,12 @@ def test_the_tables_are_complete(finished):
     assert published["5", "unet"] == "26.39"
     assert published["5", "cmunet"] == "36.51"
     assert "residual" in next(row["protocol"] for row in rows if row["method"] == "mfdiff")
+
+
+def test_each_log_ends_with_what_its_job_used(finished):
+    logs = list((finished / "logs").rglob("*.log"))
+    assert len(logs) > 50
+    assert not [log for log in logs if core_seconds(log.read_text().splitlines()[-1:]) is None]
 
 
 def test_nothing_half_written_is_left(finished):

@@ -30,8 +30,6 @@ rule simulate:
         sinograms="results/{domain}sinograms/{subject}/{dose}.h5",
     log:
         "logs/simulate/{domain}{subject}-{dose}.log",
-    benchmark:
-        "logs/simulate/{domain}{subject}-{dose}.tsv"
     wildcard_constraints:
         dose=one_of(
             {level for view in VIEWS.values() for level in view.doses.simulated}
@@ -57,8 +55,6 @@ rule thin:
         sinograms="results/{domain}sinograms/{subject}/{dose}.h5",
     log:
         "logs/thin/{domain}{subject}-{dose}.log",
-    benchmark:
-        "logs/thin/{domain}{subject}-{dose}.tsv"
     wildcard_constraints:
         dose=one_of({level for view in VIEWS.values() for level in view.doses.thinned}),
     threads: 1
@@ -109,8 +105,6 @@ rule reconstruct:
         images="results/{domain}images/{subject}/{dose}.h5",
     log:
         "logs/reconstruct/{domain}{subject}-{dose}.log",
-    benchmark:
-        "logs/reconstruct/{domain}{subject}-{dose}.tsv"
     threads: 1
     resources:
         mem_mb=2000,
@@ -143,8 +137,6 @@ rule pack:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
     log:
         "logs/pack/{dataset}-{setting}-{split}.log",
-    benchmark:
-        "logs/pack/{dataset}-{setting}-{split}.tsv"
     wildcard_constraints:
         dataset=one_of(VIEWS),
     threads: 1

@@ -79,8 +79,6 @@ rule fit:
         card="results/models/{dataset}/{setting}/{method}/{stages}{replicate}/card.md",
     log:
         "logs/fit/{dataset}-{setting}-{method}-{stages}{replicate}.log",
-    benchmark:
-        "logs/fit/{dataset}-{setting}-{method}-{stages}{replicate}.tsv"
     threads: network_threads
     resources:
         mem_mb=6000,
@@ -104,8 +102,6 @@ rule plan:
         plan="results/sampling/{dataset}/{setting}/{method}.json",
     log:
         "logs/plan/{dataset}-{setting}-{method}.log",
-    benchmark:
-        "logs/plan/{dataset}-{setting}-{method}.tsv"
     threads: network_threads
     resources:
         mem_mb=6000,
@@ -129,8 +125,6 @@ rule restore:
         restored="results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5",
     log:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
-    benchmark:
-        "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.tsv"
     threads: network_threads
     resources:
         mem_mb=6000,

@@ -49,8 +49,6 @@ checkpoint fetch:
         decision="results/phantoms/source.json",
     log:
         "logs/fetch.log",
-    benchmark:
-        "logs/fetch/decision.tsv"
     threads: 1
     resources:
         mem_mb=1000,
@@ -84,8 +82,6 @@ rule phantom:
         phantom="results/{domain}phantoms/{subject}.h5",
     log:
         "logs/phantom/{domain}{subject}.log",
-    benchmark:
-        "logs/phantom/{domain}{subject}.tsv"
     threads: 1
     resources:
         mem_mb=3000,
@@ -107,8 +103,6 @@ rule slices:
         slices="results/{domain}slices/{subject}.h5",
     log:
         "logs/slices/{domain}{subject}.log",
-    benchmark:
-        "logs/slices/{domain}{subject}.tsv"
     threads: 1
     resources:
         mem_mb=1000,
