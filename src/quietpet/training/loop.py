@@ -67,13 +67,7 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     Raises:
         InputError: the loss stopped being finite, or the checkpoint does not fit.
     """
-    if start is None:
-        method.tune(validation)
-    else:
-        method.load_state_dict(start.state_dict())
-    if not method.groups():
-        return ()
-
+    method.begin(validation, start)
     method.to(fabric.device)
     if settings.channels_last:
         method.to(memory_format=torch.channels_last)
