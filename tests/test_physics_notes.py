@@ -67,7 +67,9 @@ def test_what_does_not_hold_is_not_said(raw):
         ({"frames": 1, "start_minutes": 60.2}, False),  # 113 frames of 16 s end at 60.13 min
     ],
 )
-def test_low_windows_that_share_time_with_the_long_one_are_named(raw, standard, low, shares):
+def test_low_windows_that_share_time_with_the_long_one_are_named(repository, standard, low, shares):
+    """Of real scans: those of stand-ins are known before, and windows outside them are refused."""
+    raw = copy.deepcopy(dict(read_yaml(repository / "workflow/configs/invivo.yaml")))
     raw["invivo"]["windows"]["standard"] = standard
     raw["invivo"]["windows"]["low"]["16s"] = low
     named = "2min, 16s" if shares else "2min"
@@ -84,6 +86,12 @@ def test_real_scans_are_no_stand_ins(repository):
     said = " ".join(notes(read_yaml(repository / "workflow/configs/invivo.yaml")))
     assert "Low windows of scans" in said
     assert "Stand-in" not in said
+
+
+def test_stand_ins_of_unequal_frames_say_that_their_long_image_is_of_long_ones(raw):
+    assert any("stand-ins is a mean of frames of up to 212 s, that" in note for note in notes(raw))
+    raw["standin"]["scan"]["frames"] = [[113, 16]]
+    assert not any("mean of frames of up to" in note for note in notes(raw))
 
 
 def test_stand_ins_tell_which_published_order_counts_explain(raw):

@@ -79,9 +79,11 @@ rule phantom:
     input:
         unpack(lambda wildcards: label_files(wildcards.subject)),
     output:
-        phantom="results/{domain}phantoms/{subject}.h5",
+        phantom="results/phantoms/{dataset}/{subject}.h5",
     log:
-        "logs/phantom/{domain}{subject}.log",
+        "logs/phantom/{dataset}-{subject}.log",
+    wildcard_constraints:
+        dataset=one_of(STUDY.simulated),
     threads: 1
     resources:
         mem_mb=3000,
@@ -98,11 +100,11 @@ rule phantom:
 
 rule slices:
     input:
-        phantom="results/{domain}phantoms/{subject}.h5",
+        phantom="results/phantoms/{dataset}/{subject}.h5",
     output:
-        slices="results/{domain}slices/{subject}.h5",
+        slices="results/slices/{dataset}/{subject}.h5",
     log:
-        "logs/slices/{domain}{subject}.log",
+        "logs/slices/{dataset}-{subject}.log",
     threads: 1
     resources:
         mem_mb=1000,

@@ -56,8 +56,9 @@ def write_series(
 ) -> Iterator[SeriesWriter]:
     """A 4-D int16 series, one frame (z, y, x) of ``shape`` in memory at a time.
 
-    ``affine_ras_mm`` takes (x, y, z, 1) to RAS mm; values are integers times ``scale``. The file appears
-    when all ``frames`` are in it. With ``compressed`` false it is not, whatever its name says.
+    ``affine_ras_mm`` takes (x, y, z, 1) to RAS mm; values are integers times ``scale``. NIfTI has one
+    ``frame_seconds`` for all frames: the mean of unequal ones. The file appears when all ``frames`` are
+    in it. With ``compressed`` false it is not, whatever its name says.
 
     Raises ValueError if fewer or more frames were written.
     """

@@ -206,12 +206,7 @@ def _calibration(
     """
     settings, scan = job.scanner, job.protocol.scan
     if scan is None:
-        counts = np.array(
-            [
-                _counts(job, key=key, rotation=int(rotation))
-                for key, rotation in zip(slices.keys, slices.rotations, strict=True)
-            ]
-        )
+        counts = _nominal_counts(job, slices)
         trues = (1 - job.acquisition.scatter_fraction) * (1 - job.acquisition.randoms_fraction) * counts
         return counts_per_activity(arriving * efficiencies, trues), {"nominal_counts": counts}
     half_life_minutes = job.acquisition.half_life_minutes
@@ -228,11 +223,14 @@ def _calibration(
     return scale, {}
 
 
-def _counts(job: SimulateJob, *, key: str, rotation: int) -> float:
-    """Nominal counts of one slice; the slices of one rotated volume belong to one scan."""
-    scan = key if job.protocol.counts_per == "slice" else f"{job.subject}/r{rotation}"
-    rng = numpy_rng(job.study_seed, "counts", job.dose, scan)
-    return slice_counts(job.protocol, slices_per_volume=image_grid(job.scanner).n_slices, rng=rng)
+def _nominal_counts(job: SimulateJob, slices: _Slices) -> np.ndarray:
+    """Nominal counts (slice,); the slices of one rotated volume belong to one scan."""
+    n_slices, counts = image_grid(job.scanner).n_slices, []
+    for key, rotation in zip(slices.keys, slices.rotations, strict=True):
+        scan = key if job.protocol.counts_per == "slice" else f"{job.subject}/r{int(rotation)}"
+        rng = numpy_rng(job.study_seed, "counts", job.dose, scan)
+        counts.append(slice_counts(job.protocol, slices_per_volume=n_slices, rng=rng))
+    return np.array(counts)
 
 
 def _randoms_per_coincidence(job: SimulateJob) -> float:

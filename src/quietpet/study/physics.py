@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quietpet.study.sections import StudySections
-from quietpet.study.windows import span_minutes
+from quietpet.study.windows import scan_of, span_minutes
 
 
 def physics_notes(study: StudySections) -> tuple[str, ...]:
@@ -31,24 +31,25 @@ def _inverse_crime(study: StudySections) -> Iterator[str]:
 
 
 def _doses(study: StudySections) -> Iterator[str]:
-    for dataset in study.dataset_names:
-        doses = study.of_dataset(dataset).doses
-        place = "" if dataset == study.dataset_names[0] else f"{dataset}/"
+    for dataset in study.simulated.values():
+        doses = dataset.study.doses
         sharp_mm = doses.standard.psf_fwhm_mm
         for name in doses.simulated:
             level = doses.level(name)
             if level.psf_fwhm_mm > sharp_mm:
                 yield (
-                    f"Dose {place}{name} is measured with {level.psf_fwhm_mm:g} mm point spread, the "
-                    f"standard dose with {sharp_mm:g} mm: the task is partly deblurring"
+                    f"Dose {dataset.called(name)} is measured with {level.psf_fwhm_mm:g} mm point "
+                    f"spread, the standard dose with {sharp_mm:g} mm: the task is partly deblurring"
                 )
         for name in doses.thinned:
-            yield f"Dose {place}{name} is a part of the standard dose's events: they share their noise"
-        if any(level.counts and level.counts_per == "volume" for level in doses.levels.values()):
-            data = place.rstrip("/") or "phantoms"
             yield (
-                f"Slices of {data} share the counts of their volume equally, whatever their activity: a "
-                "fit to the published low-dose row, not physics"
+                f"Dose {dataset.called(name)} is a part of the standard dose's events: they share their "
+                "noise"
+            )
+        if any(level.counts and level.counts_per == "volume" for level in doses.levels.values()):
+            yield (
+                f"Slices of {dataset.domain or 'phantoms'} share the counts of their volume equally, "
+                "whatever their activity: a fit to the published low-dose row, not physics"
             )
 
 
@@ -78,3 +79,12 @@ def _standins(study: StudySections) -> Iterator[str]:
         "infusion, which counts do not explain: a bolus brings more activity into the brain. For 167 "
         "and 225 MBq, Table 3 has the order that counts do not explain, section 4.3.2 that which they do"
     )
+    scan = scan_of(study)
+    longest_s = max(seconds for _, seconds in scan.frames)
+    if longest_s > scan.shortest_frame_s:
+        yield (
+            f"The long image of stand-ins is a mean of frames of up to {longest_s:g} s, that of real "
+            f"scans one of frames of {scan.shortest_frame_s:g} s, in which OSEM of few counts leaves "
+            "less contrast: low doses differ from it in that, too, unless `standin.scan.frames` are "
+            "equal"
+        )

@@ -68,6 +68,9 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
         InputError: the loss stopped being finite, or the checkpoint does not fit.
     """
     method.begin(validation, start)
+    if not method.groups():
+        return ()
+
     method.to(fabric.device)
     if settings.channels_last:
         method.to(memory_format=torch.channels_last)
