@@ -88,7 +88,7 @@ HARMLESS = [
     ("projection/gather.py", 'raise ValueError(f"{drifts', 'raise ValueError(f"wrong: {drifts'),
     ("config/methods.py", "normalises by batches", "has batch normalisation"),
     ("stages/fit.py", '"is the first of its kind"', '"is the first"'),
-    ("stages/fit.py", 'logger.info("%s: %d parameters, on %s", job.method', 'logger.info("%d, %s", job.kind'),
+    ("stages/fit.py", 'logger.info("%s: %d parameters", job.method', 'logger.info("%d, %s", job.kind'),
     # types
     ("phantom/maps.py", ") -> LesionMap:", ') -> "LesionMap | None":'),
     ("phantom/maps.py", "hot, cold = ", "hot: float\n    hot, cold = "),

@@ -121,12 +121,13 @@ def inferring(device: torch.device, *, half: bool) -> Iterator[None]:
 
 
 def compute_device() -> torch.device:
-    """A CUDA device if there is one, else the CPU; the variable QUIETPET_DEVICE overrides it."""
+    """A CUDA device if there is one, else the CPU; the variable QUIETPET_DEVICE overrides it.
+
+    The log says which.
+    """
     asked = asked_device()
     require_visible(asked, visible=torch.cuda.device_count())
-    return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def device_name(device: torch.device) -> str:
-    """For people: the kind of device, and of a GPU also which one."""
-    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else "the CPU"
+    device = torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
+    card = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+    logger.info("computing on %s%s", device, card)
+    return device

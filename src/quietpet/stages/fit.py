@@ -25,7 +25,6 @@ from quietpet.provenance import Stopwatch, file_digest, provenance, settings_dig
 from quietpet.seeds import named_seed
 from quietpet.stages.device import (
     compute_device,
-    device_name,
     free_bytes,
     process_count,
     require_precision,
@@ -80,7 +79,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         moved = [batch.to(device) for batch in batches]
         return [measured.attach(batch) for batch in moved] if measured else moved
 
-    logger.info("%s: %d parameters, on %s", job.method, method.parameter_count, device_name(device))
+    logger.info("%s: %d parameters", job.method, method.parameter_count)
     validation = held_out_batches(range(len(held_out)))
     rows: tuple[LogRow, ...] = ()
     if fabric:
