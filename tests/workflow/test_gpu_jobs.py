@@ -80,6 +80,7 @@ def gpus_of(output: str) -> Counter[tuple[str, int]]:
 )
 def test_each_network_gets_one_of_the_gpus_that_are_there(snakemake, gpus, options, variables, sentence):
     output = snakemake("--dry-run", "results/tables.csv", *options, gpus=gpus, **variables)
+    assert "Using workflow specific profile" in output
     assert output.count("Networks are trained") == 1
     assert sentence in output
     found = gpus_of(output)
@@ -87,6 +88,19 @@ def test_each_network_gets_one_of_the_gpus_that_are_there(snakemake, gpus, optio
     assert found["fit", 0] == found["restore", 0] == 2
     assert found["fit", 1] == found["restore", 1] == 7
     assert {rule for rule, count in found if count} == {"fit", "restore"}
+
+
+def test_the_longest_trainings_start_first(snakemake):
+    weights = [
+        f"results/models/phantom/low/{name}/r0/weights.safetensors" for name in ("mfdiff", "unet")
+    ]
+    output = snakemake("--dry-run", *weights, gpus=0)
+    planned = r"^rule (\w+):\n(?:.+\n)*? +priority: (\d+)"
+    priority = {rule: int(value) for rule, value in re.findall(planned, output, re.MULTILINE)}
+    fits = sorted(
+        int(value) for rule, value in re.findall(planned, output, re.MULTILINE) if rule == "fit"
+    )
+    assert fits[1] == 10 * fits[0] > 10 * priority["simulate"] > 0
 
 
 def test_the_variable_keeps_networks_on_the_cpu(snakemake):

@@ -28,6 +28,7 @@ rule simulate:
         engine="results/engine.json" if STUDY.scanner.projector == "auto" else [],
     output:
         sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/simulate/{dataset}-{subject}-{dose}.log",
     wildcard_constraints:
@@ -57,6 +58,7 @@ rule thin:
         standard="results/sinograms/{dataset}/{subject}/standard.h5",
     output:
         sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/thin/{dataset}-{subject}-{dose}.log",
     wildcard_constraints:
@@ -114,6 +116,7 @@ rule reconstruct:
         sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
     output:
         images="results/images/{dataset}/{subject}/{dose}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/reconstruct/{dataset}-{subject}-{dose}.log",
     threads: 1
@@ -148,6 +151,7 @@ rule pack:
         low=of_split("results/images/{dataset}/{subject}/{setting}.h5"),
     output:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/pack/{dataset}-{setting}-{split}.log",
     wildcard_constraints:

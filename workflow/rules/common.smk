@@ -125,11 +125,18 @@ wildcard_constraints:
     replicate=r"r\d+",
 
 
+# Priority of what makes phantoms' data: the longest trainings learn from them, and others go on from there.
+BEFORE_SCANS = 1
+
+
+def names_of(wildcards):
+    """The names that wildcards hold, without the slash of those that are folders."""
+    return {name: Path(value).name for name, value in wildcards.items()}
+
+
 def settings(stage):
     """Params function: the JSON settings of the job that these wildcards name."""
-    return lambda wildcards: settings_for(
-        STUDY, stage, **{name: Path(value).name for name, value in wildcards.items()}
-    )
+    return lambda wildcards: settings_for(STUDY, stage, **names_of(wildcards))
 
 
 def code(stage):

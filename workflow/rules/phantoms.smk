@@ -80,6 +80,7 @@ rule phantom:
         unpack(lambda wildcards: label_files(wildcards.subject)),
     output:
         phantom="results/phantoms/{dataset}/{subject}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/phantom/{dataset}-{subject}.log",
     wildcard_constraints:
@@ -103,6 +104,7 @@ rule slices:
         phantom="results/phantoms/{dataset}/{subject}.h5",
     output:
         slices="results/slices/{dataset}/{subject}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/slices/{dataset}-{subject}.log",
     threads: 1
