@@ -35,6 +35,7 @@ from quietpet.stages.reconstructing import engines_behind, measured_slices
 from quietpet.stages.training_log import TrainingLog
 from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint, LogRow
+from quietpet.training.memory import keep_freed_memory
 from quietpet.training.weights import load_weights, save_weights
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     If asked for, also ``card``: Markdown that says what the weights are, and what not.
     A method that reconstructs also takes the ``sinograms`` of all validation subjects.
     """
+    keep_freed_memory()
     watch = Stopwatch()
     torch.manual_seed(named_seed(job.study_seed, *_names(job), "initial weights"))
     method = build(job.model.for_training())  # validation draws samples, whatever sampler is chosen

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -254,7 +256,7 @@ def _events(
 ) -> dict[str, np.ndarray]:
     """Events of all slices, and the expectations behind them, each (slice, ...)."""
     kernel = scatter_kernel(scanner_geometry(job.scanner), fwhm_mm=job.acquisition.scatter_fwhm_mm)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for key, factor, pairs in zip(keys, scale, arriving, strict=True):
         expected = expected_events(
             pairs,
@@ -270,10 +272,12 @@ def _events(
                 "expected_scattered": expected.total_scattered,
                 "expected_randoms": expected.total_randoms,
                 **({} if expected.scatter is None else {"scatter": expected.scatter}),
-                **draw_events(
-                    expected,
-                    lambda what, key=key: numpy_rng(job.study_seed, what, job.dose, key),
-                ),
+                **draw_events(expected, _generators(job, key)),
             }
         )
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _generators(job: SimulateJob, key: str) -> Callable[[str], np.random.Generator]:
+    """The generator of each kind of event of one slice."""
+    return lambda what: numpy_rng(job.study_seed, what, job.dose, key)

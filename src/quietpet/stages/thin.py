@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from quietpet.acquisition.background import modelled_background
@@ -69,11 +71,7 @@ def _thinned(
     names = (job.study_seed, "thinning", job.thinned.realisation, what)
     return np.stack(
         [
-            thin(
-                counts,
-                fraction,
-                generator_at=lambda digits, key=key: numpy_rng(*names, key, digits),
-            )
+            thin(counts, fraction, generator_at=partial(numpy_rng, *names, key))
             for key, counts in zip(keys, events, strict=True)
         ]
     )
