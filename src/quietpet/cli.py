@@ -33,7 +33,6 @@ from quietpet.projection.engines import require_usable
 from quietpet.stages.files import Files
 from quietpet.steps import STEPS, NamedFile, Step
 from quietpet.study.mistakes import explain
-from quietpet.study.reading import json_schema, load_study, read_yaml
 from quietpet.usage import usage
 
 logger = logging.getLogger(__name__)
@@ -126,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.set_defaults(command=_audit)
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
-    verb.set_defaults(command=lambda _: print(json.dumps(json_schema(), indent=2)))
+    verb.set_defaults(command=_print_schema)
     return parser
 
 
@@ -269,8 +268,13 @@ def _audit(options: argparse.Namespace) -> int:
     return 0 if passed else 1
 
 
+def _print_schema(_: argparse.Namespace) -> None:
+    print(json.dumps(importlib.import_module("quietpet.study.reading").json_schema(), indent=2))
+
+
 def _validate(options: argparse.Namespace) -> None:
-    study = load_study(read_yaml(options.configfile), origin=str(options.configfile))
+    reading = importlib.import_module("quietpet.study.reading")
+    study = reading.load_study(reading.read_yaml(options.configfile), origin=str(options.configfile))
     require_usable(study.scanner.projector)
     print(study.model_dump_json(indent=2))
     print(study.describe(), file=sys.stderr)
