@@ -10,7 +10,6 @@ from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
 from quietpet.gpus import asked_device, networks_run_on, usable_gpus
 from quietpet.learning import Training, training_data
-from quietpet.methods.registry import code_of
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
 from quietpet.fingerprint.walk import fingerprint
@@ -145,7 +144,7 @@ def code(stage):
 
 
 def method_code(stage):
-    """Params function: the same, with the code of the wildcard's method."""
+    """Params function: the same, with the code of the job's method."""
     return lambda wildcards: fingerprint(
-        f"stages.{stage}", *code_of(STUDY.methods[wildcards.method])
+        f"stages.{stage}", *job_of(STUDY, stage, **names_of(wildcards)).named_code
     )
