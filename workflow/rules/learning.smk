@@ -83,6 +83,8 @@ rule fit:
         "logs/fit/{dataset}-{setting}-{method}-{stages}{replicate}.log",
     benchmark:
         "logs/fit/{dataset}-{setting}-{method}-{stages}{replicate}.tsv"
+    # The longest jobs start as soon as they can, so that no core waits for them at the end.
+    priority: 1
     threads: 1
     resources:
         mem_mb=6000,
