@@ -98,8 +98,8 @@ class TrainingSettings(Section):
             else ""
         )
         return (
-            f"{self.iterations} iterations of AdamW (peak learning rate {self.learning_rate:g}{shape}) on "
-            f"batches of {self.batch_size} {seen}{whole}"
+            f"{self.iterations} iterations of AdamW (peak learning rate {self.learning_rate:g}{shape}) "
+            f"on batches of {self.batch_size} {seen}{whole}"
         )
 
     @model_validator(mode="after")
