@@ -34,10 +34,11 @@ from quietpet.data.dataset import PairDataset
 from quietpet.evaluation.comparison import SliceImages
 from quietpet.evaluation.metrics import METRICS
 from quietpet.files.text import read_json
-from quietpet.jobs.registry import JOBS, settings_for
 from quietpet.stages.files import Files
+from quietpet.steps import STEPS
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.root import Study
+from quietpet.study.select import settings_for
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGURATION = REPOSITORY / "workflow/configs/paper.yaml"
@@ -174,7 +175,7 @@ def run_stage(
 ) -> tuple[str, float]:
     """Run one job in this process, as the command line would; the stage and its core seconds."""
     began = time.process_time()
-    job = JOBS[stage].model_validate_json(settings_for(study, stage, **names))
+    job = STEPS[stage].job.model_validate_json(settings_for(study, stage, **names))
     importlib.import_module(f"quietpet.stages.{stage}").run(job, Files(inputs), Files(outputs))
     return stage, time.process_time() - began
 

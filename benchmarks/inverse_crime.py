@@ -20,12 +20,11 @@ from measures import measured
 
 from quietpet.evaluation.comparison import PAPER
 from quietpet.files.hdf5 import open_hdf5, read_array
-from quietpet.jobs.acquisition import ReconstructJob, SimulateJob, ThinJob
-from quietpet.jobs.phantoms import PhantomJob, SlicesJob
 from quietpet.stages import phantom, reconstruct, simulate, slices, thin
 from quietpet.stages.files import Files
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.root import Study
+from quietpet.study.select import job_of
 
 REPOSITORY = Path(__file__).parents[1]
 PROTOCOL = REPOSITORY / "workflow" / "configs" / "paper.yaml"
@@ -78,9 +77,9 @@ def _images(
         "labels": [brainweb / f"subject_{head}.bin.gz"],
         "sources": [REPOSITORY / "workflow" / "sources.tsv"],
     }
-    phantom.run(PhantomJob.of(study, subject=head), Files(volume), _file("phantom", made["phantom"]))
+    phantom.run(job_of(study, "phantom", subject=head), Files(volume), _file("phantom", made["phantom"]))
     slices.run(
-        SlicesJob.of(study, subject=head),
+        job_of(study, "slices", subject=head),
         _file("phantom", made["phantom"]),
         _file("slices", made["slices"]),
     )
@@ -91,10 +90,12 @@ def _images(
         names = {"subject": head, "dose": dose}
         sinograms = _file("sinograms", made[dose])
         if dose in study.doses.thinned:
-            thin.run(ThinJob.of(study, **names), _file("standard", made["standard"]), sinograms)
+            thin.run(job_of(study, "thin", **names), _file("standard", made["standard"]), sinograms)
         else:
-            simulate.run(SimulateJob.of(study, **names), _file("slices", made["slices"]), sinograms)
-        reconstruct.run(ReconstructJob.of(study, **names), sinograms, _file("images", made["images"]))
+            simulate.run(job_of(study, "simulate", **names), _file("slices", made["slices"]), sinograms)
+        reconstruct.run(
+            job_of(study, "reconstruct", **names), sinograms, _file("images", made["images"])
+        )
         with open_hdf5(made["images"], kind="images") as file:
             images[dose] = read_array(file, "image")
     return truth, images

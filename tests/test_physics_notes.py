@@ -10,9 +10,9 @@ import pytest
 
 from quietpet.cli import main
 from quietpet.evaluation.published import published_values
-from quietpet.jobs.registry import settings_for
 from quietpet.study.physics import physics_notes
 from quietpet.study.reading import load_study, read_yaml
+from quietpet.study.select import settings_for
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import yaml
 from quietpet.config.datasets import SplitSettings
 from quietpet.config.phantoms import TissueValues
 from quietpet.errors import InputError
-from quietpet.jobs.registry import JOBS, settings_for
+from quietpet.steps import STEPS
 from quietpet.study.folders import with_paths_from
 from quietpet.study.reading import json_schema, load_study, read_yaml
+from quietpet.study.select import job_of, settings_for
 
 CONFIGURATIONS = (
     "config.yaml",
@@ -216,10 +217,11 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "standin": {"cohort": "rspetmr", "participant": "02"},
         "standin_cohort": {"cohort": "rspetmr"},
     }
-    assert names.keys() == JOBS.keys()
+    assert names.keys() == STEPS.keys()
     for stage, values in names.items():
+        assert type(job_of(study, stage, **values)) is STEPS[stage].job
         text = settings_for(study, stage, **values)
-        assert JOBS[stage].model_validate_json(text).model_dump_json() == text
+        assert STEPS[stage].job.model_validate_json(text).model_dump_json() == text
 
 
 def test_calibration_needs_grey_matter(repository):
@@ -405,7 +407,8 @@ def test_schema_accepts_the_shipped_configurations(repository, name):
 def test_validation_does_not_load_torch():
     """Snakemake validates at every start; torch would cost it more than a second."""
     script = (
-        "import sys; import quietpet.study.reading, quietpet.jobs.registry, quietpet.provenance; "
+        "import sys; import quietpet.study.reading, quietpet.study.select, quietpet.steps; "
+        "import quietpet.provenance; "
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -27,9 +27,9 @@ from quietpet import __version__
 from quietpet.config.scanner import ScannerModel, StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
-from quietpet.jobs.registry import JOBS
 from quietpet.projection.engines import require_usable
 from quietpet.stages.files import Files
+from quietpet.steps import STEPS, NamedFile, Step
 from quietpet.study.mistakes import explain
 from quietpet.study.reading import json_schema, load_study, read_yaml
 
@@ -101,14 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="quietpet", description=__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=f"quietpet {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="command")
-    for stage, job in JOBS.items():
-        verb = verbs.add_parser(stage, help=(job.__doc__ or "").splitlines()[0])
-        verb.add_argument("--settings", required=True, help="JSON settings of this job")
-        verb.add_argument("--in", dest="inputs", nargs="*", default=[], metavar="NAME=PATH")
-        verb.add_argument("--out", dest="outputs", nargs="+", required=True, metavar="NAME=PATH")
-        verb.add_argument("--threads", type=_positive, default=1, help="CPU threads this job may use")
-        verb.add_argument("--gpus", type=int, help="GPUs this job may use (default: what there is)")
-        verb.set_defaults(command=_run_stage, stage=stage)
+    for step in STEPS.values():
+        _add_step(verbs, step)
     verb = verbs.add_parser("validate", help="Check a configuration, print it in full and explain it.")
     verb.add_argument("configfile", type=Path)
     verb.set_defaults(command=_validate)
@@ -131,6 +125,35 @@ def _parser() -> argparse.ArgumentParser:
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
     verb.set_defaults(command=lambda _: print(json.dumps(json_schema(), indent=2)))
     return parser
+
+
+def _add_step(verbs: argparse._SubParsersAction, step: Step) -> None:
+    verb = verbs.add_parser(
+        step.name,
+        help=step.summary,
+        description=step.summary,
+        epilog=_files_in_words("--in", step.inputs) + _files_in_words("--out", step.outputs),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verb.add_argument("--settings", required=True, help="JSON settings of this job")
+    for option, name in (("--in", "inputs"), ("--out", "outputs")):
+        verb.add_argument(
+            option,
+            dest=name,
+            nargs="*",
+            action="extend",
+            default=[],
+            metavar="NAME=PATH",
+            help="see below",
+        )
+    verb.add_argument("--threads", type=_positive, default=1, help="CPU threads this job may use")
+    verb.add_argument("--gpus", type=int, help="GPUs this job may use (default: what there is)")
+    verb.set_defaults(command=_run_stage, stage=step.name)
+
+
+def _files_in_words(option: str, files: Sequence[NamedFile]) -> str:
+    lines = [f"  {file.usage:<26} {file.content}\n" for file in files]
+    return f"files of {option} (in brackets: may be left out):\n{''.join(lines)}" if files else ""
 
 
 def _positive(text: str) -> int:
@@ -169,11 +192,13 @@ def _run_stage(options: argparse.Namespace) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     elif options.gpus:
         os.environ["QUIETPET_PROCESSES"] = str(options.gpus)
+    step = STEPS[options.stage]
+    inputs, outputs = Files.parse(options.inputs), Files.parse(options.outputs)
+    step.require_names(inputs, outputs)
     try:
-        job = JOBS[options.stage].model_validate_json(options.settings)
+        job = step.job.model_validate_json(options.settings)
     except ValidationError as error:
         raise InputError(f"--settings of {options.stage}: {explain(error)}") from None
-    inputs, outputs = Files.parse(options.inputs), Files.parse(options.outputs)
     _require_usable(inputs, outputs)
     logger.info("quietpet %s", shlex.join(options.arguments))
     # What importing torch allocates stays to the end; looking for garbage in it takes 0.15 s.
@@ -193,9 +218,13 @@ def _require_usable(inputs: Files, outputs: Files) -> None:
             raise InputError(f"{path}: no such file; run the step that makes it first.")
         if path.is_dir():
             raise InputError(f"{path}: is a folder; name a file.")
+    written: set[Path] = set()
     for path in outputs.all():
         if any(path.exists() and path.samefile(source) for source in inputs.all()):
             raise InputError(f"{path}: is an input of this step; name another file for its output.")
+        if path.resolve() in written:
+            raise InputError(f"{path}: is named twice in --out; name another file for each output.")
+        written.add(path.resolve())
         require_writable(path)
 
 

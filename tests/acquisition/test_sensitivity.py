@@ -5,9 +5,12 @@ import pytest
 import torch
 
 from quietpet.acquisition.sensitivity import (
+    arriving_pairs,
     attenuation_factors,
     axial_acceptance,
     bin_efficiencies,
+    calibrated_sensitivity,
+    normalisation_of,
     without_gaps,
 )
 from quietpet.geometry.grid import mmr_grid
@@ -23,6 +26,41 @@ def test_attenuation_of_a_water_cylinder(head_projector):
     np.testing.assert_allclose(path_cm, 20.0, atol=0.21)  # one pixel
     assert path_cm.mean() == pytest.approx(20.0, abs=0.05)
     assert factors.max() == 1.0
+
+
+def test_pairs_that_arrive_from_a_water_cylinder(head_projector):
+    """Along the diameter of 20 cm: 20 cm of activity, of which exp(-1.92) survives."""
+    grid = mmr_grid(128)
+    disc = torch.from_numpy(grid.within_radius(100.0).astype(np.float32))[None]
+    attenuation = attenuation_factors(0.096 * disc, head_projector, pixel_mm=grid.pixel_mm)
+    pairs = arriving_pairs(3.0 * disc, attenuation, head_projector)[0, :, 172]
+    assert pairs.mean() * grid.pixel_mm == pytest.approx(3.0 * 200.0 * np.exp(-1.92), rel=0.01)
+    # Projected in pixels of half the side, an integral is in units of the model's pixel again.
+    halved = arriving_pairs(3.0 * disc, attenuation, head_projector, refinement=2)[0, :, 172]
+    np.testing.assert_allclose(halved, pairs / 2)
+
+
+def test_a_source_on_the_axis_gives_the_stated_counts_in_every_slice(head_projector):
+    """36.1 cps/kBq, the mean of the axis, times the acceptance of the slice; 2 kBq/ml for 5 min."""
+    scanner, grid = siemens_mmr(), mmr_grid(128)
+    normalisation = normalisation_of(scanner, np.ones(scanner.sinogram_shape, np.float32), gaps=True)
+    slice_mm = np.array([0.0, 60.0, -110.0])
+    per_integral = calibrated_sensitivity(
+        scanner,
+        head_projector,
+        normalisation,
+        grid,
+        slice_mm=slice_mm,
+        sensitivity_cps_per_kbq=36.1,
+        minutes=5.0,
+        activity=2.0,
+    )
+    source = grid.within_radius(20.0)
+    lines = head_projector.forward(torch.from_numpy(source.astype(np.float32))[None])[0].numpy()
+    counts = per_integral * (normalisation * lines).sum(dtype=np.float64)
+    kbq = 2.0 * source.sum() * grid.pixel_mm**2 * grid.slice_mm / 1000
+    expected = 36.1 * kbq * 300 * axial_acceptance(scanner, slice_mm)
+    np.testing.assert_allclose(counts, expected, rtol=1e-4)
 
 
 def test_efficiencies_fill_their_range():
@@ -42,6 +80,9 @@ def test_gaps_are_empty_and_nothing_else_is():
     scanner = siemens_mmr()
     normalisation = without_gaps(scanner, np.ones(scanner.sinogram_shape, dtype=np.float32))
     np.testing.assert_array_equal(normalisation == 0, scanner.gap_mask)
+    ones = np.ones(scanner.sinogram_shape, dtype=np.float32)
+    np.testing.assert_array_equal(normalisation_of(scanner, ones, gaps=True), normalisation)
+    assert (normalisation_of(scanner, ones, gaps=False) == 1).all()
 
 
 @pytest.mark.parametrize("model", list(SCANNERS))

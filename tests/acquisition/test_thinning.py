@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from quietpet.acquisition.thinning import thin
+from quietpet.acquisition.thinning import kept_of_randoms, thin, thin_measurement
 from quietpet.seeds import numpy_rng
 
 REPLICATES = 1000
@@ -107,3 +107,52 @@ def test_nothing_and_everything():
 def test_what_is_no_fraction_is_refused(fraction):
     with pytest.raises(ValueError, match="a fraction lies in"):
         thinned(np.ones(3, dtype=int), fraction)
+
+
+@pytest.mark.parametrize(("fraction_of", "of_randoms"), [("time", 0.1), ("activity", 0.01)])
+def test_a_measurement_keeps_the_square_of_its_activity_in_randoms(fraction_of, of_randoms):
+    """And the fraction in everything else; a tenth of the time holds a tenth of the randoms too."""
+    trues, scatter, randoms = 900_000, 500_000, 400_000
+    standard = {
+        "prompts": np.array([[trues + scatter + randoms]]),
+        "random_prompts": np.array([[randoms]]),
+        "delayed": np.array([[randoms]]),
+        "scatter": np.array([[scatter]], dtype=np.float32),
+        "counts_per_activity": np.array([7.0]),
+        "expected_trues": np.array([trues]),
+        "expected_scattered": np.array([scatter]),
+        "expected_randoms": np.array([randoms]),
+    }
+    assert kept_of_randoms(0.1, fraction_of=fraction_of) == pytest.approx(of_randoms)
+    kept = thin_measurement(
+        standard,
+        0.1,
+        of_randoms=kept_of_randoms(0.1, fraction_of=fraction_of),
+        thinned=lambda what, events, fraction: thinned(events, fraction, what),
+    )
+    assert kept.keys() == standard.keys()
+    for name in ("counts_per_activity", "expected_trues", "expected_scattered", "scatter"):
+        assert kept[name].sum() == pytest.approx(0.1 * standard[name].sum())
+    assert kept["expected_randoms"][0] == pytest.approx(of_randoms * randoms)
+    prompts = 0.1 * (trues + scatter) + of_randoms * randoms
+    for name, mean in (
+        ("prompts", prompts),
+        ("random_prompts", of_randoms * randoms),
+        ("delayed", of_randoms * randoms),
+    ):
+        assert kept[name][0, 0] == pytest.approx(mean, abs=5 * np.sqrt(mean)), name
+    # Other randoms are kept in the delayed window than among the prompts.
+    assert kept["random_prompts"][0, 0] != kept["delayed"][0, 0]
+
+
+def test_a_measurement_without_background_keeps_a_part_of_its_prompts_alone():
+    standard = {"prompts": np.full((1, 50, 50), 40), "counts_per_activity": np.array([2.0])}
+    standard |= {f"expected_{name}": np.array([0.0]) for name in ("trues", "scattered", "randoms")}
+    kept = thin_measurement(
+        standard,
+        0.25,
+        of_randoms=0.0625,
+        thinned=lambda what, events, fraction: thinned(events, fraction, what),
+    )
+    assert kept.keys() == standard.keys()
+    assert kept["prompts"].mean() == pytest.approx(10.0, abs=5 * np.sqrt(10 * 0.75 / 2500))

@@ -19,13 +19,14 @@ from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
-from quietpet.jobs.acquisition import CountsJob, ReconstructJob, SimulateJob, ThinJob
+from quietpet.jobs.acquisition import CountsJob
 from quietpet.projection.embedded import embedded_projector
 from quietpet.recon.osem import osem
 from quietpet.stages import counts, reconstruct, simulate, thin
 from quietpet.stages.files import Files
 from quietpet.stages.sinograms import measurement_of, read_sinograms
 from quietpet.study.reading import load_study, read_yaml
+from quietpet.study.select import job_of
 
 GRID = mmr_grid(128)
 PIXEL_ML = 2.08626**2 * 2.03125 / 1000
@@ -80,10 +81,10 @@ def make(study, folder, dose):
     """Sinograms of ``dose`` from ``slices.h5`` or ``standard.h5`` in ``folder``."""
     path = folder / f"{dose}.h5"
     if dose in study.doses.thinned:
-        job = ThinJob.of(study, subject="04", dose=dose)
+        job = job_of(study, "thin", subject="04", dose=dose)
         thin.run(job, files(standard=folder / "standard.h5"), files(sinograms=path))
     else:
-        job = SimulateJob.of(study, subject="04", dose=dose)
+        job = job_of(study, "simulate", subject="04", dose=dose)
         simulate.run(job, files(slices=folder / "slices.h5"), files(sinograms=path))
     return path
 
@@ -135,7 +136,7 @@ def test_images_show_the_activity_in_kbq_per_ml(study, folder):
     """With randoms, scatter and attenuation; at every dose that of the standard scan, within 1 %."""
     for dose in ("standard", *LEVELS):
         images = folder / f"{dose}_images.h5"
-        job = ReconstructJob.of(study, subject="04", dose=dose)
+        job = job_of(study, "reconstruct", subject="04", dose=dose)
         reconstruct.run(job, files(sinograms=folder / f"{dose}.h5"), files(images=images))
         with open_hdf5(images, kind="images") as file:
             image = read_array(file, "image")
@@ -153,7 +154,7 @@ def test_without_the_background_images_are_far_too_bright_and_refused(study, fol
         names = ("dose", "activity_units", "activity_per_phantom_unit", "lineage")
         attributes = {name: read_attribute(file, name) for name in names}
     write_hdf5(tmp_path / "bare.h5", kind="sinograms", arrays=arrays, attributes=attributes)
-    job = ReconstructJob.of(study, subject="04", dose="standard")
+    job = job_of(study, "reconstruct", subject="04", dose="standard")
     with pytest.raises(InputError, match=r"bare\.h5: .* as bright outside the head as anywhere inside"):
         reconstruct.run(job, files(sinograms=tmp_path / "bare.h5"), files(images=tmp_path / "images.h5"))
     measured = measurement_of(
@@ -282,7 +283,7 @@ def test_a_weaker_later_scan_has_the_counts_and_randoms_of_its_activity(folder, 
 
 
 def test_only_the_standard_dose_is_thinned(study, folder):
-    job = ThinJob.of(study, subject="04", dose="tenth")
+    job = job_of(study, "thin", subject="04", dose="tenth")
     with pytest.raises(InputError, match=r"half\.h5: holds dose 'half', but the standard dose is"):
         thin.run(job, files(standard=folder / "half.h5"), files(sinograms=folder / "no.h5"))
 
@@ -292,7 +293,7 @@ def test_negative_events_are_named_before_they_are_thinned(study, folder, tmp_pa
     path = shutil.copy(folder / "standard.h5", tmp_path / "signed.h5")
     with h5py.File(path, "r+") as file:
         file[name][-1] = -1
-    job = ThinJob.of(study, subject="04", dose="tenth")
+    job = job_of(study, "thin", subject="04", dose="tenth")
     with pytest.raises(InputError, match=rf"signed\.h5:{name}: .* values are negative, the first, -1,"):
         thin.run(job, files(standard=path), files(sinograms=tmp_path / "no.h5"))
 

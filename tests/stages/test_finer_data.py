@@ -16,10 +16,10 @@ from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import ReconstructJob, SimulateJob
 from quietpet.jobs.phantoms import PhantomJob, SlicesJob
-from quietpet.jobs.registry import settings_for
 from quietpet.stages import phantom, reconstruct, simulate, slices
 from quietpet.stages.files import Files
 from quietpet.study.reading import load_study, read_yaml
+from quietpet.study.select import settings_for
 
 GRID = mmr_grid(128)
 RADIUS_MM, ACTIVITY, MU_PER_CM = 80.3, 96.0, 0.096

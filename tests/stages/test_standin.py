@@ -28,6 +28,7 @@ from quietpet.stages.files import Files
 from quietpet.standin.layout import participant_files, runs_of
 from quietpet.standin.sidecars import DAY_S
 from quietpet.study.reading import load_study, read_yaml
+from quietpet.study.select import job_of
 
 SCAN = StandinScanSettings(
     frames=5,
@@ -483,6 +484,6 @@ def test_a_stand_in_says_which_engine_projected_it(repository):
     study = load_study({**raw, "scanner": {**raw["scanner"], "projector": "sirf"}}, origin="study.yaml")
     cohort = next(iter(study.standin.cohorts))
     participant = next(iter(study.standin.cohorts[cohort].participants))
-    job = StandinJob.of(study, cohort=cohort, participant=participant)
+    job = job_of(study, "standin", cohort=cohort, participant=participant)
     assert study.scanner.projector == "sirf"
     assert job.scanner.projector == "embedded"

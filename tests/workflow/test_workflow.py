@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,8 @@ from quietpet.config.phantoms import TissueValues
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute
 from quietpet.files.text import read_json
 from quietpet.projection.engines import sirf_is_installed
+from quietpet.stages.files import Files
+from quietpet.steps import STEPS
 from quietpet.training.tensors import read_tensors
 
 pytestmark = pytest.mark.workflow
@@ -461,6 +464,34 @@ def test_sampling_is_planned_for_the_report(repository, finished, configuration,
         )
     plan = read_json(study / "results/sampling/phantom/low/mfdiff.json")
     assert plan["provenance"]["settings"]["planner"]["slices"] == 1
+
+
+def test_the_rules_name_files_as_the_table_of_steps_does(repository, configuration, tmp_path):
+    """In a study that uses every step; settings that the commands carry are those of the step's job."""
+    half = {"thinned": {"fraction": 0.5}, "psf_fwhm_mm": 2.5, "iterations": 4, "subsets": 14}
+    doses = configuration["doses"]
+    staged = {**LEARNING, "regimes": {**LEARNING["regimes"], "mixed": ["mixed"]}}
+    study = {
+        **configuration, "domains": {"other": DOMAIN}, "standin": STANDIN, "invivo": INVIVO,
+        "learning": staged, "planner": {"report": True, "slices": 1, "evaluations": [2]},
+        "phantoms": {"source": "auto"}, "scanner": {"projector": "auto"},
+        "doses": {**doses, "low": {**doses["low"], "half": half}},
+    }  # fmt: skip
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+    output = snakemake(
+        repository,
+        *("--configfile", tmp_path / "study.yaml", "--directory", tmp_path),
+        *("--dry-run", "--printshellcmds", "results/tables.csv", "results/counts.csv"),
+    )
+    commands = re.findall(r"^Shell command: quietpet (\w+) (.*?) 2>", output, re.MULTILINE)
+    for verb, arguments in commands:
+        words = shlex.split(arguments)
+        given, read = words.index("--settings"), words.index("--in") if "--in" in words else None
+        written = words.index("--out")
+        inputs = Files.parse(words[read + 1 : written] if read else [])
+        STEPS[verb].require_names(inputs, Files.parse(words[written + 1 :]))
+        STEPS[verb].job.model_validate_json(words[given + 1])
+    assert {verb for verb, _ in commands} == set(STEPS)
 
 
 def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, tmp_path):

@@ -7,17 +7,16 @@ from pathlib import Path
 import quietpet
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
-from quietpet.jobs.methods import PLANNED_REPLICATE
-from quietpet.jobs.phantoms import CACHE_VARIABLE, FetchJob, absolute_cache
-from quietpet.jobs.registry import settings_for
 from quietpet.learning import Training, training_before, training_data
 from quietpet.methods.registry import model_module
 from quietpet.projection.engines import require_usable
 from quietpet.provenance import file_digest, fingerprint
 from quietpet.files.text import read_json
 from quietpet.study.domains import PHANTOM
-from quietpet.study.folders import with_paths_from
+from quietpet.study.folders import CACHE_VARIABLE, absolute_cache, with_paths_from
 from quietpet.study.reading import load_study, read_yaml
+from quietpet.study.select import job_of, settings_for
+from quietpet.study.select_learning import PLANNED_REPLICATE
 
 # As seen from the working directory, so that a project that is moved with its checkout runs nothing again.
 SOURCES = os.path.relpath(Path(workflow.basedir) / "workflow" / "sources.tsv")

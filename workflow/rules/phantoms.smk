@@ -33,7 +33,7 @@ if os.environ.get(CACHE_VARIABLE):
         CACHE_VARIABLE,
 
 
-FETCH = FetchJob.of(STUDY)
+FETCH = job_of(STUDY, "fetch")
 DECIDED = earlier_decision()
 if DECIDED:
     # A subject that is added later joins the others' source, or is an error: sources are never mixed.

@@ -28,6 +28,33 @@ def odds(fraction: float) -> float:
     return fraction / (1 - fraction)
 
 
+def randoms_per_coincidence(
+    randoms_fraction: float, *, activity: float = 1.0, stated_at: float = 1.0
+) -> float:
+    """Randoms / (trues + scatter) at an ``activity``, of which the fraction was ``stated_at`` another.
+
+    Coincidences follow the activity and randoms, pairs of unrelated photons, its square.
+    """
+    return odds(randoms_fraction) * activity / stated_at
+
+
+def expected_scatter(
+    total_trues: float,
+    arriving: np.ndarray,
+    normalisation: np.ndarray,
+    kernel: np.ndarray,
+    *,
+    scatter_fraction: float,
+    within: np.ndarray,
+) -> np.ndarray:
+    """Expected scatter (view, bin) of the pairs that arrive, (view, bin), blurred by the ``kernel``.
+
+    In the lines ``within`` it is scatter / (trues + scatter) = ``scatter_fraction`` of ``total_trues``.
+    """
+    shape = normalisation * (arriving @ kernel)
+    return scaled_to(odds(scatter_fraction) * total_trues, shape, within=within)
+
+
 def scaled_to(total: float, shape: np.ndarray, *, within: np.ndarray) -> np.ndarray:
     """The sinogram ``shape`` (view, bin), scaled so that its bins ``within`` sum to ``total``.
 

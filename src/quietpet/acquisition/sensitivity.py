@@ -1,4 +1,4 @@
-"""What scales the expected prompts of a bin: attenuation, block gaps, detection efficiency."""
+"""What scales the expected prompts of a bin: attenuation, gaps, detection efficiency, calibration."""
 
 from __future__ import annotations
 
@@ -25,6 +25,18 @@ def attenuation_factors(
     return torch.exp(-pixel_cm * projector.forward(mu_per_cm))
 
 
+def arriving_pairs(
+    activity: torch.Tensor, attenuation: torch.Tensor, projector: Projector, *, refinement: int = 1
+) -> np.ndarray:
+    """Photon pairs that reach the detectors: attenuated line integrals (slice, view, bin) of activity.
+
+    ``activity`` (slice, y, x) is blurred by the resolution already; ``attenuation`` are the factors of
+    its lines. Integrals are in units of the model's pixel, which is ``refinement`` of the projector's.
+    """
+    integrals = (attenuation * projector.forward(activity)).cpu().numpy()
+    return integrals / np.float32(refinement)
+
+
 def bin_efficiencies(scanner: ScannerGeometry, *, spread: float, rng: np.random.Generator) -> np.ndarray:
     """Relative detection efficiency exp(-spread * U(0, 1)) of each bin, (view, bin), float32.
 
@@ -36,6 +48,11 @@ def bin_efficiencies(scanner: ScannerGeometry, *, spread: float, rng: np.random.
 def without_gaps(scanner: ScannerGeometry, efficiencies: np.ndarray) -> np.ndarray:
     """The efficiencies (view, bin) with 0 in the bins that end in a gap between blocks."""
     return np.where(scanner.gap_mask, np.float32(0), efficiencies)
+
+
+def normalisation_of(scanner: ScannerGeometry, efficiencies: np.ndarray, *, gaps: bool) -> np.ndarray:
+    """The efficiencies (view, bin) with which pairs are recorded: none in the ``gaps``, if there are."""
+    return without_gaps(scanner, efficiencies) if gaps else efficiencies
 
 
 def axial_acceptance(scanner: ScannerGeometry, positions_mm: np.ndarray) -> np.ndarray:
@@ -78,3 +95,29 @@ def counts_per_kbq_per_ml(
     response = (normalisation * lines).sum(dtype=np.float64) / disc.sum()
     pixel_ml = grid.pixel_mm**2 * grid.slice_mm / MM3_PER_ML
     return sensitivity_cps_per_kbq * pixel_ml * minutes * SECONDS_PER_MINUTE / response
+
+
+def calibrated_sensitivity(
+    scanner: ScannerGeometry,
+    projector: Projector,
+    normalisation: np.ndarray,
+    grid: ImageGrid,
+    *,
+    slice_mm: np.ndarray,
+    sensitivity_cps_per_kbq: float,
+    minutes: float,
+    activity: float = 1.0,
+) -> np.ndarray:
+    """Recorded trues per line integral of 1 in slices at ``slice_mm`` from the middle, (slice,).
+
+    :func:`counts_per_kbq_per_ml` times the :func:`axial_acceptance` of each slice, where a value of 1
+    in images stands for ``activity`` [kBq/ml].
+    """
+    on_average = activity * counts_per_kbq_per_ml(
+        projector,
+        normalisation,
+        grid,
+        sensitivity_cps_per_kbq=sensitivity_cps_per_kbq,
+        minutes=minutes,
+    )
+    return on_average * axial_acceptance(scanner, slice_mm)

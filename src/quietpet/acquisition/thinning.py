@@ -9,11 +9,58 @@ bin that share the leading digits of f; once they are few, the rest of each numb
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 
 FEW_EVENTS_PER_BIN = 16
+
+THINNED_RANDOMS = {"random_prompts": "randoms", "delayed": "delayed"}
+"""Array of a measurement -> what its events are called where they are thinned."""
+
+
+def kept_of_randoms(fraction: float, *, fraction_of: Literal["time", "activity"]) -> float:
+    """Part of the randoms that is left of a ``fraction`` of the time, or of the activity.
+
+    Randoms are pairs of unrelated photons, so their rate follows the square of the activity.
+    """
+    return fraction if fraction_of == "time" else fraction**2
+
+
+def thin_measurement(
+    standard: Mapping[str, np.ndarray],
+    fraction: float,
+    *,
+    of_randoms: float,
+    thinned: Callable[[str, np.ndarray, float], np.ndarray],
+) -> dict[str, np.ndarray]:
+    """The arrays of a measurement of which ``fraction`` of trues and scatter is kept.
+
+    Expectations and the calibration are scaled, so that images keep their activity; events are chosen:
+    ``thinned`` gives the part of events (slice, view, bin) of the kind "prompts", "randoms" or
+    "delayed". Random prompts are thinned by ``of_randoms`` and apart from the others.
+    """
+    arrays = {
+        name: factor * standard[name]
+        for name, factor in (
+            ("counts_per_activity", fraction),
+            ("expected_trues", fraction),
+            ("expected_scattered", fraction),
+            ("expected_randoms", of_randoms),
+        )
+    }
+    coincidences = standard["prompts"]
+    if "random_prompts" in standard:
+        coincidences = coincidences - standard["random_prompts"]
+    arrays["prompts"] = thinned("prompts", coincidences, fraction)
+    if "random_prompts" in standard:
+        for name, kind in THINNED_RANDOMS.items():
+            arrays[name] = thinned(kind, standard[name], of_randoms)
+        arrays["prompts"] = arrays["prompts"] + arrays["random_prompts"]
+    if "scatter" in standard:
+        arrays["scatter"] = standard["scatter"] * np.float32(fraction)
+    return arrays
 
 
 def thin(

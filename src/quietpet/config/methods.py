@@ -71,3 +71,14 @@ class MethodSettings(Section, ABC):
     @abstractmethod
     def describe(self) -> str:
         """A few words on what was trained, for the ``protocol`` column of the tables."""
+
+
+def require_batch(method: MethodSettings, slices: int, name: str, *, processes: int = 1) -> None:
+    """Raise ValueError if ``method`` cannot learn from ``slices`` at a time, shared by ``processes``."""
+    if slices // processes < method.least_batch:
+        shared = f", shared by {processes} processes," if processes > 1 else ""
+        raise ValueError(
+            f"{name} normalises by batches, and one slice is none: it would lose its mean activity. "
+            f"training.batch_size = {slices}{shared} must be {processes * method.least_batch} or more, "
+            "or set normalisation: group"
+        )

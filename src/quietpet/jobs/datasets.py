@@ -5,7 +5,6 @@ from __future__ import annotations
 from quietpet.config.scanner import ScannerModel
 from quietpet.config.section import Section
 from quietpet.invivo.settings import SlicePlaneSettings
-from quietpet.study.root import Study
 
 
 class PackJob(Section):
@@ -17,18 +16,6 @@ class PackJob(Section):
     subjects: tuple[str, ...]
     scanner_model: ScannerModel
     pixels: int
-
-    @classmethod
-    def of(cls, study: Study, *, dataset: str, setting: str, split: str) -> PackJob:
-        study = study.of_dataset(dataset)
-        return cls(
-            dataset=dataset,
-            setting=setting,
-            split=split,
-            subjects=getattr(study.splits, split),
-            scanner_model=study.scanner.model,
-            pixels=study.datasets.pixels,
-        )
 
 
 class PackScansJob(Section):
@@ -43,18 +30,3 @@ class PackScansJob(Section):
     window: str
     slices: SlicePlaneSettings
     pixels: int
-
-    @classmethod
-    def of(cls, study: Study, *, dataset: str, setting: str, split: str) -> PackScansJob:
-        cohort = study.invivo.datasets[dataset]
-        return cls(
-            study_seed=study.study_seed,
-            dataset=dataset,
-            setting=setting,
-            split=split,
-            source=cohort.source,
-            participants=getattr(cohort.splits_of(setting), split),
-            window=cohort.settings[setting].window,
-            slices=study.invivo.slices,
-            pixels=study.datasets.pixels,
-        )

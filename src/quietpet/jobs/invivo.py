@@ -7,7 +7,6 @@ from typing import Literal
 from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.config.section import Section
 from quietpet.invivo.settings import CohortSetting, SourceSettings, WindowSettings
-from quietpet.study.root import Study
 
 
 class FetchInvivoJob(Section):
@@ -17,16 +16,6 @@ class FetchInvivoJob(Section):
     source: SourceSettings
     participant: str
     root: str
-
-    @classmethod
-    def of(cls, study: Study, *, source: str, participant: str) -> FetchInvivoJob:
-        settings = study.in_vivo.sources[source]
-        return cls(
-            name=source,
-            source=settings,
-            participant=participant,
-            root=settings.root or f"resources/{settings.accession or settings.cohort}",
-        )
 
 
 class ImportScanJob(Section):
@@ -38,25 +27,11 @@ class ImportScanJob(Section):
     rounding: Literal["nearest", "down", "up"]
     requirements: dict[str, CohortSetting]
 
-    @classmethod
-    def of(cls, study: Study, *, source: str, participant: str) -> ImportScanJob:
-        return cls(
-            source=source,
-            participant=participant,
-            windows=study.in_vivo.windows_of(source),
-            rounding=study.in_vivo.rounding,
-            requirements=study.in_vivo.requirements(source, participant),
-        )
-
 
 class RegistrationEngineJob(Section):
     """Decide which engine registers the scans of a study whose ``registration.engine`` is auto."""
 
     engine: EngineChoice
-
-    @classmethod
-    def of(cls, study: Study) -> RegistrationEngineJob:
-        return cls(engine=study.registration.engine)
 
 
 class RegisterJob(Section):
@@ -64,7 +39,3 @@ class RegisterJob(Section):
 
     scan: str
     registration: RegistrationSettings
-
-    @classmethod
-    def of(cls, study: Study, *, scan: str) -> RegisterJob:
-        return cls(scan=scan, registration=study.registration)

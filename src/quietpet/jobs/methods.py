@@ -6,18 +6,12 @@ from typing import Self
 
 from pydantic import model_validator
 
-from quietpet.config.doses import ReconstructionSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.config.section import Section
-from quietpet.jobs.acquisition import AcquisitionJob, protocol_of
-from quietpet.learning import Training, training_before, training_data
+from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.methods.diffusion.options import DiffusionSettings
 from quietpet.methods.diffusion.planner import PlannerSettings
 from quietpet.methods.registry import AnyMethodSettings
-from quietpet.study.root import Study
-
-PLANNED_REPLICATE = "r0"
-"""The training whose sampling is planned; what is chosen holds for all."""
 
 
 class MethodJob(Section):
@@ -56,27 +50,6 @@ class FitJob(LearningJob):
     continues: bool = False
     training: TrainingSettings
 
-    @classmethod
-    def of(
-        cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str, stages: str = ""
-    ) -> FitJob:
-        training = Training(
-            dataset=dataset, setting=setting, stages=tuple(stages.split("-")) if stages else ()
-        )
-        return cls(
-            dataset=dataset,
-            setting=setting,
-            method=method,
-            replicate=replicate,
-            stages=training.stages,
-            trained_on=training_data(study.learning, training) if training.stages else (),
-            continues=training_before(study.learning, training) is not None,
-            study_seed=study.study_seed,
-            model=study.methods[method].for_training(),
-            acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
-            training=_training(study, training, method),
-        )
-
 
 class InferenceJob(LearningJob):
     """What jobs that apply trained methods have in common."""
@@ -99,44 +72,12 @@ class RestoreJob(InferenceJob):
     learning: str
     weights_of: str | None = None
 
-    @classmethod
-    def of(
-        cls, study: Study, *, dataset: str, setting: str, method: str, replicate: str, regime: str = ""
-    ) -> RestoreJob:
-        weights = study.weights_for(dataset=dataset, setting=setting, regime=regime)
-        return cls(
-            dataset=dataset,
-            setting=setting,
-            method=method,
-            learning=study.learning_word(dataset, method, regime),
-            weights_of=None if weights.dataset == dataset else weights.dataset,
-            replicate=replicate,
-            study_seed=study.study_seed,
-            model=study.methods[method],
-            acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
-            inference=study.inference,
-        )
-
 
 class PlanJob(InferenceJob):
     """Measure quality against sampling steps of one diffusion method on the validation slices."""
 
     planner: PlannerSettings
     paper_window_pixels: int
-
-    @classmethod
-    def of(cls, study: Study, *, dataset: str, setting: str, method: str) -> PlanJob:
-        return cls(
-            dataset=dataset,
-            setting=setting,
-            method=method,
-            replicate=PLANNED_REPLICATE,
-            study_seed=study.study_seed,
-            model=study.methods[method],
-            inference=study.inference,
-            planner=study.planner,
-            paper_window_pixels=study.evaluation.paper_window_pixels,
-        )
 
     @model_validator(mode="after")
     def _diffuses(self) -> Self:
@@ -147,22 +88,3 @@ class PlanJob(InferenceJob):
 
 class SamplingJob(Section):
     """Show quality against sampling steps of all diffusion methods."""
-
-    @classmethod
-    def of(cls, study: Study) -> SamplingJob:
-        return cls()
-
-
-def _training(study: Study, training: Training, method: str) -> TrainingSettings:
-    settings = study.training_of(training)
-    if study.methods[method].learns_from_whole_heads:
-        return settings
-    return settings.model_copy(update={"whole_share": 0.0})
-
-
-def _acquisition(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob | None:
-    if not study.methods[method].reconstructs:
-        return None
-    study = study.of_dataset(dataset)
-    protocol = protocol_of(ReconstructionSettings, study.doses.level(setting))
-    return AcquisitionJob(scanner=study.scanner, protocol=protocol)

@@ -25,6 +25,11 @@ class Files:
             paths.setdefault(name, []).append(Path(path))
         return cls(paths)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that was given, in that order."""
+        return tuple(self._paths)
+
     def one(self, name: str) -> Path:
         """The only path called ``name``."""
         paths = self.many(name)

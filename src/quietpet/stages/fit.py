@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from quietpet.config.methods import require_batch
 from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches, head_square, spread_rows
 from quietpet.data.dataset import PairDataset
@@ -26,7 +27,6 @@ from quietpet.stages.lineage import common_lineage
 from quietpet.stages.sinograms import measured_slices
 from quietpet.stages.system import engine_versions
 from quietpet.stages.training_log import TrainingLog
-from quietpet.study.checks import require_batch
 from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.loop import train

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from quietpet.acquisition.background import modelled_background
-from quietpet.acquisition.thinning import thin
+from quietpet.acquisition.thinning import kept_of_randoms, thin, thin_measurement
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_attribute, read_nonnegative, read_strings, write_hdf5
 from quietpet.jobs.acquisition import ThinJob
@@ -35,30 +35,12 @@ def run(job: ThinJob, inputs: Files, outputs: Files) -> None:
         inherited = {name: read_attribute(file, name) for name in INHERITED}
         lineage = lineage_of(file)
 
-    fraction = job.thinned.fraction
-    # Randoms are pairs of unrelated photons, so their rate follows the square of the activity.
-    of_randoms = fraction if job.thinned.fraction_of == "time" else fraction**2
-    arrays = {
-        name: factor * standard[name]
-        for name, factor in (
-            ("counts_per_activity", fraction),
-            ("expected_trues", fraction),
-            ("expected_scattered", fraction),
-            ("expected_randoms", of_randoms),
-        )
-    }
-    if "random_prompts" in standard:
-        randoms = _thinned(job, keys, "randoms", standard["random_prompts"], of_randoms)
-        others = standard["prompts"] - standard["random_prompts"]
-        arrays |= {
-            "prompts": _thinned(job, keys, "prompts", others, fraction) + randoms,
-            "random_prompts": randoms,
-            "delayed": _thinned(job, keys, "delayed", standard["delayed"], of_randoms),
-        }
-    else:
-        arrays["prompts"] = _thinned(job, keys, "prompts", standard["prompts"], fraction)
-    if "scatter" in standard:
-        arrays["scatter"] = standard["scatter"] * np.float32(fraction)
+    arrays = thin_measurement(
+        standard,
+        job.thinned.fraction,
+        of_randoms=kept_of_randoms(job.thinned.fraction, fraction_of=job.thinned.fraction_of),
+        thinned=lambda what, events, fraction: _thinned(job, keys, what, events, fraction),
+    )
     arrays |= modelled_background(arrays, standard["normalisation"], window=job.randoms_window)
     write_hdf5(
         outputs.one("sinograms"),

@@ -15,16 +15,21 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from quietpet.acquisition.background import odds, scaled_to, scatter_kernel
+from quietpet.acquisition.background import (
+    expected_scatter,
+    randoms_per_coincidence,
+    scaled_to,
+    scatter_kernel,
+)
 from quietpet.acquisition.counts import poisson_prompts
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.acquisition.sensitivity import (
+    arriving_pairs,
     attenuation_factors,
-    axial_acceptance,
     bin_efficiencies,
-    counts_per_kbq_per_ml,
-    without_gaps,
+    calibrated_sensitivity,
+    normalisation_of,
 )
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinScanSettings
@@ -75,7 +80,9 @@ class Scanner:
         """Expected prompts of a frame, and the part of them that are scatter and randoms."""
         trues, scatter = (_of_tissues(each, frame.decays) for each in (self.trues, self.scatter))
         coincidences = np.where(self.randoms_shape > 0, trues + scatter, 0).sum(axis=(1, 2))
-        randoms = odds(randoms_fraction) * frame.body_mbq / RANDOMS_AT_MBQ * coincidences
+        randoms = coincidences * randoms_per_coincidence(
+            randoms_fraction, activity=frame.body_mbq, stated_at=RANDOMS_AT_MBQ
+        )
         background = scatter + randoms.astype(np.float32)[:, None, None] * self.randoms_shape
         return trues + background, background
 
@@ -105,58 +112,75 @@ def head_in_scanner(
     ``fractions`` (class, z, y, x) and ``mu_per_cm`` (z, y, x) lie on the grid that data are made of:
     ``grid``, the model's, or with ``scanner.data: finer`` one of smaller pixels.
     """
-    geometry, refinement = SCANNERS[scanner.model](), scanner.data_refinement
+    geometry, step = SCANNERS[scanner.model](), scanner.data_refinement
     whole = embedded_projector(geometry, grid, rays=scanner.rays)
     projector, bins = whole.trimmed(), whole.seen_bins
-    fine = grid.refined(refinement)
+    rows = np.flatnonzero(mu_per_cm.any(axis=(1, 2)))
     efficiencies = bin_efficiencies(geometry, spread=scanner.efficiency_spread, rng=rng)
-    normalisation = without_gaps(geometry, efficiencies) if scanner.gaps else efficiencies
-    calibration = counts_per_kbq_per_ml(
+    recorded = normalisation_of(geometry, efficiencies, gaps=scanner.gaps)
+    per_slice = calibrated_sensitivity(
+        geometry,
         whole,
-        normalisation,
+        recorded,
         grid,
+        slice_mm=grid.slice_positions_mm[rows],
         sensitivity_cps_per_kbq=scan.sensitivity_cps_per_kbq,
         minutes=1.0,
     )
-    normalisation = normalisation[:, bins]
-    rows = np.flatnonzero(mu_per_cm.any(axis=(1, 2)))
-    per_slice = calibration * axial_acceptance(geometry, grid.slice_positions_mm[rows])
-    detected = per_slice.astype(np.float32)[:, None, None] * normalisation
-    blur = _gaussian(fine, fwhm_mm=scan.psf_fwhm_mm)
+    detected = per_slice.astype(np.float32)[:, None, None] * recorded[:, bins]
     # Every pixel of the model has its centre in one of the finer pixels.
-    modelled_mu = np.ascontiguousarray(mu_per_cm[rows][:, ::refinement, ::refinement])
+    modelled_mu = np.ascontiguousarray(mu_per_cm[rows][:, ::step, ::step])
     attenuation = attenuation_factors(torch.from_numpy(modelled_mu), projector, pixel_mm=grid.pixel_mm)
-    measuring, survival = projector, attenuation
-    if refinement > 1:
-        measuring = embedded_projector(geometry, fine, rays=scanner.data_rays).of_bins(bins)
-        survival = attenuation_factors(
-            torch.from_numpy(mu_per_cm[rows]), measuring, pixel_mm=fine.pixel_mm
-        )
-    arriving = np.stack(
-        [
-            (survival * measuring.forward(blur(torch.from_numpy(each))[rows])).numpy()
-            for each in fractions
-        ]
-    ) / np.float32(refinement)
+    measuring = attenuation, projector
+    if step > 1:
+        measuring = _finer_lines(mu_per_cm[rows], grid.refined(step), scanner, bins)
+    blur = _gaussian(grid.refined(step), fwhm_mm=scan.psf_fwhm_mm)
+    blurred = (blur(torch.from_numpy(each))[rows] for each in fractions)
+    arriving = np.stack([arriving_pairs(each, *measuring, refinement=step) for each in blurred])
     trues = np.ascontiguousarray(detected * arriving)
-    lines = trues.any(axis=0)
-    scatter = np.zeros_like(trues)
-    if scan.scatter_fraction:
-        kernel = scatter_kernel(geometry, fwhm_mm=scan.scatter_fwhm_mm)[bins, bins]
-        for index in np.ndindex(trues.shape[:2]):
-            total = odds(scan.scatter_fraction) * trues[index].sum(dtype=np.float64)
-            if total:
-                shape = normalisation * (arriving[index] @ kernel)
-                scatter[index] = scaled_to(total, shape, within=lines[index[1]])
+    normalisation, lines = recorded[:, bins], trues.any(axis=0)
+    kernel = scatter_kernel(geometry, fwhm_mm=scan.scatter_fwhm_mm)[bins, bins]
     return Scanner(
         grid=grid,
         rows=rows,
         projector=projector,
         sensitivity=detected * attenuation.numpy(),
         trues=trues,
-        scatter=scatter,
+        scatter=_scatter(trues, arriving, normalisation, kernel, scatter_fraction=scan.scatter_fraction),
         randoms_shape=np.stack([scaled_to(1.0, normalisation, within=each) * each for each in lines]),
     )
+
+
+def _finer_lines(
+    mu_per_cm: np.ndarray, fine: ImageGrid, scanner: ScannerSettings, bins: slice
+) -> tuple[torch.Tensor, Projector]:
+    """Attenuation factors and projector of pixels and rays that are the data's alone."""
+    geometry = SCANNERS[scanner.model]()
+    projector = embedded_projector(geometry, fine, rays=scanner.data_rays).of_bins(bins)
+    return attenuation_factors(torch.from_numpy(mu_per_cm), projector, pixel_mm=fine.pixel_mm), projector
+
+
+def _scatter(
+    trues: np.ndarray,
+    arriving: np.ndarray,
+    normalisation: np.ndarray,
+    kernel: np.ndarray,
+    *,
+    scatter_fraction: float,
+) -> np.ndarray:
+    """Expected scatter (class, slice, view, bin) of each tissue, in lines that see any of them."""
+    scatter, lines = np.zeros_like(trues), trues.any(axis=0)
+    for tissue, row in np.ndindex(trues.shape[:2]) if scatter_fraction else ():
+        if total := trues[tissue, row].sum(dtype=np.float64):
+            scatter[tissue, row] = expected_scatter(
+                total,
+                arriving[tissue, row],
+                normalisation,
+                kernel,
+                scatter_fraction=scatter_fraction,
+                within=lines[row],
+            )
+    return scatter
 
 
 def measured_frames(

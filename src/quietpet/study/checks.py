@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from quietpet.config.datasets import SPLITS, SplitSettings
-from quietpet.config.methods import MethodSettings
+from quietpet.config.methods import require_batch
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.study.domains import PHANTOM
 from quietpet.study.mistakes import explain
@@ -73,17 +73,6 @@ def _require_sizes(study: StudySections) -> None:
 def _require_batches(study: StudySections) -> None:
     for name, method in study.methods.items():
         require_batch(method, study.training.batch_size, f"methods.{name}")
-
-
-def require_batch(method: MethodSettings, slices: int, name: str, *, processes: int = 1) -> None:
-    """Raise ValueError if ``method`` cannot learn from ``slices`` at a time, shared by ``processes``."""
-    if slices // processes < method.least_batch:
-        shared = f", shared by {processes} processes," if processes > 1 else ""
-        raise ValueError(
-            f"{name} normalises by batches, and one slice is none: it would lose its mean activity. "
-            f"training.batch_size = {slices}{shared} must be {processes * method.least_batch} or more, "
-            "or set normalisation: group"
-        )
 
 
 def _require_scanner_limits(study: StudySections) -> None:

@@ -9,6 +9,17 @@ from quietpet.config.registration import RegistrationSettings
 from quietpet.invivo.settings import InvivoSettings
 from quietpet.study.root import Study
 
+CACHE_VARIABLE = "QUIETPET_BRAINWEB"
+DEFAULT_CACHE = "resources/brainweb"
+
+
+def absolute_cache(named: str) -> str:
+    """A folder in the variable, relative to where the command is given.
+
+    That is PWD: Snakemake's --directory changes the working folder only.
+    """
+    return os.path.normpath(Path(os.environ.get("PWD", ".")).absolute() / Path(named).expanduser())
+
 
 def with_paths_from(configuration: Path, study: Study) -> Study:
     """``study`` with every path as seen from the working directory.

@@ -1,0 +1,340 @@
+"""The table of steps: what each is called, what its job must know, and which files it takes and makes.
+
+A step is a verb of the command line, a module of ``stages`` and one or more rules of the workflow; all
+three take the names of files from here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from quietpet.config.section import Section
+from quietpet.errors import InputError
+from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
+from quietpet.jobs.datasets import PackJob, PackScansJob
+from quietpet.jobs.evaluation import ScoreJob, TablesJob
+from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob, RegistrationEngineJob
+from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob, SamplingJob
+from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
+from quietpet.jobs.standin import StandinCohortJob, StandinJob
+from quietpet.stages.files import Files
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """One name of files that a step reads or writes.
+
+    An ``optional`` one may be left out, unless the files called ``beside`` are given; of ``several``
+    there may be more than one.
+    """
+
+    name: str
+    content: str
+    optional: bool = False
+    several: bool = False
+    beside: str | None = None
+
+    @property
+    def usage(self) -> str:
+        """As in a synopsis: ``name=PATH``, with ``...`` for several, in brackets if optional."""
+        usage = f"{self.name}=PATH{' ...' if self.several else ''}"
+        return f"[{usage}]" if self.optional else usage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step: its name, the record of settings of its jobs, and the names of its files."""
+
+    name: str
+    job: type[Section]
+    inputs: tuple[NamedFile, ...] = ()
+    outputs: tuple[NamedFile, ...]
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one sentence."""
+        return (self.job.__doc__ or "").splitlines()[0]
+
+    def require_names(self, inputs: Files, outputs: Files) -> None:
+        """Refuse unknown, missing and repeated names of files.
+
+        Raises:
+            InputError: names each of them, and what the step takes.
+        """
+        problems = [
+            *_problems(inputs, self.inputs, "--in"),
+            *_problems(outputs, self.outputs, "--out"),
+        ]
+        if problems:
+            raise InputError(f"{self.name}: {'; '.join(problems)}. {self._takes()}")
+
+    def _takes(self) -> str:
+        inputs, outputs = (
+            " ".join(file.usage for file in files) or "no files" for files in (self.inputs, self.outputs)
+        )
+        return f"It takes --in {inputs} and --out {outputs}."
+
+
+def _problems(given: Files, known: Sequence[NamedFile], option: str) -> Iterator[str]:
+    names = [file.name for file in known]
+    for name in given.names:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            yield f"{option} knows no {name!r}{f' (meant: {near[0]}?)' if near else ''}"
+    for file in known:
+        count = len(given.any(file.name))
+        if not count and not file.optional:
+            yield f"{option} lacks {file.name}=PATH ({file.content})"
+        if not count and file.beside in given.names:
+            yield f"{option} has {file.beside!r} without {file.name}=PATH ({file.content})"
+        if count > 1 and not file.several:
+            yield f"{option} has {count} files called {file.name!r} where one is taken"
+
+
+_LABELS = (
+    NamedFile(
+        "labels",
+        "BrainWeb's label volume; without it the head is made from the template",
+        optional=True,
+        beside="sources",
+    ),
+    NamedFile(
+        "sources",
+        "table with the checksum of that volume, as sources.tsv",
+        optional=True,
+        beside="labels",
+    ),
+)
+_DECISION = NamedFile("decision", "JSON: what was decided, and why")
+_PROVENANCE = NamedFile(
+    "provenance", "JSON: settings, inputs, code and versions behind the rows", optional=True
+)
+_PLANS = "JSON of `plan`: quality against steps of one diffusion method"
+_SINOGRAMS_OF_SLICES = "low-dose sinograms of all {} subjects, for methods that reconstruct"
+
+_STEPS = (
+    Step(
+        name="fetch",
+        job=FetchJob,
+        inputs=(NamedFile("sources", "table of external files with their checksums, as sources.tsv"),),
+        outputs=(_DECISION,),
+    ),
+    Step(
+        name="fetch_invivo",
+        job=FetchInvivoJob,
+        inputs=(
+            NamedFile(
+                "description", "dataset_description.json of a tree that the study makes", optional=True
+            ),
+        ),
+        outputs=(NamedFile("located", "JSON: where the participant's images and side-cars are"),),
+    ),
+    Step(
+        name="import_scan",
+        job=ImportScanJob,
+        inputs=(NamedFile("located", "JSON of `fetch_invivo`"),),
+        outputs=(
+            NamedFile("standard", "NIfTI: mean of the frames of the long window"),
+            NamedFile("low", "NIfTI of each short window, called <window>.nii.gz", several=True),
+            NamedFile("t1", "NIfTI: T1, axes in RAS order"),
+            NamedFile("scan", "JSON: frames, doses and findings behind the images"),
+        ),
+    ),
+    Step(
+        name="phantom",
+        job=PhantomJob,
+        inputs=_LABELS,
+        outputs=(NamedFile("phantom", "HDF5: activity, attenuation, T1, labels and lesions"),),
+    ),
+    Step(
+        name="slices",
+        job=SlicesJob,
+        inputs=(NamedFile("phantom", "HDF5 of `phantom`"),),
+        outputs=(NamedFile("slices", "HDF5: one row per slice and rotation"),),
+    ),
+    Step(name="engine", job=EngineJob, outputs=(_DECISION,)),
+    Step(
+        name="simulate",
+        job=SimulateJob,
+        inputs=(
+            NamedFile("slices", "HDF5 of `slices`"),
+            NamedFile(
+                "engine",
+                "JSON of `engine`, for scanner.projector: auto; without it, what is found decides",
+                optional=True,
+            ),
+        ),
+        outputs=(NamedFile("sinograms", "HDF5: prompts, and what models them"),),
+    ),
+    Step(
+        name="thin",
+        job=ThinJob,
+        inputs=(NamedFile("standard", "HDF5 of `simulate` at the standard dose"),),
+        outputs=(NamedFile("sinograms", "HDF5: a part of the prompts, and what models them"),),
+    ),
+    Step(
+        name="counts",
+        job=CountsJob,
+        inputs=(NamedFile("sinograms", "HDF5 of `simulate` or `thin`", several=True),),
+        outputs=(NamedFile("counts", "CSV: prompts and noise-equivalent counts of each slice"),),
+    ),
+    Step(
+        name="reconstruct",
+        job=ReconstructJob,
+        inputs=(NamedFile("sinograms", "HDF5 of `simulate` or `thin`"),),
+        outputs=(NamedFile("images", "HDF5: OSEM images of the slices"),),
+    ),
+    Step(name="registration_engine", job=RegistrationEngineJob, outputs=(_DECISION,)),
+    Step(
+        name="register",
+        job=RegisterJob,
+        inputs=(
+            NamedFile("standard", "NIfTI of `import_scan`: the long window, which is registered"),
+            NamedFile("low", "NIfTI of each short window", optional=True, several=True),
+            NamedFile("t1", "NIfTI: T1"),
+            NamedFile(
+                "engine",
+                "JSON of `registration_engine`, for registration.engine: auto; without it, what is "
+                "found decides",
+                optional=True,
+            ),
+            NamedFile("transform", "the transform, for registration.engine: file", optional=True),
+        ),
+        outputs=(
+            NamedFile("standard", "NIfTI: the long window on the grid of T1"),
+            NamedFile(
+                "low", "NIfTI of each short window, in the order given", optional=True, several=True
+            ),
+            NamedFile("itk", "transform from T1 to PET for ITK"),
+            NamedFile("matrix", "the same: 4 x 4 matrix in RAS mm"),
+            NamedFile("fsl", "transform from PET to T1 for FSL"),
+            NamedFile("figure", "PNG: edges of T1 over PET, before and after"),
+            NamedFile("registration", "JSON: engine, transform and checks"),
+        ),
+    ),
+    Step(
+        name="pack",
+        job=PackJob,
+        inputs=(
+            NamedFile("slices", "HDF5 of `slices` of each subject", several=True),
+            NamedFile(
+                "standard", "HDF5 of `reconstruct` at the standard dose, same order", several=True
+            ),
+            NamedFile("low", "HDF5 of `reconstruct` at the low dose, same order", several=True),
+        ),
+        outputs=(NamedFile("dataset", "HDF5: rows of standard dose, low dose and T1"),),
+    ),
+    Step(
+        name="pack_scans",
+        job=PackScansJob,
+        inputs=(
+            NamedFile("scan", "JSON of `import_scan` of each participant", several=True),
+            NamedFile("registration", "JSON of `register`, same order", several=True),
+            NamedFile("t1", "NIfTI of `import_scan`, same order", several=True),
+            NamedFile("standard", "NIfTI of `import_scan`: long window, same order", several=True),
+            NamedFile("low", "NIfTI of `import_scan`: short window, same order", several=True),
+        ),
+        outputs=(NamedFile("dataset", "HDF5: rows of standard dose, low dose and T1"),),
+    ),
+    Step(
+        name="fit",
+        job=FitJob,
+        inputs=(
+            NamedFile(
+                "train", "HDF5 of `pack` or `pack_scans`, in the order of trained_on", several=True
+            ),
+            NamedFile("validation", "HDF5 of `pack` or `pack_scans`"),
+            NamedFile(
+                "start", "weights of the stage before, for later stages of learning", optional=True
+            ),
+            NamedFile(
+                "sinograms", _SINOGRAMS_OF_SLICES.format("validation"), optional=True, several=True
+            ),
+        ),
+        outputs=(
+            NamedFile("weights", "safetensors: weights, settings and provenance"),
+            NamedFile("log", "CSV: losses, one row per validation"),
+            NamedFile("card", "Markdown: what the weights are, and what not", optional=True),
+        ),
+    ),
+    Step(
+        name="restore",
+        job=RestoreJob,
+        inputs=(
+            NamedFile("weights", "weights of `fit`"),
+            NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
+            NamedFile("sinograms", _SINOGRAMS_OF_SLICES.format("test"), optional=True, several=True),
+        ),
+        outputs=(NamedFile("restored", "HDF5: restored slices, in the unit of the data"),),
+    ),
+    Step(
+        name="plan",
+        job=PlanJob,
+        inputs=(
+            NamedFile("weights", "weights of `fit`"),
+            NamedFile("validation", "HDF5 of `pack` or `pack_scans`"),
+        ),
+        outputs=(NamedFile("plan", "JSON: quality against steps, and what is chosen"),),
+    ),
+    Step(
+        name="sampling",
+        job=SamplingJob,
+        inputs=(NamedFile("plan", _PLANS, several=True),),
+        outputs=(
+            NamedFile("table", "CSV: quality against steps of all methods"),
+            NamedFile("readable", "Markdown: the same"),
+            NamedFile("figure", "PNG: the same"),
+        ),
+    ),
+    Step(
+        name="score",
+        job=ScoreJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore`"),
+            NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
+        ),
+        outputs=(NamedFile("scores", "CSV: metrics of each slice and volume"), _PROVENANCE),
+    ),
+    Step(
+        name="tables",
+        job=TablesJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score`", several=True),
+            NamedFile("plan", _PLANS, optional=True, several=True),
+        ),
+        outputs=(
+            NamedFile("tables", "CSV: every row of every table"),
+            NamedFile("readable", "Markdown: the tables"),
+            NamedFile("figure", "PNG: the methods compared"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="standin",
+        job=StandinJob,
+        inputs=_LABELS,
+        outputs=(
+            NamedFile("pet", "4-D NIfTI, one per run", several=True),
+            NamedFile("pet_json", "its side-car, one per run", several=True),
+            NamedFile("t1", "NIfTI: T1"),
+            NamedFile("t1_json", "its side-car"),
+            NamedFile("truth", "JSON: motion from T1 to PET, time-activity curves"),
+        ),
+    ),
+    Step(
+        name="standin_cohort",
+        job=StandinCohortJob,
+        outputs=(
+            NamedFile("description", "dataset_description.json of BIDS"),
+            NamedFile("readme", "README of BIDS"),
+            NamedFile("participants", "participants.tsv of BIDS"),
+            NamedFile("participants_json", "participants.json of BIDS"),
+            NamedFile("ignored", ".bidsignore"),
+        ),
+    ),
+)
+
+STEPS = {step.name: step for step in _STEPS}
+"""Every step, by its name."""

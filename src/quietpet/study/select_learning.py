@@ -1,0 +1,82 @@
+"""Jobs that train a method, apply it and plan its sampling."""
+
+from __future__ import annotations
+
+from quietpet.config.networks import TrainingSettings
+from quietpet.jobs.acquisition import AcquisitionJob
+from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob
+from quietpet.learning import Training, training_before, training_data
+from quietpet.study.root import Study
+from quietpet.study.select_simulation import acquisition_of
+
+PLANNED_REPLICATE = "r0"
+"""The training whose sampling is planned; what is chosen holds for all."""
+
+
+def fit_job(
+    study: Study, *, dataset: str, setting: str, method: str, replicate: str, stages: str = ""
+) -> FitJob:
+    """One training; ``stages`` are joined by "-", up to and with its own."""
+    training = Training(
+        dataset=dataset, setting=setting, stages=tuple(stages.split("-")) if stages else ()
+    )
+    return FitJob(
+        dataset=dataset,
+        setting=setting,
+        method=method,
+        replicate=replicate,
+        stages=training.stages,
+        trained_on=training_data(study.learning, training) if training.stages else (),
+        continues=training_before(study.learning, training) is not None,
+        study_seed=study.study_seed,
+        model=study.methods[method].for_training(),
+        acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
+        training=_optimisation(study, training, method),
+    )
+
+
+def restore_job(
+    study: Study, *, dataset: str, setting: str, method: str, replicate: str, regime: str = ""
+) -> RestoreJob:
+    """One restoration, with the weights of the regime."""
+    weights = study.weights_for(dataset=dataset, setting=setting, regime=regime)
+    return RestoreJob(
+        dataset=dataset,
+        setting=setting,
+        method=method,
+        learning=study.learning_word(dataset, method, regime),
+        weights_of=None if weights.dataset == dataset else weights.dataset,
+        replicate=replicate,
+        study_seed=study.study_seed,
+        model=study.methods[method],
+        acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
+        inference=study.inference,
+    )
+
+
+def plan_job(study: Study, *, dataset: str, setting: str, method: str) -> PlanJob:
+    """The sampling of one diffusion method."""
+    return PlanJob(
+        dataset=dataset,
+        setting=setting,
+        method=method,
+        replicate=PLANNED_REPLICATE,
+        study_seed=study.study_seed,
+        model=study.methods[method],
+        inference=study.inference,
+        planner=study.planner,
+        paper_window_pixels=study.evaluation.paper_window_pixels,
+    )
+
+
+def _optimisation(study: Study, training: Training, method: str) -> TrainingSettings:
+    settings = study.training_of(training)
+    if study.methods[method].learns_from_whole_heads:
+        return settings
+    return settings.model_copy(update={"whole_share": 0.0})
+
+
+def _acquisition(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob | None:
+    if not study.methods[method].reconstructs:
+        return None
+    return acquisition_of(study, dataset=dataset, setting=setting)

@@ -1,0 +1,78 @@
+"""Jobs that simulate scans, import and register them, and pack their slices."""
+
+from __future__ import annotations
+
+from quietpet.jobs.datasets import PackScansJob
+from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob
+from quietpet.jobs.standin import StandinCohortJob, StandinJob
+from quietpet.study.root import Study
+
+
+def standin_job(study: Study, *, cohort: str, participant: str) -> StandinJob:
+    """One simulated scan."""
+    settings = study.standin.cohorts[cohort]
+    needed = settings.participants if settings.defects else (participant,)
+    return StandinJob(
+        study_seed=study.study_seed,
+        cohort=cohort,
+        participant=participant,
+        layout=settings.layout,
+        defects=settings.defects,
+        infusion_minutes=settings.infusion_minutes,
+        participants={name: settings.participants[name] for name in needed},
+        scan=study.standin.scan,
+        # The stand-in is always projected by the embedded engine: thousands of slices.
+        scanner=study.scanner.model_copy(update={"projector": "embedded"}),
+        mu_per_cm=study.phantoms.mu_per_cm,
+        t1=study.phantoms.t1,
+        template=study.phantoms.template,
+    )
+
+
+def standin_cohort_job(study: Study, *, cohort: str) -> StandinCohortJob:
+    """The top of a simulated data set of scans."""
+    standin = study.standin
+    return StandinCohortJob(cohort=cohort, settings=standin.cohorts[cohort], scan=standin.scan)
+
+
+def fetch_invivo_job(study: Study, *, source: str, participant: str) -> FetchInvivoJob:
+    """Where the files of one scan are."""
+    settings = study.in_vivo.sources[source]
+    return FetchInvivoJob(
+        name=source,
+        source=settings,
+        participant=participant,
+        root=settings.root or f"resources/{settings.accession or settings.cohort}",
+    )
+
+
+def import_scan_job(study: Study, *, source: str, participant: str) -> ImportScanJob:
+    """The windows of one scan, all that any data set uses."""
+    return ImportScanJob(
+        source=source,
+        participant=participant,
+        windows=study.in_vivo.windows_of(source),
+        rounding=study.in_vivo.rounding,
+        requirements=study.in_vivo.requirements(source, participant),
+    )
+
+
+def register_job(study: Study, *, scan: str) -> RegisterJob:
+    """PET to T1 of one scan."""
+    return RegisterJob(scan=scan, registration=study.registration)
+
+
+def pack_scans_job(study: Study, *, dataset: str, setting: str, split: str) -> PackScansJob:
+    """One split of a data set of scans."""
+    cohort = study.in_vivo.datasets[dataset]
+    return PackScansJob(
+        study_seed=study.study_seed,
+        dataset=dataset,
+        setting=setting,
+        split=split,
+        source=cohort.source,
+        participants=getattr(cohort.splits_of(setting), split),
+        window=cohort.settings[setting].window,
+        slices=study.in_vivo.slices,
+        pixels=study.datasets.pixels,
+    )
