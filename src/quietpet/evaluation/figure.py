@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -38,7 +39,7 @@ def draw(rows: Sequence[TableRow]) -> Figure:
         panels[0].set_title(title, loc="left", fontsize=9)
         for axis, (metric, label) in zip(panels, PANELS, strict=True):
             _panel(axis, [row for row in members if row.metric == metric], label=label)
-    known = {}
+    known: dict[str, Artist] = {}
     for axis in axes.flat:
         handles, labels = axis.get_legend_handles_labels()
         known = {**dict(zip(labels, handles, strict=True)), **known}
@@ -57,7 +58,7 @@ def _panel(axis: Axes, rows: Sequence[TableRow], *, label: str) -> None:
         for row in (row for row in rows if row.variant == variant.name):
             height = methods.index(_name(row)) + offset
             axis.plot(row.mean, height, "o", color=colour, markersize=4, label=_once(axis, variant.name))
-            if row.ci_low is not None:
+            if row.ci_low is not None and row.ci_high is not None:
                 axis.hlines(height, row.ci_low, row.ci_high, color=colour, linewidth=1.5)
             if row.paper_mean is not None:
                 name, marker = ("published, doubted", "k1") if row.paper_doubt else ("published", "kx")
