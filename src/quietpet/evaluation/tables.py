@@ -217,6 +217,7 @@ def _row(
     cell = _published_setting(layout, setting, group["learning"])
     key = PublishedKey(layout.table, group["dataset"], cell, method, metric)
     published = published_values().get(key) if group["variant"] == PAPER.name else None
+    cells: dict[str, Any] = {**group, "setting": setting, **vars(summary)}
     return TableRow(
         table=layout.table,
         iterations=_iterations(group, plan),
@@ -225,8 +226,7 @@ def _row(
         paper_mean=published.mean if published else None,
         paper_std=published.std if published else None,
         paper_doubt=published.doubt if published else "",
-        **{**group, "setting": setting},
-        **vars(summary),
+        **cells,
     )
 
 

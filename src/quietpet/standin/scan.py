@@ -131,14 +131,14 @@ def head_in_scanner(
     # Every pixel of the model has its centre in one of the finer pixels.
     modelled_mu = np.ascontiguousarray(mu_per_cm[rows][:, ::step, ::step])
     attenuation = attenuation_factors(torch.from_numpy(modelled_mu), projector, pixel_mm=grid.pixel_mm)
-    measuring = attenuation, projector
+    measuring: tuple[torch.Tensor, Projector] = (attenuation, projector)
     if step > 1:
         measuring = _finer_lines(mu_per_cm[rows], grid.refined(step), scanner, bins)
     blur = _gaussian(grid.refined(step), fwhm_mm=scan.psf_fwhm_mm)
     blurred = (blur(torch.from_numpy(each))[rows] for each in fractions)
     arriving = np.stack([arriving_pairs(each, *measuring, refinement=step) for each in blurred])
     trues = np.ascontiguousarray(detected * arriving)
-    normalisation, lines = recorded[:, bins], trues.any(axis=0)
+    normalisation, lines = recorded[:, bins], np.any(trues, axis=0)
     kernel = scatter_kernel(geometry, fwhm_mm=scan.scatter_fwhm_mm)[bins, bins]
     return Scanner(
         grid=grid,
@@ -169,7 +169,7 @@ def _scatter(
     scatter_fraction: float,
 ) -> np.ndarray:
     """Expected scatter (class, slice, view, bin) of each tissue, in lines that see any of them."""
-    scatter, lines = np.zeros_like(trues), trues.any(axis=0)
+    scatter, lines = np.zeros_like(trues), np.any(trues, axis=0)
     for tissue, row in np.ndindex(trues.shape[:2]) if scatter_fraction else ():
         if total := trues[tissue, row].sum(dtype=np.float64):
             scatter[tissue, row] = expected_scatter(
