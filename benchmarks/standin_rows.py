@@ -141,7 +141,7 @@ def _measure(
 
     Low doses are means of frames of 16 s, as in a study; the long one is reconstructed at once.
     """
-    first, step = start + 15 - row.minutes / 2, scan.frame_seconds / 60
+    first, step = start + 15 - row.minutes / 2, scan.shortest_frame_s / 60
     frames_each = round(row.minutes / step)
     low = [_frame(row, scan, first + number * step, step) for number in range(frames_each)]
     frames = [_frame(row, scan, start, 30.0), *low * replicates]

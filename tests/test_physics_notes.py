@@ -67,7 +67,9 @@ def test_what_does_not_hold_is_not_said(raw):
         ({"frames": 1, "start_minutes": 60.2}, False),  # 113 frames of 16 s end at 60.13 min
     ],
 )
-def test_low_windows_that_share_time_with_the_long_one_are_named(raw, standard, low, shares):
+def test_low_windows_that_share_time_with_the_long_one_are_named(repository, standard, low, shares):
+    """Of real scans: those of stand-ins are known before, and windows outside them are refused."""
+    raw = copy.deepcopy(dict(read_yaml(repository / "workflow/configs/invivo.yaml")))
     raw["invivo"]["windows"]["standard"] = standard
     raw["invivo"]["windows"]["low"]["16s"] = low
     named = "2min, 16s" if shares else "2min"

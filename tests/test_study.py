@@ -6,12 +6,15 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import yaml
 
 from quietpet.config.datasets import SplitSettings
 from quietpet.config.phantoms import TissueValues
 from quietpet.errors import InputError
+from quietpet.invivo.frame_times import FrameTiming, choose_frames
+from quietpet.standin.schedule import frame_schedule
 from quietpet.steps import STEPS
 from quietpet.study.folders import with_paths_from
 from quietpet.study.reading import json_schema, load_study, read_yaml
@@ -256,7 +259,7 @@ def staged(raw):
 
 def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
     study = load_study(changed(staged, "domains.shifted.activity", FLAT), origin="")
-    view = study.of_dataset("shifted")
+    view = study.simulated["shifted"].study
     assert view.doses.low["low"].counts == (5e7, 5e7)
     assert view.phantoms.activity.white_matter == 50
     assert (view.splits, view.scanner, view.phantoms.mu_per_cm) == (
@@ -265,7 +268,8 @@ def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
         study.phantoms.mu_per_cm,
     )
     assert view.study_seed != study.study_seed
-    assert study.of_dataset("phantom") is study
+    assert study.simulated["phantom"].study is study
+    assert "Dose shifted/low: 5e+07 counts per volume" in study.describe()
 
 
 def test_a_study_without_domains_has_the_jobs_it_had(raw, staged):
@@ -307,6 +311,14 @@ def test_iterations_of_every_stage_reach_the_tables(repository, raw, staged):
     }
 
 
+def test_networks_may_learn_from_any_setting_of_any_data_set(whole):
+    """Names of settings, unlike others, may begin with a digit."""
+    study = load_study(changed(whole, "learning.stages.external.data", ["ood1/16s"]), origin="")
+    restored = {"dataset": "ood2", "setting": "ld", "method": "mfdiff", "replicate": "r0"}
+    job = json.loads(settings_for(study, "restore", **restored, regime="external"))
+    assert job["weights_of"] == "ood1"
+
+
 def test_whole_heads_are_for_networks_that_see_the_field_of_view(raw):
     """Batch normalisation suffers from batches of one head; such networks are not trained again."""
     names = {"dataset": "phantom", "setting": "low", "replicate": "r0"}
@@ -330,7 +342,8 @@ def test_stages_reach_their_jobs(staged):
     for regime, weights_of in (("external", "phantom"), ("external_internal", None)):
         job = json.loads(settings_for(study, "restore", **names, regime=regime))
         assert (job["learning"], job["weights_of"]) == (regime, weights_of)
-    words = {name: study.learning_word("shifted", name, "") for name in ("lpet", "gaussian")}
+    shifted = study.data_sets["shifted"]
+    words = {name: shifted.learning_word(name, "") for name in ("lpet", "gaussian")}
     assert words == {"lpet": "-", "gaussian": "internal"}
 
 
@@ -494,6 +507,10 @@ def test_subsets_of_the_stand_in_fit_the_scanner(raw):
         ("invivo.datasets.ood1.settings.2min.regimes", ["both"], r"ood1: 2min has the regime 'both'"),
         ("invivo.without", ["u-net"], r"invivo\.without"),
         ("invivo.without", ["munet"], r"invivo\.without: no method 'munet'; there are bowsher"),
+        ("invivo.without", ["lpet", "gaussian", "unet", "munet_concat", "mfdiff"],
+         r"invivo\.datasets\.ood1: no method restores it"),
+        ("invivo.sources.template", {"kind": "folder", "root": "x"},
+         r"invivo\.sources: 'template' in the tables' column data_source says that nobody was scanned"),
         ("invivo.replicates", 3, r"invivo\.replicates = 3 is larger than replicates = 2"),
         ("learning", None, r"domains or invivo, and learning, belong together"),
     ],
@@ -503,12 +520,109 @@ def test_mistakes_about_scans_are_named(whole, key, value, message):
         load_study(changed(whole, key, value), origin="config.yaml")
 
 
+def window_spans_s(study):
+    """Start and end of every window that is taken of the stand-ins [s]."""
+    schedule = frame_schedule(study.standin.scan)
+    timing = FrameTiming(
+        starts_s=np.array([frame.start_s for frame in schedule]),
+        durations_s=np.array([frame.seconds for frame in schedule]),
+        source="standin",
+    )
+    spans = {}
+    for name, window in study.invivo.windows.all.items():
+        chosen = choose_frames(
+            timing,
+            start_s=window.start_s,
+            seconds=window.seconds,
+            n_frames=window.frames,
+            rounding=study.invivo.rounding,
+            name=name,
+        )
+        spans[name] = timing.starts_s[chosen[0]], timing.ends_s[chosen[-1]]
+    return spans
+
+
+def test_windows_of_the_small_study_are_those_of_frames_of_16_s(whole):
+    """The study's fewer frames begin and end where the windows of 113 equal ones do."""
+    study = load_study(whole, origin="config.yaml")
+    equal = load_study(changed(whole, "standin.scan.frames", [[113, 16]]), origin="config.yaml")
+    assert study.standin.scan.n_frames < 20
+    assert window_spans_s(study) == window_spans_s(equal)
+    assert window_spans_s(study) == {
+        "standard": (1800, 3608),
+        "2min": (2648, 2776),
+        "16s": (2712, 2728),
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message", "with_equal_frames"),
+    [
+        ("windows.low.16s.start_minutes", 35,
+         r"low\.16s: asks for 1 frame\(s\) from 35 min on, but .* 2224 to 2436 s, in 1 of up to 212",
+         True),
+        # A long frame begins there, but it is not what was meant.
+        ("windows.low.16s.start_minutes", 30, r"low\.16s: .* 1800 to 2012 s, in 1 of up to 212 s", True),
+        ("windows.low.2min.start_minutes", 50, r"low\.2min: asks for 2 min from 50 min on", True),
+        ("windows.low.2min.minutes", 5, r"low\.2min: .* give 2648 to 2984 s, in 9 of up to 208 s", True),
+        ("windows.standard.minutes", 25, r"standard: asks for 25 min from 30 min on", True),
+        ("rounding", "down", r"standard: .* give 1800 to 3400 s", True),
+        ("windows.low.2min.start_minutes", 61, r"low\.2min: starts at 3660 s, but the last", False),
+        ("windows.standard.start_minutes", 20, r"standard: starts at 1200 s, but .* no frame", False),
+        ("windows.standard.minutes", 40, r"standard: wants 2400 s from 1800 s on, but", False),
+    ],
+)  # fmt: skip
+def test_windows_that_the_stand_ins_have_no_frames_for_are_refused(
+    whole, key, value, message, with_equal_frames
+):
+    """Before anything is simulated; frames of one length hold all of them that lie in the scan."""
+    asked = changed(whole, f"invivo.{key}", value)
+    with pytest.raises(InputError, match=rf"invivo\.windows\.{message}") as refused:
+        load_study(asked, origin="config.yaml")
+    equal = changed(asked, "standin.scan.frames", [[113, 16]])
+    if with_equal_frames:
+        assert "write short frames there, or [[113, 16]], of which any" in str(refused.value)
+        load_study(equal, origin="config.yaml")
+    else:
+        with pytest.raises(InputError, match=message):
+            load_study(equal, origin="config.yaml")
+
+
+def test_windows_that_no_stand_in_is_asked_for_need_no_frames(whole):
+    """Of a source of real scans, and of a window that no data set takes."""
+    unused = changed(whole, "invivo.windows.low.early", {"minutes": 2, "start_minutes": 10})
+    load_study(unused, origin="config.yaml")
+    real = changed(whole, "invivo.windows.low.2min.start_minutes", 10)
+    with pytest.raises(InputError, match=r"low\.2min: starts at 600 s"):
+        load_study(real, origin="config.yaml")
+    load_study(
+        changed(real, "invivo.sources.rspetmr", {"kind": "folder", "root": "mine"}),
+        origin="config.yaml",
+    )
+
+
+def test_side_cars_with_defects_are_of_equal_frames(whole):
+    asked = changed(whole, "standin.cohorts.dacra.defects", True)
+    with pytest.raises(
+        InputError, match=r"cohorts\.dacra\.defects .* 16, 208, 212 s; write frames of one"
+    ):
+        load_study(asked, origin="config.yaml")
+    load_study(changed(asked, "standin.scan.frames", [[113, 16]]), origin="config.yaml")
+
+
+@pytest.mark.parametrize("value", [113, [113, 16], "113 of 16 s"])
+def test_frames_of_the_stand_in_are_blocks(whole, value):
+    with pytest.raises(InputError, match=r"standin\.scan\.frames: wants blocks .* \[\[113, 16\]\]"):
+        load_study(changed(whole, "standin.scan.frames", value), origin="config.yaml")
+
+
 def test_scans_are_restored_by_what_needs_no_sinograms(whole):
     study = load_study(whole, origin="config.yaml")
-    assert "bowsher" in study.methods_for("phantom")
-    assert set(study.methods_for("ood1")) == set(study.methods) - {"bowsher", "unet"}
+    data = study.data_sets
+    assert "bowsher" in data["phantom"].methods
+    assert set(data["ood1"].methods) == set(study.methods) - {"bowsher", "unet"}
     of_setting = {
-        setting: study.regimes(dataset=dataset, setting=setting, method="mfdiff")
+        setting: data[dataset].regimes_of(setting, "mfdiff")
         for dataset, setting in (("ood1", "2min"), ("ood1", "16s"), ("ood2", "uld"))
     }
     assert of_setting == {
@@ -516,10 +630,10 @@ def test_scans_are_restored_by_what_needs_no_sinograms(whole):
         "16s": ("external", "internal", "external_internal"),
         "uld": ("external_internal",),
     }
-    assert study.regimes(dataset="ood1", setting="2min", method="gaussian") == ("",)
-    assert study.replicates_of(dataset="ood1", method="mfdiff") == ("r0",)
-    assert study.replicates_of(dataset="phantom", method="mfdiff") == ("r0", "r1")
-    assert study.settings_of("ood3") == ("bolus", "infusion", "bolus_infusion")
+    assert data["ood1"].regimes_of("2min", "gaussian") == ("",)
+    assert data["ood1"].replicates_of("mfdiff") == ("r0",)
+    assert data["phantom"].replicates_of("mfdiff") == ("r0", "r1")
+    assert data["ood3"].settings == ("bolus", "infusion", "bolus_infusion")
 
 
 @pytest.mark.parametrize(

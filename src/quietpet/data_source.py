@@ -8,6 +8,7 @@ from __future__ import annotations
 
 BRAINWEB = "brainweb"
 TEMPLATE = "template"
+PHANTOMS = (BRAINWEB, TEMPLATE)
 _STANDIN = "standin-"
 
 
@@ -23,7 +24,7 @@ def is_standin(data_source: str) -> bool:
 
 def is_simulated(data_source: str) -> bool:
     """Whether no human was scanned: phantoms, and stand-ins for scans."""
-    return data_source.removeprefix(_STANDIN) in (BRAINWEB, TEMPLATE)
+    return data_source.removeprefix(_STANDIN) in PHANTOMS
 
 
 def has_template_heads(data_source: str) -> bool:

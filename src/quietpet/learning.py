@@ -13,12 +13,12 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from quietpet.config.networks import TrainingSettings
-from quietpet.config.section import LABEL, Label, Positive, Section
+from quietpet.config.section import LABEL, SETTING, Label, Positive, Section
 
 OWN = "own"
 """In a stage's data: the data set and setting that the network is to restore."""
 
-DataReference = Annotated[str, Field(pattern=f"^({OWN}|{LABEL}/{LABEL})$")]
+DataReference = Annotated[str, Field(pattern=f"^({OWN}|{LABEL}/{SETTING})$")]
 
 
 class LearningStage(Section):

@@ -8,7 +8,7 @@ import pytest
 
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_methods, published_values
-from quietpet.evaluation.tables import LAYOUTS
+from quietpet.evaluation.tables import PUBLISHED_LAYOUTS
 
 # methods x settings of Tables 1 to 7, three metrics each
 ROWS = {"1": 8, "2": 14, "3": 14, "4": 21, "5": 6, "6": 6, "7": 4}
@@ -28,7 +28,7 @@ def test_every_published_row_has_three_well_formed_values() -> None:
 
 def test_table_layouts_speak_of_published_data_sets() -> None:
     published = {(key.table, key.dataset, key.setting) for key in published_values()}
-    for layout in LAYOUTS:
+    for layout in PUBLISHED_LAYOUTS:
         settings = {
             setting
             for table, dataset, setting in published

@@ -26,7 +26,13 @@ PLAN = TablePlan(
     study_seed=0,
     protocol="small",
     methods={name: f"{name} as configured" for name in METHODS},
-    staged=("shifted", "ood1"),
+    datasets={
+        "phantom": "simulated",
+        "shifted": "simulated",
+        "ood2": "simulated",
+        "ood1": "scanned",
+        "mine": "scanned",
+    },
     regimes=REGIMES,
     trained=("mfdiff", "unet"),
     iterations={
@@ -188,6 +194,72 @@ def test_a_setting_that_lacks_a_regime_is_not_compared() -> None:
     rows = assemble(table, plan=plan)
     settings = {number: {row.setting for row in pick(rows, table=number)} for number in "267"}
     assert settings == {"2": set(learned), "6": {"2min", "16s"}, "7": {"2min"}}
+
+
+def test_a_setting_without_the_published_regime_shows_what_it_has() -> None:
+    """Table 2 is about two stages; a setting that one stage restores is not left out of every table."""
+    table = pd.concat(
+        [
+            scores(dataset="ood1", settings=("16s",), learning="external"),
+            scores(dataset="ood1", settings=("2min",), learning="external_internal"),
+        ]
+    )
+    rows = assemble(table, plan=PLAN)
+    found = {(row.table, row.setting, row.learning) for row in rows if row.method == "mfdiff"}
+    assert found == {("2", "16s", "external"), ("2", "2min", "external_internal")}
+
+
+def test_a_data_set_that_nobody_published_has_a_table_of_its_own_name() -> None:
+    """Of scans or simulated, restored under one regime, several or none; ood2 is published of scans."""
+    own = {"mine": ("external",), "shifted": ("internal", "external"), "ood2": ("external",)}
+    table = pd.concat(
+        scores(dataset=dataset, settings=("16s",), learning=regime, source=f"from_{dataset}")
+        for dataset, regimes in own.items()
+        for regime in regimes
+    )
+    table = table.drop_duplicates([name for name in table.columns if name != "value"])
+    rows = assemble(pd.concat([scores(), table]), plan=PLAN)
+    tables = {name: [*dict.fromkeys(r.table for r in pick(rows, dataset=name))] for name in own}
+    assert tables == {"mine": ["mine"], "shifted": ["6", "shifted"], "ood2": ["ood2"]}
+    assert {row.method for row in rows if row.table == "mine"} == set(METHODS)
+    assert not [row for row in rows if row.dataset in own and row.paper_mean is not None]
+    page = render(rows, plan=PLAN)
+    for line in (
+        "## Table mine: in vivo, no published table",
+        "## Table shifted: phantoms, no published table",
+        "## Table ood2: phantoms, no published table",
+    ):
+        assert page.count(f"{line}\n") == 1
+    figure = draw(rows)
+    labels = {
+        axis.get_title(loc="left"): [text.get_text() for text in axis.get_yticklabels()]
+        for axis in figure.axes
+    }
+    assert labels["Table mine: mine, 16s"] == [*METHODS]
+    assert labels["Table shifted: shifted, 16s"][:3] == [
+        "gaussian, internal", "gaussian, external", "mfdiff, internal",
+    ]  # fmt: skip
+
+
+def test_another_data_set_changes_no_other_row() -> None:
+    own = scores(dataset="mine", settings=("16s",), source="ds000001")
+    alone = replace(PLAN, datasets={"phantom": "simulated"})
+    before = assemble(scores(), plan=alone)
+    assert [*before] == [row for row in assemble(pd.concat([own, scores()]), plan=PLAN)
+                         if row.dataset == "phantom"]  # fmt: skip
+
+
+def test_data_sets_of_different_origin_stand_in_one_comparison_of_regimes() -> None:
+    """Scans of two data sets, or scans and phantoms: only what is compared must be of one origin."""
+    table = pd.concat(
+        scores(dataset=dataset, settings=("16s",), methods=("mfdiff",), learning=regime, source=source)
+        for dataset, source in (("ood1", "ds002898"), ("mine", "ds003397"), ("shifted", "brainweb"))
+        for regime in ("internal", "external")
+    )
+    rows = pick(assemble(table, plan=PLAN), table="6")
+    assert {(row.dataset, row.data_source) for row in rows} == {
+        ("ood1", "ds002898"), ("mine", "ds003397"), ("shifted", "brainweb"),
+    }  # fmt: skip
 
 
 def test_statistics_reach_the_row() -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from quietpet.errors import InputError
-from quietpet.invivo.timing import FrameTiming, decay_factors
-from quietpet.invivo.windows import choose_frames, half_life_of, weigh_frames, window_means
+from quietpet.invivo.frame_times import FrameTiming, choose_frames
+from quietpet.invivo.timing import decay_factors
+from quietpet.invivo.windows import half_life_of, weigh_frames, window_means
 
 F18_S = 6586.2
 RATE = np.log(2) / F18_S

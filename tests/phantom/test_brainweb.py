@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import re
@@ -17,14 +18,15 @@ from quietpet.errors import InputError
 from quietpet.geometry.grid import mmr_grid
 from quietpet.phantom import brainweb
 from quietpet.phantom.brainweb import (
-    SUBJECTS,
     DownloadError,
     Source,
     download,
     fault_in,
+    file_name,
     read_sources,
     read_volume,
     require_plausible,
+    subjects,
     with_sound_end,
 )
 from quietpet.phantom.lesions import draw_lesions, lesion_values, paint
@@ -145,11 +147,43 @@ def test_a_server_that_is_not_there_is_a_download_error(answers, tmp_path: Path)
 
 def test_the_table_of_sources_pins_all_twenty_subjects(repository: Path) -> None:
     sources = read_sources(repository / "workflow" / "sources.tsv")
-    assert tuple(sources) == SUBJECTS
-    assert len({source.sha256 for source in sources.values()}) == len(SUBJECTS) == 20
+    assert tuple(sources) == subjects()
+    assert len({source.sha256 for source in sources.values()}) == len(subjects()) == 20
     assert {source.bytes for source in sources.values()} == {362 * 434 * 362 * 2}
     for subject, source in sources.items():
         assert f"subject{subject}_crisp" in source.url
+
+
+def test_the_table_names_the_links_that_are_fetched(repository: Path) -> None:
+    table = repository / "workflow" / "sources.tsv"
+    with table.open(newline="") as stream:
+        rows = {row["id"]: row["url"] for row in csv.DictReader(stream, delimiter="\t")}
+    sources = read_sources(table)
+    assert {f"brainweb_{subject}": source.url for subject, source in sources.items()} == rows
+
+
+def test_subjects_and_files_are_those_of_the_package() -> None:
+    """The subjects as BrainWeb's page of the 20 normal brains lists them."""
+    assert subjects() == ("04", "05", "06", "18", "20", "38", *map(str, range(41, 55)))
+    assert [file_name(subject) for subject in subjects()] == list(brainweb._package().LINKS)
+
+
+def test_every_class_of_the_package_is_one_of_ours() -> None:
+    assert list(brainweb._CLASSES) == brainweb._package().Act.all_labels
+    assert list(brainweb._CLASSES.values()) == list(Tissue)
+
+
+def test_a_label_has_its_class_whatever_its_lowest_bits() -> None:
+    labels = np.arange(192, dtype=np.uint16).reshape(2, 8, 12)
+    np.testing.assert_array_equal(brainweb._tissue_codes(labels), (labels & 0xF0)[:, ::-1])
+
+
+@pytest.mark.parametrize("label", [192, 208, 255, 256, 65535])
+def test_a_label_of_no_class_is_named(label: int) -> None:
+    labels = np.full((1, 2, 3), 32, np.uint16)
+    labels[0, 1, 2] = label
+    with pytest.raises(ValueError, match=f"label {label} is no BrainWeb class"):
+        brainweb._tissue_codes(labels)
 
 
 def test_a_table_of_sources_that_lacks_a_subject_is_refused(tmp_path: Path) -> None:

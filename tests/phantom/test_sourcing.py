@@ -9,7 +9,7 @@ import pytest
 
 from quietpet.errors import InputError
 from quietpet.phantom import sourcing
-from quietpet.phantom.brainweb import SUBJECTS, DownloadError, Source, file_name
+from quietpet.phantom.brainweb import DownloadError, Source, file_name, subjects
 from quietpet.phantom.sourcing import decide
 
 
@@ -21,7 +21,7 @@ SOURCES = {
     subject: Source(
         url="http://localhost/", sha256=hashlib.sha256(_content(subject)).hexdigest(), bytes=2000
     )
-    for subject in SUBJECTS
+    for subject in subjects()
 }
 
 

@@ -105,12 +105,17 @@ NOISY = {
 
 @pytest.mark.parametrize("case", NOISY)
 def test_noise_stays_small_outside_the_head(engine, case):
-    """Updated through the point spread alone, corners reach 20 to 9e6 times the head's maximum."""
+    """Updated through the point spread alone, corners reach 20 to 9e6 times the head's maximum.
+
+    Parallelproj's lines reach pixels a voxel away, so that single ones beside the last bins have a 200th
+    of the largest sensitivity, and the noise of one line; it grows no faster than noise elsewhere.
+    """
     build, reconstruct = engine
     scanner, grid, subsets = NOISY[case]
     scan = scan_of(build, scanner(), **grid)
     image = reconstruct(scan.prompts, scan.model, iterations=30, subsets=subsets)
-    assert float(hottest_outside(image, scan.outside)) < 0.5
+    interpolated = getattr(scan.model.projector, "stir_projector", "") == "parallelproj"
+    assert float(hottest_outside(image, scan.outside)) < (1.0 if interpolated else 0.5)
     inside = ~scan.outside
     assert float(image[inside].mean()) == pytest.approx(float(scan.activity[inside].mean()), rel=0.05)
 
@@ -154,13 +159,21 @@ def test_a_start_image_is_taken_where_lines_cross():
 @pytest.mark.sirf
 @pytest.mark.parametrize("subsets", [1, 10, 12, 84])
 def test_sirf_gives_the_image_of_the_embedded_engine(sirf, subsets):
-    """Noisy prompts, background, gaps and point spread; subsets of equal and of unequal size."""
+    """Noisy prompts, background, gaps and point spread; subsets of equal and of unequal size.
+
+    With one projector the images are the same. The projectors differ at the rim, where STIR clips rays;
+    in the head that is far less than the noise.
+    """
     ours = scan_of(embedded_projector, small_test(), pixels=64, fwhm_mm=4.5)
     theirs = scan_of(ENGINES["sirf"][0], small_test(), pixels=64, fwhm_mm=4.5)
     settings = {"iterations": 4, "subsets": subsets}
-    expected = osem(ours.prompts, ours.model, **settings)
     found = sirf_osem(ours.prompts, theirs.model, **settings)
-    assert float((found - expected).norm() / expected.norm()) < 2e-3
+    same_projector = osem(ours.prompts, theirs.model, **settings)
+    assert float((found - same_projector).norm() / same_projector.norm()) < 1e-5
+    head = ~ours.outside
+    expected = osem(ours.prompts, ours.model, **settings)[head]
+    noise = (expected - ours.activity[head]).norm()
+    assert float((found[head] - expected).norm() / noise) < 0.01
 
 
 @pytest.mark.sirf
@@ -176,9 +189,9 @@ def test_parallelproj_gives_the_activity_back(sirf):
 
 
 @pytest.mark.sirf
-@pytest.mark.parametrize("subsets", [1, 12])
+@pytest.mark.parametrize("subsets", [1, 3])
 def test_stirs_own_reconstructor_gives_the_same_image(sirf, subsets):
-    """OSMAPOSL without a prior, where every line's pixels are seen by every subset."""
+    """OSMAPOSL without a prior, where each subset sees every pixel: it zeroes those one does not."""
     scan = scan_of(ENGINES["sirf"][0], small_test(), pixels=48, fwhm_mm=0.0)
     projector, stir = scan.model.projector, sirf.stir
     acquisition = projector.acquisition
@@ -206,8 +219,14 @@ def test_stirs_own_reconstructor_gives_the_same_image(sirf, subsets):
     reconstructor.process()
     expected = torch.from_numpy(np.array(reconstructor.get_output().as_array()))
     found = sirf_osem(scan.prompts, scan.model, iterations=3, subsets=subsets)
-    inside = ~scan.outside
-    assert float((found - expected)[inside].norm() / expected[inside].norm()) < 1e-4
+    seen = torch.stack(
+        [
+            projector.subset(index, subsets).adjoint(scan.model.multiplicative[..., index::subsets, :])
+            for index in range(subsets)
+        ]
+    )
+    assert torch.equal((seen > 0).all(dim=0), (seen > 0).any(dim=0))
+    assert float((found - expected).norm() / expected.norm()) < 1e-4
 
 
 def refused(engine, match, *, subsets=12, **changed):

@@ -15,11 +15,19 @@ import pytest
 from importing import WINDOWS, expected_mean, fetch_job, import_job, imported
 
 from quietpet.cli import main
+from quietpet.config.standin import TissueKinetics
 from quietpet.errors import InputError
 from quietpet.invivo.settings import CohortSetting, WindowSettings
 from quietpet.stages import fetch_invivo, import_scan
 from quietpet.stages.bids import files_of_scan
 from quietpet.stages.files import Files
+from quietpet.standin.kinetics import (
+    BOLUS_FRACTIONS,
+    Administration,
+    Plasma,
+    frame_decays,
+    frame_weights,
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +66,63 @@ def test_windows_and_t1_of_a_scan(clean: Path, tmp_path: Path) -> None:
         "asked": "0.5 min from 0.5 min on", "weights": scan["windows"]["half"]["weights"],
     }  # fmt: skip
     assert any(path.endswith("_pet.nii.gz") for path in scan["provenance"]["inputs"])
+
+
+UNEQUAL_S = (60.0, 60.0, 16.0, 16.0, 24.0, 40.0, 1.5, 300.0)
+
+
+@pytest.mark.parametrize("administration", ["bolus", "infusion"])
+@pytest.mark.parametrize("corrected", [True, False])
+def test_windows_of_unequal_frames_are_one_long_frame_of_the_kinetics(
+    tree: Path, tmp_path: Path, administration: str, corrected: bool
+) -> None:
+    """Frames of many lengths hold the closed form of decaying FDG; a window is that of its own time."""
+    ends_s = np.cumsum(UNEQUAL_S)
+    starts_s = ends_s - UNEQUAL_S
+    given = Administration(
+        injected_mbq=230.0, bolus_fraction=BOLUS_FRACTIONS[administration], infusion_minutes=55.0
+    )
+
+    def shown(edges_s: list[tuple[float, float]], *, corrected: bool = True) -> np.ndarray:
+        """Bq/ml of grey matter in each frame, decay-corrected to the injection or as it was."""
+        edges = [(start / 60, end / 60) for start, end in edges_s]
+        half_life_minutes = petbids.HALF_LIFE_S / 60
+        decays = frame_decays(
+            TissueKinetics().grey_matter,
+            Plasma(suv=1.8, weight_kg=70.0),
+            given,
+            edges,
+            half_life_minutes=half_life_minutes,
+        )
+        weights = frame_weights(edges, half_life_minutes=half_life_minutes)
+        minutes = np.array([end - start for start, end in edges])
+        return 1000 * decays / (weights if corrected else minutes)
+
+    values = shown(list(zip(starts_s, ends_s, strict=True)), corrected=corrected)
+    frames = np.ones((*petbids.SHAPE, 1), np.float32) * values.astype(np.float32)
+    petbids.write_image(petbids.pet_path(tree, 2), frames, petbids.PET_AFFINE, slope=1.0)
+    rate = np.log(2) / petbids.HALF_LIFE_S
+    of_dicom = np.exp(rate * starts_s) * rate * UNEQUAL_S / (1 - np.exp(-rate * np.array(UNEQUAL_S)))
+    keys = {
+        "FrameTimesStart": starts_s.tolist(),
+        "FrameDuration": list(UNEQUAL_S),
+        "ImageDecayCorrected": corrected,
+        "DecayCorrectionFactor": of_dicom.tolist() if corrected else [1.0] * len(UNEQUAL_S),
+    }
+    petbids.write_sidecar(tree, 2, petbids.sidecar(2, **keys))
+    windows = {
+        "standard": WindowSettings(minutes=ends_s[-1] / 60, start_minutes=0),
+        "middle": WindowSettings(minutes=56 / 60, start_minutes=2),
+        "late": WindowSettings(frames=2, start_minutes=176 / 60),
+    }
+    results = imported(tree, tmp_path, job=import_job(windows=windows))
+    spans_s = {"standard": (0.0, 517.5), "middle": (120.0, 176.0), "late": (176.0, 217.5)}
+    for name, span in spans_s.items():
+        image = nib.load(results / f"{name}.nii.gz").get_fdata()
+        np.testing.assert_allclose(image, shown([span])[0], rtol=1e-5)
+    scan = json.loads((results / "scan.json").read_text())
+    assert {name: (each["start_s"], each["end_s"]) for name, each in scan["windows"].items()} == spans_s
+    assert scan["corrections"] == []
 
 
 @pytest.mark.parametrize(("rounding", "count"), [("down", 1), ("up", 2), ("nearest", 2)])

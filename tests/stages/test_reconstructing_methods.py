@@ -188,3 +188,24 @@ def test_a_job_states_the_acquisition_if_and_only_if_its_method_reconstructs():
     for model, acquisition in ((MODEL, None), ({"kind": "lpet"}, ACQUISITION)):
         with pytest.raises(ValidationError, match="for methods that reconstruct, and for no other"):
             FitJob(study_seed=1, **NAMES, model=model, training=TRAINING, acquisition=acquisition)
+
+
+def test_sinograms_for_a_method_that_takes_none_are_refused(files, tmp_path):
+    job = FitJob(study_seed=1, **{**NAMES, "method": "lpet"}, model={"kind": "lpet"}, training=TRAINING)
+    inputs = {
+        "train": [files["train"]],
+        "validation": [files["validation"]],
+        "sinograms": [files["validation sinograms"]],
+    }
+    outputs = Files({"weights": [tmp_path / "weights.safetensors"], "log": [tmp_path / "log.csv"]})
+    with pytest.raises(InputError, match="does not reconstruct: it takes no files called 'sinograms'"):
+        fit.run(job, Files(inputs), outputs)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_method_that_reconstructs_needs_sinograms(files, tmp_path):
+    job = FitJob(study_seed=1, **NAMES, model=MODEL, training=TRAINING, acquisition=ACQUISITION)
+    inputs = Files({"train": [files["train"]], "validation": [files["validation"]]})
+    outputs = Files({"weights": [tmp_path / "weights.safetensors"], "log": [tmp_path / "log.csv"]})
+    with pytest.raises(InputError, match="no file called 'sinograms' was given"):
+        fit.run(job, inputs, outputs)

@@ -144,6 +144,7 @@ def tables_job() -> TablesJob:
         study_seed=0,
         protocol="tiny",
         methods={"lpet": "no processing", "gaussian": "filtered"},
+        datasets={"phantom": "simulated"},
         published_settings=("low",),
         doses={"standard": "1e+10 counts per volume"},
         acquisition="no scatter, no randoms",

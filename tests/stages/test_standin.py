@@ -12,26 +12,28 @@ import nibabel as nib
 import numpy as np
 import pytest
 from heads import BALL_MM, cylinder, head_with_ball
+from importing import import_job, imported
 
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinCohortSettings, StandinParticipant, StandinScanSettings
 from quietpet.errors import InputError
 from quietpet.invivo.audit import audit
-from quietpet.invivo.settings import SourceSettings
+from quietpet.invivo.settings import SourceSettings, WindowSettings
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.phantom.tissues import LabelVolume, Tissue
 from quietpet.stages import fetch_invivo, nifti, standin, standin_cohort
 from quietpet.stages.bids import read_tree
 from quietpet.stages.files import Files
+from quietpet.standin.kinetics import frame_weights
 from quietpet.standin.layout import participant_files, runs_of
 from quietpet.standin.sidecars import DAY_S
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of
 
 SCAN = StandinScanSettings(
-    frames=5,
+    frames=((5, 16),),
     t1_voxel_mm=3.0,
     t1_shape=(60, 80, 70),
     subsets=7,
@@ -207,12 +209,12 @@ def test_a_brainweb_head_is_named(tmp_path):
     assert (truth["data_source"], truth["anatomy_source"]) == ("standin-brainweb", "brainweb")
 
 
-@pytest.mark.parametrize("layout", ["ds002898", "ds003397"])
-def test_the_bids_validator_accepts_the_clean_one(clean, layout):
+@pytest.mark.parametrize("layout", ["ds002898", "ds003397", "unequal frames"])
+def test_the_bids_validator_accepts_the_clean_one(clean, unequal, layout):
     validator = shutil.which("bids-validator-deno")
     if validator is None:
         pytest.skip("bids-validator-deno is not installed")
-    root, _ = clean[layout]
+    root, _ = clean.get(layout, unequal)
     done = subprocess.run(
         [validator, "--format", "json", str(root)], capture_output=True, text=True, check=False
     )
@@ -222,9 +224,10 @@ def test_the_bids_validator_accepts_the_clean_one(clean, layout):
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize("layout", ["ds002898", "ds003397"])
-def test_the_audit_finds_nothing_in_the_clean_one(clean, layout):
-    assert audit(read_tree(clean[layout][0])) == []
+@pytest.mark.parametrize("layout", ["ds002898", "ds003397", "unequal frames"])
+def test_the_audit_finds_nothing_in_the_clean_one(clean, unequal, layout):
+    root, _ = clean.get(layout, unequal)
+    assert audit(read_tree(root)) == []
 
 
 def test_series_are_4d_in_bq_per_ml(clean):
@@ -312,7 +315,7 @@ def test_the_same_job_writes_the_same_bytes(clean, tmp_path):
 
 def test_the_misclassified_lowest_plane_of_brainweb_is_not_scanned(tmp_path, monkeypatch):
     """A cylinder that ends in vessels, as subject 53 does, gives the images of one that does not."""
-    sound, scan = cylinder(), SCAN.model_copy(update={"frames": 1})
+    sound, scan = cylinder(), SCAN.model_copy(update={"frames": ((1, 16),)})
     blood = np.where(sound.codes > 0, Tissue.VESSELS, 0).astype(np.uint8)
     ending_in_blood = LabelVolume(
         codes=np.concatenate([blood[:1], sound.codes[1:]]), voxel_mm=sound.voxel_mm
@@ -351,6 +354,70 @@ def test_runs_hold_their_frames(tmp_path, clean):
     np.testing.assert_array_equal(joined, whole)
     starts = [read(path)["FrameTimesStart"] for path in written.many("pet_json")]
     assert starts == [[1800, 1816, 1832], [1848, 1864]]
+
+
+@pytest.fixture(scope="module")
+def unequal(tmp_path_factory):
+    """Frames of 32, 16, 16 and 24 s, which begin where those of 16 s do: root and files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(standin, "label_volume", lambda *_, **__: head_with_ball())
+        root = tmp_path_factory.mktemp("unequal") / "bids"
+        scan = SCAN.model_copy(update={"frames": ((1, 32.0), (2, 16.0), (1, 24.0))})
+        return root, write(root, cohort("ds002898"), scan=scan)["02"]
+
+
+def test_unequal_frames_are_listed_one_by_one(unequal):
+    root, files = unequal
+    sidecar, truth = read(files.one("pet_json")), read(files.one("truth"))
+    assert sidecar["FrameTimesStart"] == [1800, 1832, 1848, 1864]
+    assert sidecar["FrameDuration"] == [32, 16, 16, 24]
+    counted = np.multiply(sidecar["PromptRate"], sidecar["FrameDuration"])
+    np.testing.assert_allclose(counted, truth["prompts"], atol=2)
+    rate = np.log(2) / sidecar["RadionuclideHalfLife"]
+    starts, durations = (np.array(sidecar[key]) for key in ("FrameTimesStart", "FrameDuration"))
+    expected = np.exp(rate * starts) * rate * durations / (1 - np.exp(-rate * durations))
+    np.testing.assert_allclose(sidecar["DecayCorrectionFactor"], expected, rtol=1e-5)
+    assert nib.load(files.one("pet")).header.get_zooms()[3] == 22  # NIfTI has one number: the mean
+    readme = (root / "README").read_text()
+    assert "1 frame of 32 s, 2 of 16 s and 1 of 24 s from minute 30 on" in readme
+
+
+def test_short_frames_are_the_same_whatever_is_around_them(unequal, clean):
+    """Events are the same; images too, but for OSEM's rounding and the step in which they are stored."""
+    _, files = unequal
+    equal = clean["ds002898"][1]["02"]
+    counts = [read(each.one("truth"))["prompts"] for each in (files, equal)]
+    assert counts[0][1:3] == counts[1][2:4]
+    image, other = (nib.load(each.one("pet")) for each in (files, equal))
+    found, expected = image.get_fdata()[..., 1:3], other.get_fdata()[..., 2:4]
+    step = (image.dataobj.slope + other.dataobj.slope) / 2
+    assert np.abs(found - expected).max() <= 1.01 * step + 1e-3 * expected.max()
+    # 24 s in place of the last 16 s: 1.5 times the prompts, the same activity, noise of its own.
+    assert counts[0][3] / counts[1][4] == pytest.approx(1.5, rel=0.02)
+    long, short = image.get_fdata()[..., 3], other.get_fdata()[..., 4]
+    assert long.mean() == pytest.approx(short.mean(), rel=0.05)
+    assert np.abs(long - short).max() > 10 * step
+
+
+def test_windows_of_unequal_frames_show_the_activity_of_their_time(unequal, tmp_path):
+    """Imported: the mean of the decaying activity in 88 s, and 16 s of it, as the kinetics have it."""
+    root, files = unequal
+    windows = {
+        "standard": WindowSettings(minutes=88 / 60, start_minutes=30),
+        "16s": WindowSettings(frames=1, start_minutes=30.5),
+    }
+    results = imported(root, tmp_path, job=import_job("02", windows=windows))
+    scan, truth = read(results / "scan.json"), read(files.one("truth"))
+    assert (scan["windows"]["standard"]["frames"], scan["windows"]["16s"]["frames"]) == ([0, 3], [1, 1])
+    assert [scan["windows"][name]["start_s"] for name in windows] == [1800, 1832]
+    assert [scan["windows"][name]["seconds"] for name in windows] == [88, 16]
+    # The scalp fills most of the head; decays in frames add up to those of the window.
+    other, edges = truth["mean_kbq_per_ml"]["other"], truth["frame_edges_minutes"]
+    weights = frame_weights(edges, half_life_minutes=SCAN.half_life_minutes)
+    for name, frames in (("standard", slice(0, 4)), ("16s", slice(1, 2))):
+        image = nib.load(results / f"{name}.nii.gz").get_fdata()
+        expected = 1000 * np.average(other[frames], weights=weights[frames])
+        assert image[28:36, 28:36, 5:10].mean() == pytest.approx(expected, rel=0.15)
 
 
 def test_an_interrupted_job_leaves_nothing(tmp_path, monkeypatch):

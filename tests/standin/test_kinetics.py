@@ -172,6 +172,24 @@ def test_weights_are_decays_of_undecayed_activity():
     np.testing.assert_allclose(frame_weights(edges, half_life_minutes=np.inf), [16 / 60, 30.0])
 
 
+@pytest.mark.parametrize("protocol", list(PROTOCOLS))
+def test_a_long_frame_holds_the_decays_of_the_short_ones_in_it(protocol):
+    """Across the end of the infusion too, in a row of frames of many lengths."""
+    borders = [30.0, 33.5, 37.1, 44.0, 44.25, 44.5, 53.0, 60.0]
+    unequal = list(itertools.pairwise(borders))
+    short = list(itertools.pairwise(np.linspace(30.0, 60.0, 601).round(9)))
+    found, parts = (
+        frame_decays(GREY, PLASMA, PROTOCOLS[protocol], edges, half_life_minutes=F18)
+        for edges in (unequal, short)
+    )
+    weights, of_parts = (frame_weights(edges, half_life_minutes=F18) for edges in (unequal, short))
+    starts = np.array([start for start, _ in short])
+    for (start, end), decays, weight in zip(unequal, found, weights, strict=True):
+        inside = (starts >= start - 1e-6) & (starts < end - 1e-6)
+        assert decays == pytest.approx(parts[inside].sum(), rel=1e-9)
+        assert weight == pytest.approx(of_parts[inside].sum(), rel=1e-9)
+
+
 def test_activity_given_by_then():
     assert BOLUS.given_mbq(0.0) == 200
     assert INFUSION.given_mbq(11.0) == pytest.approx(40)

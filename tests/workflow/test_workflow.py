@@ -98,11 +98,11 @@ def finished(repository, tmp_path_factory):
     interrupted(
         repository,
         *arguments,
-        when=lambda: list(folder.glob("results/images/*/*.h5")),
+        when=lambda: list(folder.glob("results/images/*/*/*.h5")),
         by=signal.SIGKILL,
     )
     assert not (folder / "results/tables.csv").exists()
-    done = {path: path.stat().st_mtime_ns for path in folder.glob("results/slices/*.h5")}
+    done = {path: path.stat().st_mtime_ns for path in folder.glob("results/slices/*/*.h5")}
 
     study = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", folder)
     snakemake(repository, *study, "--unlock")
@@ -282,7 +282,13 @@ def test_learning_in_stages_ends_in_table_6(repository, finished, configuration,
 
 
 STANDIN = {
-    "scan": {"frames": 8, "t1_voxel_mm": 4.0, "t1_shape": [48, 64, 64], "subsets": 14, "iterations": 1},
+    "scan": {
+        "frames": [[8, 16]],
+        "t1_voxel_mm": 4.0,
+        "t1_shape": [48, 64, 64],
+        "subsets": 14,
+        "iterations": 1,
+    },
     "cohorts": {
         "rspetmr": {
             "layout": "ds002898",
@@ -302,14 +308,23 @@ INVIVO = {
             "source": "rspetmr",
             "splits": {"train": ["01"], "validation": ["02"], "test": ["03"]},
             "settings": {"16s": {"window": "16s", "header_dose_mbq": [157, 177]}},
-        }
+        },
+        "mine": {
+            "source": "rspetmr",
+            "splits": {"train": ["01"], "validation": ["02"], "test": ["03"]},
+            "regimes": ["external"],
+            "settings": {"first": {"window": "16s"}},
+        },
     },
     "slices": {"indices": [136, 144], "rotations": 1, "pixel_mm": 2.08626},
 }
 
 
 def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configuration, tmp_path):
-    """On the networks of the finished study: scans, windows, registration, two stages, mixed data."""
+    """On the networks of the finished study: scans, windows, registration, two stages, mixed data.
+
+    And a data set that nobody published, which a network restores as it is.
+    """
     study = tmp_path / "study"
     shutil.copytree(finished, study)
     methods = {name: configuration["methods"][name] for name in ("lpet", "bowsher", "unet")}
@@ -325,7 +340,7 @@ def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configu
     options = ("--configfile", path, "--directory", study, "--show-failed-logs", "results/tables.csv")
     snakemake(repository, *options)
     with (study / "results/tables.csv").open() as stream:
-        rows = [row for row in csv.DictReader(stream) if row["dataset"] == "ood1"]
+        rows = [row for row in csv.DictReader(stream) if row["dataset"] != "phantom"]
     found = dict.fromkeys((row["table"], row["method"], row["learning"]) for row in rows)
     assert list(found) == [
         ("2", "lpet", "-"),
@@ -335,6 +350,8 @@ def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configu
         ("7", "lpet", "-"),
         ("7", "unet", "external_internal"),
         ("7", "unet", "mixed"),
+        ("mine", "lpet", "-"),
+        ("mine", "unet", "external"),
     ]
     engine = read_json(study / "results/registration_engine.json")["engine"]
     assert {(row["data_source"], row["registration"]) for row in rows} == {("standin-template", engine)}
@@ -424,19 +441,31 @@ def test_a_changed_protocol_reruns_its_dose_only(repository, finished, configura
 
 
 @pytest.mark.parametrize(
-    ("module", "rerun"),
+    ("file", "old", "new", "rerun"),
     [
-        ("evaluation/metrics.py", {"score": 9, "tables": 1}),
-        ("methods/unet/model.py", {"fit": 5, "restore": 5, "score": 5, "tables": 1}),
-        ("recon/bowsher.py", {"fit": 1, "restore": 1, "score": 1, "tables": 1}),
-        ("cli.py", {}),
+        ("evaluation/metrics.py", "_PIXELS = 1.5", "_PIXELS = 1.6", {"score": 9, "tables": 1}),
+        ("evaluation/published.csv", "21.13", "21.14", {"tables": 1}),
+        (
+            "methods/unet/model.py",
+            "return ",
+            "return 2 * ",
+            {"fit": 5, "restore": 5, "score": 5, "tables": 1},
+        ),
+        ("recon/bowsher.py", "def ", "def _", {"fit": 1, "restore": 1, "score": 1, "tables": 1}),
+        ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', {"restore": 9, "score": 9, "tables": 1}),
+        ("config/scanner.py", "rays averaged", "lines averaged", {}),
+        ("cli.py", "CPU threads this job", "threads this job", {}),
     ],
 )
-def test_an_edit_reruns_what_it_reaches(repository, finished, configuration, tmp_path, module, rerun):
+def test_an_edit_reruns_what_it_reaches(
+    repository, finished, configuration, tmp_path, file, old, new, rerun
+):
+    """The rules hand on what tests/fingerprint/test_edits.py finds for many more edits."""
     package = tmp_path / "src/quietpet"
     shutil.copytree(repository / "src/quietpet", package)
-    edited = package / module
-    edited.write_text(f"{edited.read_text()}\n\nEDITED = True\n")
+    text = (package / file).read_text()
+    assert old in text
+    (package / file).write_text(text.replace(old, new, 1))
     output = dry_run(repository, finished, configuration, tmp_path, PYTHONPATH=str(package.parent))
     assert planned_jobs(output) == rerun
 
@@ -504,7 +533,8 @@ def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, 
     for stage, inputs, method in jobs:
         found = [path for path in inputs.split(", ") if "sinograms" in path]
         subjects = splits["validation" if stage == "fit" else "test"] if method == "bowsher" else []
-        assert found == [f"results/sinograms/{subject}/low.h5" for subject in subjects], (stage, method)
+        wanted = [f"results/sinograms/phantom/{subject}/low.h5" for subject in subjects]
+        assert found == wanted, (stage, method)
 
 
 @pytest.mark.parametrize("profile", ["local", "gpu", "slurm"])
@@ -530,18 +560,19 @@ def test_a_folder_with_brainweb_is_used_and_named(repository, shared, configurat
 
     study = {**configuration, "phantoms": {"source": "auto"}}
     path.write_text(yaml.safe_dump(study, sort_keys=False))
-    run("results/phantoms/06.h5")
-    with open_hdf5(tmp_path / "results/phantoms/06.h5", kind="phantom") as file:
+    run("results/phantoms/phantom/06.h5")
+    with open_hdf5(tmp_path / "results/phantoms/phantom/06.h5", kind="phantom") as file:
         assert read_attribute(file, "lineage") == {"data_source": "brainweb"}
 
     study["splits"] = {**configuration["splits"], "test": ["06", "18"]}
     path.write_text(yaml.safe_dump(study, sort_keys=False))
-    output = run("--dry-run", "results/phantoms/06.h5", "results/phantoms/18.h5")
+    output = run("--dry-run", "results/phantoms/phantom/06.h5", "results/phantoms/phantom/18.h5")
     assert planned_jobs(output) == {"fetch": 1, "phantom": 1}
 
     # Without the variable the phantoms stay what they are: BrainWeb never turns into the template.
     path.write_text(yaml.safe_dump({**study, "splits": configuration["splits"]}, sort_keys=False))
-    arguments = ("--configfile", path, "--directory", tmp_path, "--dry-run", "results/phantoms/06.h5")
+    target = "results/phantoms/phantom/06.h5"
+    arguments = ("--configfile", path, "--directory", tmp_path, "--dry-run", target)
     assert "Nothing to be done" in snakemake(repository, *arguments)
 
 
@@ -554,9 +585,9 @@ def test_a_relative_folder_with_a_space_is_found(repository, shared, configurati
         (volumes / name).symlink_to(shared / "brainweb" / name)
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump({**configuration, "phantoms": {"source": "brainweb"}}))
-    arguments = ("--configfile", path, "--directory", tmp_path / "run", "results/phantoms/06.h5")
+    arguments = ("--configfile", path, "--directory", tmp_path / "run", "results/phantoms/phantom/06.h5")
     snakemake(repository, *arguments, QUIETPET_BRAINWEB="brain web", PWD=str(tmp_path))
-    assert (tmp_path / "run/results/phantoms/06.h5").exists()
+    assert (tmp_path / "run/results/phantoms/phantom/06.h5").exists()
 
 
 def test_a_wrong_configuration_ends_at_once(repository, configuration, tmp_path):
@@ -597,7 +628,7 @@ def test_auto_decides_once_and_records_the_engine(repository, finished, configur
     study = tmp_path / "study"
     shutil.copytree(finished, study)
     options = ("--configfile", path, "--directory", study)
-    target = "results/images/06/low.h5"
+    target = "results/images/phantom/06/low.h5"
     jobs = planned_jobs(snakemake(repository, *options, "--dry-run", target))
     assert jobs == {"engine": 1, "simulate": 1, "reconstruct": 1}
     output = snakemake(repository, *options, target)
@@ -612,7 +643,7 @@ def test_a_truncated_input_is_named_and_nothing_is_written(repository, finished,
     """Half a phantom: the job fails with one sentence in its log, and makes no slices."""
     study = tmp_path / "study"
     shutil.copytree(finished, study)
-    phantom = study / "results/phantoms/06.h5"
+    phantom = study / "results/phantoms/phantom/06.h5"
     content = phantom.read_bytes()
     phantom.write_bytes(content[: len(content) // 2])
     output = snakemake(
@@ -622,7 +653,7 @@ def test_a_truncated_input_is_named_and_nothing_is_written(repository, finished,
         check=False,
     )
     assert re.search(
-        r"quietpet: error: results/phantoms/06\.h5: .*Delete it and run the step again", output
+        r"quietpet: error: results/phantoms/phantom/06\.h5: .*Delete it and run the step again", output
     )
     assert "Traceback" not in output
-    assert not (study / "results/slices/06.h5").exists()
+    assert not (study / "results/slices/phantom/06.h5").exists()

@@ -24,17 +24,21 @@ rule engine:
 
 rule simulate:
     input:
-        slices="results/{domain}slices/{subject}.h5",
+        slices="results/slices/{dataset}/{subject}.h5",
         engine="results/engine.json" if STUDY.scanner.projector == "auto" else [],
     output:
-        sinograms="results/{domain}sinograms/{subject}/{dose}.h5",
+        sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
     log:
-        "logs/simulate/{domain}{subject}-{dose}.log",
+        "logs/simulate/{dataset}-{subject}-{dose}.log",
     benchmark:
-        "logs/simulate/{domain}{subject}-{dose}.tsv"
+        "logs/simulate/{dataset}-{subject}-{dose}.tsv"
     wildcard_constraints:
         dose=one_of(
-            {level for view in VIEWS.values() for level in view.doses.simulated}
+            {
+                level
+                for each in STUDY.simulated.values()
+                for level in each.study.doses.simulated
+            }
         ),
     threads: 1
     resources:
@@ -52,15 +56,21 @@ rule simulate:
 
 rule thin:
     input:
-        standard="results/{domain}sinograms/{subject}/standard.h5",
+        standard="results/sinograms/{dataset}/{subject}/standard.h5",
     output:
-        sinograms="results/{domain}sinograms/{subject}/{dose}.h5",
+        sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
     log:
-        "logs/thin/{domain}{subject}-{dose}.log",
+        "logs/thin/{dataset}-{subject}-{dose}.log",
     benchmark:
-        "logs/thin/{domain}{subject}-{dose}.tsv"
+        "logs/thin/{dataset}-{subject}-{dose}.tsv"
     wildcard_constraints:
-        dose=one_of({level for view in VIEWS.values() for level in view.doses.thinned}),
+        dose=one_of(
+            {
+                level
+                for each in STUDY.simulated.values()
+                for level in each.study.doses.thinned
+            }
+        ),
     threads: 1
     resources:
         mem_mb=2000,
@@ -75,7 +85,8 @@ rule thin:
 
 
 ALL_SINOGRAMS = expand(
-    "results/sinograms/{subject}/{dose}.h5",
+    "results/sinograms/{dataset}/{subject}/{dose}.h5",
+    dataset=PHANTOM,
     subject=STUDY.splits.subjects,
     dose=STUDY.doses.levels,
 )
@@ -104,13 +115,13 @@ rule counts:
 
 rule reconstruct:
     input:
-        sinograms="results/{domain}sinograms/{subject}/{dose}.h5",
+        sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
     output:
-        images="results/{domain}images/{subject}/{dose}.h5",
+        images="results/images/{dataset}/{subject}/{dose}.h5",
     log:
-        "logs/reconstruct/{domain}{subject}-{dose}.log",
+        "logs/reconstruct/{dataset}-{subject}-{dose}.log",
     benchmark:
-        "logs/reconstruct/{domain}{subject}-{dose}.tsv"
+        "logs/reconstruct/{dataset}-{subject}-{dose}.tsv"
     threads: 1
     resources:
         mem_mb=2000,
@@ -128,17 +139,19 @@ def of_split(pattern):
     """Input function: ``pattern`` for every subject of the split, at the wildcard's dose."""
     return lambda wildcards: expand(
         pattern,
-        domain=domain_of(wildcards.dataset),
-        subject=getattr(VIEWS[wildcards.dataset].splits, wildcards.split),
+        dataset=wildcards.dataset,
+        subject=getattr(
+            DATASETS[wildcards.dataset].splits_of(wildcards.setting), wildcards.split
+        ),
         setting=wildcards.setting,
     )
 
 
 rule pack:
     input:
-        slices=of_split("results/{domain}slices/{subject}.h5"),
-        standard=of_split("results/{domain}images/{subject}/standard.h5"),
-        low=of_split("results/{domain}images/{subject}/{setting}.h5"),
+        slices=of_split("results/slices/{dataset}/{subject}.h5"),
+        standard=of_split("results/images/{dataset}/{subject}/standard.h5"),
+        low=of_split("results/images/{dataset}/{subject}/{setting}.h5"),
     output:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
     log:
@@ -146,7 +159,7 @@ rule pack:
     benchmark:
         "logs/pack/{dataset}-{setting}-{split}.tsv"
     wildcard_constraints:
-        dataset=one_of(VIEWS),
+        dataset=one_of(STUDY.simulated),
     threads: 1
     resources:
         mem_mb=4000,

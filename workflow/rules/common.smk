@@ -4,14 +4,13 @@ import os
 import shlex
 from pathlib import Path
 
-import quietpet
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
 from quietpet.learning import Training, training_before, training_data
-from quietpet.methods.registry import model_module
+from quietpet.methods.registry import code_of
 from quietpet.projection.engines import require_usable
-from quietpet.provenance import file_digest, fingerprint
 from quietpet.files.text import read_json
+from quietpet.fingerprint.walk import fingerprint
 from quietpet.study.domains import PHANTOM
 from quietpet.study.folders import CACHE_VARIABLE, absolute_cache, with_paths_from
 from quietpet.study.reading import load_study, read_yaml
@@ -20,10 +19,6 @@ from quietpet.study.select_learning import PLANNED_REPLICATE
 
 # As seen from the working directory, so that a project that is moved with its checkout runs nothing again.
 SOURCES = os.path.relpath(Path(workflow.basedir) / "workflow" / "sources.tsv")
-PUBLISHED = [
-    Path(quietpet.__file__).parent / "evaluation" / name
-    for name in ("published.csv", "doubts.csv")
-]
 
 
 def checked_study():
@@ -51,9 +46,9 @@ def one_of(names):
     return "|".join(names) or "(?!)"
 
 
-def folder_of(names, *, below=""):
+def folder_of(names):
     """Wildcard constraint: a folder called one of ``names``, or no folder at all."""
-    return f"({below}({one_of(names)})/)?"
+    return f"(({one_of(names)})/)?"
 
 
 def named(files):
@@ -65,20 +60,21 @@ def named(files):
     ]
 
 
-VIEWS = {name: STUDY.of_dataset(name) for name in STUDY.dataset_names}
-DATASETS = (*VIEWS, *STUDY.invivo_names)
+DATASETS = STUDY.data_sets
 STAGES = one_of(STUDY.learning.stages if STUDY.learning else [])
 
 
 wildcard_constraints:
     subject=r"[A-Za-z0-9+]+",
-    # Empty for the data set "phantom", so that a study without domains has no such folders.
-    domain=folder_of(STUDY.domains, below="domains/"),
-    dose=one_of({level for view in VIEWS.values() for level in view.doses.levels}),
-    dataset=one_of(DATASETS),
-    setting=one_of(
-        {name for dataset in DATASETS for name in STUDY.settings_of(dataset)}
+    dose=one_of(
+        {
+            level
+            for each in STUDY.simulated.values()
+            for level in each.study.doses.levels
+        }
     ),
+    dataset=one_of(DATASETS),
+    setting=one_of({name for each in DATASETS.values() for name in each.settings}),
     cohort=one_of(STUDY.standin.cohorts if STUDY.standin else []),
     participant=r"[A-Za-z0-9+]+",
     split="|".join(SPLITS),
@@ -89,11 +85,6 @@ wildcard_constraints:
     replicate=r"r\d+",
 
 
-def domain_of(dataset):
-    """The folder of a simulated data set below ``results``."""
-    return "" if dataset == PHANTOM else f"domains/{dataset}/"
-
-
 def settings(stage):
     """Params function: the JSON settings of the job that these wildcards name."""
     return lambda wildcards: settings_for(
@@ -102,12 +93,12 @@ def settings(stage):
 
 
 def code(stage):
-    """Fingerprint of the code that a stage reaches: an edit there, and only there, re-runs the rule."""
+    """Fingerprint of all code and tables that a stage reaches: an edit there alone re-runs the rule."""
     return fingerprint(f"stages.{stage}")
 
 
 def method_code(stage):
     """Params function: the same, with the code of the wildcard's method."""
     return lambda wildcards: fingerprint(
-        f"stages.{stage}", model_module(STUDY.methods[wildcards.method])
+        f"stages.{stage}", *code_of(STUDY.methods[wildcards.method])
     )

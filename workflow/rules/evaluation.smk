@@ -25,12 +25,9 @@ rule score:
 
 
 ALL_SCORES = [
-    f"results/scores/{dataset}/{setting}/{method}/{f'{regime}/' if regime else ''}{replicate}.csv"
-    for dataset in DATASETS
-    for setting in STUDY.settings_of(dataset)
-    for method in STUDY.methods_for(dataset)
-    for regime in STUDY.regimes(dataset=dataset, setting=setting, method=method)
-    for replicate in STUDY.replicates_of(dataset=dataset, method=method)
+    f"results/scores/{run.dataset}/{run.setting}/{run.method}/"
+    f"{f'{run.regime}/' if run.regime else ''}{run.replicate}.csv"
+    for run in STUDY.scored
 ]
 
 
@@ -91,7 +88,6 @@ rule tables:
             *(f"scores={path}" for path in ALL_SCORES),
             *(f"plan={path}" for path in REPORTED_PLANS),
         ],
-        published=[file_digest(path) for path in PUBLISHED],
     shell:
         "quietpet tables --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
         " --in {params.inputs}"

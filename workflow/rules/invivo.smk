@@ -286,12 +286,12 @@ for source in SOURCES_INVIVO:
 
 def scans_of_split(wildcards):
     """Input function: the registered scans of a split, by the names that `pack_scans` gives them."""
-    cohort = STUDY.invivo.datasets[wildcards.dataset]
-    setting = cohort.settings[wildcards.setting]
+    dataset = STUDY.scanned[wildcards.dataset]
+    setting = dataset.cohort.settings[wildcards.setting]
     return {
         name: expand(
-            scan_path(cohort.source, path),
-            participant=getattr(cohort.splits_of(wildcards.setting), wildcards.split),
+            scan_path(dataset.cohort.source, path),
+            participant=getattr(dataset.splits_of(wildcards.setting), wildcards.split),
         )
         for name, path in (
             ("scan", "scan.json"),
@@ -313,7 +313,7 @@ rule pack_scans:
     benchmark:
         "logs/pack/{dataset}-{setting}-{split}.tsv"
     wildcard_constraints:
-        dataset=one_of(STUDY.invivo_names),
+        dataset=one_of(STUDY.scanned),
     threads: 1
     resources:
         mem_mb=4000,

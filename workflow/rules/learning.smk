@@ -8,9 +8,11 @@ def sinograms_of(split):
         if not STUDY.methods[wildcards.method].reconstructs:
             return []
         return expand(
-            "results/{domain}sinograms/{subject}/{dose}.h5",
-            domain=domain_of(wildcards.dataset),
-            subject=getattr(VIEWS[wildcards.dataset].splits, split),
+            "results/sinograms/{dataset}/{subject}/{dose}.h5",
+            dataset=wildcards.dataset,
+            subject=getattr(
+                DATASETS[wildcards.dataset].splits_of(wildcards.setting), split
+            ),
             dose=wildcards.setting,
         )
 

@@ -81,11 +81,13 @@ rule phantom:
     input:
         unpack(lambda wildcards: label_files(wildcards.subject)),
     output:
-        phantom="results/{domain}phantoms/{subject}.h5",
+        phantom="results/phantoms/{dataset}/{subject}.h5",
     log:
-        "logs/phantom/{domain}{subject}.log",
+        "logs/phantom/{dataset}-{subject}.log",
     benchmark:
-        "logs/phantom/{domain}{subject}.tsv"
+        "logs/phantom/{dataset}-{subject}.tsv"
+    wildcard_constraints:
+        dataset=one_of(STUDY.simulated),
     threads: 1
     resources:
         mem_mb=3000,
@@ -102,13 +104,13 @@ rule phantom:
 
 rule slices:
     input:
-        phantom="results/{domain}phantoms/{subject}.h5",
+        phantom="results/phantoms/{dataset}/{subject}.h5",
     output:
-        slices="results/{domain}slices/{subject}.h5",
+        slices="results/slices/{dataset}/{subject}.h5",
     log:
-        "logs/slices/{domain}{subject}.log",
+        "logs/slices/{dataset}-{subject}.log",
     benchmark:
-        "logs/slices/{domain}{subject}.tsv"
+        "logs/slices/{dataset}-{subject}.tsv"
     threads: 1
     resources:
         mem_mb=1000,

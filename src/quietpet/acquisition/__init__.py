@@ -1,0 +1,1 @@
+"""What a scan measures of an activity: prompts, the model that expects them, doses and thinning."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from quietpet.config.section import Section, SubjectId
 
 SPLITS = ("train", "validation", "test")
+
+DatasetKind = Literal["simulated", "scanned"]
+"""Phantoms that this study measures itself, or images of scans that are there already."""
 
 
 class SliceSettings(Section):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from quietpet.config.datasets import SPLITS, SplitSettings
 from quietpet.config.section import Label, NonNegative, Positive, Section, SubjectId
+
+FrameBlock = tuple[Annotated[int, Field(ge=1)], Positive]
+"""Equal frames in a row: how many, and the seconds of each."""
 
 
 class KineticsSettings(Section):
@@ -48,8 +51,13 @@ class StandinScanSettings(Section):
     Med 43:210, 2002).
     """
 
-    frames: int = Field(113, ge=1, description="PET frames; 113 of 16 s hold a window of 30 min")
-    frame_seconds: Positive = Field(16.0, description="length of a frame [s]")
+    frames: tuple[FrameBlock, ...] = Field(
+        ((113, 16.0),),
+        min_length=1,
+        description="PET frames in the order of time, as blocks of [count, seconds of each]. 113 of "
+        "16 s, as at the scanner, hold a window of 30 min and any short one in it. Long frames where "
+        "no short window lies save time; every window of the study must begin and end with frames",
+    )
     first_frame_minutes: NonNegative = Field(
         30.0, description="from the start of injection and scan to the first frame that is kept [min]"
     )
@@ -113,6 +121,25 @@ class StandinScanSettings(Section):
         8.0, le=50, description="components of the translation are uniform in +-this [mm]"
     )
 
+    @field_validator("frames", mode="before")
+    @classmethod
+    def _blocks(cls, frames: object) -> object:
+        blocks = frames if isinstance(frames, list | tuple) else ()
+        if not blocks or not all(isinstance(each, list | tuple) and len(each) == 2 for each in blocks):
+            raise ValueError(
+                "wants blocks of [count, seconds of each], such as [[113, 16]] or [[4, 212], [8, 16]], "
+                f"got {frames!r}"
+            )
+        return frames
+
+    @property
+    def n_frames(self) -> int:
+        return sum(count for count, _ in self.frames)
+
+    @property
+    def shortest_frame_s(self) -> float:
+        return min(seconds for _, seconds in self.frames)
+
 
 class StandinParticipant(Section):
     """One participant of a simulated in-vivo data set."""
@@ -163,6 +190,18 @@ class StandinSettings(Section):
 
     scan: StandinScanSettings = StandinScanSettings()
     cohorts: dict[Label, StandinCohortSettings] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _defects_of_equal_frames(self) -> Self:
+        lengths = {seconds for _, seconds in self.scan.frames}
+        for name, cohort in self.cohorts.items():
+            if cohort.defects and len(lengths) > 1:
+                raise ValueError(
+                    f"cohorts.{name}.defects repeats side-cars that tell one duration for all frames, "
+                    f"but scan.frames has {', '.join(f'{each:g}' for each in sorted(lengths))} s; write "
+                    "frames of one length, such as [[113, 16]], or defects: false"
+                )
+        return self
 
     @property
     def anatomies(self) -> tuple[str, ...]:

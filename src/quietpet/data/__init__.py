@@ -1,0 +1,1 @@
+"""Packed data sets: pairs of standard and low dose, read as batches of networks."""

@@ -1,0 +1,1 @@
+"""From restored slices to tables: metrics, statistics, published values, pages and figures."""

@@ -16,8 +16,9 @@ Window = tuple[slice, slice]
 class SliceImages:
     """Images and regions of one slice, each of shape (y, x).
 
-    ``restored`` and ``standard`` share one unit; ``head`` is boolean; the lesion arrays hold lesion
-    numbers (0: none).
+    ``restored``, ``standard`` and ``truth``, the true activity, share one unit; ``head`` is boolean; the
+    lesion arrays hold lesion numbers (0: none), ``labels`` numbers of tissues. Scans have neither truth
+    nor labels (None).
     """
 
     restored: np.ndarray
@@ -26,10 +27,15 @@ class SliceImages:
     head: np.ndarray
     pet_lesions: np.ndarray
     t1_lesions: np.ndarray
+    truth: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
     def cropped(self, window: Window) -> SliceImages:
         """Every image and region inside ``window``."""
-        return SliceImages(**{field.name: getattr(self, field.name)[window] for field in fields(self)})
+        images = {field.name: getattr(self, field.name) for field in fields(self)}
+        return SliceImages(
+            **{name: None if image is None else image[window] for name, image in images.items()}
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +55,12 @@ class Variant:
 
 def divide_by_own_maxima(images: SliceImages) -> SliceImages:
     """Each PET image divided by its own maximum; one without a positive pixel stays as it is."""
-    return replace(images, restored=_by_maximum(images.restored), standard=_by_maximum(images.standard))
+    return replace(
+        images,
+        restored=_by_maximum(images.restored),
+        standard=_by_maximum(images.standard),
+        truth=None if images.truth is None else _by_maximum(images.truth),
+    )
 
 
 def keep_units(images: SliceImages) -> SliceImages:

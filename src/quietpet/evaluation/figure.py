@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from matplotlib.artist import Artist
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from quietpet.data_source import is_standin
 from quietpet.evaluation.comparison import VARIANTS
-from quietpet.evaluation.tables import LEARNING_TABLES, TableRow
+from quietpet.evaluation.tables import TableRow
 
 PANELS = (("psnr_db", "PSNR [dB]"), ("nmse", "NMSE"))
 COLOURS = ("tab:blue", "tab:orange")
@@ -28,7 +28,7 @@ def draw(rows: Sequence[TableRow]) -> Figure:
         for name, members in groupby(single, key=lambda row: (row.table, row.dataset, row.setting))
     ]
     heights = [
-        PANEL_MARGIN_INCH + ROW_HEIGHT_INCH * len({*map(_name, members)}) for _, members in groups
+        PANEL_MARGIN_INCH + ROW_HEIGHT_INCH * len({*_names(members).values()}) for _, members in groups
     ]
     figure = Figure(figsize=(9.0, sum(heights)), layout="constrained")
     FigureCanvasAgg(figure)
@@ -38,7 +38,8 @@ def draw(rows: Sequence[TableRow]) -> Figure:
         title = f"Table {table}: {dataset}, {setting}{simulated}"
         panels[0].set_title(title, loc="left", fontsize=9)
         for axis, (metric, label) in zip(panels, PANELS, strict=True):
-            _panel(axis, [row for row in members if row.metric == metric], label=label)
+            of_metric = [row for row in members if row.metric == metric]
+            _panel(axis, of_metric, names=_names(members), label=label)
     known: dict[str, Artist] = {}
     for axis in axes.flat:
         handles, labels = axis.get_legend_handles_labels()
@@ -48,15 +49,17 @@ def draw(rows: Sequence[TableRow]) -> Figure:
     return figure
 
 
-def _panel(axis: Axes, rows: Sequence[TableRow], *, label: str) -> None:
+def _panel(
+    axis: Axes, rows: Sequence[TableRow], *, names: Mapping[tuple[str, str], str], label: str
+) -> None:
     """Methods from top to bottom; bars are the intervals over subjects, crosses the published means.
 
     Published means that another published statement contradicts have a mark of their own.
     """
-    methods = list(dict.fromkeys(map(_name, rows)))
+    methods = list(dict.fromkeys(names.values()))
     for variant, colour, offset in zip(VARIANTS, COLOURS, (-0.12, 0.12), strict=True):
         for row in (row for row in rows if row.variant == variant.name):
-            height = methods.index(_name(row)) + offset
+            height = methods.index(names[row.method, row.learning]) + offset
             axis.plot(row.mean, height, "o", color=colour, markersize=4, label=_once(axis, variant.name))
             if row.ci_low is not None and row.ci_high is not None:
                 axis.hlines(height, row.ci_low, row.ci_high, color=colour, linewidth=1.5)
@@ -70,9 +73,11 @@ def _panel(axis: Axes, rows: Sequence[TableRow], *, label: str) -> None:
     axis.grid(axis="x", alpha=0.3)
 
 
-def _name(row: TableRow) -> str:
-    """The method, and in a table that compares how methods learn, how it did."""
-    return f"{row.method}, {row.learning}" if row.table in LEARNING_TABLES else row.method
+def _names(rows: Sequence[TableRow]) -> dict[tuple[str, str], str]:
+    """Label of each (method, learning): the method, and where one learned in several ways, how."""
+    ways = dict.fromkeys((row.method, row.learning) for row in rows)
+    several = len(ways) > len({method for method, _ in ways})
+    return {way: ", ".join(way) if several else way[0] for way in ways}
 
 
 def _once(axis: Axes, label: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from skimage.metrics import structural_similarity
@@ -28,15 +29,23 @@ SSIM_WINDOW_PIXELS = 11
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A function of (images, data range) and the variant that fixes its scaling, window and range."""
+    """A function of (images, data range) and the variant that fixes its scaling, window and range.
+
+    ``needs`` are fields of SliceImages that not all data have; without one of them the metric is
+    undefined. ``digits`` are those behind the decimal point on the page.
+    """
 
     name: str
     label: str
     function: Callable[[SliceImages, float], float]
     variant: Variant
+    needs: tuple[Literal["truth", "labels"], ...] = ()
+    digits: int = 2
 
     def measure(self, images: SliceImages, *, paper_window_pixels: int) -> float:
         """Value for one whole slice; NaN where the metric is undefined (no lesion, for one)."""
+        if any(getattr(images, name) is None for name in self.needs):
+            return np.nan
         scaled = self.variant.scale(images)
         data_range = self.variant.data_range(scaled)
         return self.function(
@@ -107,17 +116,18 @@ def bias_percent(images: SliceImages, _data_range: float) -> float:
 
 METRICS = (
     Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=PAPER),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=PAPER),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER),
+    Metric(name="ssim", label="SSIM", function=ssim, variant=PAPER, digits=3),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER, digits=3),
     Metric(
         name="nmse_best_scale",
         label="NMSE at the best scale",
         function=nmse_best_scale,
         variant=PAPER,
+        digits=3,
     ),
     Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE),
+    Metric(name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE, digits=3),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE, digits=3),
     Metric(name="bias_percent", label="head bias (%)", function=bias_percent, variant=QUANTITATIVE),
     Metric(
         name="pet_only_contrast_percent",

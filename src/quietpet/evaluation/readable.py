@@ -9,9 +9,11 @@ from quietpet.data_source import has_template_heads, is_simulated, is_standin
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS, Variant
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.sampling import SamplingPlan, render_sampling
-from quietpet.evaluation.tables import IN_VIVO, LAYOUTS, TablePlan, TableRow
+from quietpet.evaluation.tables import IN_VIVO, TablePlan, TableRow, layouts
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
+
+_DIGITS = {(metric.name, metric.variant.name): metric.digits for metric in METRICS}
 
 TEMPLATE_WARNING = (
     "> **WARNING - phantoms: ICBM152 template, not BrainWeb; not comparable with the published values. "
@@ -37,11 +39,16 @@ DEVIATIONS = (
 
 def render(rows: Sequence[TableRow], *, plan: TablePlan, sampling: Sequence[SamplingPlan] = ()) -> str:
     """The tables as Markdown, and after them quality against sampling steps if it was measured."""
+    titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
     blocks = [
         "# Results",
         *_warnings(rows),
         _legend(rows, plan),
-        *(block for table, members in _by_table(rows) for block in _table(table, members)),
+        *(
+            block
+            for table, members in _by_table(rows)
+            for block in _table(table, titles[table], members)
+        ),
         *([render_sampling(sampling)] if sampling else []),
         _claim(rows),
         _known_deviations(rows, plan),
@@ -92,8 +99,7 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _table(table: str, rows: Sequence[TableRow]) -> Iterator[str]:
-    title = next(layout.title for layout in LAYOUTS if layout.table == table)
+def _table(table: str, title: str, rows: Sequence[TableRow]) -> Iterator[str]:
     if any(is_standin(row.data_source) for row in rows):
         title = title.replace(IN_VIVO, f"SIMULATED scans, in place of {IN_VIVO}")
     yield "\n".join([f"## Table {table}: {title}", *_notes(rows)])
@@ -179,7 +185,7 @@ def _share_of_maxima(by_metric: dict[str, TableRow]) -> str:
 
 
 def _ours(row: TableRow) -> str:
-    digits = _digits(row.metric)
+    digits = _DIGITS[row.metric, row.variant]
     text = f"{row.mean:.{digits}f}"
     if row.std is not None:
         text += f" ± {row.std:.{digits}f}"
@@ -191,13 +197,9 @@ def _ours(row: TableRow) -> str:
 def _published(row: TableRow) -> str:
     if row.paper_mean is None:
         return ""
-    digits = _digits(row.metric)
+    digits = _DIGITS[row.metric, row.variant]
     doubt = "†" if row.paper_doubt else ""
     return f"{row.paper_mean:.{digits}f} ± {row.paper_std:.{digits}f}{doubt}"
-
-
-def _digits(metric: str) -> int:
-    return 3 if metric in ("ssim", "nmse", "nmse_best_scale") else 2
 
 
 def _claim(rows: Sequence[TableRow]) -> str:

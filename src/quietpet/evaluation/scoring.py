@@ -26,7 +26,10 @@ SCORE_COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceSlices:
-    """The standard dose that restored slices are compared with; arrays (slice, y, x) or (slice,)."""
+    """The standard dose that restored slices are compared with; arrays (slice, y, x) or (slice,).
+
+    ``truth`` and ``labels`` are those of phantoms; scans have none.
+    """
 
     keys: tuple[str, ...]
     subjects: tuple[str, ...]
@@ -37,6 +40,8 @@ class ReferenceSlices:
     head: np.ndarray
     pet_lesions: np.ndarray
     t1_lesions: np.ndarray
+    truth: np.ndarray | None = None
+    labels: np.ndarray | None = None
 
 
 def score_slices(
@@ -79,6 +84,8 @@ def _slice_images(restored: np.ndarray, reference: ReferenceSlices, index: int) 
         head=reference.head[index] > 0,
         pet_lesions=reference.pet_lesions[index],
         t1_lesions=reference.t1_lesions[index],
+        truth=None if reference.truth is None else reference.truth[index],
+        labels=None if reference.labels is None else reference.labels[index],
     )
 
 

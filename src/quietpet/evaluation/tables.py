@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from quietpet.config.datasets import DatasetKind
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.errors import InputError
 from quietpet.evaluation.comparison import PAPER
@@ -27,13 +28,14 @@ class TableLayout:
     published settings of the form setting/regime. ``published_setting`` is the published table's own
     word for the study's published dose level; None where the settings carry the published names already.
     An ablation shows that level alone. ``regimes`` are those that the table is about, with the published
-    word for each; None: all, under their own names. A study that has none of them shows what it has, and
-    a comparison of regimes leaves out the settings in which one is missing.
+    word for each; None: all, under their own names. A setting that has none of them shows what it has,
+    and a comparison of regimes leaves out the settings in which one is missing.
     """
 
     table: str
     title: str
     dataset: str | None
+    kind: DatasetKind | None = None
     published_setting: str | None = None
     ablation: bool = False
     regimes: Mapping[str, str] | None = None
@@ -47,14 +49,22 @@ class TableLayout:
 _TWO_STAGES = "external_internal"
 IN_VIVO = "in vivo"
 """In the title of a table of scans; readers are told where the scans are simulated instead."""
+_KINDS: dict[DatasetKind, str] = {"simulated": "phantoms", "scanned": IN_VIVO}
 
-LAYOUTS = (
-    TableLayout(table="1", title="phantoms, all methods", dataset="phantom", published_setting="-"),
+PUBLISHED_LAYOUTS = (
+    TableLayout(
+        table="1",
+        title="phantoms, all methods",
+        dataset="phantom",
+        kind="simulated",
+        published_setting="-",
+    ),
     *(
         TableLayout(
             table=str(number + 1),
             title=f"{IN_VIVO}, OOD data {number}",
             dataset=f"ood{number}",
+            kind="scanned",
             regimes={_TWO_STAGES: ""},
         )
         for number in (1, 2, 3)
@@ -63,6 +73,7 @@ LAYOUTS = (
         table="5",
         title="phantoms, ablation",
         dataset="phantom",
+        kind="simulated",
         published_setting="ablation",
         ablation=True,
     ),
@@ -75,24 +86,36 @@ LAYOUTS = (
     ),
 )
 
+PUBLISHED_DATASETS = {layout.dataset: layout.kind for layout in PUBLISHED_LAYOUTS if layout.dataset}
+"""Data sets that the published tables are about, and the kind of each."""
 
-LEARNING_TABLES = tuple(layout.table for layout in LAYOUTS if layout.compares_learning)
-"""Tables whose rows differ in how a method learned."""
+
+def layouts(datasets: Mapping[str, DatasetKind]) -> tuple[TableLayout, ...]:
+    """The published tables, and one for each of ``datasets`` that none of them is about.
+
+    It is called by the name of its data set, so that another data set changes no table.
+    """
+    own = (
+        TableLayout(table=name, title=f"{_KINDS[kind]}, no published table", dataset=name, kind=kind)
+        for name, kind in datasets.items()
+        if PUBLISHED_DATASETS.get(name) != kind
+    )
+    return (*PUBLISHED_LAYOUTS, *own)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TablePlan:
     """What the tables need to know of the study; ``methods`` and ``doses`` map names to descriptions.
 
-    ``staged`` are the data sets that networks learn to restore under several of the ``regimes``,
-    ``trained`` the methods that do. ``iterations`` are those of each stage, by data set and regime.
-    ``physics`` are sentences on what the simulation makes easier or harder than reality.
+    ``datasets`` are all there are, and the kind of each; ``regimes`` those under which networks learn to
+    restore them, ``trained`` the methods that do. ``iterations`` are those of each stage, by data set
+    and regime. ``physics`` are sentences on what the simulation makes easier or harder than reality.
     """
 
     study_seed: int
     protocol: str
     methods: Mapping[str, str]
-    staged: tuple[str, ...]
+    datasets: Mapping[str, DatasetKind]
     regimes: tuple[str, ...]
     trained: tuple[str, ...]
     iterations: Mapping[str, Mapping[str, str]]
@@ -151,35 +174,47 @@ def assemble(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[TableRow, ...]:
     """Rows of every table that ``scores`` (columns of a score file) has data for, in table order.
 
     Raises InputError for unknown methods or data sets, slices scored twice, methods scored on different
-    slices, and tables that would mix data sources, projectors or registrations.
+    slices, and data sets that would mix data sources, projectors or registrations.
     """
     _check_names(scores, plan)
     _check_slices(scores)
+    _check_lineage(scores)
     rows: list[TableRow] = []
-    for layout in LAYOUTS:
-        shown = scores[_shown(scores, layout, plan)]
-        _check_lineage(shown, layout)
-        rows.extend(sorted(_rows(shown, layout, plan), key=lambda row: _order(row, plan)))
+    for layout in layouts(plan.datasets):
+        shown = _rows(scores[_shown(scores, layout, plan)], layout, plan)
+        rows.extend(sorted(shown, key=lambda row: _order(row, layout, plan)))
     return tuple(rows)
 
 
 def _shown(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Series:
-    shown = scores["dataset"].isin(plan.staged if layout.dataset is None else [layout.dataset])
+    networks = scores["method"].isin(plan.trained)
+    if layout.dataset is None:
+        shown = _compared(scores, layout, plan)
+    else:
+        exists = plan.datasets.get(layout.dataset) == layout.kind
+        shown = (scores["dataset"] == layout.dataset) & exists
     if layout.regimes is not None:
-        about = {*layout.regimes} & {*plan.regimes}
-        if layout.compares_learning and len(about) < len(layout.regimes):
-            return shown & False  # one side of the comparison is missing
-        if about:
-            shown &= scores["learning"].isin(about) | ~scores["method"].isin(plan.trained)
-    if layout.compares_learning:
-        # A setting whose networks learned in one way has nothing to compare.
-        learned = scores["learning"].where(shown & scores["method"].isin(plan.trained))
-        ways = learned.groupby([scores["dataset"], scores["setting"]]).transform("nunique")
-        shown &= ways >= len(layout.regimes or ("one", "another"))
+        about = scores["learning"].isin(layout.regimes)
+        # A setting whose networks learned in none of these ways shows what it has.
+        has_some = _of_setting(scores, networks & about, "any")
+        shown &= about | ~networks | ~has_some
     if layout.ablation:
         shown &= scores["setting"].isin(plan.published_settings)
         shown &= scores["method"].isin(published_methods(layout.table))
     return shown
+
+
+def _compared(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Series:
+    """Settings whose networks learned in several ways: in every one that the table is about."""
+    networks = scores["method"].isin(plan.trained)
+    about = networks if layout.regimes is None else networks & scores["learning"].isin(layout.regimes)
+    ways = _of_setting(scores, scores["learning"].where(about), "nunique")
+    return ways >= len(layout.regimes or ("one", "another"))
+
+
+def _of_setting(scores: pd.DataFrame, values: pd.Series, summary: str) -> pd.Series:
+    """``summary`` of ``values`` over each setting of a data set, in every row of it."""
+    return values.groupby([scores["dataset"], scores["setting"]]).transform(summary)
 
 
 def _rows(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> Iterator[TableRow]:
@@ -216,7 +251,8 @@ def _row(
     method, metric = group["method"], group["metric"]
     cell = _published_setting(layout, setting, group["learning"])
     key = PublishedKey(layout.table, group["dataset"], cell, method, metric)
-    published = published_values().get(key) if group["variant"] == PAPER.name else None
+    comparable = group["variant"] == PAPER.name and _is_published(group["dataset"], plan)
+    published = published_values().get(key) if comparable else None
     cells: dict[str, Any] = {**group, "setting": setting, **vars(summary)}
     return TableRow(
         table=layout.table,
@@ -228,6 +264,11 @@ def _row(
         paper_doubt=published.doubt if published else "",
         **cells,
     )
+
+
+def _is_published(dataset: str, plan: TablePlan) -> bool:
+    """Whether it is of the kind of the published data set of that name."""
+    return PUBLISHED_DATASETS.get(dataset) == plan.datasets[dataset]
 
 
 def _spread_in_words(spread: float | None) -> str:
@@ -248,13 +289,13 @@ def _published_setting(layout: TableLayout, setting: str, learning: str) -> str:
     return f"{setting}/{(layout.regimes or {}).get(learning, learning)}"
 
 
-def _order(row: TableRow, plan: TablePlan) -> tuple[Any, ...]:
+def _order(row: TableRow, layout: TableLayout, plan: TablePlan) -> tuple[Any, ...]:
     """The published level first, methods as configured, metrics as registered."""
     methods = list(plan.methods)
     metrics = [(metric.variant.name, metric.name) for metric in METRICS]
     return (
         row.dataset,
-        row.setting not in {layout.published_setting for layout in LAYOUTS},
+        row.setting != layout.published_setting,
         row.setting,
         methods.index(row.method),
         plan.regimes.index(row.learning) if row.learning in plan.regimes else -1,
@@ -265,12 +306,11 @@ def _order(row: TableRow, plan: TablePlan) -> tuple[Any, ...]:
 
 
 def _check_names(scores: pd.DataFrame, plan: TablePlan) -> None:
-    datasets = {layout.dataset for layout in LAYOUTS if layout.dataset} | {*plan.staged}
     metrics = {f"{metric.name}/{metric.variant.name}" for metric in METRICS}
     found = scores["metric"] + "/" + scores["variant"]
     for what, names, known in (
         ("method", scores["method"], plan.methods),
-        ("data set", scores["dataset"], datasets),
+        ("data set", scores["dataset"], plan.datasets),
         ("metric", found, metrics),
     ):
         if unknown := sorted(set(names) - set(known)):
@@ -298,10 +338,12 @@ def _check_slices(scores: pd.DataFrame) -> None:
             )
 
 
-def _check_lineage(scores: pd.DataFrame, layout: TableLayout) -> None:
-    for column in LINEAGE:
-        if len(found := sorted(scores[column].unique())) > 1:
-            raise InputError(
-                f"Table {layout.table} would mix the {column} values {', '.join(found)}; "
-                "delete the older scores and run again."
-            )
+def _check_lineage(scores: pd.DataFrame) -> None:
+    """One origin for each data set; different ones may have different origins."""
+    for dataset, block in scores.groupby("dataset"):
+        for column in LINEAGE:
+            if len(found := sorted(block[column].unique())) > 1:
+                raise InputError(
+                    f"data set {dataset!r} would mix the {column} values {', '.join(found)}; "
+                    "delete the older scores and run again."
+                )

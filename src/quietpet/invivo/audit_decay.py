@@ -18,10 +18,11 @@ from quietpet.invivo.decay import (
     tolerance_s,
 )
 from quietpet.invivo.findings import Finding, shown
+from quietpet.invivo.frame_times import FrameTiming
 from quietpet.invivo.injection import injection_of
 from quietpet.invivo.scans import Dataset, Image
 from quietpet.invivo.sidecar import number
-from quietpet.invivo.timing import HALF_LIVES, FrameTiming, decay_factors, timing_or_none
+from quietpet.invivo.timing import HALF_LIVES, decay_factors, timing_or_none
 from quietpet.invivo.windows import half_life_doubt, known_half_life_s, same_half_life
 
 

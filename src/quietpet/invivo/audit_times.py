@@ -11,6 +11,7 @@ from quietpet.invivo.clock import DAY_S, clock_difference_s, clock_seconds, cloc
 from quietpet.invivo.decay import half_life_from, series_time_s
 from quietpet.invivo.exchange import clock_error_s, find_exchanges
 from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
+from quietpet.invivo.frame_times import GAP_S, FrameTiming
 from quietpet.invivo.injection import (
     LATE_S,
     NOTED_KEYS,
@@ -27,13 +28,11 @@ from quietpet.invivo.timing import (
     SAME_CLOCK_S,
     SAME_START_S,
     FrameOrigin,
-    FrameTiming,
     frames_against_scan_start,
     listed,
     timing_or_none,
     without_gaps,
 )
-from quietpet.invivo.windows import GAP_S
 
 _COPIED_S = 600.0
 _LEAST_FRAME_S = 0.5

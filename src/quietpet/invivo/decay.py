@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from quietpet.invivo.clock import clock_difference_s
+from quietpet.invivo.frame_times import FrameTiming
 from quietpet.invivo.injection import injection_of
 from quietpet.invivo.scans import Image
 from quietpet.invivo.sidecar import number, numbers
 from quietpet.invivo.timing import (
-    FrameTiming,
     decay_factors,
     time_zero_after_s,
     timing_or_none,

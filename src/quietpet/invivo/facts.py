@@ -12,11 +12,12 @@ from quietpet.errors import InputError
 from quietpet.invivo.agreement import disagreements
 from quietpet.invivo.decay import decay_references_s, nuclide_and_half_life_s, stated_correction
 from quietpet.invivo.findings import DATA_SET, Finding
+from quietpet.invivo.frame_times import GAP_S, FrameTiming
 from quietpet.invivo.scans import Image, Participant, administration, group_administration
 from quietpet.invivo.settings import CohortSetting
 from quietpet.invivo.sidecar import usual_unit
-from quietpet.invivo.timing import FrameTiming, joined, timeline
-from quietpet.invivo.windows import GAP_S, half_life_of
+from quietpet.invivo.timing import joined, timeline
+from quietpet.invivo.windows import half_life_of
 
 BQ_PER_ML = "Bq/mL"
 TO_BQ_PER_ML = {BQ_PER_ML: 1.0, "kBq/mL": 1000.0}

@@ -12,13 +12,13 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from quietpet.config.datasets import SPLITS, SplitSettings
-from quietpet.config.section import Label, NonNegative, Positive, Section
+from quietpet.config.section import SETTING, Label, NonNegative, Positive, Section
 from quietpet.units import SECONDS_PER_MINUTE
 
 STANDARD = "standard"
 Administration = Literal["bolus", "infusion", "bolus_infusion"]
-WindowName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
-"""Of a window or a setting; unlike other names it may begin with a digit: 2min, 16s."""
+WindowName = Annotated[str, Field(pattern=f"^{SETTING}$")]
+"""Of a window or a setting."""
 
 
 class WindowSettings(Section):

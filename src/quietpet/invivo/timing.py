@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from quietpet.errors import InputError
 from quietpet.invivo.clock import DAY_S, clock_difference_s
+from quietpet.invivo.frame_times import FrameTiming
 from quietpet.invivo.order import acquired_after_s
 from quietpet.invivo.scans import Image
 from quietpet.invivo.sidecar import number, numbers
@@ -34,31 +35,6 @@ FrameOrigin = Literal["agree", "after the scan's start", "scan start is wrong", 
 _MOST_FRAMES = 100_000
 _MS_PER_S = 1e3
 _DESCRIBED = re.compile(r"(?<!\d)(\d{1,4})[ _]?s(?:ec(?:onds?)?)?(?![a-z])", re.IGNORECASE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FrameTiming:
-    """Starts and durations of all frames [s], shape (frame,); ``source`` tells where they come from."""
-
-    starts_s: np.ndarray
-    durations_s: np.ndarray
-    source: str
-
-    @property
-    def n_frames(self) -> int:
-        return len(self.starts_s)
-
-    @property
-    def ends_s(self) -> np.ndarray:
-        return self.starts_s + self.durations_s
-
-    def later(self, seconds: float) -> FrameTiming:
-        return replace(self, starts_s=self.starts_s + seconds)
-
-    @property
-    def gaps_s(self) -> np.ndarray:
-        """Time between the end of a frame and the start of the next [s], shape (frame - 1,)."""
-        return self.starts_s[1:] - self.ends_s[:-1]
 
 
 def joined(parts: Sequence[FrameTiming]) -> FrameTiming:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from quietpet.config.datasets import DatasetKind
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.section import Section
 from quietpet.jobs.methods import MethodJob
@@ -22,7 +23,7 @@ class TablesJob(Section):
     study_seed: int
     protocol: str
     methods: dict[str, str]
-    staged: tuple[str, ...] = ()
+    datasets: dict[str, DatasetKind]
     regimes: tuple[str, ...] = ()
     trained: tuple[str, ...] = ()
     iterations: dict[str, dict[str, str]] = Field({})

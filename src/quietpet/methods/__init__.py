@@ -1,0 +1,1 @@
+"""Restorers: one folder for each kind of method, beside what they share."""

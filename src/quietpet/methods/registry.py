@@ -20,6 +20,9 @@ from quietpet.config.methods import MethodSettings
 if TYPE_CHECKING:
     from quietpet.methods.base import Restorer
 
+MEASURING = "stages.sinograms"
+"""Module, below the package, that a method which reconstructs needs to have its slices measured."""
+
 
 def method_kinds() -> tuple[str, ...]:
     """Names of the method folders, sorted."""
@@ -32,12 +35,16 @@ def method_kinds() -> tuple[str, ...]:
 
 def build(settings: MethodSettings) -> Restorer:
     """The untrained method that ``settings`` describes; its initial weights use torch's generator."""
-    return importlib.import_module(f"quietpet.{model_module(settings)}").build(settings)
+    return importlib.import_module(f"quietpet.methods.{settings.kind}.model").build(settings)
 
 
-def model_module(settings: MethodSettings) -> str:
-    """Name, below the package, of the module that holds the method; part of what a result depends on."""
-    return f"methods.{settings.kind}.model"
+def code_of(settings: MethodSettings) -> tuple[str, ...]:
+    """Names, below the package, of the modules that a method needs; its results depend on them.
+
+    They are imported under computed names, so that nothing else tells that a step reaches them.
+    """
+    own = (f"methods.{settings.kind}.model", f"methods.{settings.kind}.settings")
+    return (*own, MEASURING) if settings.reconstructs else own
 
 
 def _has_settings(kind: str) -> bool:

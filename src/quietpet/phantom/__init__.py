@@ -1,0 +1,1 @@
+"""Digital heads: BrainWeb or the template, their tissues, lesions, maps and slices."""

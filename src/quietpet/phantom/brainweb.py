@@ -1,31 +1,52 @@
 """The 20 normal BrainWeb subjects: which there are, whether a file is whole, fetching, reading.
 
-Sources: Cocosco et al., NeuroImage 5:S425 (1997); Aubert-Broche et al., IEEE TMI 25:1410 (2006). Files
-have the names and the content that the ``brainweb`` package gives them, so that its cache can be used.
-They are fetched with ``pooch`` and compared with the pinned SHA-256 of the unpacked volume, since that
-package's download has neither time-out nor status check nor checksum.
+Sources: Cocosco et al., NeuroImage 5:S425 (1997); Aubert-Broche et al., IEEE TMI 25:1410 (2006).
+Subjects, names of files, links, label classes and the reading of a volume are those of the ``brainweb``
+package, whose cache can be used. Around it stand checks of length, labels and SHA-256. Its own download
+has neither time-out nor status check nor checksum: ``pooch`` fetches the files.
 """
 
 from __future__ import annotations
 
 import csv
+import functools
 import gzip
 import hashlib
 import time
+import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
 from quietpet.errors import InputError, reading, replacing
 from quietpet.files.atomic import atomic_path
-from quietpet.phantom.tissues import CLASS_BITS, LabelVolume, Tissue
+from quietpet.phantom.tissues import LabelVolume, Tissue
 
-SUBJECTS = ("04", "05", "06", "18", "20", "38", *(str(number) for number in range(41, 55)))
 VOXEL_MM = 0.5
-SHAPE = (362, 434, 362)
-"""Voxels (z, y, x)."""
+
+_CLASSES = {
+    "background": Tissue.AIR,
+    "csf": Tissue.CSF,
+    "greyMatter": Tissue.GREY_MATTER,
+    "whiteMatter": Tissue.WHITE_MATTER,
+    "fat": Tissue.FAT,
+    "muscle": Tissue.MUSCLE,
+    "skin": Tissue.SKIN,
+    "skull": Tissue.SKULL,
+    "vessels": Tissue.VESSELS,
+    "aroundFat": Tissue.AROUND_FAT,
+    "dura": Tissue.DURA,
+    "marrow": Tissue.MARROW,
+}
+"""Our tissue of each class, by the package's name for it."""
+
+_LABELS_PER_CLASS = 16
+"""The lowest four bits of a label belong to no class; in three classes the lowest is always set."""
+
+_NO_CLASS = 255
 
 _CONNECT_S, _READ_S = 5.0, 30.0
 _ATTEMPTS, _PAUSE_S = 2, 2.0
@@ -45,13 +66,19 @@ class Source:
     bytes: int
 
 
+@functools.cache
+def subjects() -> tuple[str, ...]:
+    """The subjects that BrainWeb has, "04" to "54"."""
+    return tuple(name.removeprefix("subject_").split(".")[0] for name in _package().LINKS)
+
+
 def file_name(subject: str) -> str:
     """Name of a subject's file in a cache folder, as the ``brainweb`` package uses it."""
     return f"subject_{subject}.bin.gz"
 
 
 def read_sources(table: Path) -> dict[str, Source]:
-    """The BrainWeb rows of the table of external files, by subject.
+    """Links of all subjects, with the checksums and sizes that the table of external files pins.
 
     Raises:
         InputError: the table is missing, lacks a column, or lacks a subject.
@@ -62,8 +89,10 @@ def read_sources(table: Path) -> dict[str, Source]:
         with table.open(newline="") as stream:
             rows = {row["id"]: row for row in csv.DictReader(stream, delimiter="\t")}
         return {
-            subject: Source(url=row["url"], sha256=row["sha256"], bytes=int(row["bytes"]))
-            for subject in SUBJECTS
+            subject: Source(
+                url=_package().LINKS[file_name(subject)], sha256=row["sha256"], bytes=int(row["bytes"])
+            )
+            for subject in subjects()
             for row in [rows[f"brainweb_{subject}"]]
         }
 
@@ -133,21 +162,13 @@ def read_volume(packed: Path, *, source: Source | None = None) -> LabelVolume:
         InputError: the file is damaged, has another size, holds labels that are no BrainWeb class, or
             is not the one that ``source`` pins.
     """
-    codes, digest = np.empty(SHAPE, np.uint8), hashlib.sha256()
-    with (
-        reading(packed, "not a readable BrainWeb volume", EOFError, zlib.error),
-        gzip.open(packed) as stream,
-    ):
-        # Plane by plane, so that the 16-bit labels never leave the cache.
-        for plane in codes:
-            raw = stream.read(2 * plane.size)
-            digest.update(raw)
-            plane[::-1] = _tissue_codes(raw).reshape(plane.shape)
-        if stream.read(1):  # the end of the file is also where gzip's checksum is compared
-            raise ValueError(f"it unpacks to more than {2 * codes.size} bytes")
-    if source and digest.hexdigest() != source.sha256:
+    with reading(packed, "not a readable BrainWeb volume", EOFError, zlib.error):
+        labels = _package().load_file(packed)
+        codes = _tissue_codes(labels)
+    digest = hashlib.sha256(labels).hexdigest()
+    if source and digest != source.sha256:
         raise InputError(
-            f"{packed}: its unpacked SHA-256 is {digest.hexdigest()} instead of {source.sha256}. "
+            f"{packed}: its unpacked SHA-256 is {digest} instead of {source.sha256}. "
             f"{_replacing(packed)}"
         )
     return LabelVolume(codes=codes, voxel_mm=VOXEL_MM)
@@ -169,9 +190,29 @@ def _replacing(packed: Path) -> str:
     return replacing(packed, again="run again to have it fetched")
 
 
-def _tissue_codes(raw: bytes) -> np.ndarray:
-    """Tissue codes, uint8, of raw 16-bit labels; ValueError for a label that is no BrainWeb class."""
-    labels = np.frombuffer(raw, "<u2")
-    if labels.max(initial=0) > max(Tissue) | ~CLASS_BITS & 0xFF:
+def _tissue_codes(labels: np.ndarray) -> np.ndarray:
+    """Tissue codes, uint8, of raw labels (z, y, x), with y flipped.
+
+    Raises:
+        ValueError: a label is of no class.
+    """
+    tissue_of = np.full(1 << 16, _NO_CLASS, np.uint8)
+    for name, tissue in _CLASSES.items():
+        label = getattr(_package().Act, name)
+        tissue_of[label : label + _LABELS_PER_CLASS] = tissue
+    codes = np.empty(labels.shape, np.uint8)
+    # Plane by plane, because indices become 64-bit numbers.
+    for plane, raw in zip(codes, labels, strict=True):
+        plane[::-1] = tissue_of[raw]
+    if codes.max() == _NO_CLASS:
         raise ValueError(f"label {labels.max()} is no BrainWeb class")
-    return (labels & CLASS_BITS).astype(np.uint8)
+    return codes
+
+
+@functools.cache
+def _package() -> ModuleType:
+    """The ``brainweb`` package, imported by those who need it: it takes half a second."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it uses a name that SciPy 2 will not have
+        import brainweb  # noqa: PLC0415
+    return brainweb

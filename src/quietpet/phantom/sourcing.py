@@ -9,14 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from quietpet.errors import InputError
-from quietpet.phantom.brainweb import (
-    SUBJECTS,
-    DownloadError,
-    Source,
-    download,
-    file_name,
-    require_plausible,
-)
+from quietpet.phantom.brainweb import DownloadError, Source, download, file_name, require_plausible
+from quietpet.phantom.brainweb import subjects as all_subjects
 from quietpet.progress import track
 
 logger = logging.getLogger(__name__)
@@ -69,9 +63,9 @@ def decide(
 
 
 def _volumes(subjects: Sequence[str], *, folder: Path, sources: Mapping[str, Source]) -> dict[str, Path]:
-    if unknown := [subject for subject in subjects if subject not in SUBJECTS]:
+    if unknown := [subject for subject in subjects if subject not in all_subjects()]:
         raise _Unavailable(
-            f"{', '.join(unknown)}: no such BrainWeb subjects (there are {', '.join(SUBJECTS)})."
+            f"{', '.join(unknown)}: no such BrainWeb subjects (there are {', '.join(all_subjects())})."
         )
     volumes = {subject: folder / file_name(subject) for subject in subjects}
     missing = [subject for subject, path in volumes.items() if not path.exists()]

@@ -14,9 +14,6 @@ import numpy as np
 
 from quietpet.config.phantoms import TissueValues
 
-CLASS_BITS = 0xF0
-"""The bits of a raw BrainWeb label that hold its class; 145, 161 and 177 have the lowest bit set too."""
-
 LESION_BASE = 192
 """Lesion number n (1 to 63) is painted as code LESION_BASE + n, above every tissue code."""
 

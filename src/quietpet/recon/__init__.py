@@ -1,0 +1,1 @@
+"""Images from prompts: OSEM and MAP-EM over any projector."""

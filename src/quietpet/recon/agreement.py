@@ -36,13 +36,13 @@ ENGINE_TOLERANCES = {
     "attenuation": 2e-5,
     "sensitivity": 5e-5,
     "OSEM": 5e-4,
-    "noisy OSEM": 2e-3,
+    "noisy OSEM": 1e-2,
 }
 """Largest relative L2 difference between engines with the same number of rays.
 
 Measured with STIR 6.4 on a BrainWeb slice: 1.2e-5, 2.2e-6, 7e-6 (inside 250 mm; beyond, STIR clips rays
-at the rim), 2 to 4e-5, and with noise and background 5e-5 to 9e-4. Other numbers of rays differ by
-1.6e-3 to 1.7e-2, and fail.
+at the rim) and 2 to 4e-5. Other numbers of rays differ by 1.6e-3 to 1.7e-2, and fail. With noise and
+background they differ in the head by 4e-4 (mMR) to 6e-3 of the noise, to which that tolerance refers.
 """
 
 CLOSED_FORM_TOLERANCES = {"forward": 2.5e-2, "attenuation": 1e-2, "sensitivity": 2.5e-2, "OSEM": 2e-2}
@@ -173,7 +173,7 @@ def between_engines(case: HeadCase, first: Engine, second: Engine) -> Iterator[F
     yield _outside(case, images, seconds)
     yield Finding(
         quantity="noisy OSEM",
-        difference=_relative(*(each[:, case.sensitivity_mask] for each in images[::-1])),
+        difference=_in_noise(case, *images),
         tolerance=ENGINE_TOLERANCES["noisy OSEM"],
         seconds=seconds,
     )
@@ -317,6 +317,13 @@ def _timed(compute: Callable[[Engine], torch.Tensor], engine: Engine) -> tuple[n
     began = time.monotonic()
     result = compute(engine).cpu().numpy()
     return result, time.monotonic() - began
+
+
+def _in_noise(case: HeadCase, expected: np.ndarray, found: np.ndarray) -> float:
+    """L2 difference in the head over that of ``expected`` from the truth, of which most is noise."""
+    head = case.mu_per_cm.numpy() > 0
+    noise = np.linalg.norm((expected - case.activity.numpy())[head])
+    return float(np.linalg.norm((found - expected)[head]) / noise)
 
 
 def _relative(found: np.ndarray, expected: np.ndarray) -> float:

@@ -1,0 +1,1 @@
+"""PET to T1: engines behind one signature, and what makes a result credible."""

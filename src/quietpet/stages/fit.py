@@ -16,16 +16,16 @@ from quietpet.data.joint import JointPairs
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.files.text import write_text
+from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
-from quietpet.methods.registry import build, model_module
-from quietpet.provenance import Stopwatch, file_digest, fingerprint, provenance, settings_digest
+from quietpet.methods.registry import build, code_of
+from quietpet.provenance import Stopwatch, file_digest, provenance, settings_digest
 from quietpet.seeds import named_seed
 from quietpet.stages.device import compute_device, free_bytes, process_count, require_precision
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
-from quietpet.stages.sinograms import measured_slices
-from quietpet.stages.system import engine_versions
+from quietpet.stages.reconstructing import engines_behind, measured_slices
 from quietpet.stages.training_log import TrainingLog
 from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint
@@ -71,12 +71,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     names = _names(job)
     log = TrainingLog(outputs.one("log"), names=names)
     settings = job.training
-    measured = (
-        measured_slices(inputs.many("sinograms"), held_out, job.acquisition, device)
-        if job.acquisition
-        else None
-    )
-
+    measured = measured_slices(job, inputs, held_out, device)
     square = head_square(held_out)
 
     def held_out_batches(rows: Sequence[int]) -> list[Batch]:
@@ -121,8 +116,8 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         inputs=inputs.all(),
         watch=watch,
         device=f"{processes} x {device.type}" if fabric.world_size > 1 else str(device),
-        also=(model_module(job.model),),
-        engines=engine_versions(held_out.lineage["projector"]) if job.acquisition else None,
+        also=code_of(job.model),
+        engines=engines_behind(job, held_out),
     )
     save_weights(
         outputs.one("weights"),
@@ -202,7 +197,7 @@ def _job_digest(job: FitJob, inputs: Files, processes: int) -> str:
     return settings_digest(
         {
             "job": job.model_dump(mode="json"),
-            "code": fingerprint("stages.fit", model_module(job.model)),
+            "code": fingerprint("stages.fit", *code_of(job.model)),
             "processes": processes,
             "data": [file_digest(path) for path in inputs.all()],
         }

@@ -28,12 +28,12 @@ from quietpet.invivo.facts import (
     scan_timing,
 )
 from quietpet.invivo.findings import merged
+from quietpet.invivo.frame_times import FrameTiming, choose_frames
 from quietpet.invivo.injection import Injection, injection_of
 from quietpet.invivo.scans import BQ_PER_MBQ, Dataset, Image, Participant, Table
 from quietpet.invivo.series import frames
 from quietpet.invivo.settings import STANDARD, scan_name
-from quietpet.invivo.timing import FrameTiming
-from quietpet.invivo.windows import FrameWindow, choose_frames, weigh_frames, window_means
+from quietpet.invivo.windows import FrameWindow, weigh_frames, window_means
 from quietpet.jobs.invivo import ImportScanJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.volume import Volume

@@ -17,15 +17,14 @@ from quietpet.errors import InputError
 from quietpet.files.hdf5 import require_finite, write_hdf5
 from quietpet.jobs.methods import RestoreJob
 from quietpet.methods.base import Restorer
-from quietpet.methods.registry import model_module
+from quietpet.methods.registry import code_of
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import torch_generator
 from quietpet.stages.device import compute_device, inferring, placed
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage
-from quietpet.stages.sinograms import measured_slices
-from quietpet.stages.system import engine_versions
+from quietpet.stages.reconstructing import engines_behind, measured_slices
 from quietpet.training.weights import load_weights
 
 _NAMES = {"dataset", "setting", "method", "learning", "replicate"}
@@ -49,11 +48,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
         )
     method, trained_on = load_weights(inputs.one("weights"), job.model)
     placed(method, device, half=job.half)
-    measured = (
-        measured_slices(inputs.many("sinograms"), pairs, job.acquisition, device)
-        if job.acquisition
-        else None
-    )
+    measured = measured_slices(job, inputs, pairs, device)
     batches = central_batches(pairs, pixels=job.inference.pixels, batch_size=job.inference.batch_size)
     total = -(-len(pairs) // job.inference.batch_size)
     restored = [
@@ -80,8 +75,8 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
-                also=(model_module(job.model),),
-                engines=engine_versions(pairs.lineage["projector"]) if job.acquisition else None,
+                also=code_of(job.model),
+                engines=engines_behind(job, pairs),
             ),
         },
     )

@@ -58,6 +58,8 @@ def _read_reference(path: Path, job: ScoreJob) -> tuple[ReferenceSlices, Lineage
                 name: read_array(file, name)
                 for name in ("slice_mm", "angle_deg", "head", "pet_lesions", "t1_lesions")
             },
+            truth=_read_images(file, "truth", keys) if "truth" in file else None,
+            labels=read_array(file, "labels") if "labels" in file else None,
         )
         return reference, lineage_of(file)
 

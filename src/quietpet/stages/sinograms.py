@@ -20,7 +20,7 @@ from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_attribute, read_nonnegative, read_strings
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
-from quietpet.stages.system import as_simulated, image_grid, projector
+from quietpet.stages.system import as_simulated, engine_versions, image_grid, projector
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -140,3 +140,8 @@ def measured_slices(
             )
     measurement = measurement_of(files, scanner=settings, protocol=job.protocol, device=device)
     return MeasuredSlices(keys, measurement)
+
+
+def engines_behind(pairs: PairDataset) -> dict[str, str]:
+    """Versions of the programs, which are no Python packages, that project the slices of ``pairs``."""
+    return engine_versions(pairs.lineage["projector"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from quietpet.files.text import write_json
 from quietpet.geometry.grid import ImageGrid
 from quietpet.jobs.standin import StandinJob
 from quietpet.phantom.brainweb import with_sound_end
+from quietpet.phantom.tissues import LabelVolume
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
@@ -40,11 +43,28 @@ from quietpet.standin.kinetics import (
 )
 from quietpet.standin.layout import runs_of
 from quietpet.standin.scan import Frame, Scanner, head_in_scanner, measured_frames, standin_grid
-from quietpet.units import SECONDS_PER_MINUTE
+from quietpet.standin.schedule import ScheduledFrame, frame_schedule
 
 BQ_PER_KBQ = 1000.0
 HEADROOM = 32
 """Largest value that can be stored / largest true activity of any tissue in any frame."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Scan:
+    """One participant's scan before anything is drawn: of whose ``head``, which frames in which run."""
+
+    head: str
+    runs: list[range]
+    schedule: tuple[ScheduledFrame, ...]
+    grid: ImageGrid
+    kinetics: dict[str, KineticsSettings]
+    frames: list[Frame]
+
+    @property
+    def means(self) -> np.ndarray:
+        """Decay-corrected mean of each tissue in each frame [kBq/ml], (frame, class)."""
+        return np.array([frame.decays / frame.weight_minutes for frame in self.frames])
 
 
 def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
@@ -53,18 +73,10 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
     ``pet`` and ``pet_json`` are one path per run. ``truth`` is a JSON outside the BIDS tree: the rigid
     motion and the time-activity curves. No file appears before all frames are drawn.
     """
-    watch, runs = Stopwatch(), runs_of(job.scan)
-    pet, pet_json = outputs.many("pet"), outputs.many("pet_json")
-    if not len(pet) == len(pet_json) == len(runs):
-        raise InputError(
-            f"{len(pet)} files called 'pet' and {len(pet_json)} called 'pet_json' were given, but "
-            f"{job.scan.frames} frames make {len(runs)} runs."
-        )
-    member = job.participants[job.participant]
-    volume = label_volume(member.anatomy, inputs, template=job.template, study_seed=job.study_seed)
-    head = data_source(inputs)
-    if head == BRAINWEB:
-        volume = with_sound_end(volume)
+    watch = Stopwatch()
+    scan = _scan(job, data_source(inputs))
+    _require_files_of_runs(job, scan, outputs)
+    volume = _head(job, inputs)
     geometry = draw_t1_geometry(
         shape=job.scan.t1_shape,
         voxel_mm=job.scan.t1_voxel_mm,
@@ -73,12 +85,62 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
         rng=_rng(job, "motion"),
     )
     t1 = t1_image(volume, geometry, values=job.t1, noise=job.scan.t1_noise, rng=_rng(job, "t1"))
+    scanner = _scanner(job, volume, scan.grid)
+    with ExitStack() as written:
+        writers = [written.enter_context(each) for each in _series(job, scan, outputs.many("pet"))]
+        prompts = _write_frames(job, scanner, scan, writers)
+        write_integers(outputs.one("t1"), t1, geometry.affine_ras_mm)
+        write_json(outputs.one("t1_json"), sidecars.t1_sidecar(_facts(job, job.participant, scan)))
+        for number, path in enumerate(outputs.many("pet_json")):
+            write_json(path, _pet_sidecar(job, scan, number, prompts))
+        write_json(
+            outputs.one("truth"),
+            {
+                "data_source": standin_of(scan.head),
+                "anatomy_source": scan.head,
+                "cohort": job.cohort,
+                "participant": job.participant,
+                "anatomy": job.participants[job.participant].anatomy,
+                **_motion_truth(geometry),
+                **_activity_truth(job, scan),
+                "prompts": prompts,
+                "provenance": provenance(
+                    "standin", settings=job.model_dump(), inputs=inputs.all(), watch=watch
+                ),
+            },
+        )
 
-    grid = standin_grid(job.scanner, axial_step=job.scan.axial_step)
-    kinetics = _kinetics(job)
-    edges, frames = _frames(job, kinetics)
+
+def _scan(job: StandinJob, head: str) -> _Scan:
+    schedule, kinetics = frame_schedule(job.scan), _kinetics(job)
+    return _Scan(
+        head=head,
+        runs=runs_of(job.scan),
+        schedule=schedule,
+        grid=standin_grid(job.scanner, axial_step=job.scan.axial_step),
+        kinetics=kinetics,
+        frames=_frames(job, kinetics, [frame.edges_minutes for frame in schedule]),
+    )
+
+
+def _require_files_of_runs(job: StandinJob, scan: _Scan, outputs: Files) -> None:
+    images, tables = len(outputs.many("pet")), len(outputs.many("pet_json"))
+    if not images == tables == len(scan.runs):
+        raise InputError(
+            f"{images} files called 'pet' and {tables} called 'pet_json' were given, but "
+            f"{job.scan.n_frames} frames make {len(scan.runs)} runs."
+        )
+
+
+def _head(job: StandinJob, inputs: Files) -> LabelVolume:
+    anatomy = job.participants[job.participant].anatomy
+    volume = label_volume(anatomy, inputs, template=job.template, study_seed=job.study_seed)
+    return with_sound_end(volume) if data_source(inputs) == BRAINWEB else volume
+
+
+def _scanner(job: StandinJob, volume: LabelVolume, grid: ImageGrid) -> Scanner:
     fine = grid.refined(job.scanner.data_refinement)
-    scanner = head_in_scanner(
+    return head_in_scanner(
         tissue_fractions(volume, grid=fine),
         attenuation_slices(volume, values=job.mu_per_cm, grid=fine),
         grid=grid,
@@ -86,53 +148,22 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
         scan=job.scan,
         rng=_rng(job, "efficiencies"),
     )
-    means = np.array([frame.decays / frame.weight_minutes for frame in frames])
-    with ExitStack() as written:
-        writers = [
-            written.enter_context(
-                write_series(
-                    path,
-                    shape=grid.shape,
-                    frames=len(numbers),
-                    affine_ras_mm=_pet_affine(grid),
-                    frame_seconds=job.scan.frame_seconds,
-                    scale=HEADROOM * BQ_PER_KBQ * float(means.max()) / np.iinfo(np.int16).max,
-                    compressed=not job.defects or not _stored_plainly(job, number, len(runs)),
-                )
-            )
-            for number, (path, numbers) in enumerate(zip(pet, runs, strict=True))
-        ]
-        prompts = _write_frames(job, scanner, frames, runs, writers)
-        write_integers(outputs.one("t1"), t1, geometry.affine_ras_mm)
-        write_json(
-            outputs.one("t1_json"), sidecars.t1_sidecar(_facts(job, job.participant, grid, head=head))
-        )
-        for number, (path, numbers) in enumerate(zip(pet_json, runs, strict=True)):
-            described = sidecars.Run(
-                number=number,
-                starts_s=[edges[frame][0] * SECONDS_PER_MINUTE for frame in numbers],
-                prompts=[prompts[frame] for frame in numbers],
-                shape=grid.shape[::-1],
-                affine_ras_mm=_pet_affine(grid),
-            )
-            write_json(
-                path, _pet_sidecar(job, described, grid, head=head, last_run=number + 1 == len(runs))
-            )
-        write_json(
-            outputs.one("truth"),
-            {
-                "data_source": standin_of(head),
-                "anatomy_source": head,
-                "cohort": job.cohort,
-                "participant": job.participant,
-                "anatomy": member.anatomy,
-                **_motion_truth(geometry),
-                **_activity_truth(job, kinetics, edges, means),
-                "prompts": prompts,
-                "provenance": provenance(
-                    "standin", settings=job.model_dump(), inputs=inputs.all(), watch=watch
-                ),
-            },
+
+
+def _series(
+    job: StandinJob, scan: _Scan, paths: Sequence[Path]
+) -> Iterator[AbstractContextManager[SeriesWriter]]:
+    """A writer for each run; all have one scale."""
+    scale = HEADROOM * BQ_PER_KBQ * float(scan.means.max()) / np.iinfo(np.int16).max
+    for number, (path, frames) in enumerate(zip(paths, scan.runs, strict=True)):
+        yield write_series(
+            path,
+            shape=scan.grid.shape,
+            frames=len(frames),
+            affine_ras_mm=_pet_affine(scan.grid),
+            frame_seconds=float(np.mean([scan.schedule[frame].seconds for frame in frames])),
+            scale=scale,
+            compressed=not job.defects or not _stored_plainly(job, number, len(scan.runs)),
         )
 
 
@@ -156,57 +187,57 @@ def _kinetics(job: StandinJob) -> dict[str, KineticsSettings]:
 
 
 def _frames(
-    job: StandinJob, kinetics: dict[str, KineticsSettings]
-) -> tuple[list[tuple[float, float]], list[Frame]]:
-    """Edges of the frames [min after the injection], and the activity in each."""
+    job: StandinJob,
+    kinetics: dict[str, KineticsSettings],
+    edges_minutes: Sequence[tuple[float, float]],
+) -> list[Frame]:
+    """The activity in each frame."""
     member, scan = job.participants[job.participant], job.scan
-    first_s, step_s = scan.first_frame_minutes * SECONDS_PER_MINUTE, scan.frame_seconds
-    starts_s = [first_s + number * step_s for number in range(scan.frames)]
-    edges = [(s / SECONDS_PER_MINUTE, (s + step_s) / SECONDS_PER_MINUTE) for s in starts_s]
+    half_life_minutes = scan.half_life_minutes
     administration = Administration(
         injected_mbq=member.injected_mbq,
         bolus_fraction=BOLUS_FRACTIONS[member.administration],
         infusion_minutes=job.infusion_minutes,
     )
     plasma = Plasma(suv=scan.plasma_suv, weight_kg=scan.weight_kg)
-    decays = np.stack(
-        [
-            frame_decays(
-                kinetics[name], plasma, administration, edges, half_life_minutes=scan.half_life_minutes
-            )
-            for name in CLASSES
-        ],
-        axis=1,
-    )
-    weights = frame_weights(edges, half_life_minutes=scan.half_life_minutes)
-    middles = [(start + end) / 2 for start, end in edges]
-    return edges, [
+    decays = [
+        frame_decays(
+            kinetics[name],
+            plasma,
+            administration,
+            edges_minutes,
+            half_life_minutes=half_life_minutes,
+        )
+        for name in CLASSES
+    ]
+    weights = frame_weights(edges_minutes, half_life_minutes=half_life_minutes)
+    middles = [(start + end) / 2 for start, end in edges_minutes]
+    return [
         Frame(
             decays=of_tissues,
             weight_minutes=float(weight),
             body_mbq=administration.given_mbq(middle)
-            * decay_factor(middle, half_life_minutes=scan.half_life_minutes),
+            * decay_factor(middle, half_life_minutes=half_life_minutes),
         )
-        for of_tissues, weight, middle in zip(decays, weights, middles, strict=True)
+        for of_tissues, weight, middle in zip(np.stack(decays, axis=1), weights, middles, strict=True)
     ]
 
 
 def _write_frames(
-    job: StandinJob,
-    scanner: Scanner,
-    frames: Sequence[Frame],
-    runs: Sequence[range],
-    writers: Sequence[SeriesWriter],
+    job: StandinJob, scanner: Scanner, scan: _Scan, writers: Sequence[SeriesWriter]
 ) -> list[int]:
     """Draw, reconstruct and write all frames; returns their prompts."""
     measured = measured_frames(
-        scanner, frames, scan=job.scan, generator_of=lambda number: _rng(job, "prompts", number)
+        scanner,
+        scan.frames,
+        scan=job.scan,
+        generator_of=lambda number: _rng(job, "prompts", scan.schedule[number].name),
     )
-    into = [writer for writer, numbers in zip(writers, runs, strict=True) for _ in numbers]
+    into = [writer for writer, numbers in zip(writers, scan.runs, strict=True) for _ in numbers]
     prompts = []
     label = f"frames of {job.cohort} {job.participant}"
     for writer, (image, counts) in track(
-        zip(into, measured, strict=True), label=label, total=len(frames), unit="frames"
+        zip(into, measured, strict=True), label=label, total=len(scan.frames), unit="frames"
     ):
         writer.append(BQ_PER_KBQ * image[:, ::-1, ::-1])
         prompts.append(counts)
@@ -221,11 +252,11 @@ def _pet_affine(grid: ImageGrid) -> np.ndarray:
     return grid.affine_ras_mm @ turned
 
 
-def _facts(job: StandinJob, participant: str, grid: ImageGrid, *, head: str) -> sidecars.ScanFacts:
-    member = job.participants[participant]
+def _facts(job: StandinJob, participant: str, scan: _Scan) -> sidecars.ScanFacts:
+    member, grid = job.participants[participant], scan.grid
     return sidecars.ScanFacts(
         layout=job.layout,
-        data_source=standin_of(head),
+        data_source=standin_of(scan.head),
         administration=member.administration,
         infusion_minutes=job.infusion_minutes,
         injected_mbq=member.injected_mbq,
@@ -234,21 +265,29 @@ def _facts(job: StandinJob, participant: str, grid: ImageGrid, *, head: str) -> 
     )
 
 
-def _pet_sidecar(
-    job: StandinJob, described: sidecars.Run, grid: ImageGrid, *, head: str, last_run: bool
-) -> dict[str, Any]:
-    own = _facts(job, job.participant, grid, head=head)
+def _pet_sidecar(job: StandinJob, scan: _Scan, number: int, prompts: Sequence[int]) -> dict[str, Any]:
+    """The side-car of run ``number``, of all frames' ``prompts``."""
+    own, frames = _facts(job, job.participant, scan), scan.runs[number]
+    described = sidecars.Run(
+        number=number,
+        starts_s=[scan.schedule[frame].start_s for frame in frames],
+        durations_s=[scan.schedule[frame].seconds for frame in frames],
+        prompts=[prompts[frame] for frame in frames],
+        shape=scan.grid.shape[::-1],
+        affine_ras_mm=_pet_affine(scan.grid),
+    )
     if not job.defects:
         return sidecars.pet_sidecar(own, described, job.scan)
     if job.layout == "ds003397":
-        return sidecars.defective_ds003397(own, described, job.scan, summarised=last_run)
+        summarised = number + 1 == len(scan.runs)
+        return sidecars.defective_ds003397(own, described, job.scan, summarised=summarised)
     everyone = list(job.participants)
     ordinal = everyone.index(job.participant)
     return sidecars.defective_ds002898(
         own,
         described,
         job.scan,
-        noted=_facts(job, everyone[(ordinal + 1) % len(everyone)], grid, head=head),
+        noted=_facts(job, everyone[(ordinal + 1) % len(everyone)], scan),
         ordinal=ordinal,
         last=ordinal + 1 == len(everyone),
     )
@@ -270,15 +309,11 @@ def _motion_truth(geometry: T1Geometry) -> dict[str, Any]:
     }
 
 
-def _activity_truth(
-    job: StandinJob,
-    kinetics: dict[str, KineticsSettings],
-    edges: Sequence[tuple[float, float]],
-    means: np.ndarray,
-) -> dict[str, Any]:
+def _activity_truth(job: StandinJob, scan: _Scan) -> dict[str, Any]:
+    means = scan.means
     return {
-        "kinetics": {name: rates.model_dump() for name, rates in kinetics.items()},
-        "frame_edges_minutes": [list(edge) for edge in edges],
+        "kinetics": {name: rates.model_dump() for name, rates in scan.kinetics.items()},
+        "frame_edges_minutes": [list(frame.edges_minutes) for frame in scan.schedule],
         "mean_kbq_per_ml": {name: means[:, n].tolist() for n, name in enumerate(CLASSES)},
         "mean_is": f"decay-corrected to the injection (half-life {job.scan.half_life_minutes:g} min)",
     }

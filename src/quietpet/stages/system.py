@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -34,7 +33,7 @@ def image_grid(settings: ScannerSettings) -> ImageGrid:
 
 def projector(settings: ScannerSettings, device: torch.device) -> Projector:
     """The projector of the engine called ``settings.projector``."""
-    return _ENGINES[decided(settings).projector].projector(settings, image_grid(settings), device)
+    return _PROJECTORS[decided(settings).projector](settings, image_grid(settings), device)
 
 
 def data_grid(settings: ScannerSettings) -> ImageGrid:
@@ -45,17 +44,17 @@ def data_grid(settings: ScannerSettings) -> ImageGrid:
 def data_projector(settings: ScannerSettings, device: torch.device) -> Projector:
     """The projector that measures objects on :func:`data_grid`, in units of its pixels."""
     of_data = settings.model_copy(update={"rays": settings.data_rays})
-    return _ENGINES[decided(settings).projector].projector(of_data, data_grid(settings), device)
+    return _PROJECTORS[decided(settings).projector](of_data, data_grid(settings), device)
 
 
 def reconstruction(settings: ScannerSettings) -> Callable[..., torch.Tensor]:
     """OSEM as the engine called ``settings.projector`` computes it; called like ``recon.osem.osem``."""
-    return _ENGINES[decided(settings).projector].osem
+    return _OSEM[decided(settings).projector]
 
 
 def slices_per_batch(settings: ScannerSettings) -> int:
     """Slices that the engine called ``settings.projector`` reconstructs together."""
-    return _ENGINES[decided(settings).projector].slices_per_batch
+    return _SLICES_PER_BATCH[decided(settings).projector]
 
 
 def engine_versions(projector: str) -> dict[str, str]:
@@ -93,19 +92,6 @@ def as_simulated(settings: ScannerSettings, lineage: Lineage, *, origin: Path) -
     return decided(settings.model_copy(update={"projector": simulated}))
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Engine:
-    """One value of ``scanner.projector``.
-
-    Slices of the embedded engine share passes over its matrix: 50 amortise them, and are 150 MB of
-    sinograms. SIRF takes seconds for each slice and gains nothing from more.
-    """
-
-    projector: Callable[[ScannerSettings, ImageGrid, torch.device], Projector]
-    osem: Callable[..., torch.Tensor]
-    slices_per_batch: int
-
-
 def _embedded(settings: ScannerSettings, grid: ImageGrid, device: torch.device) -> Projector:
     return embedded_projector(scanner_geometry(settings), grid, rays=settings.rays, device=device)
 
@@ -120,7 +106,10 @@ def _sirf(settings: ScannerSettings, grid: ImageGrid, device: torch.device) -> P
     )
 
 
-_ENGINES = {
-    "embedded": _Engine(projector=_embedded, osem=osem, slices_per_batch=50),
-    "sirf": _Engine(projector=_sirf, osem=sirf_osem, slices_per_batch=1),
-}
+_PROJECTORS = {"embedded": _embedded, "sirf": _sirf}
+
+_OSEM: dict[str, Callable[..., torch.Tensor]] = {"embedded": osem, "sirf": sirf_osem}
+
+_SLICES_PER_BATCH = {"embedded": 50, "sirf": 1}
+"""Slices of the embedded engine share passes over its matrix: 50 amortise them, and are 150 MB of
+sinograms. SIRF takes seconds for each slice and gains nothing from more."""

@@ -1,0 +1,1 @@
+"""Simulated dynamic scans of digital heads, in place of in-vivo data."""

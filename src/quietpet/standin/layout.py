@@ -8,6 +8,7 @@ from typing import Any
 
 from quietpet import __version__
 from quietpet.config.standin import StandinCohortSettings, StandinScanSettings
+from quietpet.standin.schedule import in_words
 
 TASKS = {"ds002898": "rest", "ds003397": "checkerboard"}
 MODELLED_ON = {"ds002898": "Monash rsPET-MR", "ds003397": "Monash DaCRA fPET-fMRI"}
@@ -42,8 +43,9 @@ def sidecar_of(image: str) -> str:
 
 def runs_of(scan: StandinScanSettings) -> list[range]:
     """The frames of each file."""
-    length = scan.frames_per_run or scan.frames
-    return [range(first, min(first + length, scan.frames)) for first in range(0, scan.frames, length)]
+    n_frames = scan.n_frames
+    length = scan.frames_per_run or n_frames
+    return [range(first, min(first + length, n_frames)) for first in range(0, n_frames, length)]
 
 
 def participant_files(layout: str, participant: str, *, runs: int) -> ParticipantFiles:
@@ -89,9 +91,8 @@ def readme(name: str, cohort: StandinCohortSettings, scan: StandinScanSettings) 
         "whose file names it has, so that programs can be run and tested.\n"
         f"{mistakes}\n"
         "Heads are digital phantoms; FDG follows a two-tissue model from a bolus, an infusion of "
-        f"{cohort.infusion_minutes:g} min or half of each; {scan.frames} frames of "
-        f"{scan.frame_seconds:g} s from minute {scan.first_frame_minutes:g} on were drawn and "
-        f"reconstructed\nas direct planes, "
+        f"{cohort.infusion_minutes:g} min or half of each; {in_words(scan)} from minute "
+        f"{scan.first_frame_minutes:g} on were drawn and reconstructed\nas direct planes, "
         f"{'one for each ring' if scan.axial_step == 2 else 'at half the ring spacing'}.\n"
         "PET and T1 differ by a rigid motion, which is kept outside this tree.\n"
     )

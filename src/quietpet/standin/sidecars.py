@@ -50,10 +50,11 @@ class ScanFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The frames of one file: number from 0, starts after the injection [s], recorded prompts."""
+    """The frames of one file: number from 0, starts after the injection, lengths, recorded prompts."""
 
     number: int
     starts_s: Sequence[float]
+    durations_s: Sequence[float]
     prompts: Sequence[int]
     shape: tuple[int, int, int]
     affine_ras_mm: np.ndarray
@@ -113,12 +114,15 @@ def pet_sidecar(facts: ScanFacts, run: Run, scan: StandinScanSettings) -> dict[s
         "ScanStart": 0,
         "InjectionStart": 0,
         "FrameTimesStart": [_plain(start) for start in run.starts_s],
-        "FrameDuration": [_plain(scan.frame_seconds)] * len(run.starts_s),
+        "FrameDuration": [_plain(seconds) for seconds in run.durations_s],
         "AcquisitionMode": "list mode",
         "ImageDecayCorrected": True,
         "ImageDecayCorrectionTime": 0,
-        "DecayCorrectionFactor": _decay_factors(run.starts_s, scan),
-        "PromptRate": [round(counts / scan.frame_seconds, 1) for counts in run.prompts],
+        "DecayCorrectionFactor": _decay_factors(run, scan),
+        "PromptRate": [
+            round(counts / seconds, 1)
+            for counts, seconds in zip(run.prompts, run.durations_s, strict=True)
+        ],
         "ReconMethodName": "OP-OSEM, direct planes",
         "ReconMethodImplementationVersion": "quietpet",
         **_reconstruction(scan),
@@ -154,7 +158,7 @@ def defective_ds002898(
         "BloodDiscreteDensity": f"{12 + noted.started_s % 70 / 10:.1f}",
         "DecayCorrectionFactor": each(1.07238),
         "ScatterFraction": each(44.32),
-        "FrameDuration": each(_plain(scan.frame_seconds)),
+        "FrameDuration": each(_plain(run.durations_s[0])),
         "FrameDurationUnit": "s",
         "FrameTimesStart": starts,
         "FrameTimesStartUnit": "s",
@@ -198,7 +202,7 @@ def defective_ds003397(
         f"_Bol_Inf_Dataset_{_ordinal(run.number)}_16sec_PRR_AC_Images"
         if facts.administration != "bolus"
         else f"Dynamic_16sec_DataSet_{_ordinal(run.number)}_set_PRR_AC_Images"
-    ).replace("16sec", f"{_plain(scan.frame_seconds)}sec")
+    ).replace("16sec", f"{_plain(run.durations_s[0])}sec")
     header = {
         **_scanner_header(facts, run, scan),
         "ProtocolName": described,
@@ -216,7 +220,7 @@ def defective_ds003397(
         "dcmmeta_version": 0.6,
         "global": {
             "const": {
-                "ActualFrameDuration": round(1000 * scan.frame_seconds),
+                "ActualFrameDuration": round(1000 * run.durations_s[0]),
                 "AttenuationCorrectionMethod": "measured",
                 "ConvolutionKernel": f"XYZGAUSSIAN{scan.post_fwhm_mm:.2f}",
                 "DecayCorrection": "START",
@@ -281,11 +285,12 @@ def _reconstruction(scan: StandinScanSettings) -> Mapping[str, Any]:
     }
 
 
-def _decay_factors(starts_s: Sequence[float], scan: StandinScanSettings) -> list[float]:
+def _decay_factors(run: Run, scan: StandinScanSettings) -> list[float]:
     """Factor of each frame to the time of the injection: decay before it, and within it."""
     rate = np.log(2.0) / (scan.half_life_minutes * SECONDS_PER_MINUTE)
-    within = rate * scan.frame_seconds / -np.expm1(-rate * scan.frame_seconds)
-    return [round(float(np.exp(rate * start) * within), 6) for start in starts_s]
+    starts_s, durations_s = np.array(run.starts_s), np.array(run.durations_s)
+    within = rate * durations_s / -np.expm1(-rate * durations_s)
+    return [round(factor, 6) for factor in (np.exp(rate * starts_s) * within).tolist()]
 
 
 def _ordinal(run: int) -> str:

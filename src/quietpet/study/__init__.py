@@ -1,0 +1,1 @@
+"""A whole configuration: reading, checks across sections, and the jobs that it means."""

@@ -11,10 +11,13 @@ from pydantic import ValidationError
 
 from quietpet.config.datasets import SPLITS, SplitSettings
 from quietpet.config.methods import require_batch
+from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
+from quietpet.study.data_sets import Scanned
 from quietpet.study.domains import PHANTOM
 from quietpet.study.mistakes import explain
 from quietpet.study.sections import StudySections
+from quietpet.study.windows import require_frames_of_windows
 
 
 def require_consistent(study: StudySections) -> None:
@@ -27,6 +30,7 @@ def require_consistent(study: StudySections) -> None:
     _require_invivo(study)
     _require_transforms(study)
     _require_standin(study)
+    require_frames_of_windows(study)
     _require_stages(study)
 
 
@@ -107,7 +111,7 @@ def _require_domains(study: StudySections) -> None:
     if PHANTOM in study.domains:
         raise ValueError(f"domains: {PHANTOM!r} is the name of the study's own data set")
     for name in study.domains:
-        view = study.of_dataset(name)
+        view = study.simulated[name].study
         try:
             _require_calibration(view)
             _require_scanner_limits(view)
@@ -138,27 +142,43 @@ def _require_same_making(study: StudySections, name: str, view: StudySections) -
 
 
 def _require_invivo(study: StudySections) -> None:
-    taken = {PHANTOM, *study.domains}
-    for method in study.invivo.without if study.invivo else ():
-        if method not in study.methods:
+    if study.invivo is None:
+        return
+    if unknown := [name for name in study.invivo.without if name not in study.methods]:
+        raise ValueError(
+            f"invivo.without: no method {unknown[0]!r}; there are {', '.join(study.methods)}"
+        )
+    for name, source in study.invivo.sources.items():
+        if source.kind == "folder" and name in PHANTOMS:
             raise ValueError(
-                f"invivo.without: no method {method!r}; there are {', '.join(study.methods)}"
+                f"invivo.sources: {name!r} in the tables' column data_source says that nobody was "
+                "scanned; choose another name"
             )
-    for name, cohort in study.invivo.datasets.items() if study.invivo else ():
-        if name in taken:
+    if (study.invivo.replicates or 1) > study.replicates:
+        raise ValueError(
+            f"invivo.replicates = {study.invivo.replicates} is larger than replicates = "
+            f"{study.replicates}: each starts from its own replicate on the phantoms"
+        )
+    for name, dataset in study.scanned.items():
+        if name in study.simulated:
             raise ValueError(f"invivo.datasets: {name!r} is a simulated data set; choose another name")
-        if (study.invivo.replicates or 1) > study.replicates:
+        _require_regimes(study, dataset)
+        if not any(dataset.scored):
             raise ValueError(
-                f"invivo.replicates = {study.invivo.replicates} is larger than replicates = "
-                f"{study.replicates}: each starts from its own replicate on the phantoms"
+                f"invivo.datasets.{name}: no method restores it; scans have no sinograms, and "
+                "invivo.without and regimes must leave something"
             )
-        for setting in cohort.settings:
-            for regime in cohort.regimes_of(setting) or ():
-                if regime not in study.learning.regimes:
-                    raise ValueError(
-                        f"invivo.datasets.{name}: {setting} has the regime {regime!r}, but there "
-                        f"are {', '.join(study.learning.regimes)} in learning.regimes"
-                    )
+
+
+def _require_regimes(study: StudySections, dataset: Scanned) -> None:
+    known = study.learning.regimes if study.learning else {}
+    for setting in dataset.settings:
+        for regime in dataset.cohort.regimes_of(setting) or ():
+            if regime not in known:
+                raise ValueError(
+                    f"invivo.datasets.{dataset.name}: {setting} has the regime {regime!r}, but there "
+                    f"are {', '.join(known)} in learning.regimes"
+                )
 
 
 def _require_transforms(study: StudySections) -> None:
@@ -209,8 +229,8 @@ def _require_stages(study: StudySections) -> None:
     for reference in study.learning.references:
         known = [
             f"{name}/{setting}"
-            for name in (*study.dataset_names, *study.invivo_names)
-            for setting in study.settings_of(name)
+            for name, dataset in study.data_sets.items()
+            for setting in dataset.settings
         ]
         if reference not in known:
             raise ValueError(f"learning.stages: no data set {reference!r}; there are {', '.join(known)}")

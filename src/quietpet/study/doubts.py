@@ -61,16 +61,15 @@ def _trained_for_a_metric(study: StudySections) -> Iterator[str]:
 
 
 def _thinned_with_another_resolution(study: StudySections) -> Iterator[str]:
-    for dataset in study.dataset_names:
-        levels = study.of_dataset(dataset).doses
-        place = f"domains.{dataset}.doses" if dataset in study.domains else "doses"
+    for dataset in study.simulated.values():
+        levels = dataset.study.doses
         for name in levels.thinned:
             model_mm, data_mm = levels.low[name].psf_fwhm_mm, levels.standard.psf_fwhm_mm
             if model_mm != data_mm:
                 yield (
-                    f"{place}.low.{name}.psf_fwhm_mm = {model_mm:g}: thinned events keep the resolution "
-                    f"of the standard dose, {data_mm:g} mm, so that the model would be wrong by "
-                    f"design; write {data_mm:g}, or give counts in place of thinned"
+                    f"{dataset.section}.low.{name}.psf_fwhm_mm = {model_mm:g}: thinned events keep the "
+                    f"resolution of the standard dose, {data_mm:g} mm, so that the model would be wrong "
+                    f"by design; write {data_mm:g}, or give counts in place of thinned"
                 )
 
 
@@ -106,10 +105,9 @@ def _windows_of_other_activity(study: StudySections) -> Iterator[str]:
 def _uses_of_windows(study: StudySections) -> dict[tuple[str, str, float], list[str]]:
     """Short window, how the tracer was given and the minutes of an infusion -> dataset/setting."""
     uses: dict[tuple[str, str, float], list[str]] = {}
-    for name in study.invivo_names:
-        dataset = study.in_vivo.datasets[name]
-        source = study.in_vivo.sources[dataset.source]
-        for setting, cohort in dataset.settings.items():
+    for name, dataset in study.scanned.items():
+        source = study.in_vivo.sources[dataset.cohort.source]
+        for setting, cohort in dataset.cohort.settings.items():
             minutes = _INFUSIONS.get(source.accession or "", _INFUSIONS["ds002898"])
             if source.cohort and study.standin:
                 scanned = study.standin.cohorts[source.cohort]

@@ -31,24 +31,25 @@ def _inverse_crime(study: StudySections) -> Iterator[str]:
 
 
 def _doses(study: StudySections) -> Iterator[str]:
-    for dataset in study.dataset_names:
-        doses = study.of_dataset(dataset).doses
-        place = "" if dataset == study.dataset_names[0] else f"{dataset}/"
+    for dataset in study.simulated.values():
+        doses = dataset.study.doses
         sharp_mm = doses.standard.psf_fwhm_mm
         for name in doses.simulated:
             level = doses.level(name)
             if level.psf_fwhm_mm > sharp_mm:
                 yield (
-                    f"Dose {place}{name} is measured with {level.psf_fwhm_mm:g} mm point spread, the "
-                    f"standard dose with {sharp_mm:g} mm: the task is partly deblurring"
+                    f"Dose {dataset.called(name)} is measured with {level.psf_fwhm_mm:g} mm point "
+                    f"spread, the standard dose with {sharp_mm:g} mm: the task is partly deblurring"
                 )
         for name in doses.thinned:
-            yield f"Dose {place}{name} is a part of the standard dose's events: they share their noise"
-        if any(level.counts and level.counts_per == "volume" for level in doses.levels.values()):
-            data = place.rstrip("/") or "phantoms"
             yield (
-                f"Slices of {data} share the counts of their volume equally, whatever their activity: a "
-                "fit to the published low-dose row, not physics"
+                f"Dose {dataset.called(name)} is a part of the standard dose's events: they share their "
+                "noise"
+            )
+        if any(level.counts and level.counts_per == "volume" for level in doses.levels.values()):
+            yield (
+                f"Slices of {dataset.domain or 'phantoms'} share the counts of their volume equally, "
+                "whatever their activity: a fit to the published low-dose row, not physics"
             )
 
 

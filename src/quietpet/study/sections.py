@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -24,8 +25,12 @@ from quietpet.methods.diffusion.options import DiffusionSettings
 from quietpet.methods.diffusion.planner import PlannerSettings
 from quietpet.methods.registry import AnyMethodSettings
 from quietpet.seeds import named_seed
+from quietpet.study.data_sets import DataSet, Scanned, Scored, Simulated
 from quietpet.study.domains import PHANTOM, DomainSettings
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
+
+INTERNAL = "internal"
+"""What a method learned on the data set that it restores, where that is not the study's own."""
 
 
 class StudySections(Section):
@@ -75,7 +80,7 @@ class StudySections(Section):
     @property
     def subjects(self) -> tuple[str, ...]:
         """Subjects of all data sets, and those whose heads the stand-in scans."""
-        views = map(self.of_dataset, self.dataset_names)
+        views = (dataset.study for dataset in self.simulated.values())
         phantoms = [subject for view in views for subject in view.splits.subjects]
         return tuple(dict.fromkeys((*phantoms, *(self.standin.anatomies if self.standin else ()))))
 
@@ -92,36 +97,70 @@ class StudySections(Section):
         return tuple(n for n, each in self.methods.items() if isinstance(each, DiffusionSettings))
 
     @property
-    def dataset_names(self) -> tuple[str, ...]:
-        """All simulated data sets, the study's own first."""
-        return (PHANTOM, *self.domains)
+    def data_sets(self) -> dict[str, DataSet]:
+        """All data sets by name, the study's own phantoms first."""
+        return {**self.simulated, **self.scanned}
 
     @property
-    def invivo_names(self) -> tuple[str, ...]:
-        """All data sets of scans."""
-        return tuple(self.invivo.datasets) if self.invivo else ()
+    def scored(self) -> Iterator[Scored]:
+        """Everything that is restored and scored, in the order of the configuration."""
+        return itertools.chain.from_iterable(each.scored for each in self.data_sets.values())
 
-    def settings_of(self, dataset: str) -> tuple[str, ...]:
-        """Low doses of a simulated data set, settings of one of scans."""
-        if dataset in self.invivo_names:
-            return tuple(self.invivo.datasets[dataset].settings)
-        return tuple(self.of_dataset(dataset).doses.low)
-
-    def methods_for(self, dataset: str) -> tuple[str, ...]:
-        """Methods that restore a data set: scans come without sinograms."""
-        if dataset not in self.invivo_names:
-            return tuple(self.methods)
-        return tuple(
-            name
-            for name, method in self.methods.items()
-            if not method.reconstructs and name not in self.in_vivo.without
+    @property
+    def simulated(self) -> dict[str, Simulated]:
+        """The data sets of phantoms, the study's own first."""
+        own = Simulated(
+            name=PHANTOM,
+            study=self,
+            domain="",
+            methods=self.methods,
+            replicates=self.replicates,
+            regimes=None,
+            learned_alone=None,
         )
+        domains = {
+            name: Simulated(
+                name=name,
+                study=self._with_domain(name, domain),
+                domain=name,
+                methods=self.methods,
+                replicates=self.replicates,
+                regimes=self._regimes,
+                learned_alone=INTERNAL,
+            )
+            for name, domain in self.domains.items()
+        }
+        return {PHANTOM: own, **domains}
 
-    def of_dataset(self, name: str) -> Self:
-        """The study as if the simulated data set ``name`` were its only one."""
-        if name == PHANTOM:
-            return self
-        domain = self.domains[name]
+    @property
+    def scanned(self) -> dict[str, Scanned]:
+        """The data sets of scans, which come without sinograms."""
+        if self.invivo is None:
+            return {}
+        methods = {
+            name: method
+            for name, method in self.methods.items()
+            if not method.reconstructs and name not in self.invivo.without
+        }
+        return {
+            name: Scanned(
+                name=name,
+                cohort=cohort,
+                windows=self.invivo.windows.low,
+                methods=methods,
+                replicates=self.invivo.replicates or self.replicates,
+                regimes=self._regimes,
+                learned_alone=INTERNAL,
+            )
+            for name, cohort in self.invivo.datasets.items()
+        }
+
+    @property
+    def _regimes(self) -> tuple[str, ...] | None:
+        return None if self.learning is None else tuple(self.learning.regimes)
+
+    def _with_domain(self, name: str, domain: DomainSettings) -> Self:
+        """The study as if ``domain`` were its only data set."""
         parts = ("slices", "splits", "acquisition", "doses")
         phantoms = ("activity", "t1", "lesions")
         return self.model_copy(
@@ -134,14 +173,6 @@ class StudySections(Section):
                 "learning": None,
             }
         )
-
-    def replicates_of(self, *, dataset: str, method: str) -> tuple[str, ...]:
-        """Names of the trainings of ``method`` for a data set; one where the seed changes nothing."""
-        method_settings = self.methods[method]
-        count = self.replicates
-        if dataset in self.invivo_names:
-            count = self.in_vivo.replicates or count
-        return tuple(f"r{number}" for number in range(count if method_settings.trained else 1))
 
     def training_of(self, training: Training) -> TrainingSettings:
         """Optimisation of one training of a network."""
@@ -168,25 +199,11 @@ class StudySections(Section):
             found.append(self.training_of(training).iterations)
         return tuple(reversed(found))
 
-    def regimes(self, *, dataset: str, setting: str, method: str) -> tuple[str, ...]:
-        """Regimes under which ``method`` is scored on a setting; "" is no regime."""
-        if self.learning is None or dataset == PHANTOM or not self.methods[method].trained:
-            return ("",)
-        cohort = self.in_vivo.datasets[dataset] if dataset in self.invivo_names else None
-        chosen = cohort.regimes_of(setting) if cohort else None
-        return tuple(self.learning.regimes) if chosen is None else chosen
-
-    def learning_word(self, dataset: str, method: str, regime: str) -> str:
-        """Value of the table column 'learning'."""
-        word = self.methods[method].learning
-        if regime or word == "-":
-            return regime or word
-        return word if dataset == PHANTOM else "internal"
-
     def describe(self) -> str:
         """What is simulated, in words: one line for the acquisition, the images and each dose."""
         lines = [f"Acquisition: {self.acquisition.describe()}.", f"Images: {self._units()}."]
-        lines += [f"Dose {name}: {level.describe()}." for name, level in self.doses.levels.items()]
+        for dataset in self.simulated.values():
+            lines += [f"Dose {name}: {level}." for name, level in dataset.doses.items()]
         lines += [self.invivo.describe()] if self.invivo else []
         return "\n".join(lines)
 

@@ -59,12 +59,7 @@ _SELECT: dict[str, Callable[..., Section]] = {
 
 
 def job_of(study: Study, step: str, **names: str) -> Section:
-    """One job of ``step``, for the wildcard values ``names``.
-
-    ``domain`` among them names the simulated data set, if it is not the study's first.
-    """
-    if domain := names.pop("domain", ""):
-        study = study.of_dataset(domain)
+    """One job of ``step``, for the wildcard values ``names``."""
     return _SELECT[step](study, **names)
 
 

@@ -44,7 +44,7 @@ def restore_job(
         dataset=dataset,
         setting=setting,
         method=method,
-        learning=study.learning_word(dataset, method, regime),
+        learning=study.data_sets[dataset].learning_word(method, regime),
         weights_of=None if weights.dataset == dataset else weights.dataset,
         replicate=replicate,
         study_seed=study.study_seed,

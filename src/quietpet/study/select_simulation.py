@@ -9,6 +9,7 @@ from quietpet.config.doses import DoseSettings, ReconstructionSettings
 from quietpet.jobs.acquisition import AcquisitionJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
+from quietpet.study.domains import PHANTOM
 from quietpet.study.folders import CACHE_VARIABLE, DEFAULT_CACHE
 from quietpet.study.root import Study
 
@@ -26,15 +27,16 @@ def fetch_job(study: Study) -> FetchJob:
     )
 
 
-def phantom_job(study: Study, *, subject: str) -> PhantomJob:
+def phantom_job(study: Study, *, dataset: str = PHANTOM, subject: str) -> PhantomJob:
     """One subject's maps."""
-    phantoms = study.phantoms
+    view = study.simulated[dataset].study
+    phantoms = view.phantoms
     return PhantomJob(
-        study_seed=study.study_seed,
+        study_seed=view.study_seed,
         subject=subject,
-        scanner_model=study.scanner.model,
-        image_pixels=study.scanner.image_pixels,
-        data_refinement=study.scanner.data_refinement,
+        scanner_model=view.scanner.model,
+        image_pixels=view.scanner.image_pixels,
+        data_refinement=view.scanner.data_refinement,
         activity=phantoms.activity,
         mu_per_cm=phantoms.mu_per_cm,
         t1=phantoms.t1,
@@ -43,61 +45,65 @@ def phantom_job(study: Study, *, subject: str) -> PhantomJob:
     )
 
 
-def slices_job(study: Study, *, subject: str) -> SlicesJob:
+def slices_job(study: Study, *, dataset: str = PHANTOM, subject: str) -> SlicesJob:
     """One subject's slices."""
-    return SlicesJob(study_seed=study.study_seed, subject=subject, slices=study.slices)
+    view = study.simulated[dataset].study
+    return SlicesJob(study_seed=view.study_seed, subject=subject, slices=view.slices)
 
 
-def simulate_job(study: Study, *, subject: str, dose: str) -> SimulateJob:
+def simulate_job(study: Study, *, dataset: str = PHANTOM, subject: str, dose: str) -> SimulateJob:
     """One subject's scan at a dose that is measured."""
-    calibrated = study.acquisition.calibration is not None
+    view = study.simulated[dataset].study
+    calibrated = view.acquisition.calibration is not None
     return SimulateJob(
-        study_seed=study.study_seed,
+        study_seed=view.study_seed,
         subject=subject,
         dose=dose,
-        protocol=_part(DoseSettings, study.doses.level(dose)),
-        scanner=study.scanner,
-        acquisition=study.acquisition,
-        standard_scan=study.doses.standard.scan,
-        grey_matter=study.phantoms.activity.grey_matter if calibrated else None,
+        protocol=_part(DoseSettings, view.doses.level(dose)),
+        scanner=view.scanner,
+        acquisition=view.acquisition,
+        standard_scan=view.doses.standard.scan,
+        grey_matter=view.phantoms.activity.grey_matter if calibrated else None,
     )
 
 
-def thin_job(study: Study, *, subject: str, dose: str) -> ThinJob:
+def thin_job(study: Study, *, dataset: str = PHANTOM, subject: str, dose: str) -> ThinJob:
     """One subject's part of the standard dose."""
+    view = study.simulated[dataset].study
     return ThinJob(
-        study_seed=study.study_seed,
+        study_seed=view.study_seed,
         subject=subject,
         dose=dose,
-        thinned=study.doses.low[dose].thinned,
-        randoms_window=study.acquisition.randoms_window,
+        thinned=view.doses.low[dose].thinned,
+        randoms_window=view.acquisition.randoms_window,
     )
 
 
-def reconstruct_job(study: Study, *, subject: str, dose: str) -> ReconstructJob:
+def reconstruct_job(study: Study, *, dataset: str = PHANTOM, subject: str, dose: str) -> ReconstructJob:
     """One subject's images at one dose."""
-    protocol = _part(ReconstructionSettings, study.doses.level(dose))
-    return ReconstructJob(subject=subject, dose=dose, protocol=protocol, scanner=study.scanner)
+    view = study.simulated[dataset].study
+    protocol = _part(ReconstructionSettings, view.doses.level(dose))
+    return ReconstructJob(subject=subject, dose=dose, protocol=protocol, scanner=view.scanner)
 
 
 def pack_job(study: Study, *, dataset: str, setting: str, split: str) -> PackJob:
     """One split of a simulated data set."""
-    study = study.of_dataset(dataset)
+    view = study.simulated[dataset].study
     return PackJob(
         dataset=dataset,
         setting=setting,
         split=split,
-        subjects=getattr(study.splits, split),
-        scanner_model=study.scanner.model,
-        pixels=study.datasets.pixels,
+        subjects=getattr(view.splits, split),
+        scanner_model=view.scanner.model,
+        pixels=view.datasets.pixels,
     )
 
 
 def acquisition_of(study: Study, *, dataset: str, setting: str) -> AcquisitionJob:
     """How the low-dose sinograms of a simulated data set were measured."""
-    study = study.of_dataset(dataset)
-    protocol = _part(ReconstructionSettings, study.doses.level(setting))
-    return AcquisitionJob(scanner=study.scanner, protocol=protocol)
+    view = study.simulated[dataset].study
+    protocol = _part(ReconstructionSettings, view.doses.level(setting))
+    return AcquisitionJob(scanner=view.scanner, protocol=protocol)
 
 
 def _part(kind: type[Kind], level: DoseSettings) -> Kind:

@@ -9,7 +9,7 @@ from quietpet.study.root import Study
 
 def score_job(study: Study, *, regime: str = "", **names: str) -> ScoreJob:
     """The scores of one restoration."""
-    learning = study.learning_word(names["dataset"], names["method"], regime)
+    learning = study.data_sets[names["dataset"]].learning_word(names["method"], regime)
     return ScoreJob(**names, learning=learning, evaluation=study.evaluation)
 
 
@@ -19,20 +19,14 @@ def tables_job(study: Study) -> TablesJob:
         study_seed=study.study_seed,
         protocol=study.protocol,
         methods={name: settings.describe() for name, settings in study.methods.items()},
-        staged=tuple(
-            name
-            for name in (*study.domains, *study.invivo_names)
-            if any(
-                len(study.regimes(dataset=name, setting=setting, method=method)) > 1
-                for setting in study.settings_of(name)
-                for method in study.methods_for(name)
-            )
-        ),
+        datasets={name: dataset.kind for name, dataset in study.data_sets.items()},
         regimes=tuple(study.learning.regimes) if study.learning else (),
         trained=tuple(name for name, method in study.methods.items() if method.trained),
         iterations=_iterations(study),
         published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
-        doses=_doses(study),
+        doses={
+            name: text for dataset in study.data_sets.values() for name, text in dataset.doses.items()
+        },
         acquisition=study.acquisition.describe(),
         physics=physics_notes(study),
         rays=study.scanner.rays,
@@ -40,33 +34,15 @@ def tables_job(study: Study) -> TablesJob:
     )
 
 
-def _doses(study: Study) -> dict[str, str]:
-    """Every dose and every setting of a cohort, in words."""
-    simulated = {
-        f"{dataset}/{name}": level.describe()
-        for dataset, domain in study.domains.items()
-        for name, level in domain.doses.levels.items()
-    }
-    scanned = {
-        f"{dataset}/{setting}": study.in_vivo.windows.low[cohort.window].describe()
-        for dataset in study.invivo_names
-        for setting, cohort in study.in_vivo.datasets[dataset].settings.items()
-    }
-    own = {name: level.describe() for name, level in study.doses.levels.items()}
-    return {**own, **simulated, **scanned}
-
-
 def _iterations(study: Study) -> dict[str, dict[str, str]]:
     """Iterations of each stage of learning, by data set and value of the column 'learning'."""
     return {
-        dataset: {
-            study.learning_word(dataset, method, regime): " + ".join(
-                map(str, study.iterations_of(dataset=dataset, setting=setting, regime=regime))
+        name: {
+            dataset.learning_word(run.method, run.regime): " + ".join(
+                map(str, study.iterations_of(dataset=name, setting=run.setting, regime=run.regime))
             )
-            for method in study.methods_for(dataset)
-            if study.methods[method].trained
-            for setting in study.settings_of(dataset)
-            for regime in study.regimes(dataset=dataset, setting=setting, method=method)
+            for run in dataset.scored
+            if study.methods[run.method].trained
         }
-        for dataset in (*study.dataset_names, *study.invivo_names)
+        for name, dataset in study.data_sets.items()
     }

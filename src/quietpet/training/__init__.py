@@ -1,0 +1,1 @@
+"""The one training loop of all networks, and what it leaves: weights, checkpoint, model card."""

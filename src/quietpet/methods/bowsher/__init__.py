@@ -1,0 +1,1 @@
+"""MAP-EM of the low-dose sinograms with the MR-guided Bowsher prior."""

@@ -1,0 +1,1 @@
+"""Diffusion whatever the network: noise schedules, what is predicted, samplers and their plan."""

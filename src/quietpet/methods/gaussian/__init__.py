@@ -1,0 +1,1 @@
+"""A Gaussian filter, its width chosen on validation slices."""

@@ -1,0 +1,1 @@
+"""The low-dose image itself, the row that every table begins with."""

@@ -1,0 +1,1 @@
+"""MFdiff: diffusion conditioned on features fused from PET and T1."""

@@ -1,0 +1,1 @@
+"""Regression U-Nets, with and without T1: the published ablations."""

@@ -1,0 +1,52 @@
+"""What the rules of the workflow make, as Snakemake itself reads them."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from snakemake.api import SnakemakeApi
+from snakemake.io import strip_wildcard_constraints
+from snakemake.settings.enums import Quietness
+from snakemake.settings.types import OutputSettings, ResourceSettings
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleFiles:
+    """One rule: the step that it runs, and the patterns of its outputs by their names."""
+
+    rule: str
+    step: str
+    outputs: dict[str, tuple[str, ...]]
+
+
+def rules_of_the_small_study() -> list[RuleFiles]:
+    """In the order of the workflow. Other studies have other names of data sets and windows."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as snakemake,
+    ):
+        workflow = snakemake.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            snakefile=REPOSITORY / "Snakefile",
+            workdir=Path(folder),
+        )
+        # Snakemake has no public list of rules with their files.
+        return list(_of_steps(workflow._workflow.rules))
+
+
+def _of_steps(rules) -> Iterator[RuleFiles]:
+    for rule in rules:
+        if match := re.match(r"\s*quietpet (\w+)", rule.shellcmd or ""):
+            outputs = {name: _patterns(files) for name, files in rule.output.items()}
+            yield RuleFiles(rule=rule.name, step=match[1], outputs=outputs)
+
+
+def _patterns(files) -> tuple[str, ...]:
+    several = [files] if isinstance(files, str) else files
+    return tuple(strip_wildcard_constraints(str(pattern)) for pattern in several)

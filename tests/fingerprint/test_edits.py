@@ -1,0 +1,196 @@
+"""What an edit runs again: all that it can change, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+
+import pytest
+from pydantic import TypeAdapter
+
+from quietpet.fingerprint.sources import Sources
+from quietpet.fingerprint.walk import fingerprint_of, reach
+from quietpet.methods.registry import AnyMethodSettings, code_of, method_kinds
+from quietpet.steps import STEPS
+
+OF_A_METHOD = ("fit", "restore", "plan")
+KINDS = method_kinds()
+
+
+SETTINGS = {kind: TypeAdapter(AnyMethodSettings).validate_python({"kind": kind}) for kind in KINDS}
+
+
+def of(step, *kinds):
+    return {f"{step} {kind}" for kind in kinds or KINDS if step != "plan" or kind == "mfdiff"}
+
+
+ROOTS = {
+    **{name: (f"stages.{name}",) for name in STEPS if name not in OF_A_METHOD},
+    **{
+        f"{step} {kind}": (f"stages.{step}", *code_of(SETTINGS[kind]))
+        for step in OF_A_METHOD
+        for kind in KINDS
+        if f"{step} {kind}" in of(step)
+    },
+}
+ALL = set(ROOTS)
+LEARNING = of("fit") | of("restore") | of("plan")
+LEARNING_OF_DIFFUSION = {f"{step} mfdiff" for step in OF_A_METHOD}
+
+
+@pytest.fixture(scope="module")
+def copied(repository, tmp_path_factory):
+    """A copy of the package, and its fingerprints."""
+    folder = tmp_path_factory.mktemp("copy") / "quietpet"
+    shutil.copytree(repository / "src/quietpet", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder, fingerprints(folder)
+
+
+def fingerprints(folder):
+    sources = Sources(folder)
+    return {name: fingerprint_of(sources, *roots) for name, roots in ROOTS.items()}
+
+
+def rerun_by(copied, *edits):
+    """What runs again after all of these edits (file, what stood there, what stands there now)."""
+    folder, before = copied
+    texts = {file: (folder / file).read_text() for file, _, _ in edits}
+    for file, old, new in edits:
+        text = (folder / file).read_text()
+        assert old in text, f"{file} no longer has {old!r}"
+        (folder / file).write_text(text.replace(old, new, 1))
+    try:
+        after = fingerprints(folder)
+    finally:
+        for file, text in texts.items():
+            (folder / file).write_text(text)
+    return {name for name in ROOTS if after[name] != before[name]}
+
+
+HARMLESS = [
+    # docstrings, comments, layout
+    ("phantom/maps.py", '"""Relative activity', '"""Activity'),
+    ("config/methods.py", '"""Samples per slice', '"""Samples of a slice'),
+    ("geometry/grid.py", "\n\n\n", "\n\n\n# A comment.\n\n\n"),
+    # descriptions, limits and defaults of settings: a step gets values, as its parameters
+    ("config/scanner.py", "parallel rays averaged over", "rays averaged over"),
+    ("config/scanner.py", "1, ge=1, le=64", "2, ge=1, le=32"),
+    ("config/phantoms.py", "air: NonNegative = 0.0", "air: NonNegative = 1.0"),
+    ("config/doses.py", "isinstance(counts, int | float)", "isinstance(counts, int)"),
+    ("invivo/settings.py", "length [min], rounded", "length in minutes, rounded"),
+    ("methods/diffusion/options.py", "T, diffusion times a network", "diffusion times a network"),
+    ("methods/diffusion/options.py", "1000, ge=2", "500, ge=1"),
+    ("methods/unet/settings.py", "Field(", 'Field(title="x", '),
+    # what is told of mistakes, and to whom
+    ("errors.py", "Make room there", "Make space"),
+    ("errors.py", "no such file; run the step", "missing; run the step"),
+    ("files/hdf5.py", 'raise InputError(f"', 'raise InputError(f"No: '),
+    ("projection/gather.py", 'raise ValueError(f"{drifts', 'raise ValueError(f"wrong: {drifts'),
+    ("config/methods.py", "normalises by batches", "has batch normalisation"),
+    ("stages/fit.py", '"is the first of its kind"', '"is the first"'),
+    ("stages/fit.py", 'logger.info("%s: %d parameters", job.method', 'logger.info("%d, %s", job.kind'),
+    # types
+    ("phantom/maps.py", ") -> LesionMap:", ') -> "LesionMap | None":'),
+    ("phantom/maps.py", "hot, cold = ", "hot: float\n    hot, cold = "),
+    (
+        "phantom/maps.py",
+        "import numpy as np\n",
+        "import numpy as np\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
+        "    from quietpet.projection.gather import gather\n",
+    ),
+    # what no step runs: the study, which jobs hold values of; the command line; the page of origins
+    ("learning.py", "(OWN,), ", "(OWN, OWN), "),
+    ("study/sections.py", "def methods_for", "def methods_of"),
+    ("study/select_simulation.py", "subject=subject", "subject=str(subject)"),
+    ("cli.py", '"--threads"', '"--cores"'),
+    ("steps.py", "optional=True", "optional=False"),
+    ("provenance.py", "[:12]", "[:11]"),
+    ("stages/audit.py", "def audit_tree(", "def audit("),
+    ("phantom/maps.py", "\n\n\ndef t1_map(", "\n\n\ndef unused():\n    return 1\n\n\ndef t1_map("),
+]
+
+RERUN = [
+    # a file of the table of edits: what stood there, what stands there now, what runs again
+    ("phantom/maps.py", "settings.pet_hot *", "2 * settings.pet_hot *", {"phantom"}),
+    ("phantom/template.py", "\n\n\ndef ", '\n\n\nprint("made")\n\n\ndef ', {"phantom", "standin"}),
+    (
+        "projection/gather.py", "torch.empty((rows.n_rows", "torch.zeros((rows.n_rows",
+        {"simulate", "reconstruct", "standin", "fit bowsher", "restore bowsher"},
+    ),
+    (
+        "recon/osem.py", "LEAST_PROJECTION = ", "LEAST_PROJECTION = 2 * ",
+        {"reconstruct", "standin", "fit bowsher", "restore bowsher"},
+    ),
+    ("recon/bowsher.py", "def ", "def _", of("fit", "bowsher") | of("restore", "bowsher")),
+    # behaviour of settings
+    ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', of("restore") | of("plan")),
+    ("invivo/settings.py", "(self.axis_slices - 1) / 2", "self.axis_slices / 2", {"pack_scans"}),
+    (
+        "invivo/settings.py", "self.start_minutes * SECONDS", "2 * self.start_minutes * SECONDS",
+        {"import_scan"},
+    ),
+    ("config/scanner.py", "DATA_RAYS = 10", "DATA_RAYS = 12", {"simulate", "standin"}),
+    ("config/networks.py", "round(self.iterations", "int(self.iterations", of("fit")),
+    ("config/methods.py", "slices // processes <", "slices // processes <=", of("fit")),
+    (
+        "methods/diffusion/options.py", '"sampler": "dpmpp_2m"', '"sampler": "ddim"',
+        LEARNING_OF_DIFFUSION,
+    ),
+    ("methods/unet/settings.py", "def least_batch", "def least_batches", {"fit unet"}),
+    # methods
+    ("methods/diffusion/samplers.py", "SAMPLERS", "SAMPLERS = {}\nSAMPLERS", LEARNING_OF_DIFFUSION),
+    ("methods/mfdiff/model.py", "return ", "return 2 * ", LEARNING_OF_DIFFUSION),
+    ("methods/unet/model.py", "return ", "return 2 * ", {"fit unet", "restore unet"}),
+    ("methods/lpet/model.py", "return ", "return 2 * ", {"fit lpet", "restore lpet"}),
+    ("methods/base.py", "self.restore(batch, each)", "2 * self.restore(batch, each)", LEARNING),
+    ("training/loop.py", "_READ_EVERY = ", "_READ_EVERY = 1 + ", of("fit")),
+    # tables, and the package's own
+    ("evaluation/lesions.py", "MIN_PIXELS = ", "MIN_PIXELS = 1 + ", {"score", "tables"} | of("plan")),
+    ("evaluation/published.csv", "21.13", "21.14", {"tables"}),
+    ("evaluation/doubts.csv", ",", ",perhaps ", {"tables"}),
+    ("invivo/openneuro.csv", "ds002898", "ds002899", {"fetch_invivo"}),
+    # what many reach
+    ("stages/files.py", "tuple(self._paths)", "tuple(sorted(self._paths))", ALL),
+    (
+        "registration/spm_process.py", 'request["do"] == "probe"', 'request["do"] != "probe"',
+        {"register", "registration_engine"},
+    ),
+]  # fmt: skip
+
+
+def test_edits_that_change_no_result_run_nothing_again(copied):
+    guilty = rerun_by(copied, *HARMLESS) and [each for each in HARMLESS if rerun_by(copied, each)]
+    assert not guilty
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "rerun"), RERUN, ids=[f"{file}-{old}" for file, old, *_ in RERUN]
+)
+def test_an_edit_runs_again_what_it_can_change(copied, file, old, new, rerun):
+    assert rerun_by(copied, (file, old, new)) == rerun
+
+
+def test_every_table_of_the_package_counts_somewhere(copied):
+    folder, _ = copied
+    sources = Sources(folder)
+    read = {path for roots in ROOTS.values() for path in reach(sources, *roots)[1]}
+    assert read == {path for paths in sources.tables.values() for path in paths}
+
+
+def test_computed_imports_are_told_to_the_fingerprint(repository):
+    """An import that the fingerprint cannot see is one of these, which ``code_of`` or the CLI names."""
+    package = repository / "src/quietpet"
+    found = {
+        (str(path.relative_to(package)), ast.unparse(call.args[0]))
+        for path in package.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).endswith(("import_module", "__import__"))
+        and not isinstance(call.args[0], ast.Constant)
+    }
+    assert found == {
+        ("cli.py", "f'quietpet.stages.{options.stage}'"),
+        ("methods/registry.py", "f'quietpet.methods.{kind}.settings'"),
+        ("methods/registry.py", "f'quietpet.methods.{settings.kind}.model'"),
+        ("stages/reconstructing.py", "f'quietpet.{MEASURING}'"),
+    }
