@@ -88,6 +88,12 @@ def test_real_scans_are_no_stand_ins(repository):
     assert "Stand-in" not in said
 
 
+def test_stand_ins_of_unequal_frames_say_that_their_long_image_is_of_long_ones(raw):
+    assert any("stand-ins is a mean of frames of up to 212 s, that" in note for note in notes(raw))
+    raw["standin"]["scan"]["frames"] = [[113, 16]]
+    assert not any("mean of frames of up to" in note for note in notes(raw))
+
+
 def test_stand_ins_tell_which_published_order_counts_explain(raw):
     """A bolus is no better than an infusion; of 167 and 225 MBq the paper has both orders."""
     (said,) = (note for note in notes(raw) if note.startswith("Stand-in"))

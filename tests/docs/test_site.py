@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import generate
+import jsonschema
 import pytest
 import rows
 import yaml
@@ -84,6 +85,49 @@ def test_paths_that_are_named_exist(page):
     for code in _code(_text(page)):
         for path in PATH.findall(code):
             assert MADE.match(path) or list(REPOSITORY.glob(path)), path
+
+
+def test_modules_that_are_named_exist(page):
+    for code in _code(_text(page)):
+        for module in re.findall(r"(?:^|(?<=[\s(]))[\w/]+\.(?:py|smk)\b", code):
+            assert list(REPOSITORY.glob(module)) or _ends_with(module), module
+
+
+def _ends_with(module: str) -> bool:
+    """Whether a file of the repository has this name, with as many of its folders as are named."""
+    tracked = [
+        path for folder in ("src", "workflow", "docs") for path in (REPOSITORY / folder).rglob("*")
+    ]
+    return any(path.as_posix().endswith(f"/{module}") for path in tracked)
+
+
+def test_names_of_code_exist(page):
+    """Constants and classes that a page tells to edit or read."""
+    source = "\n".join(path.read_text() for path in (REPOSITORY / "src").rglob("*.py"))
+    for code in re.findall(r"\((?:`(_?[A-Z]\w+)`(?:, )?)+\)|entry of `(_?[A-Z]\w+)`", _text(page)):
+        for name in filter(None, code):
+            assert re.search(rf"\b{name}\b", source), name
+
+
+def test_examples_of_configurations_are_valid(page):
+    for block in re.findall(r"^```yaml\n(.*?)^```", _text(page), re.DOTALL | re.MULTILINE):
+        for key, value in yaml.safe_load(block).items():
+            errors = [_errors(record, {key: value}) for record in _records_with(key)]
+            assert min(errors, key=len) == [], f"{key}: {errors}"
+
+
+def _records_with(key: str) -> list[dict]:
+    """Records in which ``key`` may stand: all sections of a configuration, or those of a given name."""
+    schema = json_schema()
+    if key in schema["properties"]:
+        return [schema["properties"]]
+    named = ("LowDoseSettings", "SourceSettings")
+    return [{key: {"$ref": f"#/$defs/{name}"}} for name in named]
+
+
+def _errors(properties: dict, document: dict) -> list[str]:
+    schema = {"$defs": json_schema()["$defs"], "properties": properties}
+    return [error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(document)]
 
 
 def test_targets_of_make_exist(page):

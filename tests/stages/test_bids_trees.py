@@ -19,7 +19,7 @@ from importing import expected_mean, import_job, imported
 from quietpet.errors import InputError
 from quietpet.invivo.audit import audit
 from quietpet.invivo.findings import Finding
-from quietpet.invivo.settings import CohortSetting, WindowSettings
+from quietpet.invivo.settings import ScanRequirement, WindowSettings
 from quietpet.stages.bids import files_of_scan, read_table, read_tree
 
 
@@ -349,7 +349,7 @@ def test_a_table_has_a_row_for_each_session(tree: Path, tmp_path: Path) -> None:
     (tree / "participants.tsv").write_text(f"participant_id\tsession_id\tgroup\n{rows}")
     assert found(tree, "participants-table") == []
     for session, administration in (("1", "bolus"), ("2", "bolus_infusion")):
-        requirements = {"d/s": CohortSetting(window="16s", administration=administration)}
+        requirements = {"d/s": ScanRequirement(administration=administration)}
         job = import_job(requirements=requirements)
         results = imported(tree, tmp_path / session, job=job, entities={"ses": session})
         assert scan_of(results)["administration"] == administration

@@ -17,7 +17,7 @@ from importing import WINDOWS, expected_mean, fetch_job, import_job, imported
 from quietpet.cli import main
 from quietpet.config.standin import TissueKinetics
 from quietpet.errors import InputError
-from quietpet.invivo.settings import CohortSetting, WindowSettings
+from quietpet.invivo.settings import ScanRequirement, WindowSettings
 from quietpet.stages import fetch_invivo, import_scan
 from quietpet.stages.bids import files_of_scan
 from quietpet.stages.files import Files
@@ -634,17 +634,17 @@ def test_an_unusable_scan_is_one_clear_error_and_others_go_on(
     ],
 )
 def test_a_cohort_is_what_it_says(clean: Path, tmp_path: Path, setting, words: str) -> None:
-    requirements = {"ood2/uld": CohortSetting(window="16s", **setting)}
+    requirements = {"ood2/uld": ScanRequirement(**setting)}
     with pytest.raises(InputError, match=words):
         imported(clean, tmp_path, job=import_job(requirements=requirements))
-    fitting = CohortSetting(window="16s", header_dose_mbq=(225, 235), administration="infusion")
+    fitting = ScanRequirement(header_dose_mbq=(225, 235), administration="infusion")
     imported(clean, tmp_path, job=import_job(requirements={"ood2/ld": fitting}))
 
 
 @pytest.mark.parametrize("dose_bq", [0, 167, 167e3])  # MBq and kBq, where DICOM has Bq
 def test_a_cohort_by_dose_needs_a_dose(tree: Path, tmp_path: Path, dose_bq: float) -> None:
     petbids.write_sidecar(tree, 2, petbids.sidecar(2, RadionuclideTotalDose=dose_bq))
-    requirements = {"ood2/uld": CohortSetting(window="16s", header_dose_mbq=(160, 175))}
+    requirements = {"ood2/uld": ScanRequirement(header_dose_mbq=(160, 175))}
     with pytest.raises(InputError, match=r"but there is no dose; .*leave header_dose_mbq out"):
         imported(tree, tmp_path, job=import_job(requirements=requirements))
 

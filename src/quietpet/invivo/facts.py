@@ -14,7 +14,7 @@ from quietpet.invivo.decay import decay_references_s, nuclide_and_half_life_s, s
 from quietpet.invivo.findings import DATA_SET, Finding
 from quietpet.invivo.frame_times import GAP_S, FrameTiming
 from quietpet.invivo.scans import Image, Participant, administration, group_administration
-from quietpet.invivo.settings import CohortSetting
+from quietpet.invivo.settings import ScanRequirement
 from quietpet.invivo.sidecar import usual_unit
 from quietpet.invivo.timing import joined, timeline
 from quietpet.invivo.windows import half_life_of
@@ -264,7 +264,7 @@ def reference_s(runs: Sequence[RunFacts], *, otherwise: float) -> float:
     return next((run.corrected_to_s for run in runs if run.corrected_to_s is not None), otherwise)
 
 
-def require_cohort(requirements: Mapping[str, CohortSetting], facts: ScanFacts) -> None:
+def require_cohort(requirements: Mapping[str, ScanRequirement], facts: ScanFacts) -> None:
     """Refuse a test participant whose dose or administration is not that of the setting.
 
     Raises:

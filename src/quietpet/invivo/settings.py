@@ -111,15 +111,9 @@ _SOURCE_KEYS = {
 """Kind of a source -> the key it needs, and those it may have."""
 
 
-class CohortSetting(Section):
-    """One setting of a data set: which short window, of whom.
+class ScanRequirement(Section):
+    """What a scan must be to test a setting."""
 
-    Doses are those of the scanner's header, which is right where side-cars were exchanged.
-    """
-
-    window: WindowName = Field(description="of windows.low: the low dose")
-    splits: SplitSettings | None = Field(None, description="in place of the data set's")
-    regimes: tuple[Label, ...] | None = Field(None, description="in place of the data set's")
     header_dose_mbq: tuple[NonNegative, Positive] | None = Field(
         None,
         description="range [low, high] in which the injected activity in the scanner's header of every "
@@ -134,6 +128,24 @@ class CohortSetting(Section):
         if self.header_dose_mbq and self.header_dose_mbq[0] > self.header_dose_mbq[1]:
             raise ValueError(f"a range of doses is [low, high], got {list(self.header_dose_mbq)}")
         return self
+
+
+class CohortSetting(ScanRequirement):
+    """One setting of a data set: which short window, of whom.
+
+    Doses are those of the scanner's header, which is right where side-cars were exchanged.
+    """
+
+    window: WindowName = Field(description="of windows.low: the low dose")
+    splits: SplitSettings | None = Field(None, description="in place of the data set's")
+    regimes: tuple[Label, ...] | None = Field(None, description="in place of the data set's")
+
+    @property
+    def requirement(self) -> ScanRequirement | None:
+        """What its test participants must be; None: anybody."""
+        if self.header_dose_mbq is None and self.administration is None:
+            return None
+        return ScanRequirement(header_dose_mbq=self.header_dose_mbq, administration=self.administration)
 
 
 class CohortSettings(Section):
@@ -289,14 +301,14 @@ class InvivoSettings(Section):
         used = {setting.window for dataset in self._of(source) for setting in dataset.settings.values()}
         return {name: window for name, window in self.windows.all.items() if name in {STANDARD, *used}}
 
-    def requirements(self, source: str, participant: str) -> dict[str, CohortSetting]:
-        """The settings that test on a participant, by ``dataset/setting``."""
+    def requirements(self, source: str, participant: str) -> dict[str, ScanRequirement]:
+        """What the settings that test on a participant require, by ``dataset/setting``."""
         return {
-            f"{name}/{setting}": cohort
+            f"{name}/{setting}": requirement
             for name, dataset in self.datasets.items()
             if dataset.source == source
             for setting, cohort in dataset.settings.items()
-            if participant in dataset.splits_of(setting).test
+            if participant in dataset.splits_of(setting).test and (requirement := cohort.requirement)
         }
 
     def _of(self, source: str) -> list[CohortSettings]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.config.section import Section
-from quietpet.invivo.settings import CohortSetting, SourceSettings, WindowSettings
+from quietpet.invivo.settings import ScanRequirement, SourceSettings, WindowSettings
 
 
 class FetchInvivoJob(Section):
@@ -25,7 +25,7 @@ class ImportScanJob(Section):
     participant: str
     windows: dict[str, WindowSettings]
     rounding: Literal["nearest", "down", "up"]
-    requirements: dict[str, CohortSetting]
+    requirements: dict[str, ScanRequirement]
 
 
 class RegistrationEngineJob(Section):

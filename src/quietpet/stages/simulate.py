@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,13 +153,13 @@ def _measurement(
 
 def _activity_unit(job: SimulateJob) -> float:
     """Image units per unit of the phantom: kBq/ml at the start of the standard scan, or 1."""
-    calibration = job.acquisition.calibration
-    if calibration is None:
+    if job.acquisition.calibration is None:
         return 1.0
-    grey_matter = grey_matter_kbq_per_ml(
-        job.standard_scan, calibration, half_life_minutes=job.acquisition.half_life_minutes
+    calibration, standard, grey_matter = job.calibration
+    half_life_minutes = job.acquisition.half_life_minutes
+    return (
+        grey_matter_kbq_per_ml(standard, calibration, half_life_minutes=half_life_minutes) / grey_matter
     )
-    return grey_matter / job.grey_matter
 
 
 def _arriving(
@@ -206,14 +207,10 @@ def _calibration(
     """
     settings, scan = job.scanner, job.protocol.scan
     if scan is None:
-        counts = np.array(
-            [
-                _counts(job, key=key, rotation=int(rotation))
-                for key, rotation in zip(slices.keys, slices.rotations, strict=True)
-            ]
-        )
+        counts = _nominal_counts(job, slices)
         trues = (1 - job.acquisition.scatter_fraction) * (1 - job.acquisition.randoms_fraction) * counts
         return counts_per_activity(arriving * efficiencies, trues), {"nominal_counts": counts}
+    calibration, standard, _ = job.calibration
     half_life_minutes = job.acquisition.half_life_minutes
     scale = calibrated_sensitivity(
         scanner_geometry(settings),
@@ -221,30 +218,37 @@ def _calibration(
         normalisation,
         image_grid(settings),
         slice_mm=slices.slice_mm,
-        sensitivity_cps_per_kbq=job.acquisition.calibration.sensitivity_cps_per_kbq,
+        sensitivity_cps_per_kbq=calibration.sensitivity_cps_per_kbq,
         minutes=decaying_minutes(scan.minutes, half_life_minutes=half_life_minutes),
-        activity=relative_activity(scan, job.standard_scan, half_life_minutes=half_life_minutes),
+        activity=relative_activity(scan, standard, half_life_minutes=half_life_minutes),
     )
     return scale, {}
 
 
-def _counts(job: SimulateJob, *, key: str, rotation: int) -> float:
-    """Nominal counts of one slice; the slices of one rotated volume belong to one scan."""
-    scan = key if job.protocol.counts_per == "slice" else f"{job.subject}/r{rotation}"
-    rng = numpy_rng(job.study_seed, "counts", job.dose, scan)
-    return slice_counts(job.protocol, slices_per_volume=image_grid(job.scanner).n_slices, rng=rng)
+def _nominal_counts(job: SimulateJob, slices: _Slices) -> np.ndarray:
+    """Nominal counts (slice,); the slices of one rotated volume belong to one scan."""
+    n_slices, counts = image_grid(job.scanner).n_slices, []
+    for key, rotation in zip(slices.keys, slices.rotations, strict=True):
+        scan = key if job.protocol.counts_per == "slice" else f"{job.subject}/r{int(rotation)}"
+        rng = numpy_rng(job.study_seed, "counts", job.dose, scan)
+        counts.append(slice_counts(job.protocol, slices_per_volume=n_slices, rng=rng))
+    return np.array(counts)
 
 
 def _randoms_per_coincidence(job: SimulateJob) -> float:
     """Randoms / (trues + scatter) at this dose; the configuration states the standard dose's."""
     relative = 1.0
     if job.protocol.scan is not None:
+        _, standard, _ = job.calibration
         relative = relative_randoms(
-            job.protocol.scan,
-            job.standard_scan,
-            half_life_minutes=job.acquisition.half_life_minutes,
+            job.protocol.scan, standard, half_life_minutes=job.acquisition.half_life_minutes
         )
     return randoms_per_coincidence(job.acquisition.randoms_fraction, activity=relative)
+
+
+def _generators(job: SimulateJob, key: str) -> Callable[[str], np.random.Generator]:
+    """The generator of each kind of events of one slice, by the kind's name."""
+    return lambda what: numpy_rng(job.study_seed, what, job.dose, key)
 
 
 def _events(
@@ -256,7 +260,7 @@ def _events(
 ) -> dict[str, np.ndarray]:
     """Events of all slices, and the expectations behind them, each (slice, ...)."""
     kernel = scatter_kernel(scanner_geometry(job.scanner), fwhm_mm=job.acquisition.scatter_fwhm_mm)
-    rows = []
+    rows: list[dict[str, float | np.ndarray]] = []
     for key, factor, pairs in zip(keys, scale, arriving, strict=True):
         expected = expected_events(
             pairs,
@@ -272,10 +276,7 @@ def _events(
                 "expected_scattered": expected.total_scattered,
                 "expected_randoms": expected.total_randoms,
                 **({} if expected.scatter is None else {"scatter": expected.scatter}),
-                **draw_events(
-                    expected,
-                    lambda what, key=key: numpy_rng(job.study_seed, what, job.dose, key),
-                ),
+                **draw_events(expected, _generators(job, key)),
             }
         )
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

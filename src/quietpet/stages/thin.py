@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from quietpet.acquisition.background import modelled_background
@@ -72,7 +74,7 @@ def _thinned(
             thin(
                 counts,
                 fraction,
-                generator_at=lambda digits, key=key: numpy_rng(*names, key, digits),
+                generator_at=partial(numpy_rng, *names, key),
             )
             for key, counts in zip(keys, events, strict=True)
         ]

@@ -131,14 +131,14 @@ def head_in_scanner(
     # Every pixel of the model has its centre in one of the finer pixels.
     modelled_mu = np.ascontiguousarray(mu_per_cm[rows][:, ::step, ::step])
     attenuation = attenuation_factors(torch.from_numpy(modelled_mu), projector, pixel_mm=grid.pixel_mm)
-    measuring: tuple[torch.Tensor, Projector] = (attenuation, projector)
+    lines: tuple[torch.Tensor, Projector] = (attenuation, projector)
     if step > 1:
-        measuring = _finer_lines(mu_per_cm[rows], grid.refined(step), scanner, bins)
-    blur = _gaussian(grid.refined(step), fwhm_mm=scan.psf_fwhm_mm)
-    blurred = (blur(torch.from_numpy(each))[rows] for each in fractions)
-    arriving = np.stack([arriving_pairs(each, *measuring, refinement=step) for each in blurred])
+        lines = _finer_lines(mu_per_cm[rows], grid.refined(step), scanner, bins)
+    arriving = _arriving(
+        fractions, rows, *lines, grid=grid.refined(step), refinement=step, fwhm_mm=scan.psf_fwhm_mm
+    )
     trues = np.ascontiguousarray(detected * arriving)
-    normalisation, lines = recorded[:, bins], np.any(trues, axis=0)
+    normalisation, seen = recorded[:, bins], np.any(trues, axis=0)
     kernel = scatter_kernel(geometry, fwhm_mm=scan.scatter_fwhm_mm)[bins, bins]
     return Scanner(
         grid=grid,
@@ -147,7 +147,25 @@ def head_in_scanner(
         sensitivity=detected * attenuation.numpy(),
         trues=trues,
         scatter=_scatter(trues, arriving, normalisation, kernel, scatter_fraction=scan.scatter_fraction),
-        randoms_shape=np.stack([scaled_to(1.0, normalisation, within=each) * each for each in lines]),
+        randoms_shape=np.stack([scaled_to(1.0, normalisation, within=each) * each for each in seen]),
+    )
+
+
+def _arriving(
+    fractions: np.ndarray,
+    rows: np.ndarray,
+    attenuation: torch.Tensor,
+    projector: Projector,
+    *,
+    grid: ImageGrid,
+    refinement: int,
+    fwhm_mm: float,
+) -> np.ndarray:
+    """Photon pairs (class, slice, view, bin) of 1 kBq/ml in each tissue, blurred in three dimensions."""
+    blur = _gaussian(grid, fwhm_mm=fwhm_mm)
+    blurred = (blur(torch.from_numpy(each))[rows] for each in fractions)
+    return np.stack(
+        [arriving_pairs(each, attenuation, projector, refinement=refinement) for each in blurred]
     )
 
 

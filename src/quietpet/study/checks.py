@@ -217,7 +217,7 @@ def _require_standin(study: StudySections) -> None:
 def _simulated_scans(study: StudySections) -> Iterator[tuple[str, str, SplitSettings]]:
     """Place in the configuration, cohort and splits of every setting that uses simulated scans."""
     for name, dataset in study.invivo.datasets.items() if study.invivo else ():
-        if cohort := study.invivo.sources[dataset.source].cohort:
+        if cohort := study.in_vivo.sources[dataset.source].cohort:
             for setting in dataset.settings:
                 place = f"invivo.datasets.{name}.settings.{setting}"
                 yield place, cohort, dataset.splits_of(setting)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quietpet.study.sections import StudySections
-from quietpet.study.windows import span_minutes
+from quietpet.study.windows import scan_of, span_minutes
 
 
 def physics_notes(study: StudySections) -> tuple[str, ...]:
@@ -79,3 +79,12 @@ def _standins(study: StudySections) -> Iterator[str]:
         "infusion, which counts do not explain: a bolus brings more activity into the brain. For 167 "
         "and 225 MBq, Table 3 has the order that counts do not explain, section 4.3.2 that which they do"
     )
+    scan = scan_of(study)
+    longest_s = max(seconds for _, seconds in scan.frames)
+    if longest_s > scan.shortest_frame_s:
+        yield (
+            f"The long image of stand-ins is a mean of frames of up to {longest_s:g} s, that of real "
+            f"scans one of frames of {scan.shortest_frame_s:g} s, in which OSEM of few counts leaves "
+            "less contrast: low doses differ from it in that, too, unless `standin.scan.frames` are "
+            "equal"
+        )
