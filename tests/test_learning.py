@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
+from quietpet.config.datasets import SPLITS
 from quietpet.config.networks import TrainingSettings
 from quietpet.learning import (
     LearningSettings,
@@ -12,6 +15,8 @@ from quietpet.learning import (
     training_before,
     training_data,
 )
+from quietpet.study.reading import load_study, read_yaml
+from quietpet.study.select import job_of
 
 LEARNING = LearningSettings.model_validate(
     {
@@ -69,3 +74,87 @@ def test_a_stage_changes_what_it_names():
         iterations=20, learning_rate=1e-3, batch_size=2
     )
     assert LEARNING.stages["external"].training(common) == common
+
+
+def _study(repository, name, change=lambda raw: None):
+    raw = read_yaml(repository / name)
+    change(raw)
+    return load_study(raw, origin=name)
+
+
+def _seen(study, dataset, setting):
+    """What training on a setting sees, as the jobs that pack its slices tell it."""
+    jobs = [
+        job_of(study, "pack_scans", dataset=dataset, setting=setting, split=split).model_dump()
+        for split in SPLITS
+        if split != "test"
+    ]
+    return [{name: job[name] for name in job.keys() - {"dataset", "setting"}} for job in jobs]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "workflow/configs/invivo.yaml"])
+@pytest.mark.parametrize("regime", ["", "internal", "external_internal"])
+def test_settings_share_a_training_if_and_only_if_it_sees_the_same_slices(repository, name, regime):
+    study = _study(repository, name)
+    settings = [(name, setting) for name, each in study.scanned.items() for setting in each.settings]
+    for first, second in product(settings, settings):
+        trainings = [
+            study.weights_for(dataset=dataset, setting=setting, regime=regime)
+            for dataset, setting in (first, second)
+        ]
+        assert (trainings[0] == trainings[1]) == (_seen(study, *first) == _seen(study, *second))
+
+
+def test_the_small_study_trains_three_networks_for_seven_in_vivo_settings(repository):
+    study = _study(repository, "config.yaml")
+    both = {
+        study.weights_for(dataset=dataset, setting=setting, regime="external_internal")
+        for dataset, each in study.scanned.items()
+        for setting in each.settings
+    }
+    assert both == {
+        Training(dataset=dataset, setting=setting, stages=("external", "internal"))
+        for dataset, setting in (("ood1", "2min"), ("ood1", "16s"), ("ood3", "bolus"))
+    }
+    job = job_of(
+        study,
+        "restore",
+        dataset="ood2",
+        setting="uld",
+        method="mfdiff",
+        replicate="r0",
+        regime="external_internal",
+    )
+    assert job.weights_of == "ood1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "trained_as"),
+    [
+        ("splits", {"train": ["01"], "validation": ["03"], "test": ["06"]}, ("ood2", "uld")),
+        ("splits", {"train": ["02", "01"], "validation": ["03"], "test": ["06"]}, ("ood2", "uld")),
+        ("splits", {"train": ["01", "02"], "validation": ["03"], "test": ["05"]}, ("ood1", "16s")),
+        ("window", "2min", ("ood1", "2min")),
+    ],
+)
+def test_what_trainings_see_of_a_setting_names_them(repository, key, value, trained_as):
+    def change(raw):
+        raw["invivo"]["datasets"]["ood2"]["settings"]["uld"][key] = value
+
+    study = _study(repository, "config.yaml", change)
+    weights = study.weights_for(dataset="ood2", setting="uld", regime="external_internal")
+    assert (weights.dataset, weights.setting) == trained_as
+
+
+def test_a_stage_before_on_data_that_another_setting_has_too_is_shared(repository):
+    def change(raw):
+        raw["learning"]["stages"]["external"]["data"] = ["ood2/ld"]
+
+    study = _study(repository, "config.yaml", change)
+    last = study.weights_for(dataset="ood3", setting="infusion", regime="external_internal")
+    assert (last.dataset, last.setting) == ("ood3", "bolus")
+    assert study.training_before(last) == Training(dataset="ood1", setting="16s")
+    assert study.iterations_of(dataset="ood3", setting="infusion", regime="external_internal") == (
+        study.training.iterations,
+        study.learning.stages["internal"].iterations,
+    )

@@ -89,6 +89,10 @@ HARMLESS = [
     ("config/methods.py", "normalises by batches", "has batch normalisation"),
     ("stages/fit.py", '"is the first of its kind"', '"is the first"'),
     ("stages/fit.py", 'logger.info("%s: %d parameters", job.method', 'logger.info("%d, %s", job.kind'),
+    ("files/hdf5.py", "damaged or not an HDF5 file", "not a whole HDF5 file"),
+    ("stages/restore.py", "restored {name!r}", "{name!r} restored"),
+    ("stages/reconstruct.py", 'f"OSEM of ', 'f"Images of '),
+    ("stages/fit.py", 'key="training.precision"', 'key="precision"'),
     # types
     ("phantom/maps.py", ") -> LesionMap:", ') -> "LesionMap | None":'),
     ("phantom/maps.py", "hot, cold = ", "hot: float\n    hot, cold = "),
@@ -100,7 +104,7 @@ HARMLESS = [
     ),
     # what no step runs: the study, which jobs hold values of; the command line; the page of origins
     ("learning.py", "(OWN,), ", "(OWN, OWN), "),
-    ("study/sections.py", "def methods_for", "def methods_of"),
+    ("study/data_sets.py", "def learning_word", "def word_of"),
     ("study/select_simulation.py", "subject=subject", "subject=str(subject)"),
     ("cli.py", '"--threads"', '"--cores"'),
     ("steps.py", "optional=True", "optional=False"),

@@ -157,10 +157,60 @@ def test_texts_for_people_do_not_count(package, old, new):
     assert not package.counts("a", a.replace(old, new))
 
 
+HELPERS = (
+    "from contextlib import contextmanager\n\n"
+    "@contextmanager\ndef reading(path, fault, *, again='do'):\n"
+    "    try:\n        yield\n    except OSError:\n"
+    "        raise ValueError(f'{path}: {fault}; {again}') from None\n\n"
+    "def limit(value, most, what):\n    if value > most:\n"
+    "        raise ValueError('too large: ' + what)\n    return value\n"
+)
+HELPED = (
+    "from quietpet import errors\nfrom quietpet.errors import limit\n\ndef run(path, x):\n"
+    "    name = 'the size'\n    with errors.reading(path, 'no file', again='make it'):\n"
+    "        return limit(x, 3, f'{name} of {path}')\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [
+        ("'no file'", "'damaged'", False),
+        ("'make it'", "'write it'", False),
+        ("again='make it'", "", False),
+        ("f'{name} of {path}'", "'size'", False),
+        ("'the size'", "'the length'", False),
+        ("limit(x, 3", "limit(x, 4", True),
+        ("limit(x, 3", "limit(path, 3", True),
+        ("errors.reading", "errors.writing", True),
+    ],
+)
+def test_texts_that_are_handed_to_those_who_raise_them_do_not_count(package, old, new, counts):
+    package.write({"a": HELPED, "errors": HELPERS})
+    assert package.counts("a", HELPED.replace(old, new).replace(", )", ")")) == counts
+    assert not package.counts("errors", HELPERS.replace("again='do'", "again='act'"))
+    assert package.counts("errors", HELPERS.replace("value > most", "value >= most"))
+
+
+def test_an_argument_counts_where_its_evaluation_does_something(package):
+    a = "from quietpet.errors import limit\n\ndef run(x, names):\n    return limit(x, 3, names.pop())\n"
+    package.write({"a": a, "errors": HELPERS})
+    assert package.counts("a", a.replace("names.pop()", "names.popleft()"))
+
+
+def test_a_function_of_the_same_name_that_is_handed_in_is_another(package):
+    a = "from quietpet.errors import limit\n\ndef run(x, limit):\n    return limit(x, 3, 'small')\n"
+    package.write({"a": a, "errors": HELPERS})
+    assert package.counts("a", a.replace("'small'", "'large'"))
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
         ("raise ValueError", "raise KeyError"),
+        ('"name").write_text(y)', '"name").write_text(x)'),
+        ('"name")', '"other")'),
+        ('"{}".format(steps)', '"{}".format(y)'),
         ("StopIteration(x)", "StopIteration(y)"),
         ("next(steps)", "x"),
         ("assert y", "assert x"),
@@ -171,6 +221,7 @@ def test_texts_for_people_do_not_count(package, old, new):
 def test_what_errors_and_logs_stand_for_counts(package, old, new):
     a = (
         "import logging\n\nlogger = logging.getLogger(__name__)\n\ndef run(x, y, steps):\n"
+        '    (x / "name").write_text(y)\n    print("{}".format(steps))\n'
         '    logger.info("%s", next(steps))\n    assert y, "x is odd"\n    if x > 2:\n'
         '        raise ValueError("no")\n    if x > 1:\n        raise StopIteration(x)\n'
         '    return f"{x}"\n'
@@ -212,7 +263,20 @@ def test_settings_count_by_what_a_step_uses_of_their_behaviour(package, old, new
     assert package.counts("settings", RECORDS.replace(old, new)) == counts
 
 
-@pytest.mark.parametrize("name", ["job.inner.words()", 'getattr(job.inner, "words")()'])
+def test_behaviour_counts_in_the_middle_of_a_name(package):
+    a = STEP.replace("job.inner.area", "store.LAST.area.real") + "\nfrom quietpet import store\n"
+    package.write({"a": a, "settings": RECORDS, "store": "LAST = None\n"})
+    assert package.counts("settings", RECORDS.replace("FACTOR = 10", "FACTOR = 11"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "job.inner.words()",
+        'getattr(job.inner, "words")()',
+        'operator.attrgetter("inner.words")(job)',
+    ],
+)
 def test_behaviour_counts_by_its_name(package, name):
     package.write({"a": STEP.replace("job.inner.area", name), "settings": RECORDS})
     assert package.counts("settings", RECORDS.replace("large'\n", "big'\n"))

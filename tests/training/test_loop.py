@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from packed import write_packed
@@ -21,7 +22,7 @@ from quietpet.methods.registry import build
 from quietpet.methods.unet.settings import Settings as UNetSettings
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.ema import share_of_newest
-from quietpet.training.loop import learning_rate, train
+from quietpet.training.loop import adamw, learning_rate, train
 from quietpet.training.processes import start
 
 UNET = UNetSettings(inputs=("low", "t1"), features=(4, 4, 8, 8, 8, 4), normalisation="batch")
@@ -301,6 +302,24 @@ def test_a_method_without_parameters_is_tuned_only(files, tmp_path):
     assert rows == ()
     assert float(method.fwhm_mm) > 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("scaled_loss", [False, True], ids=["fused", "with a scaled loss"])
+def test_the_optimiser_is_adamw(scaled_loss):
+    """Algorithm 2 of Loshchilov & Hutter (2019), with torch's betas, epsilon and weight decay."""
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(5, 7)), rng.normal(size=(6, 5, 7))
+    parameter = torch.nn.Parameter(torch.from_numpy(start).float())
+    optimiser = adamw([parameter], SETTINGS, scaled_loss=scaled_loss)
+    expected, mean, square = start.copy(), np.zeros_like(start), np.zeros_like(start)
+    for step, gradient in enumerate(gradients, start=1):
+        parameter.grad = torch.from_numpy(gradient).float()
+        optimiser.step()
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.999 * square + 0.001 * gradient**2
+        corrected = (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+        expected -= SETTINGS.learning_rate * (corrected + 0.01 * expected)
+    np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_cosine_schedule_falls_from_the_peak_to_almost_zero():

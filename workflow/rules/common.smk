@@ -6,7 +6,7 @@ from pathlib import Path
 
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
-from quietpet.learning import Training, training_before, training_data
+from quietpet.learning import Training, training_data
 from quietpet.methods.registry import code_of
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
@@ -93,8 +93,8 @@ def settings(stage):
 
 
 def code(stage):
-    """Fingerprint of all code and tables that a stage reaches: an edit there alone re-runs the rule."""
-    return fingerprint(f"stages.{stage}")
+    """Params function: fingerprint of the code and tables that a stage reaches; their edits re-run it."""
+    return lambda wildcards: fingerprint(f"stages.{stage}")
 
 
 def method_code(stage):

@@ -55,7 +55,7 @@ def training_sets(wildcards):
 
 def starting_weights(wildcards):
     """Input function: the weights of the stage before, if there is one."""
-    before = training_before(STUDY.learning, training_named(wildcards))
+    before = STUDY.training_before(training_named(wildcards))
     return [weights_of(before, wildcards)] if before else []
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from quietpet.fingerprint.silence import Places, silent_parameters, without_silent
 from quietpet.fingerprint.syntax import ClassParts, ModuleSource, read_module
 
 PACKAGE = "quietpet"
 
 Definition = tuple[str, str]
-"""A module and a name in it, as in :class:`quietpet.syntax.ModuleSource`."""
+"""A module and a name in it, as in :class:`quietpet.fingerprint.syntax.ModuleSource`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,28 +36,30 @@ class Sources:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        for cached in ("module", "meaning", "resolve", "is_record"):
+        for cached in ("module", "meaning", "resolve", "is_record", "silent"):
             setattr(self, cached, functools.cache(getattr(self, cached)))
 
     def module(self, name: str) -> ModuleSource:
         """One module; ModuleNotFoundError if there is none of that full name."""
-        path = self._path(name)
-        if path is None:
+        if not self.has(name):
             raise ModuleNotFoundError(f"no module {name} below {self._folder}")
+        path = self._paths[name]
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         return read_module(path.read_text(encoding="utf-8"), package=package)
 
     def has(self, name: str) -> bool:
         """Whether there is a module of that full name."""
-        return self._path(name) is not None
+        return name in self._paths
 
-    def _path(self, name: str) -> Path | None:
-        first, *parts = name.split(".")
-        if first != PACKAGE or not all(map(str.isidentifier, parts)):
-            return None
-        base = self._folder.joinpath(*parts)
-        candidates = (base / "__init__.py", *([base.with_suffix(".py")] if parts else ()))
-        return next((path for path in candidates if path.is_file()), None)
+    @functools.cached_property
+    def _paths(self) -> dict[str, Path]:
+        """The file of every module."""
+        found = {}
+        for path in self._folder.rglob("*.py"):
+            parts = path.relative_to(self._folder).with_suffix("").parts
+            inner = parts[:-1] if path.name == "__init__.py" else parts
+            found[".".join((PACKAGE, *inner))] = path
+        return found
 
     @functools.cached_property
     def tables(self) -> dict[str, list[Path]]:
@@ -93,6 +96,14 @@ class Sources:
             found |= {whole} if self.has(whole) else set()
         return found
 
+    def below(self, module: str, names: list[str]) -> set[Definition]:
+        """What ``module.a.b`` means for the ``names`` a and b."""
+        for name in names:
+            if not self.has(f"{module}.{name}"):
+                return set(self.resolve(module, name))
+            module = f"{module}.{name}"
+        return self.all_of(module)
+
     def is_assigned(self, definition: Definition) -> bool:
         """Whether it is a name that values, such as types, are assigned to."""
         module, name = definition
@@ -123,12 +134,38 @@ class Sources:
             references.visit(annotation)
         return frozenset(references.runs | references.types)
 
+    def nodes(self, definition: Definition) -> list[ast.AST]:
+        """The statements of a definition, without all that serves texts for people alone."""
+        module, name = definition
+        parts = self.module(module).stripped(name)
+        return [
+            without_silent(part.node, lambda called: self._silent_in(module, called))
+            for part in parts
+            if part.node
+        ]
+
+    def _silent_in(self, module: str, name: str) -> Places:
+        """Silent parameters of the function that is called ``name`` in a module."""
+        first, *rest = name.split(".")
+        places = self.modules_called(module, first) if rest else set()
+        found = {each for place in places for each in self.below(place, rest)}
+        found |= set() if rest else self.resolve(module, first)
+        return self.silent(found.pop()) if len(found) == 1 else frozenset()
+
+    def silent(self, definition: Definition) -> Places:
+        """Parameters of a function of the package that serve texts alone; none of anything else."""
+        module, name = definition
+        statements = self.module(module).statements.get(name, [])
+        if len(statements) != 1 or not isinstance(statements[0].node, ast.FunctionDef):
+            return frozenset()
+        (part,) = self.module(module).stripped(name)
+        return silent_parameters(part.node) if isinstance(part.node, ast.FunctionDef) else frozenset()
+
     def meaning(self, definition: Definition) -> Meaning:
         """What one definition says, and what it refers to."""
         module, name = definition
-        parts = self.module(module).stripped(name)
+        parts, nodes = self.module(module).stripped(name), self.nodes(definition)
         run, types = _References(self, module), _References(self, module, typing=True)
-        nodes = [part.node for part in parts if part.node]
         for node in nodes:
             run.visit(node)
         for annotation in (each for part in parts for each in part.annotations):
@@ -162,25 +199,26 @@ class _References(ast.NodeVisitor):
             self._refer(name)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
-        self.names.add(node.attr)
         found = self._in_a_module(node)
         if found is None:
+            self.names.add(node.attr)
             self.generic_visit(node)
         else:
             self.runs |= found
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        if isinstance(node.value, str):
-            self.names.add(node.value)
-            if "." in node.value and self._sources.has(
-                node.value
-            ):  # the name of a module, to be imported or started
-                self.modules.add(node.value)
-                self.runs |= self._sources.all_of(node.value)
+        """A string may be the name of an attribute, of a table, or of a module that is started by it."""
+        if not isinstance(node.value, str):
+            return
+        self.names |= {node.value, *node.value.split(".")}
+        if "." in node.value and self._sources.has(node.value):
+            self.modules.add(node.value)
+            self.runs |= self._sources.all_of(node.value)
 
     def visit_Call(self, node: ast.Call) -> None:
         """Which class something is of depends on the class, but not on what a record makes of values."""
-        if not (isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass")):
+        asks = isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass")
+        if not asks or len(node.args) != 2:
             self.generic_visit(node)
             return
         what, of = node.args
@@ -205,12 +243,6 @@ class _References(ast.NodeVisitor):
             return None
         found: set[Definition] | None = None
         for place in self._sources.modules_called(self._module, inner.id):
-            found = (found or set()) | self._below(place, parts[::-1])
+            found = (found or set()) | self._sources.below(place, parts[::-1])
+            self.names |= set(parts)
         return found
-
-    def _below(self, module: str, names: list[str]) -> set[Definition]:
-        for name in names:
-            if not self._sources.has(f"{module}.{name}"):
-                return set(self._sources.resolve(module, name))
-            module = f"{module}.{name}"
-        return self._sources.all_of(module)

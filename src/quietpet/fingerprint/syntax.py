@@ -118,8 +118,9 @@ def read_module(text: str, *, package: str) -> ModuleSource:
     for node in body:
         if isinstance(node, ast.ClassDef):
             module.classes[node.name] = _class_parts(node)
+        statement = Statement(node, package)
         for name in _names_of(node, own):
-            module.statements.setdefault(name, []).append(Statement(node, package))
+            module.statements.setdefault(name, []).append(statement)
     return module
 
 
@@ -137,11 +138,11 @@ def _names_of(node: ast.stmt, own: set[str]) -> list[str]:
     if isinstance(node, ast.Import | ast.ImportFrom) or _says_nothing(node):
         return []
     if not (names := _defined(node)):  # what a condition or a loop defines is found where it stands
-        inner = [each.id for each in _names_in(node) if isinstance(each.ctx, ast.Store)]
+        inner = [each.id for each in names_in(node) if isinstance(each.ctx, ast.Store)]
         return [EFFECTS, *dict.fromkeys(inner)]
     # A decorator of the package's own may note down what it decorates.
     decorators = getattr(node, "decorator_list", [])
-    registers = any(name.id in own for each in decorators for name in _names_in(each))
+    registers = any(name.id in own for each in decorators for name in names_in(each))
     return [*names, EFFECTS] if registers else names
 
 
@@ -149,7 +150,7 @@ def _says_nothing(node: ast.stmt) -> bool:
     """Whether a statement is a docstring, or for type checkers alone."""
     if isinstance(node, ast.If):
         return _is_for_checkers(node) and not node.orelse
-    return isinstance(node, ast.Expr) and _is_text(node.value)
+    return isinstance(node, ast.Expr) and _is_string(node.value)
 
 
 def _add_imports(module: ModuleSource, node: ast.stmt, package: str) -> None:
@@ -234,7 +235,7 @@ def _defined(node: ast.stmt) -> list[str]:
         return [node.name]
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     if isinstance(node, ast.Assign | ast.AnnAssign) and all(map(_is_plain, targets)):
-        return [name.id for target in targets for name in _names_in(target)]
+        return [name.id for target in targets for name in names_in(target)]
     return []
 
 
@@ -244,7 +245,8 @@ def _is_plain(target: ast.expr | None) -> bool:
     return isinstance(target, ast.Name)
 
 
-def _names_in(node: ast.AST | None) -> list[ast.Name]:
+def names_in(node: ast.AST | None) -> list[ast.Name]:
+    """Every name in ``node``."""
     return [each for each in ast.walk(node) if isinstance(each, ast.Name)] if node else []
 
 
@@ -287,7 +289,7 @@ class _Strip(ast.NodeTransformer):
     visit_ImportFrom = visit_Import
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
-        if _is_text(node.value):
+        if _is_string(node.value):
             return None
         if _only_logs(node.value):
             self._texts += 1
@@ -317,7 +319,7 @@ class _Strip(ast.NodeTransformer):
         self.generic_visit(node)
         self._functions -= 1
         if not self._functions and self._texts > texts:
-            while _drop_unread(node):
+            while drop_unread(node):
                 pass
         return node
 
@@ -338,7 +340,7 @@ class _Strip(ast.NodeTransformer):
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         if isinstance(node.exc, ast.Call):
-            kept = [each for each in node.exc.args if not _is_text(each)]
+            kept = [each for each in node.exc.args if not is_text(each)]
             self._texts += len(node.exc.args) - len(kept)
             node.exc.args = kept
         return self.generic_visit(node)
@@ -359,16 +361,19 @@ class _Strip(ast.NodeTransformer):
             setattr(node, name, None)
 
 
-def _is_text(node: ast.expr | None) -> bool:
+def is_text(node: ast.expr | None) -> bool:
     """Whether an expression is a text that stands here, in whole or in part."""
-    if isinstance(node, ast.BinOp):
-        return _is_text(node.left) or _is_text(node.right)
+    if isinstance(node, ast.BinOp):  # but not folder / "name"
+        return isinstance(node.op, ast.Add | ast.Mod) and (is_text(node.left) or is_text(node.right))
     if isinstance(node, ast.IfExp):
-        return _is_text(node.body) or _is_text(node.orelse)
+        return is_text(node.body) or is_text(node.orelse)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        return _is_text(node.func.value)
-    is_string = isinstance(node, ast.Constant) and isinstance(node.value, str)
-    return is_string or isinstance(node, ast.JoinedStr)
+        return node.func.attr in ("format", "join") and is_text(node.func.value)
+    return _is_string(node) or isinstance(node, ast.JoinedStr)
+
+
+def _is_string(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _only_logs(node: ast.expr) -> bool:
@@ -379,10 +384,10 @@ def _only_logs(node: ast.expr) -> bool:
     told = (speaker == "logger" and node.func.attr in _LOG_METHODS) or (
         speaker == "warnings" and node.func.attr == "warn"
     )
-    return told and all(map(_does_nothing, (*node.args, *(each.value for each in node.keywords))))
+    return told and all(map(does_nothing, (*node.args, *(each.value for each in node.keywords))))
 
 
-def _does_nothing(node: ast.expr) -> bool:
+def does_nothing(node: ast.expr) -> bool:
     """Whether an expression has a value and no effect, as far as can be seen here."""
     return not any(
         isinstance(each, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom)
@@ -391,9 +396,9 @@ def _does_nothing(node: ast.expr) -> bool:
     )
 
 
-def _drop_unread(function: ast.AST) -> bool:
+def drop_unread(function: ast.AST) -> bool:
     """Drop assignments to local variables that nothing reads; whether there were any."""
-    read = {each.id for each in _names_in(function) if not isinstance(each.ctx, ast.Store)}
+    read = {each.id for each in names_in(function) if not isinstance(each.ctx, ast.Store)}
     for each in ast.walk(function):
         if isinstance(each, ast.Global | ast.Nonlocal):
             read |= set(each.names)
@@ -414,5 +419,5 @@ def _is_unread(node: ast.stmt, read: set[str]) -> bool:
     return (
         isinstance(node, ast.Assign)
         and all(isinstance(target, ast.Name) and target.id not in read for target in node.targets)
-        and _does_nothing(node.value)
+        and does_nothing(node.value)
     )

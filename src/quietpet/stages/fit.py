@@ -30,6 +30,7 @@ from quietpet.stages.training_log import TrainingLog
 from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.loop import train
+from quietpet.training.memory import keep_freed_memory
 from quietpet.training.processes import start as start_processes
 from quietpet.training.weights import load_weights, save_weights
 
@@ -51,6 +52,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     If asked for, also ``card``: Markdown that says what the weights are, and what not.
     A method that reconstructs also takes the ``sinograms`` of all validation subjects.
     """
+    keep_freed_memory()
     watch, processes = Stopwatch(), process_count()
     torch.manual_seed(named_seed(job.study_seed, *_names(job), "initial weights"))
     method = build(job.model.for_training())  # validation draws samples, whatever sampler is chosen

@@ -25,6 +25,7 @@ from quietpet.stages.device import compute_device, inferring, placed
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import Lineage, common_lineage
 from quietpet.stages.reconstructing import engines_behind, measured_slices
+from quietpet.training.memory import keep_freed_memory
 from quietpet.training.weights import load_weights
 
 _NAMES = {"dataset", "setting", "method", "learning", "replicate"}
@@ -39,6 +40,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
     at zero, because activity is not negative; ``mean`` only after averaging, so that clipping does not
     bias it.
     """
+    keep_freed_memory()
     watch, device = Stopwatch(), compute_device()
     pairs = PairDataset(inputs.one("test"))
     if job.inference.pixels < (extent := head_extent(pairs)):

@@ -246,11 +246,6 @@ def _randoms_per_coincidence(job: SimulateJob) -> float:
     return randoms_per_coincidence(job.acquisition.randoms_fraction, activity=relative)
 
 
-def _generators(job: SimulateJob, key: str) -> Callable[[str], np.random.Generator]:
-    """The generator of each kind of events of one slice, by the kind's name."""
-    return lambda what: numpy_rng(job.study_seed, what, job.dose, key)
-
-
 def _events(
     job: SimulateJob,
     keys: list[str],
@@ -280,3 +275,8 @@ def _events(
             }
         )
     return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _generators(job: SimulateJob, key: str) -> Callable[[str], np.random.Generator]:
+    """The generator of each kind of event of one slice."""
+    return lambda what: numpy_rng(job.study_seed, what, job.dose, key)

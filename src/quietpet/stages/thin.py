@@ -71,11 +71,7 @@ def _thinned(
     names = (job.study_seed, "thinning", job.thinned.realisation, what)
     return np.stack(
         [
-            thin(
-                counts,
-                fraction,
-                generator_at=partial(numpy_rng, *names, key),
-            )
+            thin(counts, fraction, generator_at=partial(numpy_rng, *names, key))
             for key, counts in zip(keys, events, strict=True)
         ]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
@@ -55,6 +55,10 @@ class DataSet(ABC):
     @abstractmethod
     def splits_of(self, setting: str) -> SplitSettings:
         """Who trains, validates and tests."""
+
+    @abstractmethod
+    def learned_from(self, setting: str) -> Hashable:
+        """Equal for settings whose training and validation slices are the same."""
 
     @abstractmethod
     def _regimes_of(self, setting: str) -> tuple[str, ...] | None:
@@ -112,6 +116,9 @@ class Simulated(DataSet):
     def splits_of(self, setting: str) -> SplitSettings:
         return self.study.splits
 
+    def learned_from(self, setting: str) -> Hashable:
+        return self.name, setting  # each has draws of its own
+
     def _regimes_of(self, setting: str) -> tuple[str, ...] | None:
         return self.regimes
 
@@ -147,6 +154,11 @@ class Scanned(DataSet):
 
     def splits_of(self, setting: str) -> SplitSettings:
         return self.cohort.splits_of(setting)
+
+    def learned_from(self, setting: str) -> Hashable:
+        # How slices are cut is common to all; dose and administration choose who tests.
+        splits, window = self.splits_of(setting), self.cohort.settings[setting].window
+        return self.cohort.source, window, splits.train, splits.validation
 
     def _regimes_of(self, setting: str) -> tuple[str, ...] | None:
         chosen = self.cohort.regimes_of(setting)

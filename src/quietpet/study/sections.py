@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -190,12 +191,34 @@ class StudySections(Section):
     def weights_for(self, *, dataset: str, setting: str, regime: str) -> Training:
         """The training whose weights restore ``setting`` of ``dataset``.
 
-        Without a ``regime`` it is that on this data set alone.
+        Without a ``regime`` it is that on this data set alone. Settings that differ in their test slices
+        alone share their trainings.
         """
+        dataset, setting = self._first_alike(dataset, setting)
         if self.learning is None or not regime:
             return Training(dataset=dataset, setting=setting)
-        return last_training(
-            self.learning, self.learning.regimes[regime], dataset=dataset, setting=setting
+        return self._shared(
+            last_training(self.learning, self.learning.regimes[regime], dataset=dataset, setting=setting)
+        )
+
+    def training_before(self, training: Training) -> Training | None:
+        """The training whose weights ``training`` starts from, if it does not start afresh."""
+        before = training_before(self.learning, training)
+        return before and self._shared(before)
+
+    def _shared(self, training: Training) -> Training:
+        """The one training of all those on the same data."""
+        dataset, setting = self._first_alike(training.dataset, training.setting)
+        return replace(training, dataset=dataset, setting=setting)
+
+    def _first_alike(self, dataset: str, setting: str) -> tuple[str, str]:
+        """The first data set and setting with the same training and validation slices."""
+        wanted = self.data_sets[dataset].learned_from(setting)
+        return next(
+            (each.name, other)
+            for each in self.data_sets.values()
+            for other in each.settings
+            if each.learned_from(other) == wanted
         )
 
     def iterations_of(self, *, dataset: str, setting: str, regime: str) -> tuple[int, ...]:
@@ -204,7 +227,7 @@ class StudySections(Section):
         found = []
         while training:
             found.append(self.training_of(training).iterations)
-            training = training_before(self.learning, training)
+            training = self.training_before(training)
         return tuple(reversed(found))
 
     def describe(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from quietpet.config.networks import TrainingSettings
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob
-from quietpet.learning import Training, training_before, training_data
+from quietpet.learning import Training, training_data
 from quietpet.study.root import Study
 from quietpet.study.select_simulation import acquisition_of
 
@@ -27,7 +27,7 @@ def fit_job(
         replicate=replicate,
         stages=training.stages,
         trained_on=training_data(study.learning, training) if training.stages else (),
-        continues=training_before(study.learning, training) is not None,
+        continues=study.training_before(training) is not None,
         study_seed=study.study_seed,
         model=study.methods[method].for_training(),
         acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -79,10 +79,8 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
         method.to(memory_format=torch.channels_last)
     average = Average(method, settings.ema) if settings.ema.profile != "none" else None
     scaler = loss_scaler(fabric)
-    # One kernel per step; with a scaled loss it cannot clip gradients, which are unscaled within it.
-    fused = True if fabric.device.type == "cuda" and scaler is None else None
     optimisers = {
-        group: torch.optim.AdamW(parameters, lr=settings.learning_rate, fused=fused)
+        group: adamw(parameters, settings, scaled_loss=scaler is not None)
         for group, parameters in method.groups().items()
     }
     learner = Learner(
@@ -173,6 +171,17 @@ def learning_rate(step: int, settings: TrainingSettings) -> float:
         return settings.learning_rate
     passed = (step - 1 - risen) / (settings.iterations - risen)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * passed))
+
+
+def adamw(
+    parameters: Iterable[nn.Parameter], settings: TrainingSettings, *, scaled_loss: bool
+) -> torch.optim.AdamW:
+    """AdamW in one kernel per step: on a CPU too, hundreds of small tensors take 4 instead of 15 ms.
+
+    With a scaled loss it could not clip gradients, which are unscaled within it.
+    """
+    fused = None if scaled_loss else True
+    return torch.optim.AdamW(parameters, lr=settings.learning_rate, fused=fused)
 
 
 class _Losses(nn.Module):
