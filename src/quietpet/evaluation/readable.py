@@ -134,9 +134,9 @@ def _simulated(row: TableRow) -> str:
 def _notes(rows: Sequence[TableRow]) -> list[str]:
     """What a reader must know before the numbers of one table, each line after an empty one."""
     notes = []
-    sampled = [row for row in rows if row.spread_to_error is not None]
-    for method in dict.fromkeys(row.method for row in sampled):
-        spreads = [row.spread_to_error for row in sampled if row.method == method]
+    sampled = [(row.method, row.spread_to_error) for row in rows if row.spread_to_error is not None]
+    for method in dict.fromkeys(method for method, _ in sampled):
+        spreads = [spread for name, spread in sampled if name == method]
         notes.append(
             f"`{method}`: samples spread by {_extremes(spreads, '.2f')} of their error, bias included "
             "(true samples of the posterior: 1); so one has "

@@ -255,6 +255,7 @@ def _row(
     key = PublishedKey(layout.table, group["dataset"], cell, method, metric)
     comparable = group["variant"] == PAPER.name and _is_published(group["dataset"], plan)
     published = published_values().get(key) if comparable else None
+    cells: dict[str, Any] = {**group, "setting": setting, **vars(summary)}
     return TableRow(
         table=layout.table,
         iterations=_iterations(group, plan),
@@ -263,8 +264,7 @@ def _row(
         paper_mean=published.mean if published else None,
         paper_std=published.std if published else None,
         paper_doubt=published.doubt if published else "",
-        **{**group, "setting": setting},
-        **vars(summary),
+        **cells,
     )
 
 
