@@ -41,6 +41,7 @@ lint: $(INSTALLED)
 	ruff check src tests benchmarks docs
 	ruff format --check src tests benchmarks docs
 	lint-imports
+	mypy
 
 clean:
 	rm -rf .venv results logs resources .snakemake docs/_build htmlcov

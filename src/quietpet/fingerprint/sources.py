@@ -159,7 +159,7 @@ class Sources:
         if len(statements) != 1 or not isinstance(statements[0].node, ast.FunctionDef):
             return frozenset()
         (part,) = self.module(module).stripped(name)
-        return silent_parameters(part.node)
+        return silent_parameters(part.node) if isinstance(part.node, ast.FunctionDef) else frozenset()
 
     def meaning(self, definition: Definition) -> Meaning:
         """What one definition says, and what it refers to."""

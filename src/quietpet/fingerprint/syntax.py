@@ -283,7 +283,7 @@ class _Strip(ast.NodeTransformer):
             node.body = [ast.Pass()]  # type: ignore[attr-defined]
         return node
 
-    def visit_Import(self, node: ast.Import) -> None:
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         return None
 
     visit_ImportFrom = visit_Import
@@ -308,7 +308,7 @@ class _Strip(ast.NodeTransformer):
         self._functions = outside
         return node
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         arguments = node.args
         rest = [each for each in (arguments.vararg, arguments.kwarg) if each]
         for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *rest):

@@ -84,10 +84,16 @@ class PlanJob(InferenceJob):
     planner: PlannerSettings
     paper_window_pixels: int
 
-    @model_validator(mode="after")
-    def _diffuses(self) -> Self:
+    @property
+    def diffusion(self) -> DiffusionSettings:
+        """``model``; ValueError where it is no diffusion method, which no valid job has."""
         if not isinstance(self.model, DiffusionSettings):
             raise ValueError(f"{self.model.kind!r} is no diffusion method: it has no sampling steps")
+        return self.model
+
+    @model_validator(mode="after")
+    def _diffuses(self) -> Self:
+        _ = self.diffusion
         return self
 
     @property

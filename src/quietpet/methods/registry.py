@@ -12,7 +12,7 @@ import operator
 import pkgutil
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, GetPydanticSchema
 
 import quietpet.methods
 from quietpet.config.methods import MethodSettings
@@ -62,5 +62,10 @@ def _union() -> Any:
     return functools.reduce(operator.or_, (_settings_class(kind) for kind in method_kinds()))
 
 
-AnyMethodSettings = Annotated[_union(), Field(discriminator="kind")]
-"""Type of the settings of any method, told apart by their ``kind``."""
+AnyMethodSettings = Annotated[
+    MethodSettings,
+    GetPydanticSchema(
+        lambda _type, schema_of: schema_of(Annotated[_union(), Field(discriminator="kind")])
+    ),
+]
+"""The settings of any method; read as those of the folder that their ``kind`` names."""

@@ -48,7 +48,7 @@ def run(job: PlanJob, inputs: Files, outputs: Files) -> None:
     ]
     trained, lineage = load_weights(inputs.one("weights"), job.model)
     common_lineage([(inputs.one("weights"), lineage), (pairs.path, pairs.lineage)])
-    candidates = job.planner.candidates(job.model)
+    candidates = job.planner.candidates(job.diffusion)
     measured = []
     bar = track(candidates, label=f"planning {job.method}", total=len(candidates), unit="sampler")
     for settings in bar:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -154,13 +153,13 @@ def _measurement(
 
 def _activity_unit(job: SimulateJob) -> float:
     """Image units per unit of the phantom: kBq/ml at the start of the standard scan, or 1."""
-    calibration = job.acquisition.calibration
-    if calibration is None:
+    if job.acquisition.calibration is None:
         return 1.0
-    grey_matter = grey_matter_kbq_per_ml(
-        job.standard_scan, calibration, half_life_minutes=job.acquisition.half_life_minutes
+    calibration, standard, grey_matter = job.calibration
+    half_life_minutes = job.acquisition.half_life_minutes
+    return (
+        grey_matter_kbq_per_ml(standard, calibration, half_life_minutes=half_life_minutes) / grey_matter
     )
-    return grey_matter / job.grey_matter
 
 
 def _arriving(
@@ -211,6 +210,7 @@ def _calibration(
         counts = _nominal_counts(job, slices)
         trues = (1 - job.acquisition.scatter_fraction) * (1 - job.acquisition.randoms_fraction) * counts
         return counts_per_activity(arriving * efficiencies, trues), {"nominal_counts": counts}
+    calibration, standard, _ = job.calibration
     half_life_minutes = job.acquisition.half_life_minutes
     scale = calibrated_sensitivity(
         scanner_geometry(settings),
@@ -218,9 +218,9 @@ def _calibration(
         normalisation,
         image_grid(settings),
         slice_mm=slices.slice_mm,
-        sensitivity_cps_per_kbq=job.acquisition.calibration.sensitivity_cps_per_kbq,
+        sensitivity_cps_per_kbq=calibration.sensitivity_cps_per_kbq,
         minutes=decaying_minutes(scan.minutes, half_life_minutes=half_life_minutes),
-        activity=relative_activity(scan, job.standard_scan, half_life_minutes=half_life_minutes),
+        activity=relative_activity(scan, standard, half_life_minutes=half_life_minutes),
     )
     return scale, {}
 
@@ -239,10 +239,9 @@ def _randoms_per_coincidence(job: SimulateJob) -> float:
     """Randoms / (trues + scatter) at this dose; the configuration states the standard dose's."""
     relative = 1.0
     if job.protocol.scan is not None:
+        _, standard, _ = job.calibration
         relative = relative_randoms(
-            job.protocol.scan,
-            job.standard_scan,
-            half_life_minutes=job.acquisition.half_life_minutes,
+            job.protocol.scan, standard, half_life_minutes=job.acquisition.half_life_minutes
         )
     return randoms_per_coincidence(job.acquisition.randoms_fraction, activity=relative)
 
@@ -256,7 +255,7 @@ def _events(
 ) -> dict[str, np.ndarray]:
     """Events of all slices, and the expectations behind them, each (slice, ...)."""
     kernel = scatter_kernel(scanner_geometry(job.scanner), fwhm_mm=job.acquisition.scatter_fwhm_mm)
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, float | np.ndarray]] = []
     for key, factor, pairs in zip(keys, scale, arriving, strict=True):
         expected = expected_events(
             pairs,

@@ -10,7 +10,7 @@ from quietpet.study.root import Study
 
 def standin_job(study: Study, *, cohort: str, participant: str) -> StandinJob:
     """One simulated scan."""
-    settings = study.standin.cohorts[cohort]
+    settings = study.simulated_scans.cohorts[cohort]
     needed = settings.participants if settings.defects else (participant,)
     return StandinJob(
         study_seed=study.study_seed,
@@ -20,7 +20,7 @@ def standin_job(study: Study, *, cohort: str, participant: str) -> StandinJob:
         defects=settings.defects,
         infusion_minutes=settings.infusion_minutes,
         participants={name: settings.participants[name] for name in needed},
-        scan=study.standin.scan,
+        scan=study.simulated_scans.scan,
         # The stand-in is always projected by the embedded engine: thousands of slices.
         scanner=study.scanner.model_copy(update={"projector": "embedded"}),
         mu_per_cm=study.phantoms.mu_per_cm,
@@ -31,7 +31,7 @@ def standin_job(study: Study, *, cohort: str, participant: str) -> StandinJob:
 
 def standin_cohort_job(study: Study, *, cohort: str) -> StandinCohortJob:
     """The top of a simulated data set of scans."""
-    standin = study.standin
+    standin = study.simulated_scans
     return StandinCohortJob(cohort=cohort, settings=standin.cohorts[cohort], scan=standin.scan)
 
 
