@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 ## results/tables.csv of the small study (config.yaml)
 tables: $(INSTALLED)
-	snakemake --cores $(CORES) --rerun-incomplete --keep-going --show-failed-logs results/tables.csv
+	snakemake --cores $(CORES) results/tables.csv
 	@echo "Read results/tables.md; the numbers are in results/tables.csv."
 
 ## all tests that this machine can run, a file of tests at a time on each core

@@ -13,7 +13,6 @@ the start of some 120 processes. Needs the BrainWeb volumes: QUIETPET_BRAINWEB.
 from __future__ import annotations
 
 import argparse
-import csv
 import importlib
 import multiprocessing
 import os
@@ -39,6 +38,7 @@ from quietpet.steps import STEPS
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.root import Study
 from quietpet.study.select import settings_for
+from quietpet.usage import core_seconds
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGURATION = REPOSITORY / "workflow/configs/paper.yaml"
@@ -78,7 +78,7 @@ def packed(split: str) -> str:
 
 
 def with_snakemake(directory: Path, cores: int) -> tuple[float, float, Seconds]:
-    """Wall seconds, core seconds of all processes, and wall seconds of the single-threaded jobs."""
+    """Wall seconds, core seconds of all processes, and core seconds of each job."""
     began, core_began = time.monotonic(), children_core_s()
     subprocess.run(
         [
@@ -90,16 +90,14 @@ def with_snakemake(directory: Path, cores: int) -> tuple[float, float, Seconds]:
         check=True,
     )
     wall_s, core_s = time.monotonic() - began, children_core_s() - core_began
-    return wall_s, core_s, {stage: job_seconds(directory / "logs" / stage) for stage in STAGES}
+    return wall_s, core_s, {stage: job_seconds(directory / "logs", stage) for stage in STAGES}
 
 
-def job_seconds(folder: Path) -> list[float]:
-    """Wall seconds of the jobs whose Snakemake benchmark files lie in ``folder``."""
-    seconds = []
-    for path in folder.glob("*.tsv"):
-        with path.open() as stream:
-            seconds += [float(row["s"]) for row in csv.DictReader(stream, delimiter="\t")]
-    return seconds
+def job_seconds(logs: Path, stage: str) -> list[float]:
+    """Core seconds of the jobs of ``stage``, which the last line of each log tells."""
+    paths = [*logs.glob(f"{stage}.log"), *logs.glob(f"{stage}/*.log")]
+    told = [core_seconds(path.read_text().splitlines()) for path in paths]
+    return [seconds for seconds in told if seconds is not None]
 
 
 def children_core_s() -> float:

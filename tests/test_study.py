@@ -389,6 +389,39 @@ def test_mistakes_in_stages_are_named(staged, key, value, message):
         load_study(changed(staged, key, value), origin="config.yaml")
 
 
+def roles(train, validation, test):
+    return {"train": [train], "validation": [validation], "test": [test]}
+
+
+def test_no_anatomy_trains_in_one_domain_and_tests_in_another(staged):
+    first = {**DOMAINS["shifted"], "splits": roles("48", "49", "50")}
+    second = {**DOMAINS["shifted"], "splits": roles("50", "49", "51")}
+    message = r"domains\.b\.splits: subject '50' is in 'train', but in 'test' of domains\.a\.splits; its"
+    with pytest.raises(InputError, match=message):
+        load_study({**staged, "domains": {"a": first, "b": second}}, origin="")
+
+
+def test_no_anatomy_trains_in_a_domain_and_tests_in_a_stand_in(whole):
+    """Head 51 is that of the participant who tests ood1."""
+    levels = {"doses": DOMAINS["shifted"]["doses"]}
+    raw = changed(whole, "domains", {"a": {**levels, "splits": roles("51", "50", "52")}})
+    with pytest.raises(
+        InputError, match=r"ood1\.settings\.\w+: the head of '51' is in 'test', but in 'train'"
+    ):
+        load_study(raw, origin="")
+
+
+def test_a_dose_is_made_in_one_way_in_all_domains(staged):
+    thinned = {"low": {"half": {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}}}
+    counted = {"low": {"half": {"counts": 5e7, **RECONSTRUCTION}}}
+    standard = {"standard": DOMAINS["shifted"]["doses"]["standard"]}
+    domains = {"a": {"doses": standard | thinned}, "b": {"doses": standard | counted}}
+    with pytest.raises(
+        InputError, match=r"domains\.a\.doses, domains\.b\.doses: 'half' is thinned in one"
+    ):
+        load_study({**staged, "domains": domains}, origin="")
+
+
 def test_a_new_level_leaves_other_jobs_settings_alone(raw):
     """Adding a count level, a method or a subject re-runs nothing that does not depend on it."""
     level = {"counts": 2.5e9, "psf_fwhm_mm": 2.5, "iterations": 10, "subsets": 14}

@@ -17,6 +17,7 @@ import shlex
 import signal
 import stat
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -27,11 +28,12 @@ from quietpet import __version__
 from quietpet.config.scanner import ScannerModel, StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
+from quietpet.gpus import DEVICE_VARIABLE
 from quietpet.projection.engines import require_usable
 from quietpet.stages.files import Files
 from quietpet.steps import STEPS, NamedFile, Step
 from quietpet.study.mistakes import explain
-from quietpet.study.reading import json_schema, load_study, read_yaml
+from quietpet.usage import usage
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.set_defaults(command=_audit)
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
-    verb.set_defaults(command=lambda _: print(json.dumps(json_schema(), indent=2)))
+    verb.set_defaults(command=_print_schema)
     return parser
 
 
@@ -187,9 +189,10 @@ def _add_checks(checks: argparse._SubParsersAction) -> None:
 
 
 def _run_stage(options: argparse.Namespace) -> None:
+    began = time.monotonic()
     _limit_threads(options.threads)
     if options.gpus == 0:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        os.environ |= {"CUDA_VISIBLE_DEVICES": "", DEVICE_VARIABLE: "cpu"}
     elif options.gpus:
         os.environ["QUIETPET_PROCESSES"] = str(options.gpus)
     step = STEPS[options.stage]
@@ -209,6 +212,7 @@ def _run_stage(options: argparse.Namespace) -> None:
     gc.freeze()
     gc.enable()
     stage.run(job, inputs, outputs)
+    logger.info(usage(wall_s=time.monotonic() - began))
 
 
 def _require_usable(inputs: Files, outputs: Files) -> None:
@@ -264,8 +268,13 @@ def _audit(options: argparse.Namespace) -> int:
     return 0 if passed else 1
 
 
+def _print_schema(_: argparse.Namespace) -> None:
+    print(json.dumps(importlib.import_module("quietpet.study.reading").json_schema(), indent=2))
+
+
 def _validate(options: argparse.Namespace) -> None:
-    study = load_study(read_yaml(options.configfile), origin=str(options.configfile))
+    reading = importlib.import_module("quietpet.study.reading")
+    study = reading.load_study(reading.read_yaml(options.configfile), origin=str(options.configfile))
     require_usable(study.scanner.projector)
     print(study.model_dump_json(indent=2))
     print(study.describe(), file=sys.stderr)

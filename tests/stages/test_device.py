@@ -7,6 +7,7 @@ import os
 import pytest
 import torch
 
+from quietpet.errors import InputError
 from quietpet.stages import device
 
 
@@ -57,6 +58,30 @@ def test_more_jobs_than_gpus_share_and_say_so(monkeypatch, caplog):
     assert "only 1 of 2 GPUs are free" in caplog.text
 
 
-def test_a_device_chosen_by_hand_stays(monkeypatch):
-    monkeypatch.setenv("QUIETPET_DEVICE", "cuda:1")
+@pytest.mark.parametrize("asked", ["cuda:1", "cpu"])
+def test_a_device_chosen_by_hand_stays(monkeypatch, asked):
+    monkeypatch.setenv("QUIETPET_DEVICE", asked)
     assert claimed(1, monkeypatch) == ""
+
+
+def test_any_gpu_is_one_that_is_free(monkeypatch):
+    monkeypatch.setenv("QUIETPET_DEVICE", "cuda")
+    assert [claimed(1, monkeypatch) for _ in range(3)] == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "device_in_words"), [("cpu", "cpu"), ("", "cuda (a card)"), ("cuda:2", "cuda:2 (a card)")]
+)
+def test_the_log_says_which_device_computes(monkeypatch, caplog, asked, device_in_words):
+    monkeypatch.setenv("QUIETPET_DEVICE", asked)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "a card")
+    caplog.set_level("INFO")
+    device.compute_device()
+    assert caplog.messages == [f"computing on {device_in_words}"]
+
+
+def test_a_gpu_that_is_not_visible_is_refused(monkeypatch):
+    monkeypatch.setenv("QUIETPET_DEVICE", "cuda:3")
+    with pytest.raises(InputError, match="QUIETPET_DEVICE='cuda:3', but 3 CUDA devices are visible"):
+        device.compute_device()

@@ -105,7 +105,7 @@ def test_data_too_large_for_the_device_train_the_same_weights(files, tmp_path, m
         kinds.append(type(batches))
         return train(method, batches=batches, **others)
 
-    monkeypatch.setattr(fit, "train", watched)
+    monkeypatch.setattr("quietpet.training.loop.train", watched)
     needed = ResidentBatches.bytes(PairDataset(files["train"]))
     weights = []
     for free in (4 * needed, 4 * needed - 1):

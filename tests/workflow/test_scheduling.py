@@ -4,6 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+from snakemake.settings.types import MaxJobsPerTimespan
+
 CORES = 2
 A_CHAIN_THEN_MANY = """
 rule all:
@@ -29,3 +32,19 @@ def test_no_more_jobs_run_at_once_than_there_are_cores(tmp_path: Path):
     running = [sum(steps[: n + 1]) for n in range(len(steps))]
     assert len(steps) == 16
     assert max(running) == CORES
+
+
+def test_a_finished_job_wakes_snakemake_up_seldom(repository):
+    """Each leaves a timer of the rate limiter behind, which starts another whenever it ends."""
+    limit = MaxJobsPerTimespan.parse_choice(profile(repository, "default")["max-jobs-per-timespan"])
+    assert limit.timespan >= 5
+    assert limit.max_jobs / limit.timespan >= 1000  # which is no limit
+
+
+def test_the_profile_of_a_cluster_says_all_that_the_default_says(repository):
+    default, slurm = (profile(repository, name) for name in ("default", "slurm"))
+    assert default.items() <= slurm.items()
+
+
+def profile(repository: Path, name: str) -> dict:
+    return yaml.safe_load((repository / "profiles" / name / "config.yaml").read_text())

@@ -26,6 +26,7 @@ from quietpet.projection.engines import sirf_is_installed
 from quietpet.stages.files import Files
 from quietpet.steps import STEPS
 from quietpet.training.tensors import read_tensors
+from quietpet.usage import core_seconds
 
 pytestmark = pytest.mark.workflow
 
@@ -141,6 +142,12 @@ def test_the_tables_are_complete(finished):
     assert published["5", "unet"] == "26.39"
     assert published["5", "cmunet"] == "36.51"
     assert "residual" in next(row["protocol"] for row in rows if row["method"] == "mfdiff")
+
+
+def test_each_log_ends_with_what_its_job_used(finished):
+    logs = list((finished / "logs").rglob("*.log"))
+    assert len(logs) > 50
+    assert not [log for log in logs if core_seconds(log.read_text().splitlines()[-1:]) is None]
 
 
 def test_nothing_half_written_is_left(finished):
@@ -535,18 +542,6 @@ def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, 
         subjects = splits["validation" if stage == "fit" else "test"] if method == "bowsher" else []
         wanted = [f"results/sinograms/phantom/{subject}/low.h5" for subject in subjects]
         assert found == wanted, (stage, method)
-
-
-@pytest.mark.parametrize("profile", ["local", "gpu", "slurm"])
-def test_profiles_plan_the_whole_study(repository, tmp_path, profile):
-    output = snakemake(
-        repository,
-        *("--workflow-profile", repository / "workflow/profiles" / profile),
-        *("--directory", tmp_path, "--dry-run", "results/tables.csv"),
-    )
-    assert planned_jobs(output)["tables"] == 1
-    if profile in ("gpu", "slurm"):
-        assert re.search(r"rule fit:.*?resources:[^\n]*gpu=1", output, re.DOTALL)
 
 
 def test_a_folder_with_brainweb_is_used_and_named(repository, shared, configuration, tmp_path):

@@ -28,10 +28,9 @@ rule simulate:
         engine="results/engine.json" if STUDY.scanner.projector == "auto" else [],
     output:
         sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/simulate/{dataset}-{subject}-{dose}.log",
-    benchmark:
-        "logs/simulate/{dataset}-{subject}-{dose}.tsv"
     wildcard_constraints:
         dose=one_of(
             {
@@ -59,10 +58,9 @@ rule thin:
         standard="results/sinograms/{dataset}/{subject}/standard.h5",
     output:
         sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/thin/{dataset}-{subject}-{dose}.log",
-    benchmark:
-        "logs/thin/{dataset}-{subject}-{dose}.tsv"
     wildcard_constraints:
         dose=one_of(
             {
@@ -118,10 +116,9 @@ rule reconstruct:
         sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
     output:
         images="results/images/{dataset}/{subject}/{dose}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/reconstruct/{dataset}-{subject}-{dose}.log",
-    benchmark:
-        "logs/reconstruct/{dataset}-{subject}-{dose}.tsv"
     threads: 1
     resources:
         mem_mb=2000,
@@ -154,10 +151,9 @@ rule pack:
         low=of_split("results/images/{dataset}/{subject}/{setting}.h5"),
     output:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/pack/{dataset}-{setting}-{split}.log",
-    benchmark:
-        "logs/pack/{dataset}-{setting}-{split}.tsv"
     wildcard_constraints:
         dataset=one_of(STUDY.simulated),
     threads: 1

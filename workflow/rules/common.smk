@@ -4,8 +4,11 @@ import os
 import shlex
 from pathlib import Path
 
+from snakemake.logging import logger
+
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
+from quietpet.gpus import asked_device, networks_run_on, usable_gpus
 from quietpet.learning import Training, training_data
 from quietpet.methods.registry import code_of
 from quietpet.projection.engines import require_usable
@@ -39,6 +42,43 @@ def checked_study():
 
 
 STUDY = checked_study()
+
+
+def gpus_of_a_network():
+    """GPUs that a job asks for which trains or applies a network: one, if there is one.
+
+    The GPUs of this machine, or the N of `--resources gpu=N`, are shared: as many such jobs run at a time.
+    On a cluster, and for more GPUs than one, `set-resources` says it instead.
+    """
+    if workflow.nodes is not None or not workflow.is_main_process:
+        return 0
+    limits = workflow.global_resources
+    try:
+        if "gpu" in limits and asked_device() != "cpu":
+            gpus = limits["gpu"].value
+        elif gpus := usable_gpus():
+            workflow.register_resource("gpu", gpus)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+    for rule, wanted in workflow.resource_settings.overwrite_resources.items():
+        if gpus and "gpu" in wanted and wanted["gpu"].value > gpus:
+            raise WorkflowError(f"--set-resources {rule}:gpu={wanted['gpu'].value}, but there are {gpus} GPUs.")
+    logger.info(networks_run_on(gpus))
+    return min(1, gpus)
+
+
+NETWORK_GPUS = gpus_of_a_network()
+
+
+def network_gpus(wildcards):
+    """Resources function: GPUs of a job that computes with the wildcards' method."""
+    method = STUDY.methods[wildcards.method]
+    return NETWORK_GPUS if method.trained or method.reconstructs else 0
+
+
+def network_threads(wildcards):
+    """Threads function: one, and one more that prepares what a GPU computes."""
+    return 1 + network_gpus(wildcards)
 
 
 def one_of(names):
@@ -85,11 +125,18 @@ wildcard_constraints:
     replicate=r"r\d+",
 
 
+# Priority of what makes phantoms' data: the longest trainings learn from them, and others go on from there.
+BEFORE_SCANS = 1
+
+
+def names_of(wildcards):
+    """The names that wildcards hold, without the slash of those that are folders."""
+    return {name: Path(value).name for name, value in wildcards.items()}
+
+
 def settings(stage):
     """Params function: the JSON settings of the job that these wildcards name."""
-    return lambda wildcards: settings_for(
-        STUDY, stage, **{name: Path(value).name for name, value in wildcards.items()}
-    )
+    return lambda wildcards: settings_for(STUDY, stage, **names_of(wildcards))
 
 
 def code(stage):

@@ -77,8 +77,6 @@ for cohort in STUDY.standin.cohorts if STUDY.standin else ():
             truth=f"results/standin/{cohort}/truth/{{participant}}.json",
         log:
             f"logs/standin/{cohort}-{{participant}}.log",
-        benchmark:
-            f"logs/standin/{cohort}-{{participant}}.tsv"
         threads: 1
         resources:
             mem_mb=4000,
@@ -216,8 +214,6 @@ for source in SOURCES_INVIVO:
             scan=scan_path(source, "scan.json"),
         log:
             f"logs/invivo/{source}-{{participant}}-import.log",
-        benchmark:
-            f"logs/invivo/{source}-{{participant}}-import.tsv"
         threads: 1
         resources:
             mem_mb=3000,
@@ -263,8 +259,6 @@ for source in SOURCES_INVIVO:
             registration=scan_path(source, "registered/registration.json"),
         log:
             f"logs/invivo/{source}-{{participant}}-register.log",
-        benchmark:
-            f"logs/invivo/{source}-{{participant}}-register.tsv"
         threads: 1
         resources:
             mem_mb=4000,
@@ -310,8 +304,6 @@ rule pack_scans:
         dataset="results/datasets/{dataset}/{setting}/{split}.h5",
     log:
         "logs/pack/{dataset}-{setting}-{split}.log",
-    benchmark:
-        "logs/pack/{dataset}-{setting}-{split}.tsv"
     wildcard_constraints:
         dataset=one_of(STUDY.scanned),
     threads: 1

@@ -49,8 +49,6 @@ checkpoint fetch:
         decision="results/phantoms/source.json",
     log:
         "logs/fetch.log",
-    benchmark:
-        "logs/fetch/decision.tsv"
     threads: 1
     resources:
         mem_mb=1000,
@@ -82,10 +80,9 @@ rule phantom:
         unpack(lambda wildcards: label_files(wildcards.subject)),
     output:
         phantom="results/phantoms/{dataset}/{subject}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/phantom/{dataset}-{subject}.log",
-    benchmark:
-        "logs/phantom/{dataset}-{subject}.tsv"
     wildcard_constraints:
         dataset=one_of(STUDY.simulated),
     threads: 1
@@ -107,10 +104,9 @@ rule slices:
         phantom="results/phantoms/{dataset}/{subject}.h5",
     output:
         slices="results/slices/{dataset}/{subject}.h5",
+    priority: BEFORE_SCANS
     log:
         "logs/slices/{dataset}-{subject}.log",
-    benchmark:
-        "logs/slices/{dataset}-{subject}.tsv"
     threads: 1
     resources:
         mem_mb=1000,

@@ -48,3 +48,10 @@ class Restorer(nn.Module, ABC):
 
     def tune(self, validation: Sequence[Batch]) -> None:
         """Choose numbers that are not trained by gradient on the validation slices; none by default."""
+
+    def begin(self, validation: Sequence[Batch], start: Restorer | None = None) -> None:
+        """Take all numbers of ``start``, or without it tune on ``validation``: before any training."""
+        if start is None:
+            self.tune(validation)
+        else:
+            self.load_state_dict(start.state_dict())

@@ -15,11 +15,11 @@ import psutil
 import torch
 
 from quietpet.errors import InputError
+from quietpet.gpus import asked_device, asked_index, require_visible
 from quietpet.methods.base import Restorer
 
 logger = logging.getLogger(__name__)
 
-DEVICE_VARIABLE = "QUIETPET_DEVICE"
 PROCESSES_VARIABLE = "QUIETPET_PROCESSES"
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
@@ -48,9 +48,12 @@ def claim_gpus(count: int) -> None:
     would share the first. Where no more are visible than wanted, as under SLURM, nothing changes. To
     be called before torch starts CUDA.
     """
+    asked = asked_device()
+    if asked == "cpu" or asked_index(asked) is not None:
+        return
     visible = os.environ.get(VISIBLE_VARIABLE)
     names = visible.split(",") if visible else [str(k) for k in range(torch.cuda.device_count())]
-    if os.environ.get(DEVICE_VARIABLE) or len(names) <= count:
+    if len(names) <= count:
         return
     claimed: list[str] = []
     for name in names:
@@ -118,18 +121,13 @@ def inferring(device: torch.device, *, half: bool) -> Iterator[None]:
 
 
 def compute_device() -> torch.device:
-    """A CUDA device if there is one, else the CPU; the variable QUIETPET_DEVICE overrides it."""
-    name = os.environ.get(DEVICE_VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise InputError(
-            f"{DEVICE_VARIABLE}={name!r} is not a device; use cpu, cuda or cuda:N."
-        ) from None
-    if device.type not in ("cpu", "cuda"):
-        raise InputError(f"{DEVICE_VARIABLE}={name!r}: only cpu, cuda and cuda:N are supported.")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"{DEVICE_VARIABLE}={name!r}, but {torch.cuda.device_count()} CUDA devices are visible."
-        )
+    """A CUDA device if there is one, else the CPU; the variable QUIETPET_DEVICE overrides it.
+
+    The log says which.
+    """
+    asked = asked_device()
+    require_visible(asked, visible=torch.cuda.device_count())
+    device = torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
+    card = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+    logger.info("computing on %s%s", device, card)
     return device

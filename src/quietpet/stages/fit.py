@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -22,17 +23,23 @@ from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build, code_of
 from quietpet.provenance import Stopwatch, file_digest, provenance, settings_digest
 from quietpet.seeds import named_seed
-from quietpet.stages.device import compute_device, free_bytes, process_count, require_precision
+from quietpet.stages.device import (
+    compute_device,
+    free_bytes,
+    process_count,
+    require_precision,
+)
 from quietpet.stages.files import Files
 from quietpet.stages.lineage import common_lineage
 from quietpet.stages.reconstructing import engines_behind, measured_slices
 from quietpet.stages.training_log import TrainingLog
 from quietpet.training.card import model_card
-from quietpet.training.checkpoint import Checkpoint
-from quietpet.training.loop import train
+from quietpet.training.checkpoint import Checkpoint, LogRow
 from quietpet.training.memory import keep_freed_memory
-from quietpet.training.processes import start as start_processes
 from quietpet.training.weights import load_weights, save_weights
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 logger = logging.getLogger(__name__)
 
@@ -53,63 +60,46 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     A method that reconstructs also takes the ``sinograms`` of all validation subjects.
     """
     keep_freed_memory()
-    watch, processes = Stopwatch(), process_count()
+    watch = Stopwatch()
     torch.manual_seed(named_seed(job.study_seed, *_names(job), "initial weights"))
     method = build(job.model.for_training())  # validation draws samples, whatever sampler is chosen
-    groups = len(method.groups())
-    if groups:
-        _require_possible(job, processes, compute_device())
-    fabric = start_processes(
-        job.training, compute_device(), processes=processes if groups else 1, groups=groups
-    )
-    device = fabric.device
+    fabric = _fabric(job, groups=len(method.groups())) if method.groups() else None
+    device = fabric.device if fabric else compute_device()
     parts = [PairDataset(path) for path in inputs.many("train")]
     held_out = PairDataset(inputs.one("validation"))
     own = (job.dataset, job.setting)
     _require_data(parts, job.trained_on or (own,))
     _require_data([held_out], (own,))
-    pairs = parts[0] if len(parts) == 1 else JointPairs(parts)
     start = _start(job, inputs.get("start"))
-    names = _names(job)
-    log = TrainingLog(outputs.one("log"), names=names)
-    settings = job.training
+    log = TrainingLog(outputs.one("log"), names=_names(job))
+    checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs, fabric))
     measured = measured_slices(job, inputs, held_out, device)
     square = head_square(held_out)
 
     def held_out_batches(rows: Sequence[int]) -> list[Batch]:
-        batches = central_batches(held_out, pixels=square, batch_size=settings.batch_size, rows=rows)
+        batches = central_batches(held_out, pixels=square, batch_size=job.training.batch_size, rows=rows)
         moved = [batch.to(device) for batch in batches]
         return [measured.attach(batch) for batch in moved] if measured else moved
 
     logger.info("%s: %d parameters", job.method, method.parameter_count)
-    drawn = StepBatches(
-        pairs,
-        study_seed=job.study_seed,
-        names=names,
-        batch_size=settings.batch_size,
-        patch_pixels=settings.patch_pixels,
-        flip=settings.flip,
-        patch_steps=settings.patch_steps,
-        processes=fabric.world_size,
-    )
-    resident = groups > 0 and ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
-    checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs, processes))
-    rows = train(
-        method,
-        batches=ResidentBatches(drawn, device) if resident else drawn,
-        validation=held_out_batches(range(len(held_out))),
-        restored=held_out_batches(_restored_rows(held_out, settings)) if groups else (),
-        settings=settings,
-        study_seed=job.study_seed,
-        names=names,
-        checkpoint=checkpoint,
-        fabric=fabric,
-        start=start,
-        workers=0 if resident or device.type == "cpu" else WORKERS_PER_GPU,
-        report=log.report,
-    )
-    if not fabric.is_global_zero:
-        return
+    validation = held_out_batches(range(len(held_out)))
+    rows: tuple[LogRow, ...] = ()
+    if fabric:
+        rows = _trained(
+            method,
+            job,
+            parts,
+            validation=validation,
+            restored=held_out_batches(_restored_rows(held_out, job.training)),
+            start=start,
+            checkpoint=checkpoint,
+            report=log.report,
+            fabric=fabric,
+        )
+        if not fabric.is_global_zero:
+            return
+    else:
+        method.begin(validation, start)
     # Weights inherit from the data set they are validated on; other stages may have other sources.
     same = [each for each in (*parts, held_out) if each.dataset == job.dataset]
     origin = provenance(
@@ -117,7 +107,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         settings=job.model_dump(mode="json"),
         inputs=inputs.all(),
         watch=watch,
-        device=f"{processes} x {device.type}" if fabric.world_size > 1 else str(device),
+        device=f"{fabric.world_size} x {device.type}" if fabric and _shared(fabric) else str(device),
         also=code_of(job.model),
         engines=engines_behind(job, held_out),
     )
@@ -136,7 +126,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
             title=f"{job.method}, trained for {job.dataset}/{job.setting}, replicate {job.replicate}",
             model=job.model,
             parameters=method.parameter_count,
-            training=settings,
+            training=job.training,
             data=data,
             rows=rows,
             provenance=origin,
@@ -146,13 +136,68 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     checkpoint.remove()
 
 
-def _require_possible(job: FitJob, processes: int, device: torch.device) -> None:
-    """Refuse a precision that the device has not, and shares of a batch that are too small."""
+def _fabric(job: FitJob, *, groups: int) -> Fabric:
+    """The processes of this training; a precision that the device has not, and shares of a batch that
+    are too small, are refused.
+    """
+    from quietpet.training.processes import start  # noqa: PLC0415 (slow; filters do without Fabric)
+
+    device, processes = compute_device(), process_count()
     require_precision(job.training.precision, device, key="training.precision")
     try:
         require_batch(job.model, job.training.batch_size, f"methods.{job.method}", processes=processes)
     except ValueError as error:
         raise InputError(f"{error}.") from None
+    return start(job.training, device, processes=processes, groups=groups)
+
+
+def _shared(fabric: Fabric | None) -> bool:
+    """Whether several processes share the training."""
+    return fabric is not None and fabric.world_size > 1
+
+
+def _trained(
+    method: Restorer,
+    job: FitJob,
+    parts: Sequence[PairDataset],
+    *,
+    validation: Sequence[Batch],
+    restored: Sequence[Batch],
+    start: Restorer | None,
+    checkpoint: Checkpoint,
+    report: Callable[[Sequence[LogRow]], None],
+    fabric: Fabric,
+) -> tuple[LogRow, ...]:
+    """Train ``method`` in place on all ``parts`` and return its log."""
+    from quietpet.training.loop import train  # noqa: PLC0415 (slow; filters do without Fabric)
+
+    settings, names, device = job.training, _names(job), fabric.device
+    pairs = parts[0] if len(parts) == 1 else JointPairs(parts)
+    drawn = StepBatches(
+        pairs,
+        study_seed=job.study_seed,
+        names=names,
+        batch_size=settings.batch_size,
+        patch_pixels=settings.patch_pixels,
+        flip=settings.flip,
+        patch_steps=settings.patch_steps,
+        processes=fabric.world_size,
+    )
+    resident = ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
+    return train(
+        method,
+        batches=ResidentBatches(drawn, device) if resident else drawn,
+        validation=validation,
+        restored=restored,
+        settings=settings,
+        study_seed=job.study_seed,
+        names=names,
+        checkpoint=checkpoint,
+        fabric=fabric,
+        start=start,
+        workers=0 if resident or device.type == "cpu" else WORKERS_PER_GPU,
+        report=report,
+    )
 
 
 def _restored_rows(held_out: PairDataset, settings: TrainingSettings) -> Sequence[int]:
@@ -194,13 +239,13 @@ def _names(job: FitJob) -> tuple[str, ...]:
     return (job.dataset, job.setting, job.method, *job.stages, job.replicate)
 
 
-def _job_digest(job: FitJob, inputs: Files, processes: int) -> str:
+def _job_digest(job: FitJob, inputs: Files, fabric: Fabric | None) -> str:
     """Names everything that a training depends on: settings, code and data."""
     return settings_digest(
         {
             "job": job.model_dump(mode="json"),
             "code": fingerprint("stages.fit", *code_of(job.model)),
-            "processes": processes,
+            "processes": fabric.world_size if fabric else 1,
             "data": [file_digest(path) for path in inputs.all()],
         }
     )

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
-
-from lightning_fabric.loggers import TensorBoardLogger
+from typing import TYPE_CHECKING
 
 from quietpet.errors import InputError
 from quietpet.files.text import write_csv
 from quietpet.training.checkpoint import LogRow
+
+if TYPE_CHECKING:
+    from lightning_fabric.loggers import TensorBoardLogger
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,8 @@ class TrainingLog:
         self._events: TensorBoardLogger | None = None
         self._open_events = None
         if root := os.environ.get(TENSORBOARD_VARIABLE):
+            from lightning_fabric.loggers import TensorBoardLogger  # noqa: PLC0415 (slow, and seldom used)
+
             self._open_events = partial(TensorBoardLogger, root, name="", version="/".join(names))
             try:
                 self._open_events()

@@ -117,27 +117,34 @@ def _require_domains(study: StudySections) -> None:
             _require_scanner_limits(view)
         except ValueError as error:
             raise ValueError(f"domains.{name}: {error}") from None
-        _require_same_roles(study, name, view)
-        _require_same_making(study, name, view)
+    _roles_of_subjects(study)
+    _require_same_making(study)
 
 
-def _require_same_roles(study: StudySections, name: str, view: StudySections) -> None:
-    roles = {s: split for split in SPLITS for s in getattr(study.splits, split)}
-    for split in SPLITS:
-        for subject in getattr(view.splits, split):
-            if roles.get(subject, split) != split:
-                raise ValueError(
-                    f"domains.{name}.splits: subject {subject!r} is in {split!r}, but in "
-                    f"{roles[subject]!r} of splits; its anatomy would leak between the data sets"
-                )
+def _roles_of_subjects(study: StudySections) -> dict[str, str]:
+    """The split of every subject, the same in all simulated data sets; raises ValueError if not."""
+    roles: dict[str, tuple[str, str]] = {}
+    for dataset in study.simulated.values():
+        place = dataset.key("splits")
+        for split in SPLITS:
+            for subject in getattr(dataset.study.splits, split):
+                before, where = roles.setdefault(subject, (split, place))
+                if before != split:
+                    raise ValueError(
+                        f"{place}: subject {subject!r} is in {split!r}, but in {before!r} of {where}; "
+                        "its anatomy would leak between the data sets"
+                    )
+    return {subject: split for subject, (split, _) in roles.items()}
 
 
-def _require_same_making(study: StudySections, name: str, view: StudySections) -> None:
-    for thinned, simulated in ((study, view), (view, study)):
-        if both := set(thinned.doses.thinned) & set(simulated.doses.simulated):
+def _require_same_making(study: StudySections) -> None:
+    levels = {dataset.key("doses"): dataset.study.doses for dataset in study.simulated.values()}
+    thinned = {dose: place for place, doses in levels.items() for dose in doses.thinned}
+    for place, doses in levels.items():
+        if both := set(thinned) & set(doses.simulated):
             raise ValueError(
-                f"domains.{name}.doses: {min(both)!r} is thinned in one data set and a scan of its "
-                "own in another; give them different names"
+                f"{thinned[min(both)]}, {place}: {min(both)!r} is thinned in one data set and a scan of "
+                "its own in another; give them different names"
             )
 
 
@@ -197,7 +204,7 @@ def _require_transforms(study: StudySections) -> None:
 
 
 def _require_standin(study: StudySections) -> None:
-    roles = {subject: split for split in SPLITS for subject in getattr(study.splits, split)}
+    roles = _roles_of_subjects(study)
     known = study.standin.cohorts if study.standin else {}
     for place, cohort, splits in _simulated_scans(study):
         if cohort not in known:
@@ -216,8 +223,8 @@ def _require_standin(study: StudySections) -> None:
 
 def _simulated_scans(study: StudySections) -> Iterator[tuple[str, str, SplitSettings]]:
     """Place in the configuration, cohort and splits of every setting that uses simulated scans."""
-    for name, dataset in study.invivo.datasets.items() if study.invivo else ():
-        if cohort := study.in_vivo.sources[dataset.source].cohort:
+    for name, dataset in study.scanned.items():
+        if cohort := study.in_vivo.sources[dataset.cohort.source].cohort:
             for setting in dataset.settings:
                 place = f"invivo.datasets.{name}.settings.{setting}"
                 yield place, cohort, dataset.splits_of(setting)

@@ -126,10 +126,9 @@ class Simulated(DataSet):
         """The name by which readers know a dose."""
         return f"{self.domain}/{dose}" if self.domain else dose
 
-    @property
-    def section(self) -> str:
-        """Key of its doses in the configuration."""
-        return f"domains.{self.domain}.doses" if self.domain else "doses"
+    def key(self, section: str) -> str:
+        """Key of one of its sections in the configuration."""
+        return f"domains.{self.domain}.{section}" if self.domain else section
 
 
 @dataclass(frozen=True, kw_only=True)

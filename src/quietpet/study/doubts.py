@@ -66,10 +66,11 @@ def _thinned_with_another_resolution(study: StudySections) -> Iterator[str]:
         for name in levels.thinned:
             model_mm, data_mm = levels.low[name].psf_fwhm_mm, levels.standard.psf_fwhm_mm
             if model_mm != data_mm:
+                level = f"{dataset.key('doses')}.low.{name}"
                 yield (
-                    f"{dataset.section}.low.{name}.psf_fwhm_mm = {model_mm:g}: thinned events keep the "
-                    f"resolution of the standard dose, {data_mm:g} mm, so that the model would be wrong "
-                    f"by design; write {data_mm:g}, or give counts in place of thinned"
+                    f"{level}.psf_fwhm_mm = {model_mm:g}: thinned events keep the resolution of "
+                    f"the standard dose, {data_mm:g} mm, so that the model would be wrong by design; "
+                    f"write {data_mm:g}, or give counts in place of thinned"
                 )
 
 

@@ -67,10 +67,7 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     Raises:
         InputError: the loss stopped being finite, or the checkpoint does not fit.
     """
-    if start is None:
-        method.tune(validation)
-    else:
-        method.load_state_dict(start.state_dict())
+    method.begin(validation, start)
     if not method.groups():
         return ()
 

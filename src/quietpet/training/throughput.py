@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from quietpet.data.pairs import Batch
+from quietpet.usage import peak_resident_mib
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +70,7 @@ def peak_memory_mib(device: torch.device) -> float:
     """Largest memory in use so far: allocated on a GPU, or resident in this process on the CPU [MiB]."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+    return peak_resident_mib()
 
 
 def gpu_percent(device: torch.device) -> float | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from monai.networks.blocks.cablock import CABlock, FeedForward
 from torch import nn
 
 from quietpet.methods.blocks.attention import SpatialAttention
+from quietpet.methods.blocks.monai_networks import CABlock, FeedForward
 from quietpet.methods.blocks.normalisation import ChannelLayerNorm
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from monai.networks.nets.basic_unet import BasicUNet
 from torch import nn
 
 from quietpet.data.pairs import Batch
 from quietpet.methods.base import Restorer
 from quietpet.methods.blocks.fusion import FeatureFusion
+from quietpet.methods.blocks.monai_networks import BasicUNet
 from quietpet.methods.unet.settings import Settings
 
 _NORMALISATIONS = {"none": None, "batch": "batch", "group": ("group", {"num_groups": 4})}
