@@ -80,6 +80,7 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         "squared error than they have on average: to be compared with other means, not with single "
         "samples.",
         "Published values marked † contradict another published statement: see below the table's title.",
+        *_budget(plan),
         "Iterations: of each stage of learning, one after the other. Where they differ, so may the "
         "methods or regimes for that reason alone.",
         "Spread/error: standard deviation between the samples of a slice, relative to the error of "
@@ -97,6 +98,16 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         "published dose level; other settings carry their own name.",
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _budget(plan: TablePlan) -> list[str]:
+    """What the networks were given; a study without any says nothing."""
+    if not (plan.trained and plan.budget):
+        return []
+    return [
+        f"Budget, one rule for all networks: {plan.budget}. Where the column `iterations` has other "
+        "numbers, a stage of learning has those. Longer trainings come nearer to the published values."
+    ]
 
 
 def _table(table: str, title: str, rows: Sequence[TableRow]) -> Iterator[str]:

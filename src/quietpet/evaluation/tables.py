@@ -109,7 +109,8 @@ class TablePlan:
 
     ``datasets`` are all there are, and the kind of each; ``regimes`` those under which networks learn to
     restore them, ``trained`` the methods that do. ``iterations`` are those of each stage, by data set
-    and regime. ``physics`` are sentences on what the simulation makes easier or harder than reality.
+    and regime, and ``budget`` says what else a training may spend. ``physics`` are sentences on what the
+    simulation makes easier or harder than reality.
     """
 
     study_seed: int
@@ -125,6 +126,7 @@ class TablePlan:
     rays: int
     evaluation: EvaluationSettings
     physics: tuple[str, ...] = ()
+    budget: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
