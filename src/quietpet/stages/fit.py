@@ -65,6 +65,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     method = build(job.model.for_training())  # validation draws samples, whatever sampler is chosen
     fabric = _fabric(job, groups=len(method.groups())) if method.groups() else None
     device = fabric.device if fabric else compute_device()
+    processes = fabric.world_size if fabric else 1
     parts = [PairDataset(path) for path in inputs.many("train")]
     held_out = PairDataset(inputs.one("validation"))
     own = (job.dataset, job.setting)
@@ -107,7 +108,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         settings=job.model_dump(mode="json"),
         inputs=inputs.all(),
         watch=watch,
-        device=f"{fabric.world_size} x {device.type}" if fabric and _shared(fabric) else str(device),
+        device=f"{processes} x {device.type}" if processes > 1 else str(device),
         also=code_of(job.model),
         engines=engines_behind(job, held_out),
     )
