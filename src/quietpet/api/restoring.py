@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from quietpet.jobs.methods import RestoreJob
 from quietpet.stages.device import compute_device, placed
 from quietpet.stages.restore import restored_slices
 from quietpet.stages.sinograms import Sinograms, measurement_of
-from quietpet.stages.system import as_simulated
+from quietpet.stages.system import as_simulated, image_grid
 from quietpet.study.domains import PHANTOM
 from quietpet.study.root import Study
 from quietpet.study.select_learning import restore_job
@@ -71,8 +72,10 @@ def restore(
     low_images = image_stack("low", low)
     t1_images = image_stack("t1", t1, low_images.shape)
     names = slice_names(keys, len(low_images), subject="object")
+    if not (pixel_mm > 0 and math.isfinite(pixel_mm)):
+        raise InputError(f"pixel_mm: the side of a pixel is above 0 mm, got {pixel_mm!r}.")
     _require_square(low_images, job.inference.pixels, head)
-    measured = _measured(job, sinograms, names)
+    measured = _measured(job, sinograms, names, pixel_mm=pixel_mm)
     network = placed(load_weights(Path(weights), job.model)[0], device, half=job.half)
     batches = (
         measured.attach(batch.to(device)) if measured else batch.to(device)
@@ -132,7 +135,9 @@ def _pair(key: str, low: np.ndarray, t1: np.ndarray, *, pixel_mm: float) -> Dose
     )
 
 
-def _measured(job: RestoreJob, sinograms: Sinograms | None, keys: list[str]) -> MeasuredSlices | None:
+def _measured(
+    job: RestoreJob, sinograms: Sinograms | None, keys: list[str], *, pixel_mm: float
+) -> MeasuredSlices | None:
     """The scan of the slices ``keys``, for a method that reconstructs; None for others."""
     if job.acquisition is None:
         return None
@@ -144,6 +149,8 @@ def _measured(job: RestoreJob, sinograms: Sinograms | None, keys: list[str]) -> 
             f"{job.setting!r} are to be restored."
         )
     settings = as_simulated(job.acquisition.scanner, sinograms.lineage, origin=sinograms.origin)
+    if not math.isclose(pixel_mm, wanted := image_grid(settings).pixel_mm, rel_tol=1e-6):
+        raise InputError(f"pixel_mm: {pixel_mm:g}, but the scanner of the sinograms has {wanted:g}.")
     scan = measurement_of(
         [sinograms], scanner=settings, protocol=job.acquisition.protocol, device=compute_device()
     )

@@ -29,9 +29,9 @@ from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Images:
-    """Reconstructed slices: ``activity`` (slice, y, x), float32, in ``units``; pixels are ``pixel_mm`` wide.
+    """Reconstructed slices: ``activity`` (slice, y, x), float32, in ``units``.
 
-    ``keys`` are the names of the slices.
+    ``keys`` are the names of the slices, ``pixel_mm`` is the side of a pixel.
     """
 
     activity: np.ndarray
@@ -56,8 +56,8 @@ def simulate(
     ``activity`` and ``mu_per_cm`` are (slice, y, x), ``scanner.image_pixels`` wide; where
     ``scanner.data`` is "finer" they have twice as many pixels, of half the size. ``slice_mm`` is the
     distance of the slices from the middle of the axis. Noise is seeded by the study's seed, the dose and
-    the ``keys`` of the slices, efficiencies of detection by the ``subject``. Of counts per volume a slice
-    gets its share, as if all slices of the scanner were scanned.
+    the ``keys`` of the slices, efficiencies of detection by the ``subject``. Of counts per volume a
+    slice gets its share, as if all slices of the scanner were scanned.
 
     Raises InputError for names that the study lacks and for arrays that are no such images, ValueError
     for slices without activity where the dose is given by counts.
