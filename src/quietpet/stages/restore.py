@@ -17,7 +17,6 @@ from quietpet.errors import InputError
 from quietpet.files.hdf5 import require_finite, write_hdf5
 from quietpet.jobs.methods import RestoreJob
 from quietpet.methods.base import Restorer
-from quietpet.methods.registry import code_of
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import torch_generator
@@ -70,7 +69,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
-                also=code_of(job.model),
+                also=job.named_code,
                 engines=engines_behind(job, pairs),
             ),
         },
