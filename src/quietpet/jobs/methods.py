@@ -55,6 +55,10 @@ class FitJob(LearningJob):
     continues: bool = False
     training: TrainingSettings
 
+    @property
+    def named_code(self) -> tuple[str, ...]:
+        return code_of(self.model.for_training())
+
 
 class InferenceJob(LearningJob):
     """What jobs that apply trained methods have in common."""
