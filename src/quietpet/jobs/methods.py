@@ -98,7 +98,7 @@ class PlanJob(InferenceJob):
 
     @property
     def named_code(self) -> tuple[str, ...]:
-        return code_of(self.model, *self.planner.candidates(self.model))
+        return code_of(self.model, *self.planner.candidates(self.diffusion))
 
 
 class SamplingJob(Section):
