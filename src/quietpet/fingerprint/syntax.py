@@ -286,7 +286,8 @@ class _Strip(ast.NodeTransformer):
     def visit_Import(self, node: ast.Import) -> None:
         return None
 
-    visit_ImportFrom = visit_Import
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        return None
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         if _is_string(node.value):
@@ -309,6 +310,12 @@ class _Strip(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._function(node)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         arguments = node.args
         rest = [each for each in (arguments.vararg, arguments.kwarg) if each]
         for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, *rest):
@@ -322,8 +329,6 @@ class _Strip(ast.NodeTransformer):
             while drop_unread(node):
                 pass
         return node
-
-    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         self.generic_visit(node)

@@ -119,9 +119,10 @@ class _Walk:
                 self._carry(each)
 
     def _use_members(self, module: str, name: str) -> None:
-        if not self._sources.is_record((module, name)):
+        parts = self._sources.parts((module, name))
+        if parts is None or not self._sources.is_record((module, name)):
             return
-        for member in self._sources.parts((module, name)).members:
+        for member in parts.members:
             if member in self.names or member.startswith("__") or member == "model_post_init":
                 self._run((module, f"{name}.{member}"))
 
