@@ -76,6 +76,22 @@ def test_a_stage_changes_what_it_names():
     assert LEARNING.stages["external"].training(common) == common
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "50000 iterations of AdamW (peak learning rate 0.0001) on batches of 4 whole slices"),
+        (
+            {"iterations": 500, "schedule": "cosine", "patch_pixels": 64, "whole_share": 0.3},
+            "500 iterations of AdamW (peak learning rate 0.0001, falling as a cosine) on batches of 4 "
+            "patches of 64 x 64 pixels; networks whose pixels depend on the field of view see whole "
+            "heads in the last 30% of them, in batches of as many pixels",
+        ),
+    ],
+)
+def test_a_budget_in_words(changes, words):
+    assert TrainingSettings(**changes).describe() == words
+
+
 def _study(repository, name, change=lambda raw: None):
     raw = read_yaml(repository / name)
     change(raw)

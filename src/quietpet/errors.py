@@ -50,13 +50,14 @@ def reading(path: Path, fault: str, *damage: type[Exception]) -> Iterator[None]:
     HDF5 file"): errors of the classes ``damage``, :class:`ValueError`, and the :class:`OSError` without
     a number that libraries raise.
     """
+    faults: tuple[type[Exception], ...] = (OSError, ValueError, *damage)
     try:
         yield
     except InputError:
         raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; run the step that makes it first.") from None
-    except (OSError, ValueError, *damage) as error:
+    except faults as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None
         raise InputError(f"{path}: {fault} ({error}). {replacing(path)}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import replace
 from itertools import product
@@ -44,6 +45,7 @@ PLAN = TablePlan(
     acquisition="no scatter, no randoms",
     rays=1,
     evaluation=EvaluationSettings(bootstrap_resamples=200),
+    budget="7 iterations of AdamW on whole slices",
 )
 
 
@@ -475,3 +477,9 @@ def test_page_gives_the_share_of_the_nmse_that_is_at_most_due_to_the_maxima() ->
 def test_figure_has_a_row_of_panels_per_table_and_setting() -> None:
     figure = draw(assemble(scores(estimates=("single", "mean_of_4")), plan=PLAN))
     assert len(figure.axes) == 2 * 3
+
+
+def test_the_page_states_the_budget_of_networks():
+    rows = assemble(scores(), plan=PLAN)
+    assert f"Budget, one rule for all networks: {PLAN.budget}." in render(rows, plan=PLAN)
+    assert "Budget" not in render(rows, plan=dataclasses.replace(PLAN, trained=()))

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quietpet.errors import InputError
-from quietpet.invivo.timing import FrameTiming, decay_factors
-from quietpet.invivo.windows import choose_frames, weigh_frames, window_means
+from quietpet.invivo.frame_times import FrameTiming, choose_frames
+from quietpet.invivo.timing import decay_factors
+from quietpet.invivo.windows import weigh_frames, window_means
 
 LENGTHS_S = st.lists(st.integers(2, 400).map(float), min_size=1, max_size=12)
 HALF_LIVES_S = st.floats(60, 1e6)

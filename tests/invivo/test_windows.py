@@ -66,6 +66,25 @@ def test_frames_of_growing_length() -> None:
     assert choose(timing, 0, 290) == range(5), "230 s are nearer than 530 s"
 
 
+def test_a_window_may_start_within_a_long_frame_before_a_short_one() -> None:
+    timing = FrameTiming(
+        starts_s=np.array([0.0, 300, 316]), durations_s=np.array([300.0, 16, 16]), source=""
+    )
+    assert choose(timing, 120, 32) == range(1, 3)
+
+
+def test_a_window_may_not_start_where_frames_are_missing() -> None:
+    keep = [*range(120), *range(125, 356)]
+    timing = FrameTiming(
+        starts_s=regular().starts_s[keep], durations_s=regular().durations_s[keep], source=""
+    )
+    with pytest.raises(
+        InputError, match="starts at 1940 s, but the images at hand have no frame before"
+    ):
+        choose(timing, 1940, 16)
+    assert choose(timing, 1990, 16) == range(120, 121)
+
+
 @pytest.mark.parametrize(
     ("start_s", "seconds", "words"),
     [

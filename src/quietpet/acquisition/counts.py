@@ -14,7 +14,7 @@ def slice_counts(protocol: DoseSettings, *, slices_per_volume: int, rng: np.rand
     equal share. (The published 9e7-12e7 are the volume counts of the FB-SEM simulation; taken per slice,
     low-dose images would be 12 dB better than the published ones.)
     """
-    counts = rng.uniform(*protocol.counts)
+    counts = rng.uniform(*protocol.count_range)
     return counts / slices_per_volume if protocol.counts_per == "volume" else counts
 
 

@@ -86,13 +86,20 @@ class DoseSettings(ReconstructionSettings):
             f"with {self.iterations} iterations{subsets}{post_filter}"
         )
 
+    @property
+    def count_range(self) -> tuple[float, float]:
+        """``counts``; ValueError where the dose is given in another way."""
+        if self.counts is None:
+            raise ValueError("this dose is not given by counts")
+        return self.counts
+
     def _amount(self) -> str:
         if self.scan is not None:
             return (
                 f"{self.scan.injected_mbq:g} MBq injected, scanned for {self.scan.minutes:g} min from "
                 f"{self.scan.uptake_minutes:g} min after injection"
             )
-        low, high = self.counts
+        low, high = self.count_range
         counts = f"{low:g}" if low == high else f"{low:g} to {high:g}"
         return f"{counts} counts per {self.counts_per}"
 

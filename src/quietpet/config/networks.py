@@ -86,6 +86,22 @@ class TrainingSettings(Section):
             return None
         return round(self.iterations * (1 - self.whole_share))
 
+    def describe(self) -> str:
+        """What one training may spend, in the words of a methods section."""
+        side = self.patch_pixels
+        seen = f"patches of {side} x {side} pixels" if side else "whole slices"
+        shape = {"constant": "", "cosine": ", falling as a cosine"}[self.schedule]
+        whole = (
+            f"; networks whose pixels depend on the field of view see whole heads in the last "
+            f"{self.whole_share:.0%} of them, in batches of as many pixels"
+            if self.patch_steps is not None
+            else ""
+        )
+        return (
+            f"{self.iterations} iterations of AdamW (peak learning rate {self.learning_rate:g}{shape}) "
+            f"on batches of {self.batch_size} {seen}{whole}"
+        )
+
     @model_validator(mode="after")
     def _warm_up_ends(self) -> Self:
         if self.warmup_iterations >= self.iterations:

@@ -31,8 +31,10 @@ class Section(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_truth_for_a_number(cls, raw: object) -> object:
+        if not isinstance(raw, dict):
+            return raw
         # Python counts True as 1.
-        for name, field in cls.model_fields.items() if isinstance(raw, dict) else ():
+        for name, field in cls.model_fields.items():
             kinds = set(_parts(field.annotation))
             if kinds & {int, float} and bool not in kinds and _holds_truth(raw.get(name)):
                 raise PydanticCustomError(

@@ -24,6 +24,9 @@ from quietpet.seeds import Name, numpy_rng
 Window = tuple[slice, slice]
 """Rows and columns of a square."""
 
+_Seed = tuple[int, *tuple[Name, ...]]
+"""The study's seed, and the names of what is drawn."""
+
 _NETWORK_IMAGES = ("low", "standard", "t1")
 
 
@@ -53,7 +56,7 @@ class StepBatches(Dataset[Batch]):
     ) -> None:
         _require_fits(pairs, patch_pixels)
         self.pairs = pairs
-        self._seed = (study_seed, *names)
+        self._seed: _Seed = (study_seed, *names)
         self._batch_size = batch_size
         self._patch_pixels = patch_pixels
         self._flip = flip
@@ -81,23 +84,23 @@ class StepBatches(Dataset[Batch]):
 
     def slices(self, step: int) -> int:
         """How many slices are in the batch of ``step``."""
-        return self._whole_slices if self._is_whole(step) else self._batch_size
+        return self._whole_slices if self._patch(step) is None else self._batch_size
 
     def place(self, head: np.ndarray, *, step: int, position: int) -> tuple[Window, bool]:
         """Which square of the slice at ``position`` in the batch is seen, and whether mirrored."""
         rng = numpy_rng(*self._seed, "patch", step, position)
+        patch_pixels = self._patch(step)
         window = (
             central_window(self.pairs.pixels, self._whole_pixels)
-            if self._is_whole(step)
-            else random_window(head, self._patch_pixels, rng)
+            if patch_pixels is None
+            else random_window(head, patch_pixels, rng)
         )
         return window, self._flip and rng.random() < 0.5
 
-    def _is_whole(self, step: int) -> bool:
-        """Whether ``step`` sees whole heads."""
-        if self._patch_pixels is None:
-            return True
-        return self._patch_steps is not None and step > self._patch_steps
+    def _patch(self, step: int) -> int | None:
+        """Side of the squares that ``step`` sees; None where it sees whole heads."""
+        whole = self._patch_steps is not None and step > self._patch_steps
+        return None if whole else self._patch_pixels
 
     def _row(self, drawn_before: int) -> int:
         epoch, position = divmod(drawn_before, len(self.pairs))
@@ -145,7 +148,9 @@ class ResidentBatches(Dataset[Batch]):
 
         pairs = self._drawn.pairs
         return Batch(
-            **{name: squares(images)[:, None] for name, images in self._images.items()},
+            low=squares(self._images["low"])[:, None],
+            standard=squares(self._images["standard"])[:, None],
+            t1=squares(self._images["t1"])[:, None],
             scale=torch.tensor([self._scales[row] for row in rows], dtype=torch.float32),
             keys=tuple(pairs.keys[row] for row in rows),
             pixel_mm=pairs.pixel_mm,
@@ -255,7 +260,7 @@ def random_window(head: np.ndarray, pixels: int, rng: np.random.Generator) -> Wi
 
 
 @functools.lru_cache(maxsize=8)
-def _permutation(seed: tuple[Name, ...], epoch: int, count: int) -> np.ndarray:
+def _permutation(seed: _Seed, epoch: int, count: int) -> np.ndarray:
     return numpy_rng(*seed, "epoch", epoch).permutation(count)
 
 

@@ -24,6 +24,7 @@ from quietpet.files.hdf5 import (
 
 KIND = "dataset"
 _IMAGES = ("low", "standard", "t1")
+_MASKS = ("head", "pet_lesions", "t1_lesions")
 _PER_SLICE = ("slice_mm", "angle_deg", "scale", "t1_scale")
 
 
@@ -66,18 +67,24 @@ class PairDataset(Dataset[DosePair]):
         names = (*_IMAGES, *(["truth"] if self.has_truth else []))
         with damage_explained(self.path):
             file = self._handle()
-            images = {name: file[name][row] for name in names}
-            lesions = {name: file[name][row] for name in ("pet_lesions", "t1_lesions")}
-            head = file["head"][row].astype(bool)
-        for name, image in images.items():
-            self._require_finite(image, name=name, row=row)
+            images = {name: file[name][row] for name in (*names, *_MASKS)}
+        for name in names:
+            self._require_finite(images[name], name=name, row=row)
+        numbers = {name: float(values[row]) for name, values in self._numbers.items()}
         return DosePair(
             key=self.keys[row],
             subject=self.subjects[row],
-            **{name: float(values[row]) for name, values in self._numbers.items()},
-            **{"truth": None, **images},
-            head=head,
-            **lesions,
+            slice_mm=numbers["slice_mm"],
+            angle_deg=numbers["angle_deg"],
+            low=images["low"],
+            standard=images["standard"],
+            t1=images["t1"],
+            head=images["head"].astype(bool),
+            pet_lesions=images["pet_lesions"],
+            t1_lesions=images["t1_lesions"],
+            truth=images.get("truth"),
+            scale=numbers["scale"],
+            t1_scale=numbers["t1_scale"],
             affine_ras_mm=self.affine_ras_mm,
         )
 
@@ -105,7 +112,7 @@ class PairDataset(Dataset[DosePair]):
 
 
 def _require_images(file: h5py.File) -> None:
-    for name in (*_IMAGES, "head", "pet_lesions", "t1_lesions", "key", "subject", *_PER_SLICE):
+    for name in (*_IMAGES, *_MASKS, "key", "subject", *_PER_SLICE):
         stored_array(file, name)
     if len(file["low"]) == 0:
         raise InputError(f"{file.filename}: holds no slices; give its split at least one subject.")

@@ -21,6 +21,7 @@ class JointPairs(ConcatDataset[DosePair]):
 
     def __init__(self, parts: Sequence[PairDataset]) -> None:
         super().__init__(parts)
+        self._parts = tuple(parts)
         first, *others = parts
         for other in others:
             if other.pixels != first.pixels or abs(other.pixel_mm / first.pixel_mm - 1) > 1e-6:
@@ -34,4 +35,4 @@ class JointPairs(ConcatDataset[DosePair]):
 
     def any_head(self) -> np.ndarray:
         """Pixels (y, x) that lie in the head of any slice."""
-        return np.logical_or.reduce([part.any_head() for part in self.datasets])
+        return np.logical_or.reduce([part.any_head() for part in self._parts])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -32,10 +33,10 @@ class SliceImages:
 
     def cropped(self, window: Window) -> SliceImages:
         """Every image and region inside ``window``."""
-        images = {field.name: getattr(self, field.name) for field in fields(self)}
-        return SliceImages(
-            **{name: None if image is None else image[window] for name, image in images.items()}
-        )
+        images: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, image in images.items():
+            images[name] = None if image is None else image[window]
+        return SliceImages(**images)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -39,7 +40,7 @@ def draw(rows: Sequence[TableRow]) -> Figure:
         for axis, (metric, label) in zip(panels, PANELS, strict=True):
             of_metric = [row for row in members if row.metric == metric]
             _panel(axis, of_metric, names=_names(members), label=label)
-    known = {}
+    known: dict[str, Artist] = {}
     for axis in axes.flat:
         handles, labels = axis.get_legend_handles_labels()
         known = {**dict(zip(labels, handles, strict=True)), **known}
@@ -60,7 +61,7 @@ def _panel(
         for row in (row for row in rows if row.variant == variant.name):
             height = methods.index(names[row.method, row.learning]) + offset
             axis.plot(row.mean, height, "o", color=colour, markersize=4, label=_once(axis, variant.name))
-            if row.ci_low is not None:
+            if row.ci_low is not None and row.ci_high is not None:
                 axis.hlines(height, row.ci_low, row.ci_high, color=colour, linewidth=1.5)
             if row.paper_mean is not None:
                 name, marker = ("published, doubted", "k1") if row.paper_doubt else ("published", "kx")

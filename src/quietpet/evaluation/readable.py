@@ -80,6 +80,7 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         "squared error than they have on average: to be compared with other means, not with single "
         "samples.",
         "Published values marked † contradict another published statement: see below the table's title.",
+        *_budget(plan),
         "Iterations: of each stage of learning, one after the other. Where they differ, so may the "
         "methods or regimes for that reason alone.",
         "Spread/error: standard deviation between the samples of a slice, relative to the error of "
@@ -97,6 +98,16 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         "published dose level; other settings carry their own name.",
     ]
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _budget(plan: TablePlan) -> list[str]:
+    """What the networks were given; a study without any says nothing."""
+    if not (plan.trained and plan.budget):
+        return []
+    return [
+        f"Budget, one rule for all networks: {plan.budget}. Where the column `iterations` has other "
+        "numbers, a stage of learning has those. Longer trainings come nearer to the published values."
+    ]
 
 
 def _table(table: str, title: str, rows: Sequence[TableRow]) -> Iterator[str]:
@@ -123,9 +134,9 @@ def _simulated(row: TableRow) -> str:
 def _notes(rows: Sequence[TableRow]) -> list[str]:
     """What a reader must know before the numbers of one table, each line after an empty one."""
     notes = []
-    sampled = [row for row in rows if row.spread_to_error is not None]
-    for method in dict.fromkeys(row.method for row in sampled):
-        spreads = [row.spread_to_error for row in sampled if row.method == method]
+    sampled = [(row.method, row.spread_to_error) for row in rows if row.spread_to_error is not None]
+    for method in dict.fromkeys(method for method, _ in sampled):
+        spreads = [spread for name, spread in sampled if name == method]
         notes.append(
             f"`{method}`: samples spread by {_extremes(spreads, '.2f')} of their error, bias included "
             "(true samples of the posterior: 1); so one has "

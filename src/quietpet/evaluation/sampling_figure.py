@@ -53,8 +53,16 @@ def _panel(axis: Axes, plan: SamplingPlan, *, quantity: str, label: str) -> None
             label=f"{sampler}, {spacing}",
         )
     for (name, row), marker in zip(plan.choices.items(), "*Ds", strict=True):
-        shown = {"color": "none", "edgecolors": "black", "s": 60, "zorder": 3}
-        axis.scatter(row.evaluations, getattr(row, quantity), marker=marker, label=name, **shown)
+        axis.scatter(
+            row.evaluations,
+            getattr(row, quantity),
+            marker=marker,
+            label=name,
+            color="none",
+            edgecolors="black",
+            s=60,
+            zorder=3,
+        )
     # A sampler that failed would otherwise hide the differences between the others.
     if quantity == "psnr_db":
         axis.set_ylim(bottom=max(axis.get_ylim()[0], reference - SHOWN_DB))

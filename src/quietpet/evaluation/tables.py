@@ -109,7 +109,8 @@ class TablePlan:
 
     ``datasets`` are all there are, and the kind of each; ``regimes`` those under which networks learn to
     restore them, ``trained`` the methods that do. ``iterations`` are those of each stage, by data set
-    and regime. ``physics`` are sentences on what the simulation makes easier or harder than reality.
+    and regime, and ``budget`` says what else a training may spend. ``physics`` are sentences on what the
+    simulation makes easier or harder than reality.
     """
 
     study_seed: int
@@ -125,6 +126,7 @@ class TablePlan:
     rays: int
     evaluation: EvaluationSettings
     physics: tuple[str, ...] = ()
+    budget: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -253,6 +255,7 @@ def _row(
     key = PublishedKey(layout.table, group["dataset"], cell, method, metric)
     comparable = group["variant"] == PAPER.name and _is_published(group["dataset"], plan)
     published = published_values().get(key) if comparable else None
+    cells: dict[str, Any] = {**group, "setting": setting, **vars(summary)}
     return TableRow(
         table=layout.table,
         iterations=_iterations(group, plan),
@@ -261,8 +264,7 @@ def _row(
         paper_mean=published.mean if published else None,
         paper_std=published.std if published else None,
         paper_doubt=published.doubt if published else "",
-        **{**group, "setting": setting},
-        **vars(summary),
+        **cells,
     )
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -20,6 +20,9 @@ import psutil
 
 from quietpet.errors import InputError, reading, replacing
 from quietpet.files.atomic import atomic_path
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 logger = logging.getLogger(__name__)
 
@@ -96,22 +99,21 @@ class _Shielded(RawIOBase):
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         return self._guarded(self._stream.seek, offset, whence) or 0
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Buffer) -> int:
         return self._guarded(self._stream.readinto, buffer) or 0
 
-    def write(self, buffer: memoryview) -> int:
-        self._guarded(self._write_all, buffer)
-        return len(buffer)
+    def write(self, buffer: Buffer) -> int:
+        whole = memoryview(buffer).cast("B")
+        self._guarded(self._write_all, whole)
+        return len(whole)
 
-    def truncate(self, size: int) -> int:
-        self._guarded(self._stream.truncate, size)
-        return size
+    def truncate(self, size: int | None = None) -> int:
+        return self._guarded(self._stream.truncate, size) or 0
 
     def flush(self) -> None:
         """Nothing is buffered."""
 
-    def _write_all(self, buffer: memoryview) -> None:
-        rest = memoryview(buffer).cast("B")
+    def _write_all(self, rest: memoryview) -> None:
         while rest:
             rest = rest[self._stream.write(rest) or 0 :]
 

@@ -47,10 +47,11 @@ class _Drop(ast.NodeTransformer):
         silent = self._silent_in(name) if name else frozenset()
         if not silent or any(isinstance(each, ast.Starred) for each in call.args):
             return []
-        given: list[ast.expr | ast.keyword] = []
-        given += [each for place, each in enumerate(call.args) if place in silent]
-        given += [each for each in call.keywords if each.arg in silent]
-        return [each for each in given if _is_idle(each)]
+        told: list[ast.expr | ast.keyword] = [
+            *(each for place, each in enumerate(call.args) if place in silent),
+            *(each for each in call.keywords if each.arg in silent),
+        ]
+        return [each for each in told if _is_idle(each)]
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         for each in self.left_out(node):

@@ -155,9 +155,11 @@ class Sources:
     def silent(self, definition: Definition) -> Places:
         """Parameters of a function of the package that serve texts alone; none of anything else."""
         module, name = definition
-        parts = self.module(module).stripped(name) if name in self.module(module).statements else []
-        node = parts[0].node if len(parts) == 1 else None
-        return silent_parameters(node) if isinstance(node, ast.FunctionDef) else frozenset()
+        statements = self.module(module).statements.get(name, [])
+        if len(statements) != 1 or not isinstance(statements[0].node, ast.FunctionDef):
+            return frozenset()
+        (part,) = self.module(module).stripped(name)
+        return silent_parameters(part.node) if isinstance(part.node, ast.FunctionDef) else frozenset()
 
     def meaning(self, definition: Definition) -> Meaning:
         """What one definition says, and what it refers to."""

@@ -83,13 +83,13 @@ def _half_life(image: Image) -> Iterator[Finding]:
 def _words(image: Image) -> Iterator[Finding]:
     """ImageDecayCorrected against DICOM's word, and against factors that the scanner applied."""
     corrected, word, factors = stated_correction(image), decay_word(image), factors_of(image)
-    applied = factors is not None and factors[0] == "DecayFactor" and max(factors[1]) > 1.0
+    applied = factors[1] if factors is not None and factors[0] == "DecayFactor" else []
     if corrected is None:
         return
     if word is not None and corrected == (word == "NONE"):
         evidence = f"DecayCorrection of the scanner is {word}"
-    elif not corrected and applied:
-        evidence = f"the scanner multiplied frames by DecayFactor, {shown(factors[1])}"
+    elif not corrected and applied and max(applied) > 1.0:
+        evidence = f"the scanner multiplied frames by DecayFactor, {shown(applied)}"
     else:
         return
     yield image.origin.finding(

@@ -77,8 +77,8 @@ def _decay_references(runs: Sequence[Image]) -> Iterator[Finding]:
 
 def _order(runs: Sequence[Image]) -> Iterator[Finding]:
     """Runs whose numbers and times are in different orders."""
-    numbers = [image.run for image in runs]
-    if None not in numbers and numbers != sorted(numbers):
+    numbers = [image.run for image in runs if image.run is not None]
+    if len(numbers) == len(runs) and numbers != sorted(numbers):
         yield runs[0].origin.finding(
             "run-order",
             "warning",

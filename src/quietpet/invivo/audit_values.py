@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from quietpet.invivo.agreement import SAME_DOSE_FRACTION, same_dose
 from quietpet.invivo.decay import decay_word
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.facts import TO_BQ_PER_ML, stated_unit
-from quietpet.invivo.findings import NO_CORRECTION, Finding, shown
+from quietpet.invivo.findings import NO_CORRECTION, Finding, Severity, shown
 from quietpet.invivo.injection import injection_of
 from quietpet.invivo.plausible import PERSON_MBQ, doubts, is_a_dose
 from quietpet.invivo.scans import (
@@ -50,7 +51,9 @@ def missing_key_findings(dataset: Dataset) -> Iterator[Finding]:
                 continue
             null = ", ".join(key for key in lacking if key in image.values)
             stand_ins = {key: _STAND_INS[key](runs) for key in lacking if key in _STAND_INS}
-            severity = "note" if not stand_ins else "warning" if all(stand_ins.values()) else "error"
+            severity: Severity = (
+                "note" if not stand_ins else "warning" if all(stand_ins.values()) else "error"
+            )
             yield image.origin.finding(
                 "missing-keys",
                 severity,
@@ -324,7 +327,7 @@ def outlier_findings(dataset: Dataset) -> Iterator[Finding]:
     """Values that a few scans have and nearly all others have not."""
     images = [image for image in dataset.pet if image.has_sidecar]
     known: dict[str, Callable[[Image], Any]] = {
-        key: lambda image, key=key: _plain(image.values.get(key)) for key in _SAME_IN_ALL
+        key: partial(_plain_value, key=key) for key in _SAME_IN_ALL
     }
     known["number of frames in FrameTimesStart"] = lambda image: (
         len(starts) if (starts := numbers(image.values, "FrameTimesStart")) else None
@@ -350,6 +353,7 @@ def outlier_findings(dataset: Dataset) -> Iterator[Finding]:
                 )
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(image: Image, *, key: str) -> Any:
     """A list of one as its element, so that [4] and 4 are alike."""
+    value = image.values.get(key)
     return value[0] if isinstance(value, list) and len(value) == 1 else value

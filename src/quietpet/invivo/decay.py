@@ -182,4 +182,7 @@ def nuclide_and_half_life_s(runs: Sequence[Image]) -> tuple[str | None, float | 
     """TracerRadionuclide and RadionuclideHalfLife [s], each of the first run that tells it."""
     nuclides = (image.values.get("TracerRadionuclide") for image in runs)
     stated = (number(image.values, "RadionuclideHalfLife") for image in runs)
-    return tuple(next((each for each in told if each is not None), None) for told in (nuclides, stated))
+    return (
+        next((each for each in nuclides if each is not None), None),
+        next((each for each in stated if each is not None), None),
+    )

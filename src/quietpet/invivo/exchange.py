@@ -184,9 +184,10 @@ def _exchanged(participant: Participant, image: Image, owner: Image, exchange: E
 def _t1_evidence(participant: Participant, image: Image) -> list[str]:
     """What ties the converter's fields to this folder: the T1 image beside."""
     for t1 in participant.t1:
-        if None in (t1.acquired_clock_s, image.acquired_clock_s):
+        t1_s, image_s = t1.acquired_clock_s, image.acquired_clock_s
+        if t1_s is None or image_s is None:
             continue
-        apart = clock_difference_s(t1.acquired_clock_s, image.acquired_clock_s) / 60
+        apart = clock_difference_s(t1_s, image_s) / 60
         words = [f"the T1 in this folder was acquired {abs(apart):.0f} min from the image"]
         if image.sidecar.get("TxRefAmp") is not None is not t1.sidecar.get("TxRefAmp") and (
             image.sidecar["TxRefAmp"] == t1.sidecar["TxRefAmp"]

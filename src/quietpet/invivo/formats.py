@@ -148,7 +148,7 @@ def _extension_of(begin: bytes) -> str | None:
         return known
     if _is_of_pair(begin):
         return ".hdr"
-    lengths = (int.from_bytes(begin[:4], order) for order in ("little", "big"))
+    lengths = (int.from_bytes(begin[:4], "little"), int.from_bytes(begin[:4], "big"))
     in_one_file = any(begin[at : at + 4] == magic for at, magic in _SINGLE_MAGIC)
     return ".hdr" if _HEAD_BYTES in lengths and not in_one_file else None
 

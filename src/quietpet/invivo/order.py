@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,8 @@ from quietpet.invivo.sidecar import numbers
 
 if TYPE_CHECKING:
     from quietpet.invivo.scans import Image
+
+Value = TypeVar("Value", int, float)
 
 
 def in_run_order(runs: Sequence[Image]) -> list[Image]:
@@ -22,19 +24,25 @@ def in_run_order(runs: Sequence[Image]) -> list[Image]:
     past midnight. Runs of one time, or without, are by FrameTimesStart.
     """
     by_number = sorted(runs, key=_run_number)
-    clocks = [_began_clock_s(image) for image in by_number]
-    if None in clocks:
-        clocks = [image.listed_clock_s for image in by_number]
-    days = _days(by_number)
-    starts = [_first_start_s(image) for image in by_number]
-    if None not in clocks and None not in days:
+    clocks = _all_known(_began_clock_s(image) for image in by_number) or _all_known(
+        image.listed_clock_s for image in by_number
+    )
+    days = _all_known(_days(by_number))
+    if clocks and days:
         times_s = [day * DAY_S + clock for day, clock in zip(days, clocks, strict=True)]
-    elif None not in clocks:
+    elif clocks:
         times_s = _after_the_longest_pause(clocks)
     else:
         times_s = [0.0] * len(runs)
-    of_equal = [0.0] * len(runs) if None in starts else starts
+    of_equal = _all_known(_first_start_s(image) for image in by_number) or [0.0] * len(runs)
     return [by_number[index] for index in np.lexsort((of_equal, times_s))]
+
+
+def _all_known(values: Iterable[Value | None]) -> list[Value] | None:
+    """``values``, or None where one of them is not known."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return known if len(known) == len(found) else None
 
 
 def acquired_after_s(later: Image, earlier: Image) -> float | None:

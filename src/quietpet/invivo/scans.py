@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from quietpet.errors import InputError
 from quietpet.invivo.clock import clock_seconds, day_number
 from quietpet.invivo.findings import Finding, Origin
 from quietpet.invivo.formats import Foreign
@@ -60,6 +61,12 @@ class Image:
     @property
     def has_sidecar(self) -> bool:
         return bool(self.sidecar_files)
+
+    def opened(self) -> ImageHeader:
+        """The header, for those who cannot do without; InputError where there is none."""
+        if self.header is None:
+            raise InputError(self.fault or f"{self.file or self.stem}: no image that was opened.")
+        return self.header
 
     @property
     def metadata_files(self) -> list[str]:

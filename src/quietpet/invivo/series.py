@@ -13,8 +13,8 @@ import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 import nibabel as nib
 import numpy as np
@@ -26,6 +26,7 @@ from quietpet.invivo.formats import foreign_content
 logger = logging.getLogger(__name__)
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_Stream = gzip.GzipFile | BufferedReader
 _HEADER_BYTES = 540  # NIfTI-2; NIfTI-1 needs 348
 _BLOCK_BYTES = 1 << 20
 _LARGEST_OFFSET = 1e15
@@ -63,7 +64,8 @@ class ImageHeader:
     @property
     def frame_shape(self) -> tuple[int, int, int]:
         """Voxels along the three axes of space: 1 where the image has no such axis."""
-        return (*self.shape, 1, 1)[:3]
+        i, j, k, *_ = (*self.shape, 1, 1)
+        return i, j, k
 
     @property
     def n_frames(self) -> int:
@@ -110,6 +112,7 @@ def read_header(path: Path, *, file: str | None = None) -> ImageHeader:
             f"{file}: holds {kind} values, not real numbers (NIfTI datatype {int(header['datatype'])}); "
             "save one channel, or the magnitude, as an image of its own."
         )
+    voxel_i, voxel_j, voxel_k = header["pixdim"][1:4]
     return ImageHeader(
         file=file,
         shape=tuple(int(side) for side in shape),
@@ -117,7 +120,7 @@ def read_header(path: Path, *, file: str | None = None) -> ImageHeader:
         slope=1.0 if unscaled else slope,
         intercept=0.0 if unscaled else intercept,
         offset=_offset(header, file),
-        voxel_mm=tuple(float(side) for side in header["pixdim"][1:4]),
+        voxel_mm=(float(voxel_i), float(voxel_j), float(voxel_k)),
         space_units=_space_units(header),
         affine_ras_mm=_first_of(sform, qform, header),
         sform_ras_mm=sform,
@@ -153,7 +156,7 @@ def _space_units(header: nib.Nifti1Header) -> str:
     """Name of the unit of lengths, the lower three bits of ``xyzt_units``, or the number it has."""
     code = int(header["xyzt_units"]) % 8
     units = nib.nifti1.unit_codes
-    return units.label[code] if code in units.value_set("code") else f"code {code}"
+    return str(units.label[code]) if code in units.value_set("code") else f"code {code}"
 
 
 def _qform(header: nib.Nifti1Header, file: str, *, needed: bool) -> np.ndarray | None:
@@ -209,7 +212,7 @@ def frames(
     with _damage_named(header.file), _open(path, header) as stream:
         _skip(stream, header.offset, header)
         raw = _empty_frame(header)
-        buffer = memoryview(raw.reshape(-1, order="F")).cast("B")
+        buffer = raw.reshape(-1, order="F").data.cast("B")
         for number in range(header.n_frames):
             if number not in wanted:
                 _skip(stream, header.frame_bytes, header)
@@ -284,12 +287,12 @@ def _require_finite(frame: np.ndarray, header: ImageHeader, number: int) -> None
 
 
 @contextmanager
-def _open(path: Path, header: ImageHeader) -> Iterator[IO[bytes]]:
+def _open(path: Path, header: ImageHeader) -> Iterator[_Stream]:
     with gzip.open(path) if header.gzipped else path.open("rb") as stream:
         yield stream
 
 
-def _skip(stream: IO[bytes], count: int, header: ImageHeader) -> None:
+def _skip(stream: _Stream, count: int, header: ImageHeader) -> None:
     if not header.gzipped:
         stream.seek(count, 1)
         return
@@ -300,7 +303,7 @@ def _skip(stream: IO[bytes], count: int, header: ImageHeader) -> None:
         count -= len(block)
 
 
-def _fill(stream: IO[bytes], buffer: memoryview, header: ImageHeader, number: int) -> None:
+def _fill(stream: _Stream, buffer: memoryview, header: ImageHeader, number: int) -> None:
     done = 0
     while done < len(buffer):
         count = stream.readinto(buffer[done : done + _BLOCK_BYTES])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from quietpet.invivo.clock import DAY_S, clock_difference_s, clock_seconds
 from quietpet.invivo.findings import Finding, Origin, shown
@@ -116,7 +116,7 @@ def _string_numbers(values: dict[str, Any], origin: Origin) -> list[Finding]:
     findings = []
     for key in sorted(NUMBERS & values.keys()):
         found = values[key]
-        read = _number_in(found)
+        read: float | list[Any] | None = _number_in(found)
         if read is None and isinstance(found, list):
             each = [_number_in(item) if isinstance(item, str) else item for item in found]
             read = each if None not in each and each != found else None
@@ -181,8 +181,9 @@ def _clock_times(values: dict[str, Any], origin: Origin) -> list[Finding]:
     zero, findings = clock_seconds(values.get("TimeZero")), []
     for key in (*SINCE_TIME_ZERO, "FrameTimesStart"):
         found = values.get(key)
-        clocks = [clock_seconds(each) for each in (found if isinstance(found, list) else [found])]
-        if not clocks or None in clocks:
+        stated = found if isinstance(found, list) else [found]
+        clocks = [clock for each in stated if (clock := clock_seconds(each)) is not None]
+        if not clocks or len(clocks) < len(stated):
             continue
         seconds = None if zero is None else [clock_difference_s(each, zero) for each in clocks]
         if seconds is not None:
@@ -306,9 +307,8 @@ def _read_as(
     )
 
 
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value)
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _number_in(text: Any) -> float | list[float] | None:

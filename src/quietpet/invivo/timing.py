@@ -76,9 +76,10 @@ def frames_against_scan_start(image: Image) -> FrameOrigin:
     starts, scan_s = numbers(image.values, "FrameTimesStart"), number(image.values, "ScanStart")
     if not starts or scan_s is None or starts[0] >= scan_s - SAME_START_S:
         return "agree"
-    if None in (image.acquired_clock_s, image.time_zero_clock_s):
+    acquired_s, zero_s = image.acquired_clock_s, image.time_zero_clock_s
+    if acquired_s is None or zero_s is None:
         return "unknown"
-    began_s = clock_difference_s(image.acquired_clock_s, image.time_zero_clock_s)
+    began_s = clock_difference_s(acquired_s, zero_s)
     if abs(began_s - scan_s - starts[0]) <= SAME_CLOCK_S:
         return "after the scan's start"
     return "scan start is wrong" if abs(began_s - starts[0]) <= SAME_CLOCK_S else "unknown"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quietpet.config.acquisition import AcquisitionSettings
+from quietpet.config.acquisition import AcquisitionSettings, CalibrationSettings
 from quietpet.config.doses import DoseSettings, ReconstructionSettings, ScanSettings, ThinningSettings
 from quietpet.config.scanner import ProjectorChoice, ScannerSettings
 from quietpet.config.section import Positive, Section
@@ -28,6 +28,14 @@ class SimulateJob(Section):
     acquisition: AcquisitionSettings = AcquisitionSettings()
     standard_scan: ScanSettings | None = None
     grey_matter: Positive | None = None
+
+    @property
+    def calibration(self) -> tuple[CalibrationSettings, ScanSettings, float]:
+        """Calibration, standard scan and activity of grey matter; ValueError in uncalibrated studies."""
+        settings = self.acquisition.calibration
+        if settings is None or self.standard_scan is None or self.grey_matter is None:
+            raise ValueError("this study is not calibrated")
+        return settings, self.standard_scan, self.grey_matter
 
 
 class ThinJob(Section):

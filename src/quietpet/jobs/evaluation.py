@@ -27,6 +27,7 @@ class TablesJob(Section):
     regimes: tuple[str, ...] = ()
     trained: tuple[str, ...] = ()
     iterations: dict[str, dict[str, str]] = Field({})
+    budget: str = ""
     published_settings: tuple[str, ...]
     doses: dict[str, str]
     acquisition: str

@@ -11,7 +11,7 @@ from quietpet.config.section import Section
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.methods.diffusion.options import DiffusionSettings
 from quietpet.methods.diffusion.planner import PlannerSettings
-from quietpet.methods.registry import AnyMethodSettings
+from quietpet.methods.registry import AnyMethodSettings, code_of
 
 
 class MethodJob(Section):
@@ -35,6 +35,11 @@ class LearningJob(MethodJob):
         if self.model.reconstructs != (self.acquisition is not None):
             raise ValueError("acquisition is given for methods that reconstruct, and for no other")
         return self
+
+    @property
+    def named_code(self) -> tuple[str, ...]:
+        """Modules that the job reaches by names in its settings; part of its fingerprint."""
+        return code_of(self.model)
 
 
 class FitJob(LearningJob):
@@ -79,11 +84,21 @@ class PlanJob(InferenceJob):
     planner: PlannerSettings
     paper_window_pixels: int
 
-    @model_validator(mode="after")
-    def _diffuses(self) -> Self:
+    @property
+    def diffusion(self) -> DiffusionSettings:
+        """``model``; ValueError where it is no diffusion method, which no valid job has."""
         if not isinstance(self.model, DiffusionSettings):
             raise ValueError(f"{self.model.kind!r} is no diffusion method: it has no sampling steps")
+        return self.model
+
+    @model_validator(mode="after")
+    def _diffuses(self) -> Self:
+        _ = self.diffusion
         return self
+
+    @property
+    def named_code(self) -> tuple[str, ...]:
+        return code_of(self.model, *self.planner.candidates(self.model))
 
 
 class SamplingJob(Section):

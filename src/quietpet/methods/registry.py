@@ -12,7 +12,7 @@ import operator
 import pkgutil
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, GetPydanticSchema
 
 import quietpet.methods
 from quietpet.config.methods import MethodSettings
@@ -38,13 +38,16 @@ def build(settings: MethodSettings) -> Restorer:
     return importlib.import_module(f"quietpet.methods.{settings.kind}.model").build(settings)
 
 
-def code_of(settings: MethodSettings) -> tuple[str, ...]:
-    """Names, below the package, of the modules that a method needs; its results depend on them.
+def code_of(*methods: MethodSettings) -> tuple[str, ...]:
+    """Names, below the package, of the modules that methods need; their results depend on them.
 
     They are imported under computed names, so that nothing else tells that a step reaches them.
     """
-    own = (f"methods.{settings.kind}.model", f"methods.{settings.kind}.settings")
-    return (*own, MEASURING) if settings.reconstructs else own
+    found: list[str] = []
+    for settings in methods:
+        found += [f"methods.{settings.kind}.model", f"methods.{settings.kind}.settings"]
+        found += [*settings.modules, *([MEASURING] if settings.reconstructs else [])]
+    return tuple(dict.fromkeys(found))
 
 
 def _has_settings(kind: str) -> bool:
@@ -59,5 +62,10 @@ def _union() -> Any:
     return functools.reduce(operator.or_, (_settings_class(kind) for kind in method_kinds()))
 
 
-AnyMethodSettings = Annotated[_union(), Field(discriminator="kind")]
-"""Type of the settings of any method, told apart by their ``kind``."""
+AnyMethodSettings = Annotated[
+    MethodSettings,
+    GetPydanticSchema(
+        lambda _type, schema_of: schema_of(Annotated[_union(), Field(discriminator="kind")])
+    ),
+]
+"""The settings of any method; read as those of the folder that their ``kind`` names."""

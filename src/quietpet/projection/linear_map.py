@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 
@@ -38,14 +39,14 @@ class _Product(torch.autograd.Function):
     """A x, whose gradient is A^T g."""
 
     @staticmethod
-    def forward(ctx, values, linear_map):
+    def forward(ctx: Any, values: torch.Tensor, linear_map: LinearMap) -> torch.Tensor:
         ctx.linear_map = linear_map
         product = linear_map.multiply(values.detach())
         # No view of another tensor: autograd forbids arithmetic in place on views made in here.
-        return product.new_empty(0).set_(product)
+        return product.new_empty(0).set_(product)  # type: ignore[call-overload]  # torch's stub lacks it
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         return _Product.apply(gradient, ctx.linear_map.adjoint), None
 
 

@@ -78,7 +78,7 @@ class ObliqueMap(LinearMap):
         *,
         stretch: torch.Tensor,
         layout: AxialLayout,
-        image_shape: tuple[int, int],
+        image_shape: tuple[int, ...],
         n_views: int,
     ) -> None:
         self.matrix = matrix

@@ -10,16 +10,17 @@ import torch
 class Projector(Protocol):
     """A linear map from images (..., y, x) to sinograms (..., view, bin), and its exact adjoint.
 
-    Values are line integrals in units of the pixel size. Leading axes are slices, projected together.
+    Values are line integrals in units of the pixel size. Leading axes are slices, projected together;
+    those of volumes are (..., z, y, x) and (..., plane, view, bin).
     """
 
     @property
-    def image_shape(self) -> tuple[int, int]:
-        """(y, x)."""
+    def image_shape(self) -> tuple[int, ...]:
+        """([z,] y, x)."""
 
     @property
-    def sinogram_shape(self) -> tuple[int, int]:
-        """(view, bin)."""
+    def sinogram_shape(self) -> tuple[int, ...]:
+        """([plane,] view, bin)."""
 
     @property
     def views(self) -> range:

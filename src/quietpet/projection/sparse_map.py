@@ -20,8 +20,8 @@ class SparseMap(LinearMap):
         self,
         matrix: sparse.csr_array,
         *,
-        source_shape: tuple[int, int],
-        target_shape: tuple[int, int],
+        source_shape: tuple[int, ...],
+        target_shape: tuple[int, ...],
         device: torch.device | str = "cpu",
     ) -> None:
         self.matrix = matrix

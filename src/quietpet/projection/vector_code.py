@@ -22,7 +22,8 @@ FLOAT = ir.FloatType()
 Term = tuple[ir.Value, ir.Value]
 """Pointer to the first lane of a vector, and the weight it is added with."""
 
-_CTYPES = {INDEX: ctypes.c_int64, FLOAT: ctypes.c_float}
+_CType = type[ctypes.c_int64 | ctypes.c_float | ctypes.c_void_p]
+_CTYPES: dict[ir.Type, _CType] = {INDEX: ctypes.c_int64, FLOAT: ctypes.c_float}
 
 
 @functools.cache
@@ -246,7 +247,7 @@ def _compiled(function: ir.Function) -> Callable[..., None]:
     arguments = [_CTYPES.get(argument.type, ctypes.c_void_p) for argument in function.args]
     prototype = ctypes.CFUNCTYPE(None, *arguments)
     callable_ = prototype(engine.get_function_address(function.name))
-    callable_.engine = engine  # owns the code
+    callable_.engine = engine  # type: ignore[attr-defined]  # owns the code
     return callable_
 
 

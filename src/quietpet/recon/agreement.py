@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -154,15 +155,15 @@ def between_engines(case: HeadCase, first: Engine, second: Engine) -> Iterator[F
     )
     yield compare("sensitivity", lambda engine: _sensitivity(case, engine), case.sensitivity_mask)
     prompts = _model(case, first, fwhm_mm=_PSF_FWHM_MM).expected(case.activity)
+
+    def reconstructed(engine: Engine, *, subsets: int) -> torch.Tensor:
+        model = _model(case, engine, fwhm_mm=_PSF_FWHM_MM)
+        return engine.osem(prompts, model, iterations=_ITERATIONS, subsets=subsets)
+
     for subsets in (equal_subsets(case.scanner.n_views), unequal_subsets(case.scanner.n_views)):
         yield compare(
             f"OSEM, {subsets} subsets",
-            lambda engine, subsets=subsets: engine.osem(
-                prompts,
-                _model(case, engine, fwhm_mm=_PSF_FWHM_MM),
-                iterations=_ITERATIONS,
-                subsets=subsets,
-            ),
+            partial(reconstructed, subsets=subsets),
             case.sensitivity_mask,
         )
     scan = _noisy(case, first)

@@ -47,10 +47,12 @@ def sirf_osem(
         )
     require_reconstructible(prompts, model, subsets=subsets)
     batch_shape = prompts.shape[: prompts.ndim - len(projector.sinogram_shape)]
-    measured, factors, background = (
-        None if each is None else each.expand(prompts.shape).reshape(-1, *projector.sinogram_shape)
-        for each in (prompts, model.multiplicative, model.background)
-    )
+
+    def stacked(sinograms: torch.Tensor) -> torch.Tensor:
+        return sinograms.expand(prompts.shape).reshape(-1, *projector.sinogram_shape)
+
+    measured, factors = stacked(prompts), stacked(model.multiplicative)
+    background = None if model.background is None else stacked(model.background)
     images = []
     for start in range(0, len(measured), projector.per_call):
         call = slice(start, start + projector.per_call)

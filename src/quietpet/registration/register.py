@@ -139,7 +139,7 @@ class PreparedPair:
             fixed_head_mm=fixed_head,
             inner_head_mm=inner,
             moving_head_mm=moving_head,
-            search=Similarity.of(*seen, head_mm=fixed_head, **SEARCH),
+            search=Similarity.of(seen[0], seen[1], head_mm=fixed_head, **SEARCH),
             bias_field=bias,
             seconds=time.monotonic() - began,
         )

@@ -230,7 +230,7 @@ def _new_position(source: Path) -> np.ndarray:
     Raises:
         EngineError: it wrote none.
     """
-    affine, code = nib.load(source).get_sform(coded=True)
+    affine, code = nib.Nifti1Image.from_filename(source).get_sform(coded=True)
     if code != _ALIGNED or not np.isfinite(affine).all():
         raise EngineError("it ended without a word, and wrote no new position")
     return affine

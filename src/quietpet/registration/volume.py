@@ -16,6 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from quietpet.errors import InputError
 
+Triple = Sequence[float] | np.ndarray
+"""Numbers for x, y and z."""
+
 _EDGE_VOXELS = 1e-4
 """By which rounding may put a position beyond the outermost voxel centres, as of images on one grid."""
 
@@ -85,9 +88,9 @@ class RigidTransform:
     def from_rotation(
         cls,
         *,
-        euler_deg: Sequence[float] = (0.0, 0.0, 0.0),
-        translation_mm: Sequence[float] = (0.0, 0.0, 0.0),
-        centre_mm: Sequence[float] = (0.0, 0.0, 0.0),
+        euler_deg: Triple = (0.0, 0.0, 0.0),
+        translation_mm: Triple = (0.0, 0.0, 0.0),
+        centre_mm: Triple = (0.0, 0.0, 0.0),
     ) -> Self:
         """Rotate about fixed x, then y, then z axes through ``centre_mm``, then translate."""
         matrix = np.eye(4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from quietpet.files.text import write_json, write_text
 from quietpet.invivo.audit import audit
 from quietpet.invivo.findings import SEVERITIES, Finding, merged
 from quietpet.invivo.report import as_html, as_lines
-from quietpet.invivo.scans import Dataset, Image
+from quietpet.invivo.scans import Dataset, Image, Participant
 from quietpet.invivo.series import frames
 from quietpet.progress import track
 from quietpet.stages.bids import read_tree
@@ -57,18 +58,21 @@ def as_json(findings: list[Finding], *, facts: dict[str, object]) -> dict[str, o
     }
 
 
-def _read(root: Path, dataset: Dataset) -> list:
+def _read(root: Path, dataset: Dataset) -> list[Participant]:
     total = sum(len(each.pet) + len(each.t1) for each in dataset.participants)
     done = iter(track(range(total), label="images", total=total, unit="images"))
-    read = []
-    for participant in dataset.participants:
-        kinds = {}
-        for kind in ("pet", "t1"):
-            kinds[kind] = [_read_through(root, image) for image in getattr(participant, kind)]
-            for _ in kinds[kind]:
-                next(done)
-        read.append(replace(participant, **kinds))
-    return read
+
+    def read_through(images: Sequence[Image]) -> list[Image]:
+        found = []
+        for image in images:
+            found.append(_read_through(root, image))
+            next(done)
+        return found
+
+    return [
+        replace(each, pet=read_through(each.pet), t1=read_through(each.t1))
+        for each in dataset.participants
+    ]
 
 
 def _read_through(root: Path, image: Image) -> Image:

@@ -98,7 +98,8 @@ def files_of_scan(root: Path, label: str) -> list[Path]:
         others = read_others(root, participant)
     except InputError:
         return []
-    there = [root / image.file for image in (*participant.pet, *participant.t1) if image.is_there]
+    images = (*participant.pet, *participant.t1)
+    there = [root / image.file for image in images if image.file and image.is_there]
     return sorted((*there, *files_read(root, (participant, *others))))
 
 

@@ -48,7 +48,7 @@ def check_registration(*, pet: Path, t1: Path, engine: EngineChoice | None, figu
                 write_figure(figure.with_suffix(name), fixed, moving, one, title=pet.name)
     if not found:
         raise complaints[0]
-    agree = len(found) == 1 or _agree(*found, pair.fixed_head_mm)
+    agree = len(found) == 1 or _agree(found[0], found[1], pair.fixed_head_mm)
     print(*complaints, sep="\n", end="\n" if complaints else "")
     passed = agree and not complaints
     print("passed" if passed else "FAILED: look at the figures (--figure) before you use any result.")

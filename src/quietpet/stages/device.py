@@ -55,7 +55,7 @@ def claim_gpus(count: int) -> None:
     names = visible.split(",") if visible else [str(k) for k in range(torch.cuda.device_count())]
     if len(names) <= count:
         return
-    claimed = []
+    claimed: list[str] = []
     for name in names:
         if len(claimed) < count and _locked(name):
             claimed.append(name)
@@ -89,7 +89,7 @@ def placed(method: Restorer, device: torch.device, *, half: bool) -> Restorer:
     """``method`` on ``device``, ready to restore within :func:`inferring`."""
     if half:
         require_precision("bf16-mixed", device, key="inference.precision")
-        method.to(memory_format=torch.channels_last)
+        method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub of it
     return method.to(device).eval()
 
 

@@ -77,7 +77,8 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     timing = scan_timing(all_runs, present)
     windows = _windows(job, timing, facts, runs, injection)
     _require_several_frames(job, present)
-    ((_, t1_values),) = frames(root / t1.header.file, t1.header)
+    t1_header = t1.opened()
+    ((_, t1_values),) = frames(root / t1_header.file, t1_header)
     corrected_to_s = reference_s(runs, otherwise=injection.seconds) - injection.seconds
     images = window_means(_all_frames(root, present, runs, windows), windows)
     affine = _common_affine(present)
@@ -93,7 +94,7 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     for name, image in images.items():
         volume = Volume(values=image, affine_ras_mm=affine)
         write_volume(targets[name], in_ras_order(volume), description=f"{name}, {BQ_PER_ML}")
-    head = Volume(values=t1_values, affine_ras_mm=t1.header.affine_ras_mm)
+    head = Volume(values=t1_values, affine_ras_mm=t1_header.affine_ras_mm)
     write_volume(outputs.one("t1"), in_ras_order(head), description="T1w")
     sources = files_read(root, dataset.participants)
     write_json(
@@ -114,7 +115,7 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
             "rounding": job.rounding,
             "windows": {name: _recorded(window, job, name) for name, window in windows.items()},
             "corrections": [asdict(finding) for finding in merged(applied(findings, participant.label))],
-            "t1": t1.header.file,
+            "t1": t1_header.file,
             "provenance": provenance(
                 "import_scan", settings=job.model_dump(), inputs=[*inputs.all(), *sources], watch=watch
             ),
@@ -250,17 +251,17 @@ def _all_frames(
     wanted = {number for window in windows.values() for number in window.frames}
     before = 0
     for image, run in zip(present, runs, strict=True):
-        own = {number - before for number in wanted}
-        for number, frame in frames(root / image.header.file, image.header, wanted=own):
+        own, header = {number - before for number in wanted}, image.opened()
+        for number, frame in frames(root / header.file, header, wanted=own):
             in_bq = frame if run.to_bq_per_ml == 1 else frame * np.float32(run.to_bq_per_ml)
             yield before + number, in_bq
-        before += image.header.n_frames
+        before += header.n_frames
 
 
 def _common_affine(present: Sequence[Image]) -> np.ndarray:
-    first = present[0].header
+    first = present[0].opened()
     for image in present[1:]:
-        header = image.header
+        header = image.opened()
         same = header.frame_shape == first.frame_shape
         if not same or np.abs(header.affine_ras_mm - first.affine_ras_mm).max() > 1e-3:
             raise InputError(
@@ -272,7 +273,7 @@ def _common_affine(present: Sequence[Image]) -> np.ndarray:
 
 def _recorded_run(image: Image, run: RunFacts, injection: Injection) -> dict[str, Any]:
     corrected_to_s = None if run.corrected_to_s is None else run.corrected_to_s - injection.seconds
-    return {"file": image.header.file, **asdict(run), "corrected_to_s": corrected_to_s}
+    return {"file": image.opened().file, **asdict(run), "corrected_to_s": corrected_to_s}
 
 
 def _recorded(window: FrameWindow, job: ImportScanJob, name: str) -> dict[str, Any]:

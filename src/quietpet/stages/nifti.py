@@ -16,6 +16,8 @@ from quietpet.files.atomic import atomic_path
 GZIP_LEVEL = 1
 """Noise hardly compresses; this level takes a fifth of the time of the default."""
 
+_Stream = BinaryIO | gzip.GzipFile
+
 _SCANNER_ANATOMICAL = 1  # the form's code in NIfTI-1: coordinates of the scanner
 _LARGEST = np.iinfo(np.int16).max
 
@@ -23,7 +25,7 @@ _LARGEST = np.iinfo(np.int16).max
 class SeriesWriter:
     """Appends frames (z, y, x) of ``scale`` per integer to an open file; see :func:`write_series`."""
 
-    def __init__(self, stream: BinaryIO, *, shape: tuple[int, ...], scale: float) -> None:
+    def __init__(self, stream: _Stream, *, shape: tuple[int, ...], scale: float) -> None:
         self._stream, self._shape, self._scale = stream, shape, scale
         self.frames = 0
 
@@ -98,12 +100,12 @@ def _header(shape: tuple[int, ...], affine_ras_mm: np.ndarray, *, scale: float) 
     return header
 
 
-def _write_header(stream: BinaryIO, header: nib.Nifti1Header) -> None:
+def _write_header(stream: _Stream, header: nib.Nifti1Header) -> None:
     stream.write(header.binaryblock + bytes(4))  # four zeros: no extension
 
 
 @contextmanager
-def _opened(path: Path, *, compressed: bool) -> Iterator[BinaryIO]:
+def _opened(path: Path, *, compressed: bool) -> Iterator[_Stream]:
     with path.open("wb") as plain:
         if not compressed:
             yield plain

@@ -18,7 +18,7 @@ from quietpet.files.text import write_json
 from quietpet.jobs.methods import PlanJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.diffusion.options import network_evaluations
-from quietpet.methods.registry import build, code_of
+from quietpet.methods.registry import build
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import torch_generator
@@ -48,7 +48,7 @@ def run(job: PlanJob, inputs: Files, outputs: Files) -> None:
     ]
     trained, lineage = load_weights(inputs.one("weights"), job.model)
     common_lineage([(inputs.one("weights"), lineage), (pairs.path, pairs.lineage)])
-    candidates = job.planner.candidates(job.model)
+    candidates = job.planner.candidates(job.diffusion)
     measured = []
     bar = track(candidates, label=f"planning {job.method}", total=len(candidates), unit="sampler")
     for settings in bar:
@@ -89,7 +89,7 @@ def run(job: PlanJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
-                also=code_of(job.model),
+                also=job.named_code,
             ),
         },
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -125,23 +126,26 @@ def registered(
     Raises:
         InputError: an image cannot be used, the engine failed, or the file holds no rigid transform.
     """
-    judged = {"correct_bias": settings.correct_bias, "names": names}
+    given_as = partial(register_given, t1, pet, correct_bias=settings.correct_bias, names=names)
     match settings.engine:
         case "identity":
             identity = RigidTransform.identity()
-            return register_given(
-                t1, pet, identity, engine="identity", version="as the headers say", **judged
-            )
+            return given_as(identity, engine="identity", version="as the headers say")
         case "file":
             if given is None:
                 raise InputError(
                     "registration.engine is 'file', but no file called 'transform' was given."
                 )
-            return register_given(
-                t1, pet, read_transform(given), engine="file", version=str(given), **judged
-            )
+            return given_as(read_transform(given), engine="file", version=str(given))
         case engine:
-            return register_rigid(t1, pet, engine=engine, spm_minutes=settings.spm_minutes, **judged)
+            return register_rigid(
+                t1,
+                pet,
+                engine=engine,
+                spm_minutes=settings.spm_minutes,
+                correct_bias=settings.correct_bias,
+                names=names,
+            )
 
 
 def write_figure(target: Path, t1: Volume, pet: Volume, found: Registration, *, title: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -54,8 +53,12 @@ from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Slices:
-    """The rows of a file of kind "slices": ``maps`` (slice, y, x) by name, on the device."""
+class Slices:
+    """What is measured: ``maps`` (slice, y, x) of a file of kind "slices" by name, on the device.
+
+    Slices of one of the ``rotations`` (slice,) belong to one scan; ``slice_mm`` (slice,) is their
+    distance from the middle of the axis.
+    """
 
     keys: list[str]
     rotations: np.ndarray
@@ -78,7 +81,7 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     write_hdf5(
         outputs.one("sinograms"),
         kind="sinograms",
-        arrays=_measurement(job, slices, system, settings, unit=unit),
+        arrays=measurement(job, slices, system, settings, unit=unit),
         attributes={
             "axes": "(slice, view, bin)",
             "dose": job.dose,
@@ -98,11 +101,11 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     )
 
 
-def _read(path: Path, settings: ScannerSettings, device: torch.device) -> _Slices:
+def _read(path: Path, settings: ScannerSettings, device: torch.device) -> Slices:
     finer = settings.data_refinement > 1
     names = ("mu_per_cm", *(("fine_activity", "fine_mu_per_cm") if finer else ("activity",)))
     with open_hdf5(path, kind="slices") as file:
-        return _Slices(
+        return Slices(
             keys=read_strings(file, "key"),
             rotations=read_array(file, "rotation"),
             slice_mm=read_array(file, "slice_mm"),
@@ -111,7 +114,7 @@ def _read(path: Path, settings: ScannerSettings, device: torch.device) -> _Slice
         )
 
 
-def _require_size(slices: _Slices, system: Projector, path: Path) -> None:
+def _require_size(slices: Slices, system: Projector, path: Path) -> None:
     found = tuple(slices.maps["mu_per_cm"].shape[1:])
     if found != system.image_shape:
         raise InputError(
@@ -120,15 +123,19 @@ def _require_size(slices: _Slices, system: Projector, path: Path) -> None:
         )
 
 
-def _measurement(
+def measurement(
     job: SimulateJob,
-    slices: _Slices,
+    slices: Slices,
     system: Projector,
     settings: ScannerSettings,
     *,
     unit: float,
 ) -> dict[str, np.ndarray]:
-    """All arrays of the file."""
+    """All arrays of a file of kind "sinograms".
+
+    The activity of ``slices`` is multiplied by ``unit`` to be in the unit of the images. Raises
+    ValueError for slices without activity, where the dose is given by counts.
+    """
     scanner, grid = scanner_geometry(settings), image_grid(settings)
     attenuation = attenuation_factors(slices.maps["mu_per_cm"], system, pixel_mm=grid.pixel_mm)
     arriving = _arriving(slices, unit, attenuation, system, settings, job.protocol.psf_fwhm_mm)
@@ -154,17 +161,17 @@ def _measurement(
 
 def _activity_unit(job: SimulateJob) -> float:
     """Image units per unit of the phantom: kBq/ml at the start of the standard scan, or 1."""
-    calibration = job.acquisition.calibration
-    if calibration is None:
+    if job.acquisition.calibration is None:
         return 1.0
-    grey_matter = grey_matter_kbq_per_ml(
-        job.standard_scan, calibration, half_life_minutes=job.acquisition.half_life_minutes
+    calibration, standard, grey_matter = job.calibration
+    half_life_minutes = job.acquisition.half_life_minutes
+    return (
+        grey_matter_kbq_per_ml(standard, calibration, half_life_minutes=half_life_minutes) / grey_matter
     )
-    return grey_matter / job.grey_matter
 
 
 def _arriving(
-    slices: _Slices,
+    slices: Slices,
     unit: float,
     attenuation: torch.Tensor,
     system: Projector,
@@ -195,7 +202,7 @@ def _arriving(
 
 def _calibration(
     job: SimulateJob,
-    slices: _Slices,
+    slices: Slices,
     system: Projector,
     arriving: np.ndarray,
     efficiencies: np.ndarray,
@@ -211,6 +218,7 @@ def _calibration(
         counts = _nominal_counts(job, slices)
         trues = (1 - job.acquisition.scatter_fraction) * (1 - job.acquisition.randoms_fraction) * counts
         return counts_per_activity(arriving * efficiencies, trues), {"nominal_counts": counts}
+    calibration, standard, _ = job.calibration
     half_life_minutes = job.acquisition.half_life_minutes
     scale = calibrated_sensitivity(
         scanner_geometry(settings),
@@ -218,14 +226,14 @@ def _calibration(
         normalisation,
         image_grid(settings),
         slice_mm=slices.slice_mm,
-        sensitivity_cps_per_kbq=job.acquisition.calibration.sensitivity_cps_per_kbq,
+        sensitivity_cps_per_kbq=calibration.sensitivity_cps_per_kbq,
         minutes=decaying_minutes(scan.minutes, half_life_minutes=half_life_minutes),
-        activity=relative_activity(scan, job.standard_scan, half_life_minutes=half_life_minutes),
+        activity=relative_activity(scan, standard, half_life_minutes=half_life_minutes),
     )
     return scale, {}
 
 
-def _nominal_counts(job: SimulateJob, slices: _Slices) -> np.ndarray:
+def _nominal_counts(job: SimulateJob, slices: Slices) -> np.ndarray:
     """Nominal counts (slice,); the slices of one rotated volume belong to one scan."""
     n_slices, counts = image_grid(job.scanner).n_slices, []
     for key, rotation in zip(slices.keys, slices.rotations, strict=True):
@@ -239,10 +247,9 @@ def _randoms_per_coincidence(job: SimulateJob) -> float:
     """Randoms / (trues + scatter) at this dose; the configuration states the standard dose's."""
     relative = 1.0
     if job.protocol.scan is not None:
+        _, standard, _ = job.calibration
         relative = relative_randoms(
-            job.protocol.scan,
-            job.standard_scan,
-            half_life_minutes=job.acquisition.half_life_minutes,
+            job.protocol.scan, standard, half_life_minutes=job.acquisition.half_life_minutes
         )
     return randoms_per_coincidence(job.acquisition.randoms_fraction, activity=relative)
 
@@ -256,7 +263,7 @@ def _events(
 ) -> dict[str, np.ndarray]:
     """Events of all slices, and the expectations behind them, each (slice, ...)."""
     kernel = scatter_kernel(scanner_geometry(job.scanner), fwhm_mm=job.acquisition.scatter_fwhm_mm)
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, float | np.ndarray]] = []
     for key, factor, pairs in zip(keys, scale, arriving, strict=True):
         expected = expected_events(
             pairs,

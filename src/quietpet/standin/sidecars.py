@@ -68,7 +68,7 @@ def clock(seconds: float) -> str:
 
 def draw_start_s(rng: np.random.Generator) -> int:
     """A time of day between 09:30 and 15:30 [s]."""
-    return int(rng.integers(9.5 * 3600, 15.5 * 3600))
+    return int(rng.integers(9 * 3600 + 1800, 15 * 3600 + 1800))
 
 
 def t1_sidecar(facts: ScanFacts) -> dict[str, Any]:

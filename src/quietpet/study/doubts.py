@@ -109,6 +109,7 @@ def _uses_of_windows(study: StudySections) -> dict[tuple[str, str, float], list[
     for name, dataset in study.scanned.items():
         source = study.in_vivo.sources[dataset.cohort.source]
         for setting, cohort in dataset.cohort.settings.items():
+            ways: dict[str, None]
             minutes = _INFUSIONS.get(source.accession or "", _INFUSIONS["ds002898"])
             if source.cohort and study.standin:
                 scanned = study.standin.cohorts[source.cohort]

@@ -93,6 +93,13 @@ class StudySections(Section):
         return self.invivo
 
     @property
+    def simulated_scans(self) -> StandinSettings:
+        """The section ``standin``, for those who need one; ValueError without."""
+        if self.standin is None:
+            raise ValueError("this study has no section standin")
+        return self.standin
+
+    @property
     def diffusion_methods(self) -> tuple[str, ...]:
         """Methods that sample."""
         return tuple(n for n, each in self.methods.items() if isinstance(each, DiffusionSettings))
@@ -216,10 +223,11 @@ class StudySections(Section):
 
     def iterations_of(self, *, dataset: str, setting: str, regime: str) -> tuple[int, ...]:
         """Iterations of the trainings that a network went through, the first stage first."""
-        training = self.weights_for(dataset=dataset, setting=setting, regime=regime)
-        found = [self.training_of(training).iterations]
-        while training := self.training_before(training):
+        training: Training | None = self.weights_for(dataset=dataset, setting=setting, regime=regime)
+        found = []
+        while training:
             found.append(self.training_of(training).iterations)
+            training = self.training_before(training)
         return tuple(reversed(found))
 
     def describe(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from quietpet.config.standin import StandinSettings
 from quietpet.invivo.settings import scan_name
 from quietpet.jobs.datasets import PackScansJob
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob
@@ -12,8 +11,7 @@ from quietpet.study.root import Study
 
 def standin_job(study: Study, *, cohort: str, participant: str) -> StandinJob:
     """One simulated scan."""
-    standin = _standin(study)
-    settings = standin.cohorts[cohort]
+    settings = study.simulated_scans.cohorts[cohort]
     needed = settings.participants if settings.defects else (participant,)
     return StandinJob(
         study_seed=study.study_seed,
@@ -23,7 +21,7 @@ def standin_job(study: Study, *, cohort: str, participant: str) -> StandinJob:
         defects=settings.defects,
         infusion_minutes=settings.infusion_minutes,
         participants={name: settings.participants[name] for name in needed},
-        scan=standin.scan,
+        scan=study.simulated_scans.scan,
         # The stand-in is always projected by the embedded engine: thousands of slices.
         scanner=study.scanner.model_copy(update={"projector": "embedded"}),
         mu_per_cm=study.phantoms.mu_per_cm,
@@ -34,7 +32,7 @@ def standin_job(study: Study, *, cohort: str, participant: str) -> StandinJob:
 
 def standin_cohort_job(study: Study, *, cohort: str) -> StandinCohortJob:
     """The top of a simulated data set of scans."""
-    standin = _standin(study)
+    standin = study.simulated_scans
     return StandinCohortJob(cohort=cohort, settings=standin.cohorts[cohort], scan=standin.scan)
 
 
@@ -79,9 +77,3 @@ def pack_scans_job(study: Study, *, dataset: str, setting: str, split: str) -> P
         slices=study.in_vivo.slices,
         pixels=study.datasets.pixels,
     )
-
-
-def _standin(study: Study) -> StandinSettings:
-    if study.standin is None:
-        raise ValueError("this study has no section standin")
-    return study.standin

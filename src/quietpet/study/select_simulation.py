@@ -70,14 +70,11 @@ def simulate_job(study: Study, *, dataset: str = PHANTOM, subject: str, dose: st
 def thin_job(study: Study, *, dataset: str = PHANTOM, subject: str, dose: str) -> ThinJob:
     """One subject's part of the standard dose."""
     view = study.simulated[dataset].study
-    thinned = view.doses.low[dose].thinned
-    if thinned is None:
-        raise ValueError(f"dose {dose!r} is a scan of its own, and no part of the standard dose")
     return ThinJob(
         study_seed=view.study_seed,
         subject=subject,
         dose=dose,
-        thinned=thinned,
+        thinned=view.doses.low[dose].thinned,
         randoms_window=view.acquisition.randoms_window,
     )
 

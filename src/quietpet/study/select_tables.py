@@ -23,6 +23,7 @@ def tables_job(study: Study) -> TablesJob:
         regimes=tuple(study.learning.regimes) if study.learning else (),
         trained=tuple(name for name, method in study.methods.items() if method.trained),
         iterations=_iterations(study),
+        budget=study.training.describe(),
         published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
         doses={
             name: text for dataset in study.data_sets.values() for name, text in dataset.doses.items()

@@ -73,7 +73,7 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
 
     method.to(fabric.device)
     if settings.channels_last:
-        method.to(memory_format=torch.channels_last)
+        method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # no stub of it
     average = Average(method, settings.ema) if settings.ema.profile != "none" else None
     scaler = loss_scaler(fabric)
     optimisers = {
@@ -131,11 +131,12 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
         if validate:
             _require_steps(scaler, step=step)
             speed = meter.read()
-            seeding = {"study_seed": study_seed, "names": names}
             with fabric.autocast(), _uncompiled(settings):
                 found = (
-                    validation_loss(learner.result, held_out, **seeding),
-                    (restoration_nmse(learner.result, to_restore, **seeding) if to_restore else None),
+                    validation_loss(learner.result, held_out, study_seed=study_seed, names=names),
+                    restoration_nmse(learner.result, to_restore, study_seed=study_seed, names=names)
+                    if to_restore
+                    else None,
                 )
             # Running statistics are of a process's own parts; those of the first process are kept.
             held_out_loss, nmse = fabric.broadcast(found)
@@ -217,7 +218,8 @@ def _read(
     losses: Sequence[tuple[int, torch.Tensor]], settings: TrainingSettings, fabric: Fabric
 ) -> list[float]:
     """The losses of the steps named beside them, as means over the processes; all must be finite."""
-    values = fabric.all_reduce(torch.stack([loss for _, loss in losses]), reduce_op="mean").tolist()
+    means = fabric.all_reduce(torch.stack([loss for _, loss in losses]), reduce_op="mean")
+    values: list[float] = torch.as_tensor(means).tolist()
     for (step, _), value in zip(losses, values, strict=True):
         _require_finite(value, "loss", step=step, settings=settings)
     return values

@@ -74,6 +74,7 @@ class CouplingStack(nn.Module):
 
     def inverse(self, features: torch.Tensor) -> torch.Tensor:
         """The input that ``forward`` maps to ``features``."""
-        for layer in reversed(self.layers):
+        couplings = [layer for layer in self.layers if isinstance(layer, AffineCoupling)]
+        for layer in reversed(couplings):
             features = layer.inverse(features)
         return features

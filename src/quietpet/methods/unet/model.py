@@ -36,7 +36,7 @@ class RegressionUNet(Restorer):
             in_channels=len(settings.inputs) + (settings.fusion.channels if settings.fusion else 0),
             out_channels=1,
             features=settings.features,
-            norm=_NORMALISATIONS[settings.normalisation],
+            norm=_NORMALISATIONS[settings.normalisation],  # type: ignore[arg-type]  # None as well
         )
         if settings.residual:
             # Training starts from the low-dose image itself.

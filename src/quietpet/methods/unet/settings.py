@@ -77,7 +77,7 @@ class Settings(MethodSettings):
         return 2 ** (len(self.features) - 2)  # the last width is that of the output layer
 
     def describe(self) -> str:
-        sources = [*self.inputs]
+        sources: list[str] = [*self.inputs]
         if self.fusion:
             sources.append(f"fusion ({', '.join(self.fusion.branches)})")
         scaling = f" and that in the scaling of `paper`, weight {self.own_maximum_weight:g}"
