@@ -20,7 +20,7 @@ from quietpet.files.text import write_text
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
-from quietpet.methods.registry import build, code_of
+from quietpet.methods.registry import build
 from quietpet.provenance import Stopwatch, file_digest, provenance, settings_digest
 from quietpet.seeds import named_seed
 from quietpet.stages.device import (
@@ -65,6 +65,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     method = build(job.model.for_training())  # validation draws samples, whatever sampler is chosen
     fabric = _fabric(job, groups=len(method.groups())) if method.groups() else None
     device = fabric.device if fabric else compute_device()
+    processes = fabric.world_size if fabric else 1
     parts = [PairDataset(path) for path in inputs.many("train")]
     held_out = PairDataset(inputs.one("validation"))
     own = (job.dataset, job.setting)
@@ -107,8 +108,8 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         settings=job.model_dump(mode="json"),
         inputs=inputs.all(),
         watch=watch,
-        device=f"{fabric.world_size} x {device.type}" if _shared(fabric) else str(device),
-        also=code_of(job.model),
+        device=f"{processes} x {device.type}" if processes > 1 else str(device),
+        also=job.named_code,
         engines=engines_behind(job, held_out),
     )
     save_weights(
@@ -149,11 +150,6 @@ def _fabric(job: FitJob, *, groups: int) -> Fabric:
     except ValueError as error:
         raise InputError(f"{error}.") from None
     return start(job.training, device, processes=processes, groups=groups)
-
-
-def _shared(fabric: Fabric | None) -> bool:
-    """Whether several processes share the training."""
-    return fabric is not None and fabric.world_size > 1
 
 
 def _trained(
@@ -244,7 +240,7 @@ def _job_digest(job: FitJob, inputs: Files, fabric: Fabric | None) -> str:
     return settings_digest(
         {
             "job": job.model_dump(mode="json"),
-            "code": fingerprint("stages.fit", *code_of(job.model)),
+            "code": fingerprint("stages.fit", *job.named_code),
             "processes": fabric.world_size if fabric else 1,
             "data": [file_digest(path) for path in inputs.all()],
         }
