@@ -180,8 +180,17 @@ def _moments(group: str, optimiser: Optimizer) -> Tensors:
 
 
 def _load_moments(tensors: Tensors, optimiser: Optimizer) -> None:
+    """Put moments back in the memory format of their parameters: files have none.
+
+    The fused kernel of CPUs goes through parameter and moments in the order of memory, and would pair
+    elements that do not belong together.
+    """
+    parameters = [each for group in optimiser.param_groups for each in group["params"]]
     state: dict[int, Tensors] = {}
     for name, value in tensors.items():
         number, quantity = name.split(".")
-        state.setdefault(int(number), {})[quantity] = value
+        parameter, placed = parameters[int(number)], value
+        if value.shape == parameter.shape:
+            placed = torch.empty_like(parameter, dtype=value.dtype, device=value.device).copy_(value)
+        state.setdefault(int(number), {})[quantity] = placed
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
