@@ -17,9 +17,9 @@ tables: $(INSTALLED)
 test: $(INSTALLED) lint
 	python -m pytest --numprocesses auto --dist loadfile
 
-## the tests that start no Snakemake
+## the tests that start no Snakemake and register no whole heads: a few minutes
 quick: $(INSTALLED)
-	python -m pytest --numprocesses auto --dist loadfile -m "not workflow"
+	python -m pytest --numprocesses auto --dist loadfile -m "not workflow and not slow"
 
 ## how much of the code the tests run, by file; HTML in htmlcov
 coverage: $(INSTALLED)

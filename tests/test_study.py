@@ -209,7 +209,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "reconstruct": {"subject": "04", "dose": "half"},
         "pack": {"dataset": "phantom", "setting": "low", "split": "test"},
         "registration_engine": {},
-        "register": {"scan": "rspetmr_sub-04"},
+        "register": {"source": "rspetmr", "participant": "04"},
         "pack_scans": {"dataset": "ood1", "setting": "2min", "split": "test"},
         "fit": trained,
         "restore": trained,
@@ -712,7 +712,7 @@ def test_a_transform_is_named_by_source_and_participant(whole):
     )
     found = study.registration.transform_of("rspetmr", "01")
     assert found == "my transforms/{x}/rspetmr/sub-01_t1_to_pet.tfm"
-    job = json.loads(settings_for(study, "register", scan="rspetmr_sub-01"))
+    job = json.loads(settings_for(study, "register", source="rspetmr", participant="01"))
     assert job["registration"]["transform"] == pattern
 
 

@@ -18,6 +18,8 @@ from quietpet.registration.register import (
 )
 from quietpet.registration.volume import RigidTransform, Volume, resample
 
+pytestmark = pytest.mark.slow
+
 SMALL_TURN = RigidTransform.from_rotation(euler_deg=(0, 0, 9), centre_mm=(300, 0, 0))
 HALF_TURN = RigidTransform.from_rotation(euler_deg=(0, 0, 180))
 NAMES = ("t1.nii.gz", "pet.nii.gz")

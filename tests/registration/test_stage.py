@@ -26,6 +26,8 @@ from quietpet.stages import register, registration_engine
 from quietpet.stages.files import Files
 from quietpet.stages.volumes import read_description, read_volume, write_volume
 
+pytestmark = pytest.mark.slow
+
 JOB = RegisterJob(scan="sub-01", registration=RegistrationSettings(engine="embedded"))
 RECORD = {"registration": "r.json", "itk": "x.tfm", "matrix": "x.txt", "fsl": "x.mat", "figure": "x.png"}
 

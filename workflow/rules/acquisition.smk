@@ -14,12 +14,10 @@ rule engine:
         runtime=10,
         gpu=0,
     params:
-        settings=settings("engine"),
+        **job("engine", rerun=False),
     shell:
-        "quietpet engine --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --out decision={output.decision}"
         # On the terminal too: which engine computes the projections must not go unnoticed.
-        " 2>&1 | tee {log} >&2"
+        command("engine", told=True)
 
 
 rule simulate:
@@ -45,12 +43,9 @@ rule simulate:
         runtime=20,
         gpu=0,
     params:
-        settings=settings("simulate"),
-        code=code("simulate"),
-        engine=lambda wildcards, input: f"engine={input.engine}" if input.engine else "",
+        **job("simulate"),
     shell:
-        "quietpet simulate --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in slices={input.slices} {params.engine} --out sinograms={output.sinograms} 2> {log}"
+        command("simulate")
 
 
 rule thin:
@@ -75,11 +70,9 @@ rule thin:
         runtime=20,
         gpu=0,
     params:
-        settings=settings("thin"),
-        code=code("thin"),
+        **job("thin"),
     shell:
-        "quietpet thin --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in standard={input.standard} --out sinograms={output.sinograms} 2> {log}"
+        command("thin")
 
 
 ALL_SINOGRAMS = expand(
@@ -103,12 +96,9 @@ rule counts:
         runtime=10,
         gpu=0,
     params:
-        settings=settings("counts"),
-        code=code("counts"),
-        sinograms=[f"sinograms={path}" for path in ALL_SINOGRAMS],
+        **job("counts"),
     shell:
-        "quietpet counts --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in {params.sinograms} --out counts={output.counts} 2> {log}"
+        command("counts")
 
 
 rule reconstruct:
@@ -125,11 +115,9 @@ rule reconstruct:
         runtime=30,
         gpu=0,
     params:
-        settings=settings("reconstruct"),
-        code=code("reconstruct"),
+        **job("reconstruct"),
     shell:
-        "quietpet reconstruct --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in sinograms={input.sinograms} --out images={output.images} 2> {log}"
+        command("reconstruct")
 
 
 def of_split(pattern):
@@ -162,14 +150,6 @@ rule pack:
         runtime=20,
         gpu=0,
     params:
-        settings=settings("pack"),
-        code=code("pack"),
-        slices=lambda wildcards, input: [f"slices={path}" for path in input.slices],
-        standard=lambda wildcards, input: [
-            f"standard={path}" for path in input.standard
-        ],
-        low=lambda wildcards, input: [f"low={path}" for path in input.low],
+        **job("pack"),
     shell:
-        "quietpet pack --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in {params.slices} {params.standard} {params.low}"
-        " --out dataset={output.dataset} 2> {log}"
+        command("pack")

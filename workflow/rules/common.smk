@@ -9,12 +9,14 @@ from snakemake.logging import logger
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
 from quietpet.gpus import asked_device, networks_run_on, usable_gpus
+from quietpet.jobs.methods import LearningJob
 from quietpet.learning import Training, training_data
 from quietpet.methods.registry import code_of
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.study.domains import PHANTOM
+from quietpet.steps import STEPS
 from quietpet.study.folders import CACHE_VARIABLE, absolute_cache, with_paths_from
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of, settings_for
@@ -91,15 +93,6 @@ def folder_of(names):
     return f"(({one_of(names)})/)?"
 
 
-def named(files):
-    """Params function: all files of "input" or "output" as arguments, under the names of the rule."""
-    return lambda wildcards, input, output: [
-        f"{name}={path}"
-        for name, paths in (input if files == "input" else output).items()
-        for path in ([paths] if isinstance(paths, str) else paths)
-    ]
-
-
 DATASETS = STUDY.data_sets
 STAGES = one_of(STUDY.learning.stages if STUDY.learning else [])
 
@@ -134,18 +127,65 @@ def names_of(wildcards):
     return {name: Path(value).name for name, value in wildcards.items()}
 
 
-def settings(stage):
-    """Params function: the JSON settings of the job that these wildcards name."""
-    return lambda wildcards: settings_for(STUDY, stage, **names_of(wildcards))
+# Inputs of rules that are no files of their step: what must be there, or be unchanged, before it.
+BEFOREHAND = {"tree", "own", "manifest", "sampling"}
 
 
-def code(stage):
+def job(step, *, rerun=True, **names):
+    """Params of a rule that runs ``step``: settings, fingerprint and files, all as the table of steps says.
+
+    ``names`` are those of the job that no wildcard has. Without ``rerun`` an edit of code runs nothing again.
+    """
+    code = method_code if issubclass(STEPS[step].job, LearningJob) else stage_code
+    return {
+        "settings": settings(step, **names),
+        **({"code": code(step)} if rerun else {}),
+        "inputs": files_of(step, "inputs"),
+        "outputs": files_of(step, "outputs"),
+    }
+
+
+def command(step, *, told=False):
+    """Shell command of a rule with the params :func:`job`; if ``told``, its log is on the terminal too."""
+    files = "--in {params.inputs:q} " if STEPS[step].inputs else ""
+    log = "2>&1 | tee {log} >&2" if told else "2> {log}"
+    return (
+        f"quietpet {step} --threads {{threads}} --gpus {{resources.gpu}}"
+        f" --settings {{params.settings:q}} {files}--out {{params.outputs:q}} {log}"
+    )
+
+
+def settings(step, **names):
+    """Params function: the JSON settings of the job that these wildcards, and ``names``, name."""
+    return lambda wildcards: settings_for(
+        STUDY, step, **names_of(wildcards), **names
+    )
+
+
+def files_of(step, kind):
+    """Params function: the "inputs" or "outputs" of a rule as arguments, in the order of the table."""
+    names = [file.name for file in getattr(STEPS[step], kind)]
+
+    def arguments(wildcards, input, output):
+        given = dict((input if kind == "inputs" else output).items())
+        if unknown := set(given) - set(names) - BEFOREHAND:
+            raise WorkflowError(f"{step} has no {kind} called {', '.join(unknown)}")
+        return [
+            f"{name}={path}"
+            for name in names
+            for path in ([given[name]] if isinstance(given.get(name), str) else given.get(name, []))
+        ]
+
+    return arguments
+
+
+def stage_code(step):
     """Params function: fingerprint of the code and tables that a stage reaches; their edits re-run it."""
-    return lambda wildcards: fingerprint(f"stages.{stage}")
+    return lambda wildcards: fingerprint(f"stages.{step}")
 
 
-def method_code(stage):
+def method_code(step):
     """Params function: the same, with the code of the wildcard's method."""
     return lambda wildcards: fingerprint(
-        f"stages.{stage}", *code_of(STUDY.methods[wildcards.method])
+        f"stages.{step}", *code_of(STUDY.methods[wildcards.method])
     )

@@ -16,12 +16,9 @@ rule score:
         runtime=20,
         gpu=0,
     params:
-        settings=settings("score"),
-        code=code("score"),
+        **job("score"),
     shell:
-        "quietpet score --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in restored={input.restored} test={input.test}"
-        " --out scores={output.scores} provenance={output.provenance} 2> {log}"
+        command("score")
 
 
 ALL_SCORES = [
@@ -42,7 +39,7 @@ REPORTED_PLANS = PLANS if STUDY.planner.report else []
 
 rule sampling:
     input:
-        plans=PLANS,
+        plan=PLANS,
     output:
         table="results/sampling.csv",
         readable="results/sampling.md",
@@ -55,19 +52,15 @@ rule sampling:
         runtime=10,
         gpu=0,
     params:
-        settings=settings("sampling"),
-        code=code("sampling"),
-        plans=[f"plan={path}" for path in PLANS],
+        **job("sampling"),
     shell:
-        "quietpet sampling --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in {params.plans}"
-        " --out table={output.table} readable={output.readable} figure={output.figure} 2> {log}"
+        command("sampling")
 
 
 rule tables:
     input:
         scores=ALL_SCORES,
-        plans=REPORTED_PLANS,
+        plan=REPORTED_PLANS,
         sampling=["results/sampling.png"] if REPORTED_PLANS else [],
     output:
         tables="results/tables.csv",
@@ -82,14 +75,6 @@ rule tables:
         runtime=10,
         gpu=0,
     params:
-        settings=settings("tables"),
-        code=code("tables"),
-        inputs=[
-            *(f"scores={path}" for path in ALL_SCORES),
-            *(f"plan={path}" for path in REPORTED_PLANS),
-        ],
+        **job("tables"),
     shell:
-        "quietpet tables --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in {params.inputs}"
-        " --out tables={output.tables} readable={output.readable} figure={output.figure}"
-        " provenance={output.provenance} 2> {log}"
+        command("tables")

@@ -52,12 +52,9 @@ rule standin_cohort:
         runtime=10,
         gpu=0,
     params:
-        settings=settings("standin_cohort"),
-        code=code("standin_cohort"),
-        outputs=named("output"),
+        **job("standin_cohort"),
     shell:
-        "quietpet standin_cohort --threads {threads} --gpus {resources.gpu}"
-        " --settings {params.settings:q} --out {params.outputs:q} 2> {log}"
+        command("standin_cohort")
 
 
 # A rule for each cohort, because the names of its files depend on its layout.
@@ -83,15 +80,9 @@ for cohort in STUDY.standin.cohorts if STUDY.standin else ():
             runtime=120,
             gpu=0,
         params:
-            settings=lambda wildcards, cohort=cohort: settings_for(
-                STUDY, "standin", cohort=cohort, participant=wildcards.participant
-            ),
-            code=code("standin"),
-            inputs=named("input"),
-            outputs=named("output"),
+            **job("standin", cohort=cohort),
         shell:
-            "quietpet standin --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-            " --in {params.inputs:q} --out {params.outputs:q} 2> {log}"
+            command("standin")
 
 
 def tree_of(source):
@@ -156,12 +147,10 @@ rule registration_engine:
         runtime=30,
         gpu=0,
     params:
-        settings=settings("registration_engine"),
+        **job("registration_engine", rerun=False),
     shell:
-        "quietpet registration_engine --threads {threads} --gpus {resources.gpu}"
-        " --settings {params.settings:q} --out decision={output.decision}"
         # On the terminal too: which engine registers the scans must not go unnoticed.
-        " 2>&1 | tee {log} >&2"
+        command("registration_engine", told=True)
 
 
 # A rule for each source, because its windows decide the names of the files.
@@ -171,7 +160,8 @@ for source in SOURCES_INVIVO:
         name:
             f"fetch_{source}"
         input:
-            tree=tree_of(source),
+            description=tree_of(source)[:1],
+            tree=tree_of(source)[1:],
             own=files_in_folder(source),
             manifest=own_manifest(source),
         output:
@@ -185,20 +175,9 @@ for source in SOURCES_INVIVO:
             gpu=0,
             downloads=1,
         params:
-            settings=lambda wildcards, source=source: settings_for(
-                STUDY,
-                "fetch_invivo",
-                source=source,
-                participant=wildcards.participant,
-            ),
-            code=code("fetch_invivo"),
-            description=lambda wildcards, input: (
-                f"--in description={input.tree[0]}" if input.tree else ""
-            ),
+            **job("fetch_invivo", source=source),
         shell:
-            "quietpet fetch_invivo --threads {threads} --gpus {resources.gpu}"
-            " --settings {params.settings:q} {params.description}"
-            " --out located={output.located} 2> {log}"
+            command("fetch_invivo")
 
     rule:
         name:
@@ -220,18 +199,9 @@ for source in SOURCES_INVIVO:
             runtime=60,
             gpu=0,
         params:
-            settings=lambda wildcards, source=source: settings_for(
-                STUDY,
-                "import_scan",
-                source=source,
-                participant=wildcards.participant,
-            ),
-            code=code("import_scan"),
-            outputs=named("output"),
+            **job("import_scan", source=source),
         shell:
-            "quietpet import_scan --threads {threads} --gpus {resources.gpu}"
-            " --settings {params.settings:q} --in located={input.located}"
-            " --out {params.outputs:q} 2> {log}"
+            command("import_scan")
 
     rule:
         name:
@@ -265,17 +235,9 @@ for source in SOURCES_INVIVO:
             runtime=120,
             gpu=0,
         params:
-            settings=lambda wildcards, source=source: settings_for(
-                STUDY,
-                "register",
-                scan=scan_name(source, wildcards.participant),
-            ),
-            code=code("register"),
-            inputs=named("input"),
-            outputs=named("output"),
+            **job("register", source=source),
         shell:
-            "quietpet register --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-            " --in {params.inputs:q} --out {params.outputs:q} 2> {log}"
+            command("register")
 
 
 def scans_of_split(wildcards):
@@ -312,9 +274,6 @@ rule pack_scans:
         runtime=30,
         gpu=0,
     params:
-        settings=settings("pack_scans"),
-        code=code("pack_scans"),
-        inputs=named("input"),
+        **job("pack_scans"),
     shell:
-        "quietpet pack_scans --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in {params.inputs:q} --out dataset={output.dataset} 2> {log}"
+        command("pack_scans")

@@ -19,13 +19,6 @@ def sinograms_of(split):
     return paths
 
 
-def arguments(*names):
-    """Params function: the inputs called ``names``, of which there may be any number, as arguments."""
-    return lambda wildcards, input: [
-        f"{name}={path}" for name in names for path in input[name]
-    ]
-
-
 def training_named(wildcards):
     """The training whose weights these wildcards name."""
     stages = Path(wildcards.stages).name
@@ -101,13 +94,9 @@ rule fit:
         runtime=2880,
         gpu=network_gpus,
     params:
-        settings=settings("fit"),
-        code=method_code("fit"),
-        inputs=arguments("train", "start", "sinograms"),
+        **job("fit"),
     shell:
-        "quietpet fit --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in validation={input.validation} {params.inputs}"
-        " --out weights={output.weights} log={output.log} card={output.card} 2> {log}"
+        command("fit")
 
 
 rule plan:
@@ -124,12 +113,9 @@ rule plan:
         runtime=720,
         gpu=network_gpus,
     params:
-        settings=settings("plan"),
-        code=method_code("plan"),
+        **job("plan"),
     shell:
-        "quietpet plan --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in weights={input.weights} validation={input.validation}"
-        " --out plan={output.plan} 2> {log}"
+        command("plan")
 
 
 rule restore:
@@ -147,10 +133,6 @@ rule restore:
         runtime=720,
         gpu=network_gpus,
     params:
-        settings=settings("restore"),
-        code=method_code("restore"),
-        inputs=arguments("sinograms"),
+        **job("restore"),
     shell:
-        "quietpet restore --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in weights={input.weights} test={input.test} {params.inputs}"
-        " --out restored={output.restored} 2> {log}"
+        command("restore")

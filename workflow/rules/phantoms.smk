@@ -55,13 +55,10 @@ checkpoint fetch:
         runtime=60,
         gpu=0,
     params:
-        settings=FETCH.model_dump_json(),
-        code=code("fetch"),
+        **(job("fetch") | {"settings": FETCH.model_dump_json()}),
     shell:
-        "quietpet fetch --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in sources={input.sources:q} --out decision={output.decision}"
         # On the terminal too: using the template instead of BrainWeb must not go unnoticed.
-        " 2>&1 | tee {log} >&2"
+        command("fetch", told=True)
 
 
 def label_files(subject):
@@ -91,12 +88,9 @@ rule phantom:
         runtime=15,
         gpu=0,
     params:
-        settings=settings("phantom"),
-        code=code("phantom"),
-        files=named("input"),
+        **job("phantom"),
     shell:
-        "quietpet phantom --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in {params.files:q} --out phantom={output.phantom} 2> {log}"
+        command("phantom")
 
 
 rule slices:
@@ -113,8 +107,6 @@ rule slices:
         runtime=10,
         gpu=0,
     params:
-        settings=settings("slices"),
-        code=code("slices"),
+        **job("slices"),
     shell:
-        "quietpet slices --threads {threads} --gpus {resources.gpu} --settings {params.settings:q}"
-        " --in phantom={input.phantom} --out slices={output.slices} 2> {log}"
+        command("slices")

@@ -152,11 +152,6 @@ def _fabric(job: FitJob, *, groups: int) -> Fabric:
     return start(job.training, device, processes=processes, groups=groups)
 
 
-def _shared(fabric: Fabric | None) -> bool:
-    """Whether several processes share the training."""
-    return fabric is not None and fabric.world_size > 1
-
-
 def _trained(
     method: Restorer,
     job: FitJob,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quietpet.invivo.settings import scan_name
 from quietpet.jobs.datasets import PackScansJob
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
@@ -57,9 +58,9 @@ def import_scan_job(study: Study, *, source: str, participant: str) -> ImportSca
     )
 
 
-def register_job(study: Study, *, scan: str) -> RegisterJob:
+def register_job(study: Study, *, source: str, participant: str) -> RegisterJob:
     """PET to T1 of one scan."""
-    return RegisterJob(scan=scan, registration=study.registration)
+    return RegisterJob(scan=scan_name(source, participant), registration=study.registration)
 
 
 def pack_scans_job(study: Study, *, dataset: str, setting: str, split: str) -> PackScansJob:
