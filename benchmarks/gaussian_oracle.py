@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from quietpet.methods.diffusion.samplers import Denoiser, Sampler
+from quietpet.methods.diffusion.sampler import Denoiser, Sampler
 from quietpet.methods.diffusion.schedule import Schedule
 from quietpet.methods.diffusion.walk import Walk
 

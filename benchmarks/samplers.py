@@ -20,9 +20,9 @@ from typing import get_args
 
 from gaussian_oracle import GaussianData, outcome
 
-from quietpet.methods.diffusion.options import SamplerName, network_evaluations
+from quietpet.methods.diffusion.options import network_evaluations
 from quietpet.methods.diffusion.planner import steps_within
-from quietpet.methods.diffusion.samplers import SAMPLERS
+from quietpet.methods.diffusion.samplers import SAMPLERS, SamplerName
 from quietpet.methods.diffusion.schedule import SCHEDULES, Schedule
 from quietpet.methods.diffusion.walk import Spacing, plan_walk
 

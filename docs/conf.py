@@ -13,6 +13,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
+autodoc_typehints = "none"  # docstrings say shapes and units
 nitpicky = True  # a link that leads nowhere is a warning, and warnings end the build
 
 html_theme = "furo"

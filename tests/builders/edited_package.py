@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,17 +23,37 @@ class EditedPackage:
 
     folder: Path
 
-    def run(self, *arguments: str | Path) -> None:
-        """Run ``quietpet`` with ``arguments``; it must succeed."""
-        script = "import sys; from quietpet.cli import main; sys.exit(main())"
-        done = subprocess.run(
-            [sys.executable, "-c", script, *map(str, arguments)],
-            env={**os.environ, "PYTHONPATH": str(self.folder)},
-            capture_output=True,
-            text=True,
-            check=False,
+    def run(self, *arguments: str | Path) -> str:
+        """Run ``quietpet`` with ``arguments``; it must succeed. Returns what it prints."""
+        return self.run_all(arguments)
+
+    def run_all(self, *commands: Sequence[str | Path]) -> str:
+        """The same with several commands, in one process."""
+        script = (
+            "import json, sys; from quietpet.cli import main\n"
+            "for arguments in json.loads(sys.argv[1]):\n"
+            "    if status := main(arguments): sys.exit(status)"
         )
+        wanted = json.dumps([[str(each) for each in arguments] for arguments in commands])
+        done = self._started(sys.executable, "-c", script, wanted)
         assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def broken_contracts(self, configuration: Path) -> list[str]:
+        """Contracts of import-linter in the file ``configuration`` that the copy breaks."""
+        done = self._started("lint-imports", "--config", str(configuration), "--no-cache")
+        lines = done.stdout.splitlines()
+        found = [re.fullmatch(r"(.+) BROKEN( \(.+\))?", line) for line in lines]
+        broken = [match[1] for match in found if match]
+        assert any(line.startswith("Contracts: ") for line in lines), done.stdout + done.stderr
+        assert bool(broken) == bool(done.returncode)
+        return broken
+
+    def _started(self, *command: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "PYTHONPATH": str(self.folder), "COLUMNS": "200"}
+        return subprocess.run(
+            command, env=environment, cwd=self.folder, capture_output=True, text=True, check=False
+        )
 
     @property
     def touched(self) -> set[str]:

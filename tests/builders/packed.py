@@ -28,7 +28,7 @@ def write_splits(
 
 def write_packed(
     path: Path, *, split: str = "train", slices: int = 6, pixels: int = PIXELS, seed: int = 0,
-    dataset: str = "phantom", data_source: str = "template", contrast: float = 1.0,
+    dataset: str = "phantom", setting: str = "low", data_source: str = "template", contrast: float = 1.0,
 ) -> Path:  # fmt: skip
     """Write a file of kind "dataset"; images are of order 100, so that scaling matters.
 
@@ -55,7 +55,7 @@ def write_packed(
     }  # fmt: skip
     attributes = {
         "dataset": dataset,
-        "setting": "low",
+        "setting": setting,
         "split": split,
         "affine_ras_mm": mmr_grid(pixels).affine_ras_mm.tolist(),
         "lineage": {**LINEAGE, "data_source": data_source},

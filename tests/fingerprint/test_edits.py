@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from quietpet.fingerprint.sources import Sources
 from quietpet.fingerprint.walk import fingerprint_of, reach
+from quietpet.methods.diffusion.planner import PlannerSettings
 from quietpet.methods.registry import AnyMethodSettings, code_of, method_kinds
 from quietpet.steps import STEPS
 
@@ -20,6 +21,13 @@ KINDS = method_kinds()
 SETTINGS = {kind: TypeAdapter(AnyMethodSettings).validate_python({"kind": kind}) for kind in KINDS}
 
 
+def models(step, kind):
+    """The settings of the methods that a job builds."""
+    settings = SETTINGS[kind]
+    planned = PlannerSettings().candidates(settings) if step == "plan" else ()
+    return (settings.for_training() if step == "fit" else settings, *planned)
+
+
 def of(step, *kinds):
     return {f"{step} {kind}" for kind in kinds or KINDS if step != "plan" or kind == "mfdiff"}
 
@@ -27,7 +35,7 @@ def of(step, *kinds):
 ROOTS = {
     **{name: (f"stages.{name}",) for name in STEPS if name not in OF_A_METHOD},
     **{
-        f"{step} {kind}": (f"stages.{step}", *code_of(SETTINGS[kind]))
+        f"{step} {kind}": (f"stages.{step}", *code_of(*models(step, kind)))
         for step in OF_A_METHOD
         for kind in KINDS
         if f"{step} {kind}" in of(step)
@@ -36,6 +44,7 @@ ROOTS = {
 ALL = set(ROOTS)
 LEARNING = of("fit") | of("restore") | of("plan")
 LEARNING_OF_DIFFUSION = {f"{step} mfdiff" for step in OF_A_METHOD}
+DRAWING_OF_DIFFUSION = {"restore mfdiff", "plan mfdiff"}
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +90,7 @@ HARMLESS = [
     ("methods/diffusion/options.py", "T, diffusion times a network", "diffusion times a network"),
     ("methods/diffusion/options.py", "1000, ge=2", "500, ge=1"),
     ("methods/unet/settings.py", "Field(", 'Field(title="x", '),
+    ("methods/diffusion/samplers/heun.py", "of second order with two", "of second order and two"),
     # what is told of mistakes, and to whom
     ("errors.py", "Make room there", "Make space"),
     ("errors.py", "no such file; run the step", "missing; run the step"),
@@ -142,7 +152,14 @@ RERUN = [
     ),
     ("methods/unet/settings.py", "def least_batch", "def least_batches", {"fit unet"}),
     # methods
-    ("methods/diffusion/samplers.py", "SAMPLERS", "SAMPLERS = {}\nSAMPLERS", LEARNING_OF_DIFFUSION),
+    ("methods/diffusion/walk.py", "self.there.noisy", "2 * self.there.noisy", LEARNING_OF_DIFFUSION),
+    # samplers: that of the settings, that of all trainings, that of the plan alone
+    ("methods/diffusion/samplers/ddpm.py", "noisy = draw()", "noisy = 2 * draw()", DRAWING_OF_DIFFUSION),
+    (
+        "methods/diffusion/samplers/dpmpp_2m.py", "(2 * earlier_rise)", "(3 * earlier_rise)",
+        {"fit mfdiff", "plan mfdiff"},
+    ),
+    ("methods/diffusion/samplers/heun.py", "+ 0.5 * length", "+ length", {"plan mfdiff"}),
     ("methods/mfdiff/model.py", "return ", "return 2 * ", LEARNING_OF_DIFFUSION),
     ("methods/unet/model.py", "return ", "return 2 * ", {"fit unet", "restore unet"}),
     ("methods/lpet/model.py", "return ", "return 2 * ", {"fit lpet", "restore lpet"}),
@@ -194,6 +211,7 @@ def test_computed_imports_are_told_to_the_fingerprint(repository):
     }
     assert found == {
         ("cli.py", "f'quietpet.stages.{options.stage}'"),
+        ("methods/diffusion/samplers/__init__.py", "f'quietpet.{FOLDER}.{name}'"),
         ("methods/registry.py", "f'quietpet.methods.{kind}.settings'"),
         ("methods/registry.py", "f'quietpet.methods.{settings.kind}.model'"),
         ("stages/reconstructing.py", "f'quietpet.{MEASURING}'"),

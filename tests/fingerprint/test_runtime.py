@@ -21,7 +21,6 @@ from quietpet.fingerprint.walk import reach
 from quietpet.jobs.acquisition import AcquisitionJob, ReconstructJob
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.jobs.methods import FitJob, LearningJob, RestoreJob
-from quietpet.methods.registry import code_of
 from quietpet.stages.files import Files
 
 FOLDER = Path(quietpet.__file__).parent
@@ -80,7 +79,7 @@ def _imports(frame):
 
 
 def uncovered(step, job, ran):
-    also = code_of(job.model) if isinstance(job, LearningJob) else ()
+    also = job.named_code if isinstance(job, LearningJob) else ()
     reached, _ = reach(SOURCES, f"stages.{step}", *also)
     return {
         (module, name)

@@ -11,7 +11,6 @@ from quietpet.errors import InputError
 from quietpet.gpus import asked_device, networks_run_on, usable_gpus
 from quietpet.jobs.methods import LearningJob
 from quietpet.learning import Training, training_data
-from quietpet.methods.registry import code_of
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
 from quietpet.fingerprint.walk import fingerprint
@@ -185,7 +184,7 @@ def stage_code(step):
 
 
 def method_code(step):
-    """Params function: the same, with the code of the wildcard's method."""
+    """Params function: the same, with the code of the job's method."""
     return lambda wildcards: fingerprint(
-        f"stages.{step}", *code_of(STUDY.methods[wildcards.method])
+        f"stages.{step}", *job_of(STUDY, step, **names_of(wildcards)).named_code
     )

@@ -40,6 +40,11 @@ class MethodSettings(Section, ABC):
         return False
 
     @property
+    def modules(self) -> tuple[str, ...]:
+        """Names, below the package, of what the settings choose and code finds by that name alone."""
+        return ()
+
+    @property
     def learns_from_whole_heads(self) -> bool:
         """Whether the training's ``whole_share`` applies.
 

@@ -11,7 +11,7 @@ from quietpet.config.section import Section
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.methods.diffusion.options import DiffusionSettings
 from quietpet.methods.diffusion.planner import PlannerSettings
-from quietpet.methods.registry import AnyMethodSettings
+from quietpet.methods.registry import AnyMethodSettings, code_of
 
 
 class MethodJob(Section):
@@ -35,6 +35,11 @@ class LearningJob(MethodJob):
         if self.model.reconstructs != (self.acquisition is not None):
             raise ValueError("acquisition is given for methods that reconstruct, and for no other")
         return self
+
+    @property
+    def named_code(self) -> tuple[str, ...]:
+        """Modules that the job reaches by names in its settings; part of its fingerprint."""
+        return code_of(self.model)
 
 
 class FitJob(LearningJob):
@@ -90,6 +95,10 @@ class PlanJob(InferenceJob):
     def _diffuses(self) -> Self:
         _ = self.diffusion
         return self
+
+    @property
+    def named_code(self) -> tuple[str, ...]:
+        return code_of(self.model, *self.planner.candidates(self.diffusion))
 
 
 class SamplingJob(Section):

@@ -38,13 +38,16 @@ def build(settings: MethodSettings) -> Restorer:
     return importlib.import_module(f"quietpet.methods.{settings.kind}.model").build(settings)
 
 
-def code_of(settings: MethodSettings) -> tuple[str, ...]:
-    """Names, below the package, of the modules that a method needs; its results depend on them.
+def code_of(*methods: MethodSettings) -> tuple[str, ...]:
+    """Names, below the package, of the modules that methods need; their results depend on them.
 
     They are imported under computed names, so that nothing else tells that a step reaches them.
     """
-    own = (f"methods.{settings.kind}.model", f"methods.{settings.kind}.settings")
-    return (*own, MEASURING) if settings.reconstructs else own
+    found: list[str] = []
+    for settings in methods:
+        found += [f"methods.{settings.kind}.model", f"methods.{settings.kind}.settings"]
+        found += [*settings.modules, *([MEASURING] if settings.reconstructs else [])]
+    return tuple(dict.fromkeys(found))
 
 
 def _has_settings(kind: str) -> bool:

@@ -20,7 +20,7 @@ from quietpet.files.text import write_text
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
-from quietpet.methods.registry import build, code_of
+from quietpet.methods.registry import build
 from quietpet.provenance import Stopwatch, file_digest, provenance, settings_digest
 from quietpet.seeds import named_seed
 from quietpet.stages.device import (
@@ -109,7 +109,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         inputs=inputs.all(),
         watch=watch,
         device=f"{processes} x {device.type}" if processes > 1 else str(device),
-        also=code_of(job.model),
+        also=job.named_code,
         engines=engines_behind(job, held_out),
     )
     save_weights(
@@ -240,7 +240,7 @@ def _job_digest(job: FitJob, inputs: Files, fabric: Fabric | None) -> str:
     return settings_digest(
         {
             "job": job.model_dump(mode="json"),
-            "code": fingerprint("stages.fit", *code_of(job.model)),
+            "code": fingerprint("stages.fit", *job.named_code),
             "processes": fabric.world_size if fabric else 1,
             "data": [file_digest(path) for path in inputs.all()],
         }

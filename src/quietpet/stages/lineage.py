@@ -19,7 +19,7 @@ def lineage_of(file: h5py.File) -> Lineage:
     return read_attribute(file, "lineage")
 
 
-def common_lineage(lineages: Iterable[tuple[Path, Lineage]]) -> Lineage:
+def common_lineage(lineages: Iterable[tuple[Path | str, Lineage]]) -> Lineage:
     """The one lineage that several files share; mixing, say, two phantom sources is refused."""
     (first_path, first), *others = lineages
     for path, lineage in others:

@@ -18,7 +18,7 @@ from quietpet.files.text import write_json
 from quietpet.jobs.methods import PlanJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.diffusion.options import network_evaluations
-from quietpet.methods.registry import build, code_of
+from quietpet.methods.registry import build
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import torch_generator
@@ -89,7 +89,7 @@ def run(job: PlanJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
-                also=code_of(job.model),
+                also=job.named_code,
             ),
         },
     )

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from quietpet.acquisition.psf import GaussianPSF
+from quietpet.config.doses import ReconstructionSettings
+from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import require_finite, write_hdf5
 from quietpet.jobs.acquisition import ReconstructJob
@@ -31,33 +33,8 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
     """Read ``sinograms``; write ``images`` in the sinograms' units of activity."""
     watch, device = Stopwatch(), compute_device()
     sinograms = read_sinograms(inputs.one("sinograms"))
-    settings = as_simulated(job.scanner, sinograms.lineage, origin=sinograms.path)
-    osem = reconstruction(settings)
-    measurement = measurement_of([sinograms], scanner=settings, protocol=job.protocol, device=device)
-    post_filter = GaussianPSF(
-        fwhm_mm=job.protocol.post_fwhm_mm,
-        pixel_mm=image_grid(settings).pixel_mm,
-        image_shape=measurement.model.projector.image_shape,
-        device=device,
-    )
-    images = []
-    size = slices_per_batch(settings)
-    starts = range(0, len(sinograms.keys), size)
-    tick = _ticks(f"OSEM {job.subject} {job.dose}", len(starts) * job.protocol.iterations)
-    for start in starts:
-        rows = range(start, min(start + size, len(sinograms.keys)))
-        batch = measurement.rows(rows).to(device)
-        image = osem(
-            batch.prompts,
-            batch.model,
-            iterations=job.protocol.iterations,
-            subsets=job.protocol.subsets,
-            after_iteration=tick,
-        )
-        _require_cold_outside(image, sinograms, rows, batch.model.projector)
-        images.append(post_filter(image).cpu().numpy())
-    reconstructed = np.concatenate(images)
-    require_finite(reconstructed, f"OSEM of {inputs.one('sinograms')}")
+    settings = as_simulated(job.scanner, sinograms.lineage, origin=sinograms.origin)
+    reconstructed = osem_images(sinograms, job.protocol, settings, device, label=job.subject)
     write_hdf5(
         outputs.one("images"),
         kind="images",
@@ -81,6 +58,49 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
     )
 
 
+def osem_images(
+    sinograms: Sinograms,
+    protocol: ReconstructionSettings,
+    settings: ScannerSettings,
+    device: torch.device,
+    *,
+    label: str,
+) -> np.ndarray:
+    """Filtered OSEM images (slice, y, x) in the sinograms' units; ``label`` names them in the progress.
+
+    Raises:
+        InputError: an image is brightest outside the head, or not finite.
+        ValueError: the subsets or the sinograms are none that can be reconstructed.
+    """
+    osem = reconstruction(settings)
+    measurement = measurement_of([sinograms], scanner=settings, protocol=protocol, device=device)
+    post_filter = GaussianPSF(
+        fwhm_mm=protocol.post_fwhm_mm,
+        pixel_mm=image_grid(settings).pixel_mm,
+        image_shape=measurement.model.projector.image_shape,
+        device=device,
+    )
+    images = []
+    size = slices_per_batch(settings)
+    starts = range(0, len(sinograms.keys), size)
+    tick = _ticks(f"OSEM {label} {sinograms.dose}", len(starts) * protocol.iterations)
+    for start in starts:
+        rows = range(start, min(start + size, len(sinograms.keys)))
+        batch = measurement.rows(rows).to(device)
+        image = osem(
+            batch.prompts,
+            batch.model,
+            iterations=protocol.iterations,
+            subsets=protocol.subsets,
+            after_iteration=tick,
+        )
+        _require_cold_outside(image, sinograms, rows, batch.model.projector)
+        images.append(post_filter(image).cpu().numpy())
+    reconstructed = np.concatenate(images)
+    require_finite(reconstructed, f"OSEM of {sinograms.origin}")
+    return reconstructed
+
+
 def _ticks(label: str, iterations: int) -> Callable[[], object]:
     """What to call after each iteration of each batch, to show progress."""
     steps = track(range(iterations), label=label, total=iterations, unit="iteration")
@@ -97,7 +117,7 @@ def _require_cold_outside(
     worst = int(ratios.argmax())
     if ratios[worst] > HOTTEST_OUTSIDE:
         raise InputError(
-            f"OSEM of {sinograms.path}: slice {sinograms.keys[rows[worst]]!r} is {ratios[worst]:.3g} "
+            f"OSEM of {sinograms.origin}: slice {sinograms.keys[rows[worst]]!r} is {ratios[worst]:.3g} "
             "times as bright outside the head as anywhere inside. Its prompts do not fit its "
             f"attenuation and background, or the iterations of dose {sinograms.dose!r} are too many for "
             "its counts: simulate it again, lower them, or see if 'quietpet check projector' passes."

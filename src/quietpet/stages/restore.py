@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ from quietpet.errors import InputError
 from quietpet.files.hdf5 import require_finite, write_hdf5
 from quietpet.jobs.methods import RestoreJob
 from quietpet.methods.base import Restorer
-from quietpet.methods.registry import code_of
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import torch_generator
@@ -53,16 +52,9 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
     measured = measured_slices(job, inputs, pairs, device)
     batches = central_batches(pairs, pixels=job.inference.pixels, batch_size=job.inference.batch_size)
     total = -(-len(pairs) // job.inference.batch_size)
-    restored = [
-        _restored(method, _on(device, batch, measured), job)
-        for batch in track(batches, label=f"restoring with {job.method}", total=total, unit="batch")
-    ]
-    arrays = {
-        name: central_crop(np.concatenate([images[name] for images in restored]), pairs.pixels)
-        for name in restored[0]
-    }
-    for name, images in arrays.items():
-        require_finite(images, f"{job.method}: restored {name!r}")
+    batches = track(batches, label=f"restoring with {job.method}", total=total, unit="batch")
+    placed_batches = (_on(device, batch, measured) for batch in batches)
+    arrays = restored_slices(method, placed_batches, job, pixels=pairs.pixels)
     write_hdf5(
         outputs.one("restored"),
         kind="restored",
@@ -77,11 +69,29 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
-                also=code_of(job.model),
+                also=job.named_code,
                 engines=engines_behind(job, pairs),
             ),
         },
     )
+
+
+def restored_slices(
+    method: Restorer, batches: Iterable[Batch], job: RestoreJob, *, pixels: int
+) -> dict[str, np.ndarray]:
+    """The restored images (slice, y, x) of all ``batches``, on the device of ``method``, by name.
+
+    They are in the unit of the data and ``pixels`` wide, with 0 outside the squares of the batches.
+    Raises InputError for values that are not finite.
+    """
+    restored = [_restored(method, batch, job) for batch in batches]
+    arrays = {
+        name: central_crop(np.concatenate([images[name] for images in restored]), pixels)
+        for name in restored[0]
+    }
+    for name, images in arrays.items():
+        require_finite(images, f"{job.method}: restored {name!r}")
+    return arrays
 
 
 def _lineage(job: RestoreJob, pairs: PairDataset, weights: Path, trained_on: Lineage) -> Lineage:

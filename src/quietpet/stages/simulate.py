@@ -53,8 +53,12 @@ from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Slices:
-    """The rows of a file of kind "slices": ``maps`` (slice, y, x) by name, on the device."""
+class Slices:
+    """What is measured: ``maps`` (slice, y, x) of a file of kind "slices" by name, on the device.
+
+    Slices of one of the ``rotations`` (slice,) belong to one scan; ``slice_mm`` (slice,) is their
+    distance from the middle of the axis.
+    """
 
     keys: list[str]
     rotations: np.ndarray
@@ -77,7 +81,7 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     write_hdf5(
         outputs.one("sinograms"),
         kind="sinograms",
-        arrays=_measurement(job, slices, system, settings, unit=unit),
+        arrays=measurement(job, slices, system, settings, unit=unit),
         attributes={
             "axes": "(slice, view, bin)",
             "dose": job.dose,
@@ -97,11 +101,11 @@ def run(job: SimulateJob, inputs: Files, outputs: Files) -> None:
     )
 
 
-def _read(path: Path, settings: ScannerSettings, device: torch.device) -> _Slices:
+def _read(path: Path, settings: ScannerSettings, device: torch.device) -> Slices:
     finer = settings.data_refinement > 1
     names = ("mu_per_cm", *(("fine_activity", "fine_mu_per_cm") if finer else ("activity",)))
     with open_hdf5(path, kind="slices") as file:
-        return _Slices(
+        return Slices(
             keys=read_strings(file, "key"),
             rotations=read_array(file, "rotation"),
             slice_mm=read_array(file, "slice_mm"),
@@ -110,7 +114,7 @@ def _read(path: Path, settings: ScannerSettings, device: torch.device) -> _Slice
         )
 
 
-def _require_size(slices: _Slices, system: Projector, path: Path) -> None:
+def _require_size(slices: Slices, system: Projector, path: Path) -> None:
     found = tuple(slices.maps["mu_per_cm"].shape[1:])
     if found != system.image_shape:
         raise InputError(
@@ -119,15 +123,19 @@ def _require_size(slices: _Slices, system: Projector, path: Path) -> None:
         )
 
 
-def _measurement(
+def measurement(
     job: SimulateJob,
-    slices: _Slices,
+    slices: Slices,
     system: Projector,
     settings: ScannerSettings,
     *,
     unit: float,
 ) -> dict[str, np.ndarray]:
-    """All arrays of the file."""
+    """All arrays of a file of kind "sinograms".
+
+    The activity of ``slices`` is multiplied by ``unit`` to be in the unit of the images. Raises
+    ValueError for slices without activity, where the dose is given by counts.
+    """
     scanner, grid = scanner_geometry(settings), image_grid(settings)
     attenuation = attenuation_factors(slices.maps["mu_per_cm"], system, pixel_mm=grid.pixel_mm)
     arriving = _arriving(slices, unit, attenuation, system, settings, job.protocol.psf_fwhm_mm)
@@ -163,7 +171,7 @@ def _activity_unit(job: SimulateJob) -> float:
 
 
 def _arriving(
-    slices: _Slices,
+    slices: Slices,
     unit: float,
     attenuation: torch.Tensor,
     system: Projector,
@@ -194,7 +202,7 @@ def _arriving(
 
 def _calibration(
     job: SimulateJob,
-    slices: _Slices,
+    slices: Slices,
     system: Projector,
     arriving: np.ndarray,
     efficiencies: np.ndarray,
@@ -225,7 +233,7 @@ def _calibration(
     return scale, {}
 
 
-def _nominal_counts(job: SimulateJob, slices: _Slices) -> np.ndarray:
+def _nominal_counts(job: SimulateJob, slices: Slices) -> np.ndarray:
     """Nominal counts (slice,); the slices of one rotated volume belong to one scan."""
     n_slices, counts = image_grid(job.scanner).n_slices, []
     for key, rotation in zip(slices.keys, slices.rotations, strict=True):

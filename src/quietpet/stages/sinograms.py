@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +22,21 @@ from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
 from quietpet.stages.system import as_simulated, engine_versions, image_grid, projector
 
+_MEASURED = ("prompts", "attenuation", "normalisation", "counts_per_activity")
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sinograms:
-    """One file of kind "sinograms": arrays (slice, view, bin), float32, on the CPU.
+    """The scan of some slices at one dose: arrays (slice, view, bin), float32.
 
-    ``multiplicative`` is attenuation x normalisation x counts per activity; ``background`` is None
-    without scatter and randoms. ``through_air`` (bool) marks the lines that nothing attenuates. Images
-    are in ``activity_units``, of which ``activity_per_phantom_unit`` are one unit of the phantom.
+    Of an image x, ``multiplicative`` * P(blur x) + ``background`` of the ``prompts`` are expected, with
+    line integrals P in pixels. ``multiplicative`` is attenuation x normalisation x counts per activity;
+    ``background`` is None without scatter and randoms. ``through_air`` (bool) marks the lines that
+    nothing attenuates. Images are in ``activity_units``, of which ``activity_per_phantom_unit`` are one
+    unit of the phantom. ``origin`` is the file, or what else messages call them.
     """
 
-    path: Path
+    origin: Path | str
     dose: str
     keys: list[str]
     prompts: np.ndarray
@@ -47,21 +51,43 @@ class Sinograms:
 def read_sinograms(path: Path) -> Sinograms:
     """A whole file; values that are not finite are refused."""
     with open_hdf5(path, kind="sinograms") as file:
-        attenuation = read_nonnegative(file, "attenuation")
-        multiplicative = attenuation * read_nonnegative(file, "normalisation")
-        multiplicative *= read_nonnegative(file, "counts_per_activity")[:, None, None].astype(np.float32)
-        return Sinograms(
-            path=path,
+        names = (*_MEASURED, *(("background",) if "background" in file else ()))
+        return sinograms_of(
+            {name: read_nonnegative(file, name) for name in names},
+            origin=path,
             dose=read_attribute(file, "dose"),
             keys=read_strings(file, "key"),
-            prompts=read_nonnegative(file, "prompts").astype(np.float32),
-            multiplicative=multiplicative,
-            background=read_nonnegative(file, "background") if "background" in file else None,
-            through_air=attenuation >= 1,
             activity_units=read_attribute(file, "activity_units"),
             activity_per_phantom_unit=read_attribute(file, "activity_per_phantom_unit"),
             lineage=lineage_of(file),
         )
+
+
+def sinograms_of(
+    arrays: Mapping[str, np.ndarray],
+    *,
+    origin: Path | str,
+    dose: str,
+    keys: list[str],
+    activity_units: str,
+    activity_per_phantom_unit: float,
+    lineage: Lineage,
+) -> Sinograms:
+    """The record of the ``arrays`` of a file of kind "sinograms"."""
+    multiplicative = arrays["attenuation"] * arrays["normalisation"]
+    multiplicative *= arrays["counts_per_activity"][:, None, None].astype(np.float32)
+    return Sinograms(
+        origin=origin,
+        dose=dose,
+        keys=keys,
+        prompts=arrays["prompts"].astype(np.float32),
+        multiplicative=multiplicative,
+        background=arrays.get("background"),
+        through_air=arrays["attenuation"] >= 1,
+        activity_units=activity_units,
+        activity_per_phantom_unit=activity_per_phantom_unit,
+        lineage=lineage,
+    )
 
 
 def measurement_of(
@@ -76,7 +102,7 @@ def measurement_of(
     for each in sinograms:
         if each.prompts.shape[1:] != system.sinogram_shape:
             raise InputError(
-                f"{each.path}: its sinograms are {each.prompts.shape[1:]} (view, bin), those of the "
+                f"{each.origin}: its sinograms are {each.prompts.shape[1:]} (view, bin), those of the "
                 f"scanner {scanner.model!r} {system.sinogram_shape}; simulate them again."
             )
     return Measurement(
@@ -119,11 +145,11 @@ def measured_slices(
     for each in files:
         if each.dose != pairs.setting:
             raise InputError(
-                f"{each.path}: holds dose {each.dose!r}, but {pairs.path} was packed at "
+                f"{each.origin}: holds dose {each.dose!r}, but {pairs.path} was packed at "
                 f"{pairs.setting!r}."
             )
     lineage = common_lineage(
-        [(pairs.path, pairs.lineage), *((each.path, each.lineage) for each in files)]
+        [(pairs.path, pairs.lineage), *((each.origin, each.lineage) for each in files)]
     )
     settings = as_simulated(job.scanner, lineage, origin=pairs.path)
     if abs(pairs.pixel_mm - (wanted := image_grid(settings).pixel_mm)) > 1e-6 * wanted:

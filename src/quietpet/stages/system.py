@@ -77,7 +77,7 @@ def decided(settings: ScannerSettings, decision: Path | None = None) -> ScannerS
     return settings
 
 
-def as_simulated(settings: ScannerSettings, lineage: Lineage, *, origin: Path) -> ScannerSettings:
+def as_simulated(settings: ScannerSettings, lineage: Lineage, *, origin: Path | str) -> ScannerSettings:
     """The settings with the engine that simulated the sinograms of ``origin``: one study, one engine.
 
     Raises:

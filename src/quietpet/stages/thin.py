@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -37,22 +38,10 @@ def run(job: ThinJob, inputs: Files, outputs: Files) -> None:
         inherited = {name: read_attribute(file, name) for name in INHERITED}
         lineage = lineage_of(file)
 
-    arrays = thin_measurement(
-        standard,
-        job.thinned.fraction,
-        of_randoms=kept_of_randoms(job.thinned.fraction, fraction_of=job.thinned.fraction_of),
-        thinned=lambda what, events, fraction: _thinned(job, keys, what, events, fraction),
-    )
-    arrays |= modelled_background(arrays, standard["normalisation"], window=job.randoms_window)
     write_hdf5(
         outputs.one("sinograms"),
         kind="sinograms",
-        arrays={
-            "key": np.array(keys),
-            **arrays,
-            **{name: standard[name] for name in ("attenuation", "normalisation")},
-            "achieved_counts": arrays["prompts"].sum(axis=(1, 2), dtype=np.int64),
-        },
+        arrays={"key": np.array(keys), **thinned_measurement(job, keys, standard)},
         attributes={
             **inherited,
             "dose": job.dose,
@@ -62,6 +51,24 @@ def run(job: ThinJob, inputs: Files, outputs: Files) -> None:
             ),
         },
     )
+
+
+def thinned_measurement(
+    job: ThinJob, keys: list[str], standard: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """All arrays of the lower dose but its keys, from those of the ``standard`` dose."""
+    arrays = thin_measurement(
+        standard,
+        job.thinned.fraction,
+        of_randoms=kept_of_randoms(job.thinned.fraction, fraction_of=job.thinned.fraction_of),
+        thinned=lambda what, events, fraction: _thinned(job, keys, what, events, fraction),
+    )
+    return {
+        **arrays,
+        **modelled_background(arrays, standard["normalisation"], window=job.randoms_window),
+        **{name: standard[name] for name in ("attenuation", "normalisation")},
+        "achieved_counts": arrays["prompts"].sum(axis=(1, 2), dtype=np.int64),
+    }
 
 
 def _thinned(

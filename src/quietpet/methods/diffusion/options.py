@@ -8,20 +8,15 @@ from pydantic import Field, model_validator
 
 from quietpet.config.methods import MethodSettings
 from quietpet.config.section import Positive
+from quietpet.methods.diffusion.samplers import FOLDER, SAMPLERS, SamplerName
 from quietpet.methods.diffusion.schedule import SCHEDULES, ScheduleName
 from quietpet.methods.diffusion.walk import Spacing
 
 Prediction = Literal["epsilon", "x0", "v"]
-SamplerName = Literal["ddpm", "ddim", "dpmpp_2m", "heun"]
 VALIDATION_STEPS = 10
 """Strides of DPM-Solver++ for samples while a network is trained."""
 
-_WORDS: dict[SamplerName, str] = {
-    "ddpm": "DDPM",
-    "ddim": "DDIM",
-    "dpmpp_2m": "DPM-Solver++(2M)",
-    "heun": "Heun",
-}
+_SAMPLERS = ". ".join(f"{name}: {sampler.summary}" for name, sampler in SAMPLERS.items())
 
 
 class DiffusionSettings(MethodSettings):
@@ -51,9 +46,7 @@ class DiffusionSettings(MethodSettings):
     timesteps: int = Field(1000, ge=2, description="T, diffusion times a network is trained on")
     sampler: SamplerName = Field(
         "ddpm",
-        description="ddpm: ancestral; the others follow the probability flow from the starting noise: "
-        "ddim, first order; dpmpp_2m, DPM-Solver++(2M), second order; heun, second order with two "
-        "network evaluations per stride, unfit for fewer than 25 strides",
+        description=f"how samples are drawn. {_SAMPLERS}",
     )
     sampling_steps: int = Field(1000, ge=1, description="strides from noise to image")
     spacing: Spacing = Field(
@@ -92,10 +85,14 @@ class DiffusionSettings(MethodSettings):
     def samples(self) -> int:
         return self.samples_per_slice
 
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return (f"{FOLDER}.{self.sampler}",)
+
     def describe(self) -> str:
         residual = "residual " if self.diffused == "residual" else ""
         noise = "" if self.schedule == "linear" else f" with {self.schedule} noise"
-        words = f"{residual}{self.prediction}-prediction{noise}, {_WORDS[self.sampler]}"
+        words = f"{residual}{self.prediction}-prediction{noise}, {SAMPLERS[self.sampler].words}"
         evaluations = network_evaluations(self.sampler, self.sampling_steps)
         cost = "" if evaluations == self.sampling_steps else f" ({evaluations} network evaluations)"
         return f"{words} {self.sampling_steps} steps{cost}"
@@ -103,4 +100,4 @@ class DiffusionSettings(MethodSettings):
 
 def network_evaluations(sampler: SamplerName, steps: int) -> int:
     """How often the network runs for one sample of ``steps`` strides: its cost, whatever the sampler."""
-    return 2 * steps - 1 if sampler == "heun" else steps
+    return SAMPLERS[sampler].network_evaluations(steps)

@@ -7,11 +7,14 @@ from typing import Annotated
 from pydantic import Field
 
 from quietpet.config.section import Positive, Section
-from quietpet.methods.diffusion.options import DiffusionSettings, SamplerName, network_evaluations
+from quietpet.methods.diffusion.options import DiffusionSettings, network_evaluations
+from quietpet.methods.diffusion.samplers import SAMPLERS, SamplerName
 from quietpet.methods.diffusion.schedule import SCHEDULES
 from quietpet.methods.diffusion.walk import Spacing
 
 Evaluations = Annotated[int, Field(ge=1)]
+REFERENCE: SamplerName = "ddpm"
+"""Sampler that the others are compared with, at every diffusion time."""
 
 
 class PlannerSettings(Section):
@@ -36,10 +39,8 @@ class PlannerSettings(Section):
     )
     spacings: dict[SamplerName, tuple[Spacing, ...]] = Field(
         {
-            "ddpm": ("uniform", "quadratic"),
-            "ddim": ("uniform", "quadratic"),
-            "dpmpp_2m": ("log_snr",),
-            "heun": ("quadratic",),
+            name: SAMPLERS[name].spacings
+            for name in sorted(SAMPLERS, key=lambda name: (name != REFERENCE, name))
         },
         description="samplers to compare, and the spacings of each",
     )
@@ -50,7 +51,7 @@ class PlannerSettings(Section):
     def candidates(self, method: DiffusionSettings) -> tuple[DiffusionSettings, ...]:
         """``method`` with each sampler, spacing and number of steps; first the reference."""
         most = SCHEDULES[method.schedule](method.timesteps).start
-        found = [_sampled(method, "ddpm", "uniform", most)]
+        found = [_sampled(method, REFERENCE, "uniform", most)]
         for sampler, spacings in self.spacings.items():
             affordable = {min(steps_within(sampler, each), most) for each in self.evaluations}
             found += [

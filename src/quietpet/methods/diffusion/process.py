@@ -11,7 +11,8 @@ from torch import nn
 
 from quietpet.methods.diffusion.options import DiffusionSettings
 from quietpet.methods.diffusion.parametrisation import PARAMETRISATIONS, Parametrisation
-from quietpet.methods.diffusion.samplers import SAMPLERS, Sampler
+from quietpet.methods.diffusion.sampler import Sampler
+from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.diffusion.schedule import SCHEDULES, Level, Schedule
 from quietpet.methods.diffusion.walk import Walk, plan_walk
 

@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from quietpet.methods.diffusion.schedule import Level, Schedule
+
+if TYPE_CHECKING:
+    import torch
 
 Spacing = Literal["uniform", "quadratic", "log_snr"]
 
@@ -28,6 +31,10 @@ class Stride:
     here: Level
     there: Level
     rise: float
+
+    def flow(self, noisy: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+        """The end of the stride when the estimate ``clean`` of x_0 holds along it."""
+        return self.there.noisy(clean, self.here.noise(noisy, clean))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

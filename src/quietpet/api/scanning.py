@@ -1,0 +1,153 @@
+"""Scan an object and reconstruct the scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from pydantic import ValidationError
+
+from quietpet.api.arrays import image_stack, simulated_of, slice_names, slice_positions
+from quietpet.config.doses import ReconstructionSettings
+from quietpet.config.scanner import ScannerSettings
+from quietpet.errors import InputError
+from quietpet.stages.device import compute_device
+from quietpet.stages.reconstruct import osem_images
+from quietpet.stages.simulate import Slices, measurement
+from quietpet.stages.sinograms import Sinograms, sinograms_of
+from quietpet.stages.system import as_simulated, data_grid, decided, image_grid, projector
+from quietpet.stages.thin import thinned_measurement
+from quietpet.study.domains import PHANTOM
+from quietpet.study.mistakes import explain
+from quietpet.study.root import Study
+from quietpet.study.select_simulation import reconstruct_job, simulate_job, thin_job
+from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Images:
+    """Reconstructed slices: ``activity`` (slice, y, x), float32, in ``units``.
+
+    ``keys`` are the names of the slices, ``pixel_mm`` is the side of a pixel.
+    """
+
+    activity: np.ndarray
+    units: str
+    pixel_mm: float
+    keys: tuple[str, ...]
+
+
+def simulate(
+    study: Study,
+    dose: str,
+    activity: ArrayLike,
+    mu_per_cm: ArrayLike,
+    *,
+    slice_mm: float | Sequence[float] = 0.0,
+    subject: str = "object",
+    keys: Sequence[str] | None = None,
+    dataset: str = PHANTOM,
+) -> Sinograms:
+    """Scan an object at one of the study's doses, a thinned one included.
+
+    ``activity`` and ``mu_per_cm`` are (slice, y, x), ``scanner.image_pixels`` wide; where
+    ``scanner.data`` is "finer" they have twice as many pixels, of half the size. ``slice_mm`` is the
+    distance of the slices from the middle of the axis. Noise is seeded by the study's seed, the dose and
+    the ``keys`` of the slices, efficiencies of detection by the ``subject``. Of counts per volume a
+    slice gets its share, as if all slices of the scanner were scanned.
+
+    Raises InputError for names that the study lacks and for arrays that are no such images, ValueError
+    for slices without activity where the dose is given by counts.
+    """
+    view, device = simulated_of(study, dataset, dose).study, compute_device()
+    thinned = dose in view.doses.thinned
+    job = simulate_job(study, dataset=dataset, subject=subject, dose="standard" if thinned else dose)
+    settings = decided(job.scanner)
+    maps = _maps(settings, activity, mu_per_cm)
+    names = slice_names(keys, len(maps["mu_per_cm"]), subject=subject)
+    slices = Slices(
+        keys=names,
+        rotations=np.zeros(len(names), np.int64),
+        slice_mm=slice_positions(slice_mm, len(names)),
+        maps={name: torch.from_numpy(images).to(device) for name, images in maps.items()},
+        lineage={"data_source": "arrays"},
+    )
+    arrays = measurement(job, slices, projector(settings, device), settings, unit=1.0)
+    if thinned:
+        lower = thin_job(study, dataset=dataset, subject=subject, dose=dose)
+        arrays = thinned_measurement(lower, slices.keys, arrays)
+    return sinograms_of(
+        arrays,
+        origin=f"the scan of {subject!r}",
+        dose=dose,
+        keys=slices.keys,
+        activity_units=KBQ_PER_ML if job.standard_scan else RELATIVE_ACTIVITY,
+        activity_per_phantom_unit=1.0,
+        lineage={**slices.lineage, "projector": settings.projector},
+    )
+
+
+def reconstruct(
+    study: Study,
+    sinograms: Sinograms,
+    *,
+    psf_fwhm_mm: float | None = None,
+    iterations: int | None = None,
+    subsets: int | None = None,
+    post_fwhm_mm: float | None = None,
+    dataset: str = PHANTOM,
+) -> Images:
+    """OSEM images of a scan, as the study reconstructs its dose; numbers given here replace the study's.
+
+    Raises InputError for numbers out of range and for images that are brightest outside the object,
+    ValueError for more subsets than views.
+    """
+    simulated_of(study, dataset, sinograms.dose)
+    job = reconstruct_job(study, dataset=dataset, subject="", dose=sinograms.dose)
+    given = {
+        "psf_fwhm_mm": psf_fwhm_mm,
+        "iterations": iterations,
+        "subsets": subsets,
+        "post_fwhm_mm": post_fwhm_mm,
+    }
+    protocol = _with(job.protocol, {name: each for name, each in given.items() if each is not None})
+    settings = as_simulated(job.scanner, sinograms.lineage, origin=sinograms.origin)
+    images = osem_images(sinograms, protocol, settings, compute_device(), label=str(sinograms.origin))
+    return Images(
+        activity=images,
+        units=sinograms.activity_units,
+        pixel_mm=image_grid(settings).pixel_mm,
+        keys=tuple(sinograms.keys),
+    )
+
+
+def _maps(settings: ScannerSettings, activity: ArrayLike, mu_per_cm: ArrayLike) -> dict[str, np.ndarray]:
+    """The maps of a file of kind "slices" that a scan needs."""
+    images = image_stack("activity", activity)
+    maps = {"activity": images, "mu_per_cm": image_stack("mu_per_cm", mu_per_cm, images.shape)}
+    side = data_grid(settings).n_pixels
+    if images.shape[-1] != side:
+        raise InputError(
+            f"activity: images of {images.shape[-1]} pixels, but scanner.image_pixels and scanner.data "
+            f"ask for {side}."
+        )
+    for name, each in maps.items():
+        if each.min() < 0:
+            raise InputError(f"{name}: its least value is {each.min():g}; there is none below 0.")
+    step = settings.data_refinement
+    if step == 1:
+        return maps
+    # Each pixel of the model has its centre in common with every step-th finer one.
+    model = np.ascontiguousarray(maps["mu_per_cm"][:, ::step, ::step])
+    return {**{f"fine_{name}": each for name, each in maps.items()}, "mu_per_cm": model}
+
+
+def _with(protocol: ReconstructionSettings, given: dict[str, float]) -> ReconstructionSettings:
+    """The ``protocol`` with the ``given`` numbers in place of its own."""
+    try:
+        return ReconstructionSettings.model_validate({**protocol.model_dump(), **given})
+    except ValidationError as error:
+        raise InputError(explain(error)) from None

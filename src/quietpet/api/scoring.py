@@ -1,0 +1,93 @@
+"""Score restored slices against the standard dose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from quietpet.api.arrays import image_stack, region_numbers, slice_names
+from quietpet.errors import InputError
+from quietpet.evaluation.scoring import ReferenceSlices, score_slices
+from quietpet.study.root import Study
+
+_NUMBERED = ("head", "pet_lesions", "t1_lesions", "labels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One metric of one slice, in the unit that ends its name.
+
+    ``variant`` "paper" divides images by their own maxima, "quantitative" keeps their units. ``value``
+    is NaN where the metric is undefined: that of lesions where there are none, for one.
+    """
+
+    key: str
+    metric: str
+    variant: str
+    value: float
+
+
+def score(
+    study: Study,
+    restored: ArrayLike,
+    standard: ArrayLike,
+    head: ArrayLike,
+    *,
+    t1: ArrayLike | None = None,
+    pet_lesions: ArrayLike | None = None,
+    t1_lesions: ArrayLike | None = None,
+    truth: ArrayLike | None = None,
+    labels: ArrayLike | None = None,
+    keys: Sequence[str] | None = None,
+) -> tuple[Score, ...]:
+    """All metrics of restored slices (slice, y, x) against the standard dose, in their common unit.
+
+    ``head`` is a mask; lesions are numbered from 1, 0 being none; ``truth`` is the true activity and
+    ``labels`` the tissues, of phantoms. All are of one shape.
+
+    Raises InputError for arrays that do not fit, and for a slice that cannot be scored.
+    """
+    images = image_stack("restored", restored)
+    names = slice_names(keys, len(images), subject="object")
+    if t1_lesions is not None and t1 is None:
+        raise InputError("t1_lesions: their contrast is that of t1; give t1, too.")
+    none = np.zeros_like(images)
+    given = {
+        "standard": standard,
+        "head": head,
+        "t1": none if t1 is None else t1,
+        "pet_lesions": none if pet_lesions is None else pet_lesions,
+        "t1_lesions": none if t1_lesions is None else t1_lesions,
+        "truth": truth,
+        "labels": labels,
+    }
+    arrays = {
+        name: region_numbers(name, each, images.shape)
+        if name in _NUMBERED
+        else image_stack(name, each, images.shape)
+        for name, each in given.items()
+        if each is not None
+    }
+    slices = ReferenceSlices(
+        keys=tuple(names),
+        subjects=("object",) * len(names),
+        slice_mm=np.zeros(len(names)),
+        angle_deg=np.zeros(len(names)),
+        **arrays,
+    )
+    rows = score_slices(
+        {"single": images}, slices, paper_window_pixels=study.evaluation.paper_window_pixels
+    )
+    return tuple(
+        Score(
+            key=row["key"],
+            metric=row["metric"],
+            variant=row["variant"],
+            value=math.nan if row["value"] == "" else float(row["value"]),
+        )
+        for row in rows
+    )
