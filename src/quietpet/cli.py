@@ -25,9 +25,10 @@ from typing import get_args
 from pydantic import ValidationError
 
 from quietpet import __version__
-from quietpet.config.scanner import ScannerModel, StirProjector
+from quietpet.config.scanner import StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
+from quietpet.geometry.scanner import SCANNERS
 from quietpet.gpus import DEVICE_VARIABLE
 from quietpet.projection.engines import require_usable
 from quietpet.stages.files import Files
@@ -167,7 +168,7 @@ def _positive(text: str) -> int:
 
 def _add_checks(checks: argparse._SubParsersAction) -> None:
     check = checks.add_parser("projector", help="SIRF against the embedded one, or this one alone")
-    check.add_argument("--scanner", choices=get_args(ScannerModel), default="siemens_mmr")
+    check.add_argument("--scanner", choices=SCANNERS, default="siemens_mmr")
     check.add_argument("--rays", type=int, choices=range(1, 65), default=1, metavar="N", help="per bin")
     check.add_argument(
         "--stir-projector",

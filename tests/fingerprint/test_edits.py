@@ -146,6 +146,12 @@ RERUN = [
         "invivo/settings.py", "self.start_minutes * SECONDS", "2 * self.start_minutes * SECONDS",
         {"import_scan"},
     ),
+    (
+        "geometry/scanner.py", '": small_test,', '": small_test, "toy": small_test,',
+        {
+            "phantom", "simulate", "reconstruct", "pack", "standin", "fit bowsher", "restore bowsher",
+        },
+    ),
     ("config/scanner.py", "DATA_RAYS = 10", "DATA_RAYS = 12", {"simulate", "standin"}),
     ("config/networks.py", "round(self.iterations", "int(self.iterations", of("fit")),
     ("config/methods.py", "slices // processes <", "slices // processes <=", of("fit")),

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from stir_reference import FOLDER
 
-from quietpet.config.scanner import ScannerModel
+from quietpet.config.scanner import ScannerSettings
 from quietpet.geometry.grid import mmr_grid, scanner_grid
 from quietpet.geometry.michelogram import segments
 from quietpet.geometry.scanner import SCANNERS, ge_signa_petmr, siemens_mmr
@@ -80,4 +79,7 @@ def test_registry_is_consistent(model):
 
 
 def test_the_registry_is_what_the_configuration_offers():
-    assert set(SCANNERS) == set(get_args(ScannerModel))
+    offered = ScannerSettings.model_json_schema()["properties"]["model"]["enum"]
+    assert offered == list(SCANNERS)
+    with pytest.raises(ValidationError, match=r"'siemens_mmr'.*'small_test'"):
+        ScannerSettings(model="nosuch")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from quietpet.config.section import NonNegative, Section
+from quietpet.config.section import NonNegative, OneOf, Section
+from quietpet.geometry.scanner import SCANNERS
 
-ScannerModel = Literal["siemens_mmr", "siemens_vision_600", "ge_signa_petmr", "small_test"]
+ScannerModel = Annotated[str, OneOf(tuple(SCANNERS))]
 ProjectorChoice = Literal["embedded", "sirf", "auto"]
 StirProjector = Literal["ray_tracing", "parallelproj"]
 

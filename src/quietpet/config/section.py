@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import PydanticCustomError, core_schema
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -21,6 +22,18 @@ SETTING = "[a-z0-9][a-z0-9_]*"
 
 TRUTH = "truth_for_a_number"
 """Type of the error of a section whose ``key`` got true or false."""
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Of an annotated ``str``: it is one of ``names``, which are found and not written down as types."""
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(
+        self, source: type, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.literal_schema(list(self.names))
 
 
 class Section(BaseModel):

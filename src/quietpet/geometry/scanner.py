@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from quietpet.config.scanner import ScannerModel
-
 
 @dataclass(frozen=True, kw_only=True)
 class ScannerGeometry:
@@ -199,7 +197,7 @@ def small_test() -> ScannerGeometry:
     )
 
 
-SCANNERS: dict[ScannerModel, Callable[[], ScannerGeometry]] = {
+SCANNERS: dict[str, Callable[[], ScannerGeometry]] = {
     "siemens_mmr": siemens_mmr,
     "siemens_vision_600": siemens_vision_600,
     "ge_signa_petmr": ge_signa_petmr,

@@ -6,8 +6,9 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import Annotated
 
+from quietpet.config.section import OneOf
 from quietpet.methods.diffusion.sampler import Sampler
 
 FOLDER = "methods.diffusion.samplers"
@@ -22,7 +23,4 @@ def _found() -> dict[str, Sampler]:
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType(_found())
 """Samplers by their name in the settings."""
 
-if TYPE_CHECKING:
-    SamplerName = str
-else:
-    SamplerName = Literal[tuple(SAMPLERS)]
+SamplerName = Annotated[str, OneOf(tuple(SAMPLERS))]
