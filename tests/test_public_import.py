@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import quietpet
 
 
 def third_party_after(statement: str) -> set[str]:
@@ -25,3 +29,11 @@ def test_settings_load_no_numerics(module):
     """So that a study is checked, and a mistake in it told, in a moment."""
     heavy = {"torch", "monai", "pandas", "h5py", "nibabel", "skimage", "SimpleITK", "matplotlib"}
     assert not third_party_after(f"import {module}") & heavy
+
+
+def test_type_checkers_see_every_public_name():
+    """They cannot follow names that are imported when first asked for: a stub says where these are."""
+    stub = ast.parse(Path(quietpet.__file__).with_suffix(".pyi").read_text())
+    (imports,) = (node for node in stub.body if isinstance(node, ast.ImportFrom))
+    assert imports.module == "quietpet.api"
+    assert sorted(alias.name for alias in imports.names) == sorted(quietpet.__all__)

@@ -164,6 +164,21 @@ def test_resuming_gives_bit_identical_weights(files, tmp_path, model, measure, i
     assert without_speed(resumed_rows) == without_speed(whole_rows)
 
 
+@pytest.mark.parametrize("model", [UNET, MFDIFF], ids=["unet", "mfdiff"])
+def test_the_memory_order_of_weights_changes_nothing_but_rounding(files, tmp_path, model):
+    (_, plain), (_, ordered) = (
+        run(
+            files,
+            tmp_path / f"{channels_last}.safetensors",
+            model=model,
+            settings=with_settings(channels_last=channels_last),
+        )
+        for channels_last in (False, True)
+    )
+    losses = [[(row.loss, row.validation) for row in rows] for rows in (plain, ordered)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+
+
 def test_worker_processes_change_nothing(files, tmp_path):
     alone, _ = run(files, tmp_path / "alone.safetensors")
     helped, _ = run(files, tmp_path / "helped.safetensors", workers=2)

@@ -66,7 +66,7 @@ class Sources:
         """Every file that is no source, by its name."""
         found: dict[str, list[Path]] = {}
         for path in self._folder.rglob("*"):
-            if path.is_file() and path.suffix not in (".py", ".pyc", ".typed"):
+            if path.is_file() and path.suffix not in (".py", ".pyc", ".pyi", ".typed"):
                 found.setdefault(path.name, []).append(path)
         return found
 

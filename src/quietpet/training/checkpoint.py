@@ -180,8 +180,16 @@ def _moments(group: str, optimiser: Optimizer) -> Tensors:
 
 
 def _load_moments(tensors: Tensors, optimiser: Optimizer) -> None:
+    parameters = [each for group in optimiser.param_groups for each in group["params"]]
     state: dict[int, Tensors] = {}
     for name, value in tensors.items():
         number, quantity = name.split(".")
-        state.setdefault(int(number), {})[quantity] = value
+        state.setdefault(int(number), {})[quantity] = _laid_out_as(parameters[int(number)], value)
     optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+
+def _laid_out_as(parameter: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """``value`` in the memory order of its parameter: fused optimisers walk along both as they lie."""
+    if value.shape != parameter.shape:
+        return value  # the number of steps
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
