@@ -301,12 +301,10 @@ def test_a_file_that_is_no_study_is_refused(tmp_path):
         quietpet.read_study(str(tmp_path / "empty.yaml"))
 
 
-def test_the_functions_are_listed_and_loaded_late(repository):
-    """The stub, which type checkers read, takes its names from where they are defined."""
+def test_the_functions_are_listed_and_loaded_late():
     import quietpet.api
 
     assert set(quietpet.__all__) == set(quietpet.api.__all__) <= set(dir(quietpet))
-    assert "from quietpet.api import *" in (repository / "src/quietpet/__init__.pyi").read_text()
     with pytest.raises(AttributeError, match="no attribute 'restored'"):
         _ = quietpet.restored
     code = "import sys, quietpet; print({'torch', 'numpy', 'nibabel', 'pydantic'} & set(sys.modules))"

@@ -35,6 +35,19 @@ def test_cores_of_a_command_and_of_those_it_waited_for_are_counted():
     assert 200 < float(line.split()[-2]) < 400
 
 
+def test_memory_of_the_process_that_started_a_command_is_not_its_own():
+    code = f"""
+import subprocess, sys
+large = bytearray({600 * 2**20})
+code = "from quietpet.usage import usage; print(usage(wall_s=1.0))"
+print(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+"""
+    line = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert 0 < float(line.split()[-2]) < 300
+
+
 def test_the_last_of_several_runs_counts():
     first, time_line = usage(wall_s=1.0), "2026-01-01 00:00:00 INFO "
     deadline = time.process_time() + 0.05
