@@ -6,7 +6,7 @@ import ast
 import copy
 from collections.abc import Callable
 
-from quietpet.fingerprint.syntax import does_nothing, drop_unread, is_text, names_in
+from quietpet.fingerprint.stripping import does_nothing, drop_unread, is_text, names_in
 
 Places = frozenset[str | int]
 """Parameters of a function, by their names and, where they have one, their places."""
