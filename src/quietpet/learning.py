@@ -86,6 +86,16 @@ class Training:
     setting: str
     stages: tuple[str, ...] = ()
 
+    @classmethod
+    def named(cls, *, dataset: str, setting: str, stages: str) -> Training:
+        """The training whose stages are called ``stages`` in paths (:attr:`stages_name`)."""
+        return cls(dataset=dataset, setting=setting, stages=tuple(stages.split("-")) if stages else ())
+
+    @property
+    def stages_name(self) -> str:
+        """Its stages in paths, joined by "-", which no stage has in its name; "" for none."""
+        return "-".join(self.stages)
+
 
 def last_training(
     learning: LearningSettings, stages: tuple[str, ...], *, dataset: str, setting: str

@@ -21,17 +21,16 @@ def sinograms_of(split):
 
 def training_named(wildcards):
     """The training whose weights these wildcards name."""
-    stages = Path(wildcards.stages).name
-    return Training(
+    return Training.named(
         dataset=wildcards.dataset,
         setting=wildcards.setting,
-        stages=tuple(stages.split("-")) if stages else (),
+        stages=Path(wildcards.stages).name,
     )
 
 
 def weights_of(training, wildcards):
     """The file of the weights of ``training``, for the wildcards' method and replicate."""
-    stages = "".join(f"{name}/" for name in ["-".join(training.stages)] if name)
+    stages = f"{training.stages_name}/" if training.stages else ""
     return (
         f"results/models/{training.dataset}/{training.setting}/{wildcards.method}/"
         f"{stages}{wildcards.replicate}/weights.safetensors"

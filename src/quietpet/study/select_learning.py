@@ -16,10 +16,8 @@ PLANNED_REPLICATE = "r0"
 def fit_job(
     study: Study, *, dataset: str, setting: str, method: str, replicate: str, stages: str = ""
 ) -> FitJob:
-    """One training; ``stages`` are joined by "-", up to and with its own."""
-    training = Training(
-        dataset=dataset, setting=setting, stages=tuple(stages.split("-")) if stages else ()
-    )
+    """One training; ``stages`` are those up to and with its own, as in paths."""
+    training = Training.named(dataset=dataset, setting=setting, stages=stages)
     return FitJob(
         dataset=dataset,
         setting=setting,
