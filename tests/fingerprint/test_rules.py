@@ -314,3 +314,32 @@ def test_a_second_definition_of_a_name_counts(package):
         }
     )
     assert package.counts("b", "def f():\n    return 1\n\nf = str\n")
+
+
+TEXT = "raise ValueError('x')\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "old", "new"),
+    [
+        ("def sub(a, b):\n    a -= b\n\ndef run(low, high):\n    sub(low, 1)\n", "sub(low", "sub(high"),
+        (f"def run(d):\n    view = d['a']\n    view *= 2\n    {TEXT}", "'a'", "'b'"),
+        (f"def run(d):\n    class H:\n        limit = 1\n    use(H)\n    {TEXT}", "= 1", "= 2"),
+        (f"def run(d, p):\n    moved = p.replace(d.one)\n    {TEXT}", "d.one", "d.two"),
+        (
+            f"def run(t):\n    try:\n        n = int(t)\n    except OSError:\n        pass\n    {TEXT}",
+            "int(t)",
+            "float(t)",
+        ),
+        (
+            "def curry(f):\n    return f\n\n@curry\ndef show(message, x):\n    return x\n\n"
+            "def run(d):\n    return show(d['a'])\n",
+            "'a'",
+            "'b'",
+        ),
+    ],
+    ids=["in place", "local in place", "attribute", "method that acts", "may fail", "decorated"],
+)
+def test_what_only_looks_unread_counts(package, text, old, new):
+    package.write({"a": text})
+    assert package.counts("a", text.replace(old, new))

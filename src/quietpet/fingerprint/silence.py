@@ -6,7 +6,7 @@ import ast
 import copy
 from collections.abc import Callable
 
-from quietpet.fingerprint.stripping import does_nothing, drop_unread, is_text, names_in
+from quietpet.fingerprint.stripping import does_nothing, drop_unread, is_text, names_in, names_read
 
 Places = frozenset[str | int]
 """Parameters of a function, by their names and, where they have one, their places."""
@@ -14,7 +14,7 @@ Places = frozenset[str | int]
 
 def silent_parameters(function: ast.FunctionDef) -> Places:
     """Those that a function, stripped of texts, never reads."""
-    read = {name.id for name in names_in(function) if not isinstance(name.ctx, ast.Store)}
+    read = names_read(function)
     placed = [*function.args.posonlyargs, *function.args.args]
     places = {place for place, each in enumerate(placed) if each.arg not in read}
     names = {each.arg for each in (*placed, *function.args.kwonlyargs)} - read

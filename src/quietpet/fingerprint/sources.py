@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from quietpet.fingerprint.silence import Places, silent_parameters, without_silent
+from quietpet.fingerprint.stripping import called
 from quietpet.fingerprint.syntax import ClassParts, ModuleSource, read_module
+
+_HAND_ON = frozenset({"cache", "contextmanager"})
+"""Decorators that hand arguments on as they are; others may read them, or shift their places."""
 
 PACKAGE = "quietpet"
 
@@ -157,6 +161,8 @@ class Sources:
         module, name = definition
         statements = self.module(module).statements.get(name, [])
         if len(statements) != 1 or not isinstance(statements[0].node, ast.FunctionDef):
+            return frozenset()
+        if {called(each) for each in statements[0].node.decorator_list} - _HAND_ON:
             return frozenset()
         (part,) = self.module(module).stripped(name)
         return silent_parameters(part.node) if isinstance(part.node, ast.FunctionDef) else frozenset()

@@ -14,6 +14,9 @@ _PURE = frozenset(
 )
 """Built-in functions, and methods of built-in types, that do nothing but return."""
 
+_MAY_ACT = frozenset({"float", "get", "int", "replace"})
+"""Of these names, those that also fail (ValueError) or belong to methods that act (Path.replace)."""
+
 _OF_DATACLASSES = frozenset({"ClassVar", "InitVar", "KW_ONLY"})
 """Annotations that a dataclass reads; it ignores all others."""
 
@@ -149,12 +152,10 @@ def does_nothing(node: ast.expr) -> bool:
 
 def drop_unread(function: ast.AST) -> bool:
     """Drop assignments to local variables that nothing reads; whether there were any."""
-    read = {each.id for each in names_in(function) if not isinstance(each.ctx, ast.Store)}
+    read, found = names_read(function), False
     for each in ast.walk(function):
-        if isinstance(each, ast.Global | ast.Nonlocal):
-            read |= set(each.names)
-    found = False
-    for each in ast.walk(function):
+        if isinstance(each, ast.ClassDef):  # what its body assigns are attributes
+            continue
         for block in ("body", "orelse", "finalbody"):
             statements = getattr(each, block, None)
             if not isinstance(statements, list):
@@ -171,6 +172,9 @@ def _is_unread(node: ast.stmt, read: set[str]) -> bool:
         isinstance(node, ast.Assign)
         and all(isinstance(target, ast.Name) and target.id not in read for target in node.targets)
         and does_nothing(node.value)
+        and not any(
+            isinstance(each, ast.Call) and called(each) in _MAY_ACT for each in ast.walk(node.value)
+        )
     )
 
 
@@ -182,6 +186,17 @@ def is_for_checkers(node: ast.AST) -> bool:
 def names_in(node: ast.AST | None) -> list[ast.Name]:
     """Every name in ``node``."""
     return [each for each in ast.walk(node) if isinstance(each, ast.Name)] if node else []
+
+
+def names_read(node: ast.AST) -> set[str]:
+    """Names whose values are used, those that are changed in place among them."""
+    read = {each.id for each in names_in(node) if not isinstance(each.ctx, ast.Store)}
+    for each in ast.walk(node):
+        if isinstance(each, ast.AugAssign):
+            read |= {name.id for name in names_in(each.target)}
+        elif isinstance(each, ast.Global | ast.Nonlocal):
+            read |= set(each.names)
+    return read
 
 
 def words_in(node: ast.AST) -> set[str]:
