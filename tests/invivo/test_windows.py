@@ -73,6 +73,12 @@ def test_a_window_may_start_within_a_long_frame_before_a_short_one() -> None:
     assert choose(timing, 120, 32) == range(1, 3)
 
 
+def test_a_window_may_not_start_in_a_long_frame_after_which_frames_are_missing() -> None:
+    timing = FrameTiming(starts_s=np.array([0.0, 1000]), durations_s=np.array([300.0, 16]), source="")
+    with pytest.raises(InputError, match="have no frame before 1000 s"):
+        choose(timing, 120, 16)
+
+
 def test_a_window_may_not_start_where_frames_are_missing() -> None:
     keep = [*range(120), *range(125, 356)]
     timing = FrameTiming(

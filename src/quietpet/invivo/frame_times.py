@@ -67,9 +67,9 @@ def choose_frames(
             f"{timing.starts_s[-1]:g} s after the injection; choose an earlier start_minutes."
         )
     first = int(later[0])
-    within_the_frame_before = first > 0 and timing.ends_s[first - 1] > start_s
-    waits_s = timing.starts_s[first] - start_s
-    if waits_s > timing.durations_s[first] + GAP_S and not within_the_frame_before:
+    measured_until_s = timing.ends_s[first - 1] if first else start_s
+    unmeasured_s = timing.starts_s[first] - max(start_s, measured_until_s)
+    if unmeasured_s > timing.durations_s[first] + GAP_S:
         raise InputError(
             f"invivo.windows.{name}: starts at {start_s:g} s, but the images at hand have no frame "
             f"before {timing.starts_s[first]:g} s; add the run before, or choose a later start_minutes."
