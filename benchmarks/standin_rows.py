@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measures import measured
 from scipy import ndimage
 
 from quietpet.acquisition.dose import decay_factor
@@ -145,8 +146,8 @@ def _measure(
     frames_each = round(row.minutes / step)
     low = [_frame(row, scan, first + number * step, step) for number in range(frames_each)]
     frames = [_frame(row, scan, start, 30.0), *low * replicates]
-    measured = measured_frames(scanner, frames, scan=scan, generator_of=np.random.default_rng)
-    (standard, _), *shown = [(_cut(image, scanner.grid), counts) for image, counts in measured]
+    images = measured_frames(scanner, frames, scan=scan, generator_of=np.random.default_rng)
+    (standard, _), *shown = [(_cut(image, scanner.grid), counts) for image, counts in images]
     lows = np.stack([images for images, _ in shown]).reshape(replicates, frames_each, *standard.shape)
     scores = [
         [
