@@ -20,8 +20,6 @@ from typing import get_args
 
 from gaussian_oracle import GaussianData, outcome
 
-from quietpet.methods.diffusion.options import network_evaluations
-from quietpet.methods.diffusion.planner import steps_within
 from quietpet.methods.diffusion.samplers import SAMPLERS, SamplerName
 from quietpet.methods.diffusion.schedule import SCHEDULES, Schedule
 from quietpet.methods.diffusion.walk import Spacing, plan_walk
@@ -48,7 +46,7 @@ def compare(data: GaussianData, schedule: Schedule) -> Iterator[Row]:
     for sampler in SAMPLERS:
         for spacing in get_args(Spacing):
             for evaluations in EVALUATIONS:
-                steps = steps_within(sampler, evaluations)
+                steps = SAMPLERS[sampler].steps_within(evaluations)
                 yield errors(data, schedule, sampler=sampler, spacing=spacing, steps=steps)
     yield errors(data, schedule, sampler="ddpm", spacing="uniform", steps=schedule.start)
 
@@ -68,7 +66,7 @@ def errors(
         sampler=sampler,
         spacing=spacing,
         steps=steps,
-        evaluations=network_evaluations(sampler, steps),
+        evaluations=SAMPLERS[sampler].network_evaluations(steps),
         mean_error=(samples.mean - data.mean) / data.std,
         std_error=samples.std / data.std - 1,
         flow_error=flow_error,

@@ -30,7 +30,7 @@ from quietpet.data.crop import central_crop
 from quietpet.data.dataset import PairDataset
 from quietpet.data.pairs import Batch
 from quietpet.evaluation.sampling import quality
-from quietpet.methods.diffusion.options import network_evaluations
+from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.mfdiff.model import MFdiff
 from quietpet.methods.mfdiff.settings import Settings
 from quietpet.methods.registry import build
@@ -91,7 +91,7 @@ def main() -> None:
             method.load_state_dict(network.state_dict())
             if options.half:
                 method.to(memory_format=torch.channels_last)
-            cost = network_evaluations(sampler, steps)
+            cost = SAMPLERS[sampler].network_evaluations(steps)
             cases[f"{sampler}, {spacing}, {steps} steps"] = (cost, method.to(device).eval().restore)
         for name, (scheduler, steps) in PEERS.items():
             cases[f"{name}, {steps} steps"] = (steps, peer(network, model, scheduler, steps))

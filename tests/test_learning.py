@@ -81,10 +81,15 @@ def test_a_stage_changes_what_it_names():
     [
         ({}, "50000 iterations of AdamW (peak learning rate 0.0001) on batches of 4 whole slices"),
         (
+            {"warmup_iterations": 5000},
+            "50000 iterations of AdamW (peak learning rate 0.0001, after 5000 of linear warm-up) on "
+            "batches of 4 whole slices",
+        ),
+        (
             {"iterations": 500, "schedule": "cosine", "patch_pixels": 64, "whole_share": 0.3},
             "500 iterations of AdamW (peak learning rate 0.0001, falling as a cosine) on batches of 4 "
             "patches of 64 x 64 pixels; networks whose pixels depend on the field of view see whole "
-            "heads in the last 30% of them, in batches of as many pixels",
+            "heads in the last 30 % of them, in batches of as many pixels",
         ),
     ],
 )

@@ -12,9 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quietpet.methods.diffusion.options import network_evaluations
 from quietpet.methods.diffusion.parametrisation import PARAMETRISATIONS
-from quietpet.methods.diffusion.planner import steps_within
 from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.diffusion.schedule import SCHEDULES, Level
 from quietpet.methods.diffusion.walk import Spacing, plan_walk
@@ -60,9 +58,9 @@ def test_with_as_many_strides_as_times_all_are_visited(name, timesteps, spacing)
 
 @given(st.sampled_from(sorted(SAMPLERS)), st.integers(1, 400))
 def test_the_most_strides_that_can_be_afforded(sampler, evaluations):
-    steps = steps_within(sampler, evaluations)
-    assert network_evaluations(sampler, steps) <= evaluations
-    assert network_evaluations(sampler, steps + 1) > evaluations
+    steps = SAMPLERS[sampler].steps_within(evaluations)
+    assert SAMPLERS[sampler].network_evaluations(steps) <= evaluations
+    assert SAMPLERS[sampler].network_evaluations(steps + 1) > evaluations
 
 
 @given(st.sampled_from(sorted(PARAMETRISATIONS)), st.floats(0.01, 0.99), st.integers(0, 99))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from quietpet.methods.diffusion.options import network_evaluations
-from quietpet.methods.diffusion.planner import PlannerSettings, steps_within
+from quietpet.methods.diffusion.planner import PlannerSettings
+from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.registry import AnyMethodSettings
 
 MFDIFF = TypeAdapter(AnyMethodSettings).validate_python(
@@ -20,7 +20,7 @@ MFDIFF = TypeAdapter(AnyMethodSettings).validate_python(
 )
 def test_strides_that_an_effort_buys(sampler, evaluations, steps):
     # Heun's runs the network twice per stride, but for the last: 2 n - 1.
-    assert steps_within(sampler, evaluations) == steps
+    assert SAMPLERS[sampler].steps_within(evaluations) == steps
 
 
 def test_the_reference_is_the_full_ancestral_walk_and_nothing_comes_twice():
@@ -38,7 +38,7 @@ def test_candidates_differ_in_sampling_alone_and_stay_within_their_effort():
     for each in planner.candidates(MFDIFF)[1:]:
         assert each.for_training() == MFDIFF.for_training()
         assert each.samples_per_slice == 1
-        assert network_evaluations(each.sampler, each.sampling_steps) in (7, 19, 20)
+        assert each.network_evaluations in (7, 19, 20)
 
 
 def test_short_schedules_limit_the_strides():

@@ -73,7 +73,9 @@ class TrainingSettings(Section):
         description="mixed: 16-bit arithmetic, float32 weights; 16-mixed (float16) scales the loss",
     )
     channels_last: bool = Field(
-        False, description="memory order of the weights: channels innermost; faster on tensor cores"
+        False,
+        description="memory order of the weights: channels innermost; faster on tensor cores, and for "
+        "U-Nets on CPUs",
     )
     compile: bool = Field(
         False, description="torch.compile of the networks: a minute of start for faster long trainings"
@@ -90,15 +92,17 @@ class TrainingSettings(Section):
         """What one training may spend, in the words of a methods section."""
         side = self.patch_pixels
         seen = f"patches of {side} x {side} pixels" if side else "whole slices"
+        warm_up = f", after {self.warmup_iterations} of linear warm-up" if self.warmup_iterations else ""
         shape = {"constant": "", "cosine": ", falling as a cosine"}[self.schedule]
         whole = (
             f"; networks whose pixels depend on the field of view see whole heads in the last "
-            f"{self.whole_share:.0%} of them, in batches of as many pixels"
+            f"{100 * self.whole_share:.0f} % of them, in batches of as many pixels"
             if self.patch_steps is not None
             else ""
         )
         return (
-            f"{self.iterations} iterations of AdamW (peak learning rate {self.learning_rate:g}{shape}) "
+            f"{self.iterations} iterations of AdamW "
+            f"(peak learning rate {self.learning_rate:g}{warm_up}{shape}) "
             f"on batches of {self.batch_size} {seen}{whole}"
         )
 

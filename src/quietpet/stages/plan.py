@@ -17,7 +17,6 @@ from quietpet.evaluation.sampling import SamplingPlan, SamplingRow, quality
 from quietpet.files.text import write_json
 from quietpet.jobs.methods import PlanJob
 from quietpet.methods.base import Restorer
-from quietpet.methods.diffusion.options import network_evaluations
 from quietpet.methods.registry import build
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
@@ -70,7 +69,7 @@ def run(job: PlanJob, inputs: Files, outputs: Files) -> None:
                 sampler=settings.sampler,
                 spacing=settings.spacing,
                 steps=settings.sampling_steps,
-                evaluations=network_evaluations(settings.sampler, settings.sampling_steps),
+                evaluations=settings.network_evaluations,
                 seconds_per_sample=drawn_s / (len(samples) * len(rows)),
                 **asdict(found),
             )

@@ -89,15 +89,15 @@ class DiffusionSettings(MethodSettings):
     def modules(self) -> tuple[str, ...]:
         return (f"{FOLDER}.{self.sampler}",)
 
+    @property
+    def network_evaluations(self) -> int:
+        """How often the network runs for one sample: its cost, whatever the sampler."""
+        return SAMPLERS[self.sampler].network_evaluations(self.sampling_steps)
+
     def describe(self) -> str:
         residual = "residual " if self.diffused == "residual" else ""
         noise = "" if self.schedule == "linear" else f" with {self.schedule} noise"
         words = f"{residual}{self.prediction}-prediction{noise}, {SAMPLERS[self.sampler].words}"
-        evaluations = network_evaluations(self.sampler, self.sampling_steps)
+        evaluations = self.network_evaluations
         cost = "" if evaluations == self.sampling_steps else f" ({evaluations} network evaluations)"
         return f"{words} {self.sampling_steps} steps{cost}"
-
-
-def network_evaluations(sampler: SamplerName, steps: int) -> int:
-    """How often the network runs for one sample of ``steps`` strides: its cost, whatever the sampler."""
-    return SAMPLERS[sampler].network_evaluations(steps)

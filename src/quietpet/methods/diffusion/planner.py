@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from quietpet.config.section import Positive, Section
-from quietpet.methods.diffusion.options import DiffusionSettings, network_evaluations
+from quietpet.methods.diffusion.options import DiffusionSettings
 from quietpet.methods.diffusion.samplers import SAMPLERS, SamplerName
 from quietpet.methods.diffusion.schedule import SCHEDULES
 from quietpet.methods.diffusion.walk import Spacing
@@ -53,18 +53,13 @@ class PlannerSettings(Section):
         most = SCHEDULES[method.schedule](method.timesteps).start
         found = [_sampled(method, REFERENCE, "uniform", most)]
         for sampler, spacings in self.spacings.items():
-            affordable = {min(steps_within(sampler, each), most) for each in self.evaluations}
+            affordable = {min(SAMPLERS[sampler].steps_within(each), most) for each in self.evaluations}
             found += [
                 _sampled(method, sampler, spacing, steps)
                 for spacing in spacings
                 for steps in sorted(affordable)
             ]
         return tuple(dict.fromkeys(found))
-
-
-def steps_within(sampler: SamplerName, evaluations: int) -> int:
-    """The most strides that a sampler can take with ``evaluations`` runs of the network."""
-    return max(n for n in range(1, evaluations + 1) if network_evaluations(sampler, n) <= evaluations)
 
 
 def _sampled(

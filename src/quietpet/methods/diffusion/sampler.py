@@ -46,3 +46,7 @@ class Sampler:
     def network_evaluations(self, steps: int) -> int:
         """How often the network runs for one sample of ``steps`` strides."""
         return self.evaluations_per_stride * (steps - 1) + 1
+
+    def steps_within(self, evaluations: int) -> int:
+        """The most strides that ``evaluations`` runs of the network allow."""
+        return (evaluations - 1) // self.evaluations_per_stride + 1
