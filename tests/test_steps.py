@@ -7,6 +7,7 @@ import importlib.util
 import pytest
 
 from quietpet.cli import main
+from quietpet.stages.files import Files
 from quietpet.steps import STEPS
 
 FILES = [
@@ -54,13 +55,15 @@ def test_a_misspelt_name_is_refused(tmp_path, capsys, step, option, file):
 
 
 @pytest.mark.parametrize(("step", "option", "file"), FILES)
-def test_a_missing_name_is_refused(tmp_path, capsys, step, option, file):
+def test_a_missing_name_is_refused_unless_it_is_optional(tmp_path, capsys, step, option, file):
     arguments = command(step, tmp_path)
     arguments[option] = [text for text in arguments[option] if not text.startswith(f"{file.name}=")]
     if not file.optional:
         assert f"{option} lacks {file.name}=PATH ({file.content})" in refusal(step, arguments, capsys)
     elif file.beside:
         assert f"has {file.beside!r} without {file.name}=PATH" in refusal(step, arguments, capsys)
+    else:
+        step.require_names(Files.parse(arguments["--in"]), Files.parse(arguments["--out"]))
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)

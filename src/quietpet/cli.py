@@ -29,7 +29,7 @@ from quietpet.config.scanner import StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
 from quietpet.geometry.scanner import SCANNERS
-from quietpet.gpus import DEVICE_VARIABLE
+from quietpet.gpus import DEVICE_VARIABLE, PROCESSES_VARIABLE
 from quietpet.projection.engines import require_usable
 from quietpet.stages.files import Files
 from quietpet.steps import STEPS, NamedFile, Step
@@ -195,7 +195,7 @@ def _run_stage(options: argparse.Namespace) -> None:
     if options.gpus == 0:
         os.environ |= {"CUDA_VISIBLE_DEVICES": "", DEVICE_VARIABLE: "cpu"}
     elif options.gpus:
-        os.environ["QUIETPET_PROCESSES"] = str(options.gpus)
+        os.environ[PROCESSES_VARIABLE] = str(options.gpus)
     step = STEPS[options.stage]
     inputs, outputs = Files.parse(options.inputs), Files.parse(options.outputs)
     step.require_names(inputs, outputs)

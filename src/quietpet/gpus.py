@@ -14,6 +14,7 @@ from pathlib import Path
 from quietpet.errors import InputError
 
 DEVICE_VARIABLE = "QUIETPET_DEVICE"
+PROCESSES_VARIABLE = "QUIETPET_PROCESSES"
 
 _DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
 """Device files of the drivers of NVIDIA, of AMD, and of either below Windows (WSL)."""

@@ -10,6 +10,9 @@ import numpy as np
 from quietpet.acquisition.background import expected_scatter, odds, scaled_to
 from quietpet.acquisition.counts import poisson_prompts
 
+DRAWS_OF_RANDOMS = {"random_prompts": "randoms", "delayed": "delayed"}
+"""What is drawn of the randoms, by its name in files, and the name of its generator."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExpectedEvents:
@@ -77,7 +80,7 @@ def draw_events(
     coincidences = expected.trues if expected.scatter is None else expected.trues + expected.scatter
     events = {"prompts": poisson_prompts(coincidences, generator_of("prompts"))}
     if expected.randoms is not None:
-        for name, kind in (("random_prompts", "randoms"), ("delayed", "delayed")):
+        for name, kind in DRAWS_OF_RANDOMS.items():
             events[name] = poisson_prompts(expected.randoms, generator_of(kind))
         events["prompts"] += events["random_prompts"]
     return events

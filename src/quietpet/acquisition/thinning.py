@@ -14,10 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-FEW_EVENTS_PER_BIN = 16
+from quietpet.acquisition.events import DRAWS_OF_RANDOMS
 
-THINNED_RANDOMS = {"random_prompts": "randoms", "delayed": "delayed"}
-"""Array of a measurement -> what its events are called where they are thinned."""
+FEW_EVENTS_PER_BIN = 16
 
 
 def kept_of_randoms(fraction: float, *, fraction_of: Literal["time", "activity"]) -> float:
@@ -55,7 +54,7 @@ def thin_measurement(
         coincidences = coincidences - standard["random_prompts"]
     arrays["prompts"] = thinned("prompts", coincidences, fraction)
     if "random_prompts" in standard:
-        for name, kind in THINNED_RANDOMS.items():
+        for name, kind in DRAWS_OF_RANDOMS.items():
             arrays[name] = thinned(kind, standard[name], of_randoms)
         arrays["prompts"] = arrays["prompts"] + arrays["random_prompts"]
     if "scatter" in standard:

@@ -15,12 +15,11 @@ import psutil
 import torch
 
 from quietpet.errors import InputError
-from quietpet.gpus import asked_device, asked_index, require_visible
+from quietpet.gpus import PROCESSES_VARIABLE, asked_device, asked_index, require_visible
 from quietpet.methods.base import Restorer
 
 logger = logging.getLogger(__name__)
 
-PROCESSES_VARIABLE = "QUIETPET_PROCESSES"
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 _X86 = ("x86_64", "AMD64", "i386", "i686")

@@ -159,7 +159,8 @@ def _require_one_series(pet: Sequence[Image], job: FetchInvivoJob) -> None:
             f"invivo.sources.{job.name}: sub-{job.participant} has several PET images, {_listed(pet)}; "
             f"say which by entities, {_such_as(pet)}."
         )
-    for first, image in repeated_runs(pet):
+    if repeated := next(iter(repeated_runs(pet)), None):
+        first, image = repeated
         raise InputError(
             f"{image.image_origin.file}: is run {image.entities['run']}, as "
             f"{first.image_origin.file} is; give each run a number of its own."
