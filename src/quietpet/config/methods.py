@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Self
 
 from quietpet.config.section import Section
@@ -67,6 +68,15 @@ class MethodSettings(Section, ABC):
     def divisor(self) -> int:
         """The sides of the images that the method takes are multiples of this."""
         return 1
+
+    @property
+    def published_parameters(self) -> Mapping[str, int]:
+        """How many numbers the published code trains, by group of the method; empty: no code is public.
+
+        They are of the default settings. ``benchmarks/networks.py`` prints them beside this code's, and
+        the method's card explains each difference.
+        """
+        return {}
 
     @property
     def learning(self) -> str:
