@@ -18,9 +18,9 @@ from importing import expected_mean, import_job, imported
 
 from quietpet.errors import InputError
 from quietpet.invivo.audit import audit
+from quietpet.invivo.bids import files_of_scan, read_table, read_tree
 from quietpet.invivo.findings import Finding
 from quietpet.invivo.settings import ScanRequirement, WindowSettings
-from quietpet.stages.bids import files_of_scan, read_table, read_tree
 
 
 @pytest.fixture(scope="module")
