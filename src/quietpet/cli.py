@@ -28,10 +28,10 @@ from quietpet import __version__
 from quietpet.config.scanner import StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
+from quietpet.files.named import Files
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.gpus import DEVICE_VARIABLE, PROCESSES_VARIABLE
 from quietpet.projection.engines import require_usable
-from quietpet.stages.files import Files
 from quietpet.steps import STEPS, NamedFile, Step
 from quietpet.study.mistakes import explain
 from quietpet.usage import usage
@@ -208,7 +208,7 @@ def _run_stage(options: argparse.Namespace) -> None:
     # What importing torch allocates stays to the end; looking for garbage in it takes 0.15 s.
     gc.disable()
     if options.gpus:  # before other imports, any of which may start CUDA
-        importlib.import_module("quietpet.stages.device").claim_gpus(options.gpus)
+        importlib.import_module("quietpet.runtime.device").claim_gpus(options.gpus)
     stage = importlib.import_module(f"quietpet.stages.{options.stage}")
     gc.freeze()
     gc.enable()
@@ -241,7 +241,7 @@ def _limit_threads(threads: int) -> None:
 
 def _check_projector(options: argparse.Namespace) -> int:
     _limit_threads(options.threads)
-    check = importlib.import_module("quietpet.stages.check")
+    check = importlib.import_module("quietpet.commands.check_projector")
     passed = check.check_projector(
         options.scanner, rays=options.rays, stir_projector=options.stir_projector
     )
@@ -252,7 +252,7 @@ def _check_registration(options: argparse.Namespace) -> int:
     if options.figure:
         require_writable(options.figure)
     _limit_threads(options.threads)
-    check = importlib.import_module("quietpet.stages.check_registration")
+    check = importlib.import_module("quietpet.commands.check_registration")
     passed = check.check_registration(
         pet=options.pet, t1=options.t1, engine=options.engine, figure=options.figure
     )
@@ -262,7 +262,7 @@ def _check_registration(options: argparse.Namespace) -> int:
 def _audit(options: argparse.Namespace) -> int:
     for report in filter(None, (options.html, options.json)):
         require_writable(report)
-    audit = importlib.import_module("quietpet.stages.audit")
+    audit = importlib.import_module("quietpet.commands.audit")
     passed = audit.audit_tree(
         options.root, html=options.html, json=options.json, read_images=options.read_images
     )
