@@ -98,7 +98,8 @@ def test_a_stage_changes_what_it_names():
                 "constant_share": 0.6,
             },
             "50000 iterations of Adam with betas 0.5 and 0.999 and weight decay 0.0001 (peak learning "
-            "rate 0.0001, falling linearly to zero after 60 % of the iterations) on batches of 4 whole slices",
+            "rate 0.0001, falling linearly to zero after 60 % of the iterations) on batches of 4 whole "
+            "slices",
         ),
     ],
 )
