@@ -51,7 +51,8 @@ def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     """Train ``method`` in place and return its log; goes on from ``checkpoint`` if that exists.
 
     The method ends with the weights that restore the slices ``restored`` with the least NMSE, or without
-    such slices with those of least validation loss: the loss of each group on the slices ``validation``.
+    such slices with those of least validation loss: the loss of each group on the slices ``validation``,
+    or the error of restoring them where that loss is a discriminator's opinion.
     Random draws are the same at every validation, so that the values of a diffusion model can be
     compared too. With ``settings.ema`` these are averaged weights. On the
     CPU an interrupted and resumed training ends with exactly the weights of an uninterrupted one.
