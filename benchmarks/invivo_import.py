@@ -20,7 +20,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from quietpet.invivo.settings import SourceSettings, WindowSettings
+from quietpet.config.invivo import SourceSettings, WindowSettings
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob
 from quietpet.stages import fetch_invivo, import_scan
 from quietpet.stages.files import Files

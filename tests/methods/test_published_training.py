@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import TypeAdapter
 
+from quietpet.config.method_kinds import AnyMethodSettings, method_kinds
 from quietpet.config.methods import MethodSettings, require_batch
 from quietpet.config.networks import EmaSettings, OptimiserSettings, TrainingSettings
 from quietpet.config.published import PublishedTraining
-from quietpet.methods.registry import method_kinds
 
 PUBLISHED = PublishedTraining(
     source="Wang et al. 2019, section IV-B",
@@ -84,9 +85,7 @@ def test_a_batch_that_is_too_small_is_said_to_be_the_published_one():
 
 @pytest.mark.parametrize("kind", method_kinds())
 def test_published_values_name_their_source_or_are_refused(kind):
-    from quietpet.methods.registry import _settings_class
-
-    settings = _settings_class(kind)(optimiser="published")
+    settings = TypeAdapter(AnyMethodSettings).validate_python({"kind": kind, "optimiser": "published"})
     if settings.published_training is None:
         with pytest.raises(ValueError, match=f"{kind!r} states no optimiser settings"):
             settings.training(COMMON)

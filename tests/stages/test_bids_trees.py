@@ -16,10 +16,10 @@ import petbids
 import pytest
 from importing import expected_mean, import_job, imported
 
+from quietpet.config.invivo import ScanRequirement, WindowSettings
 from quietpet.errors import InputError
 from quietpet.invivo.audit import audit
 from quietpet.invivo.findings import Finding
-from quietpet.invivo.settings import ScanRequirement, WindowSettings
 from quietpet.stages.bids import files_of_scan, read_table, read_tree
 
 

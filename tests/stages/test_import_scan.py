@@ -15,9 +15,9 @@ import pytest
 from importing import WINDOWS, expected_mean, fetch_job, import_job, imported
 
 from quietpet.cli import main
+from quietpet.config.invivo import ScanRequirement, WindowSettings
 from quietpet.config.standin import TissueKinetics
 from quietpet.errors import InputError
-from quietpet.invivo.settings import ScanRequirement, WindowSettings
 from quietpet.stages import fetch_invivo, import_scan
 from quietpet.stages.bids import files_of_scan
 from quietpet.stages.files import Files

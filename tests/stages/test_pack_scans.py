@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quietpet.config.invivo import SlicePlaneSettings
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.files.text import write_json
-from quietpet.invivo.settings import SlicePlaneSettings
 from quietpet.jobs.datasets import PackScansJob
 from quietpet.registration.volume import RigidTransform, Volume
 from quietpet.stages import pack_scans

@@ -10,12 +10,12 @@ import pytest
 import torch
 from packed import write_packed
 
+from quietpet.config.fusion import FusionSettings
 from quietpet.config.networks import EmaSettings, OptimiserSettings, TrainingSettings
 from quietpet.data.batches import StepBatches, central_batches, central_window
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
-from quietpet.methods.blocks.fusion_settings import FusionSettings
 from quietpet.methods.mfdiff.settings import DenoiserSettings
 from quietpet.methods.mfdiff.settings import Settings as DiffusionSettings
 from quietpet.methods.registry import build

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from quietpet.api.arrays import data_set_of, image_stack, region_numbers, require_name, slice_names
+from quietpet.config.domains import PHANTOM
 from quietpet.data.batches import central_window, cut, stack
 from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch, DosePair
@@ -21,7 +22,6 @@ from quietpet.stages.device import compute_device, placed
 from quietpet.stages.restore import restored_slices
 from quietpet.stages.sinograms import Sinograms, measurement_of
 from quietpet.stages.system import as_simulated, image_grid
-from quietpet.study.domains import PHANTOM
 from quietpet.study.root import Study
 from quietpet.study.select_learning import restore_job
 from quietpet.training.weights import load_weights

@@ -7,16 +7,11 @@ from itertools import product
 import pytest
 
 from quietpet.config.datasets import SPLITS
+from quietpet.config.learning import LearningSettings
 from quietpet.config.networks import TrainingSettings
-from quietpet.learning import (
-    LearningSettings,
-    Training,
-    last_training,
-    training_before,
-    training_data,
-)
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of
+from quietpet.study.trainings import Training, last_training, training_before, training_data
 
 LEARNING = LearningSettings.model_validate(
     {
