@@ -24,10 +24,10 @@ from quietpet.config.section import Section
 from quietpet.errors import InputError
 from quietpet.files.atomic import require_writable
 from quietpet.files.hdf5 import recorded_provenance
+from quietpet.files.named import Files
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.methods import LearningJob
 from quietpet.provenance import file_digest
-from quietpet.stages.files import Files
 from quietpet.steps import STEPS, Step
 from quietpet.study.mistakes import explain
 

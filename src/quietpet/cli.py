@@ -173,7 +173,7 @@ def _add_step(verbs: argparse._SubParsersAction, step: Step) -> None:
             help="see below",
         )
     verb.add_argument("--threads", type=_positive, help="CPU threads this job may use (default: 1)")
-    verb.add_argument("--gpus", type=int, help="GPUs this job may use (default: what there is)")
+    verb.add_argument("--gpus", type=_count, help="GPUs this job may use (default: what there is)")
     verb.set_defaults(command=_run_steps, stage=step.name)
 
 
@@ -183,9 +183,20 @@ def _files_in_words(option: str, files: Sequence[NamedFile]) -> str:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return _at_least(1, text)
+
+
+def _count(text: str) -> int:
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{number} is less than {least}")
     return number
 
 
@@ -226,7 +237,7 @@ def _run_steps(options: argparse.Namespace) -> None:
     require_usable(links)
     logger.info("quietpet %s", shlex.join(options.arguments))
     if options.gpus:  # before other imports, any of which may start CUDA
-        importlib.import_module("quietpet.stages.device").claim_gpus(options.gpus)
+        importlib.import_module("quietpet.runtime.device").claim_gpus(options.gpus)
     for link in run_chain(links):
         options.running = link
     logger.info(usage(wall_s=time.monotonic() - began))
@@ -240,7 +251,7 @@ def _limit_threads(threads: int) -> None:
 
 def _check_projector(options: argparse.Namespace) -> int:
     _limit_threads(options.threads)
-    check = importlib.import_module("quietpet.stages.check")
+    check = importlib.import_module("quietpet.commands.check_projector")
     passed = check.check_projector(
         options.scanner, rays=options.rays, stir_projector=options.stir_projector
     )
@@ -251,7 +262,7 @@ def _check_registration(options: argparse.Namespace) -> int:
     if options.figure:
         require_writable(options.figure)
     _limit_threads(options.threads)
-    check = importlib.import_module("quietpet.stages.check_registration")
+    check = importlib.import_module("quietpet.commands.check_registration")
     passed = check.check_registration(
         pet=options.pet, t1=options.t1, engine=options.engine, figure=options.figure
     )
@@ -261,7 +272,7 @@ def _check_registration(options: argparse.Namespace) -> int:
 def _audit(options: argparse.Namespace) -> int:
     for report in filter(None, (options.html, options.json)):
         require_writable(report)
-    audit = importlib.import_module("quietpet.stages.audit")
+    audit = importlib.import_module("quietpet.commands.audit")
     passed = audit.audit_tree(
         options.root, html=options.html, json=options.json, read_images=options.read_images
     )
