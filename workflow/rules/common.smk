@@ -9,7 +9,6 @@ from snakemake.logging import logger
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
 from quietpet.gpus import asked_device, networks_run_on, usable_gpus
-from quietpet.jobs.methods import LearningJob
 from quietpet.study.trainings import Training, training_data
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
@@ -135,10 +134,9 @@ def job(step, *, rerun=True, **names):
 
     ``names`` are those of the job that no wildcard has. Without ``rerun`` an edit of code runs nothing again.
     """
-    code = method_code if issubclass(STEPS[step].job, LearningJob) else stage_code
     return {
         "settings": settings(step, **names),
-        **({"code": code(step)} if rerun else {}),
+        **({"code": code_of_step(step, **names)} if rerun else {}),
         "inputs": files_of(step, "inputs"),
         "outputs": files_of(step, "outputs"),
     }
@@ -178,13 +176,14 @@ def files_of(step, kind):
     return arguments
 
 
-def stage_code(step):
-    """Params function: fingerprint of the code and tables that a stage reaches; their edits re-run it."""
-    return lambda wildcards: fingerprint(f"stages.{step}")
+def code_of_step(step, **names):
+    """Params function: fingerprint of the code and tables that a step reaches; their edits re-run it.
 
+    Among them is the code that the job's settings name: its method, its projector.
+    """
 
-def method_code(step):
-    """Params function: the same, with the code of the job's method."""
-    return lambda wildcards: fingerprint(
-        f"stages.{step}", *job_of(STUDY, step, **names_of(wildcards)).named_code
-    )
+    def code(wildcards):
+        job = job_of(STUDY, step, **names_of(wildcards), **names)
+        return fingerprint(f"stages.{step}", *job.named_code)
+
+    return code
