@@ -86,6 +86,16 @@ def test_a_stage_changes_what_it_names():
             "patches of 64 x 64 pixels; networks whose pixels depend on the field of view see whole "
             "heads in the last 30 % of them, in batches of as many pixels",
         ),
+        (
+            {
+                "optimiser": {"kind": "adam", "betas": [0.5, 0.999], "weight_decay": 1e-4},
+                "schedule": "linear",
+                "constant_share": 0.6,
+            },
+            "50000 iterations of Adam with betas 0.5 and 0.999 and weight decay 0.0001 (peak learning "
+            "rate 0.0001, falling linearly to zero after 60 % of the iterations) on batches of 4 whole "
+            "slices",
+        ),
     ],
 )
 def test_a_budget_in_words(changes, words):
@@ -170,7 +180,9 @@ def test_a_stage_before_on_data_that_another_setting_has_too_is_shared(repositor
     last = study.weights_for(dataset="ood3", setting="infusion", regime="external_internal")
     assert (last.dataset, last.setting) == ("ood3", "bolus")
     assert study.training_before(last) == Training(dataset="ood1", setting="16s")
-    assert study.iterations_of(dataset="ood3", setting="infusion", regime="external_internal") == (
+    assert study.iterations_of(
+        dataset="ood3", setting="infusion", method="mfdiff", regime="external_internal"
+    ) == (
         study.training.iterations,
         study.learning.stages["internal"].iterations,
     )

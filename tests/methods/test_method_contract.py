@@ -225,6 +225,19 @@ def test_default_settings_are_valid(kind):
     assert settings_of(kind).kind == kind
 
 
+@pytest.mark.parametrize("kind", method_kinds())
+def test_published_counts_are_of_the_groups_and_explained_where_they_differ(kind, repository):
+    settings = settings_of(kind)
+    with torch.device("meta"):
+        groups = build(settings).groups()
+    assert set(settings.published_parameters) <= set(groups)
+    for group, published in settings.published_parameters.items():
+        card = (repository / "docs" / "methods" / f"{kind}.md").read_text()
+        ours = sum(parameter.numel() for parameter in groups[group])
+        assert f"{published:,}" in card, group
+        assert f"{ours:,}" in card, group
+
+
 def test_reading_settings_does_not_import_torch():
     code = "import sys, quietpet.methods.registry; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -76,7 +76,11 @@ def _require_sizes(study: StudyContents) -> None:
 
 def _require_batches(study: StudyContents) -> None:
     for name, method in study.methods.items():
-        require_batch(method, study.training.batch_size, f"methods.{name}")
+        try:
+            batch_size = method.training(study.training).batch_size
+        except ValueError as error:
+            raise ValueError(f"methods.{name}: {error}") from None
+        require_batch(method, batch_size, f"methods.{name}")
 
 
 def _require_scanner_limits(study: StudyContents) -> None:

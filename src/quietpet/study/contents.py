@@ -131,11 +131,15 @@ class StudyContents(StudySections):
             }
         )
 
-    def training_of(self, training: Training) -> TrainingSettings:
-        """Optimisation of one training of a network."""
-        if self.learning is None or not training.stages:
-            return self.training
-        return self.learning.stages[training.stages[-1]].training(self.training)
+    def training_of(self, training: Training, method: str) -> TrainingSettings:
+        """Optimisation of one training of a network.
+
+        Published settings of the method's optimiser stand above those of a stage.
+        """
+        settings = self.training
+        if self.learning is not None and training.stages:
+            settings = self.learning.stages[training.stages[-1]].training(settings)
+        return self.methods[method].training(settings)
 
     def weights_for(self, *, dataset: str, setting: str, regime: str) -> Training:
         """The training whose weights restore ``setting`` of ``dataset``.
@@ -170,12 +174,12 @@ class StudyContents(StudySections):
             if each.learned_from(other) == wanted
         )
 
-    def iterations_of(self, *, dataset: str, setting: str, regime: str) -> tuple[int, ...]:
+    def iterations_of(self, *, dataset: str, setting: str, method: str, regime: str) -> tuple[int, ...]:
         """Iterations of the trainings that a network went through, the first stage first."""
         training: Training | None = self.weights_for(dataset=dataset, setting=setting, regime=regime)
         found = []
         while training:
-            found.append(self.training_of(training).iterations)
+            found.append(self.training_of(training, method).iterations)
             training = self.training_before(training)
         return tuple(reversed(found))
 

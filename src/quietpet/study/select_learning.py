@@ -68,7 +68,7 @@ def plan_job(study: Study, *, dataset: str, setting: str, method: str) -> PlanJo
 
 
 def _optimisation(study: Study, training: Training, method: str) -> TrainingSettings:
-    settings = study.training_of(training)
+    settings = study.training_of(training, method)
     if study.methods[method].learns_from_whole_heads:
         return settings
     return settings.model_copy(update={"whole_share": 0.0})
