@@ -123,7 +123,7 @@ HARMLESS = [
     ("cli.py", '"--threads"', '"--cores"'),
     ("steps.py", "optional=True", "optional=False"),
     ("provenance.py", "[:12]", "[:11]"),
-    ("stages/audit.py", "def audit_tree(", "def audit("),
+    ("commands/audit.py", "def audit_tree(", "def audit("),
     ("phantom/maps.py", "\n\n\ndef t1_map(", "\n\n\ndef unused():\n    return 1\n\n\ndef t1_map("),
 ]
 
@@ -181,7 +181,7 @@ RERUN = [
     ("evaluation/doubts.csv", ",", ",perhaps ", {"tables"}),
     ("invivo/openneuro.csv", "ds002898", "ds002899", {"fetch_invivo"}),
     # what many reach
-    ("stages/files.py", "tuple(self._paths)", "tuple(sorted(self._paths))", ALL),
+    ("files/named.py", "tuple(self._paths)", "tuple(sorted(self._paths))", ALL),
     (
         "registration/spm_process.py", 'request["do"] == "probe"', 'request["do"] != "probe"',
         {"register", "registration_engine"},
@@ -224,5 +224,5 @@ def test_computed_imports_are_told_to_the_fingerprint(repository):
         ("diffusion/samplers/__init__.py", "f'quietpet.{FOLDER}.{name}'"),
         ("config/method_kinds.py", "f'quietpet.methods.{kind}.settings'"),
         ("methods/registry.py", "f'quietpet.methods.{settings.kind}.model'"),
-        ("stages/reconstructing.py", "f'quietpet.{MEASURING}'"),
+        ("runtime/measuring.py", "f'quietpet.{MEASURING}'"),
     }

@@ -115,7 +115,7 @@ def files_in_folder(source):
 
 @functools.cache
 def files_read_of(root, participant):
-    from quietpet.stages.bids import files_of_scan  # reads images, so it is slow to import
+    from quietpet.invivo.bids import files_of_scan  # reads images, so it is slow to import
 
     return [str(path) for path in files_of_scan(root, f"sub-{participant}")]
 

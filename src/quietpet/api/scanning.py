@@ -15,11 +15,11 @@ from quietpet.config.domains import PHANTOM
 from quietpet.config.doses import ReconstructionSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
-from quietpet.stages.device import compute_device
+from quietpet.files.sinograms import Sinograms, sinograms_of
+from quietpet.recon.system import as_simulated, data_grid, decided, image_grid, projector
+from quietpet.runtime.device import compute_device
 from quietpet.stages.reconstruct import osem_images
 from quietpet.stages.simulate import Slices, measurement
-from quietpet.stages.sinograms import Sinograms, sinograms_of
-from quietpet.stages.system import as_simulated, data_grid, decided, image_grid, projector
 from quietpet.stages.thin import thinned_measurement
 from quietpet.study.mistakes import explain
 from quietpet.study.root import Study

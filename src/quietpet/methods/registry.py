@@ -10,7 +10,7 @@ from quietpet.config.methods import MethodSettings
 if TYPE_CHECKING:
     from quietpet.methods.base import Restorer
 
-MEASURING = "stages.sinograms"
+MEASURING = "recon.measuring"
 """Module, below the package, that a method which reconstructs needs to have its slices measured."""
 
 

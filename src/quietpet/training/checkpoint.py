@@ -15,13 +15,13 @@ import torch
 from torch.optim import Optimizer
 
 from quietpet.errors import CHECKPOINT, InputError
-from quietpet.methods.base import Restorer
-from quietpet.training.tensors import (
+from quietpet.files.tensors import (
     Tensors,
     read_tensors,
     require_same_network,
     write_tensors,
 )
+from quietpet.methods.base import Restorer
 
 
 @dataclass(frozen=True, kw_only=True)

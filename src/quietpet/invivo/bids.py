@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from quietpet.errors import InputError, remedy, why
+from quietpet.files.foreign import EXPECTED, Foreign, foreign_file
+from quietpet.files.series import read_header
 from quietpet.files.text import RepeatedKeyError, parse_json
 from quietpet.invivo.exchange import may_be_exchanged
-from quietpet.invivo.formats import EXPECTED, Foreign, foreign_file
 from quietpet.invivo.names import FileName, applies, more_specific, parsed
 from quietpet.invivo.scans import MISSING, Dataset, Image, Participant, Table
-from quietpet.invivo.series import read_header
 
 PARTICIPANTS = "participants.tsv"
 DESCRIPTION = "dataset_description.json"

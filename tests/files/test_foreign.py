@@ -20,8 +20,8 @@ import petbids
 import pytest
 
 from quietpet.errors import InputError
-from quietpet.invivo.formats import foreign_file
-from quietpet.invivo.series import read_header
+from quietpet.files.foreign import foreign_file
+from quietpet.files.series import read_header
 
 
 @pytest.mark.parametrize(

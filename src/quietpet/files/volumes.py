@@ -1,7 +1,7 @@
 """3-D NIfTI images as volumes: read with doubts about their position raised, written without any.
 
 Import, registration and checks read with one reader, and by one rule which position an image has:
-:mod:`quietpet.invivo.series` and :mod:`quietpet.invivo.geometry`, which the audit reports by.
+:mod:`quietpet.files.series` and :mod:`quietpet.files.placement`, which the audit reports by.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 
 from quietpet.errors import InputError
 from quietpet.files.atomic import atomic_path
-from quietpet.invivo.geometry import COSINE_TOLERANCE, header_faults, largest_cosine
-from quietpet.invivo.series import ImageHeader, frames, read_header
-from quietpet.registration.volume import Volume
-from quietpet.stages.nifti import GZIP_LEVEL, set_position
+from quietpet.files.nifti import GZIP_LEVEL, set_position
+from quietpet.files.placement import COSINE_TOLERANCE, header_faults, largest_cosine
+from quietpet.files.series import ImageHeader, frames, read_header
+from quietpet.geometry.volume import Volume
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +65,19 @@ def write_volume(target: Path, volume: Volume, *, description: str = "") -> None
     with atomic_path(target) as partial:
         # Neither name nor time, so that the same image is the same bytes.
         partial.write_bytes(gzip.compress(image.to_bytes(), GZIP_LEVEL, mtime=0))
+
+
+def write_copy(target: Path, volume: Volume, *, sform_code: int) -> None:
+    """float32, uncompressed, its position in the sform alone: for a program that changes it in place."""
+    image = nib.Nifti1Image(np.asarray(volume.values, np.float32), volume.affine_ras_mm)
+    image.set_qform(None, 0)
+    image.set_sform(volume.affine_ras_mm, sform_code)
+    image.to_filename(target)
+
+
+def read_sform(path: Path) -> tuple[np.ndarray | None, int]:
+    """The sform as the file has it, and its code; None where the code is 0."""
+    return nib.Nifti1Image.from_filename(path).get_sform(coded=True)
 
 
 def in_ras_order(volume: Volume) -> Volume:

@@ -1,9 +1,8 @@
-"""Sinogram files, and the measurements that they and a system model make."""
+"""The measurements that sinograms and a system model make."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,77 +16,9 @@ from quietpet.config.scanner import ScannerSettings
 from quietpet.data.dataset import PairDataset
 from quietpet.data.measured import MeasuredSlices
 from quietpet.errors import InputError
-from quietpet.files.hdf5 import open_hdf5, read_attribute, read_nonnegative, read_strings
-from quietpet.jobs.acquisition import AcquisitionJob
-from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
-from quietpet.stages.system import as_simulated, engine_versions, image_grid, projector
-
-_MEASURED = ("prompts", "attenuation", "normalisation", "counts_per_activity")
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Sinograms:
-    """The scan of some slices at one dose: arrays (slice, view, bin), float32.
-
-    Of an image x, ``multiplicative`` * P(blur x) + ``background`` of the ``prompts`` are expected, with
-    line integrals P in pixels. ``multiplicative`` is attenuation x normalisation x counts per activity;
-    ``background`` is None without scatter and randoms. ``through_air`` (bool) marks the lines that
-    nothing attenuates. Images are in ``activity_units``, of which ``activity_per_phantom_unit`` are one
-    unit of the phantom. ``origin`` is the file, or what else messages call them.
-    """
-
-    origin: Path | str
-    dose: str
-    keys: list[str]
-    prompts: np.ndarray
-    multiplicative: np.ndarray
-    background: np.ndarray | None
-    through_air: np.ndarray
-    activity_units: str
-    activity_per_phantom_unit: float
-    lineage: Lineage
-
-
-def read_sinograms(path: Path) -> Sinograms:
-    """A whole file; values that are not finite are refused."""
-    with open_hdf5(path, kind="sinograms") as file:
-        names = (*_MEASURED, *(("background",) if "background" in file else ()))
-        return sinograms_of(
-            {name: read_nonnegative(file, name) for name in names},
-            origin=path,
-            dose=read_attribute(file, "dose"),
-            keys=read_strings(file, "key"),
-            activity_units=read_attribute(file, "activity_units"),
-            activity_per_phantom_unit=read_attribute(file, "activity_per_phantom_unit"),
-            lineage=lineage_of(file),
-        )
-
-
-def sinograms_of(
-    arrays: Mapping[str, np.ndarray],
-    *,
-    origin: Path | str,
-    dose: str,
-    keys: list[str],
-    activity_units: str,
-    activity_per_phantom_unit: float,
-    lineage: Lineage,
-) -> Sinograms:
-    """The record of the ``arrays`` of a file of kind "sinograms"."""
-    multiplicative = arrays["attenuation"] * arrays["normalisation"]
-    multiplicative *= arrays["counts_per_activity"][:, None, None].astype(np.float32)
-    return Sinograms(
-        origin=origin,
-        dose=dose,
-        keys=keys,
-        prompts=arrays["prompts"].astype(np.float32),
-        multiplicative=multiplicative,
-        background=arrays.get("background"),
-        through_air=arrays["attenuation"] >= 1,
-        activity_units=activity_units,
-        activity_per_phantom_unit=activity_per_phantom_unit,
-        lineage=lineage,
-    )
+from quietpet.files.lineage import common_lineage
+from quietpet.files.sinograms import Sinograms, read_sinograms
+from quietpet.recon.system import as_simulated, engine_versions, image_grid, projector
 
 
 def measurement_of(
@@ -133,7 +64,12 @@ def _background(sinograms: Sequence[Sinograms]) -> torch.Tensor | None:
 
 
 def measured_slices(
-    paths: Sequence[Path], pairs: PairDataset, job: AcquisitionJob, device: torch.device
+    paths: Sequence[Path],
+    pairs: PairDataset,
+    *,
+    scanner: ScannerSettings,
+    protocol: ReconstructionSettings,
+    device: torch.device,
 ) -> MeasuredSlices:
     """The low-dose measurements of the slices of ``pairs``, from the sinogram files ``paths``.
 
@@ -151,7 +87,7 @@ def measured_slices(
     lineage = common_lineage(
         [(pairs.path, pairs.lineage), *((each.origin, each.lineage) for each in files)]
     )
-    settings = as_simulated(job.scanner, lineage, origin=pairs.path)
+    settings = as_simulated(scanner, lineage, origin=pairs.path)
     if abs(pairs.pixel_mm - (wanted := image_grid(settings).pixel_mm)) > 1e-6 * wanted:
         raise InputError(
             f"{pairs.path}: its pixels are {pairs.pixel_mm:g} mm, those of the scanner "
@@ -164,7 +100,7 @@ def measured_slices(
                 f"{pairs.path}: {found} of the {len(files)} sinogram files hold its slice {key!r}, "
                 "instead of one. Give those of its subjects, each once."
             )
-    measurement = measurement_of(files, scanner=settings, protocol=job.protocol, device=device)
+    measurement = measurement_of(files, scanner=settings, protocol=protocol, device=device)
     return MeasuredSlices(keys, measurement)
 
 

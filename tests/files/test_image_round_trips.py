@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from quietpet.invivo.series import frames, read_header
+from quietpet.files.nifti import write_integers, write_series
+from quietpet.files.series import frames, read_header
+from quietpet.files.tensors import read_tensors, write_tensors
+from quietpet.files.volumes import in_ras_order, read_volume, write_volume
+from quietpet.geometry.volume import Volume
 from quietpet.registration.formats import itk_text, matrix_text
 from quietpet.registration.given import read_transform
-from quietpet.registration.volume import RigidTransform, Volume
-from quietpet.stages.nifti import write_integers, write_series
-from quietpet.stages.volumes import in_ras_order, read_volume, write_volume
-from quietpet.training.tensors import read_tensors, write_tensors
+from quietpet.registration.volume import RigidTransform
 
 SHAPES = st.tuples(*[st.integers(2, 5)] * 3)
 ANGLES = st.tuples(*[st.floats(-60, 60)] * 3)

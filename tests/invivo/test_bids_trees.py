@@ -19,8 +19,8 @@ from importing import expected_mean, import_job, imported
 from quietpet.config.invivo import ScanRequirement, WindowSettings
 from quietpet.errors import InputError
 from quietpet.invivo.audit import audit
+from quietpet.invivo.bids import files_of_scan, read_table, read_tree
 from quietpet.invivo.findings import Finding
-from quietpet.stages.bids import files_of_scan, read_table, read_tree
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from quietpet.recon.agreement import (
     between_engines,
     head_case,
 )
-from quietpet.stages.system import projector, reconstruction
+from quietpet.recon.system import projector, reconstruction
 
 
 def check_projector(

@@ -15,10 +15,11 @@ import pytest
 
 from quietpet.cli import main
 from quietpet.errors import InputError
-from quietpet.invivo.geometry import header_faults
-from quietpet.invivo.series import frames, read_header
-from quietpet.registration.volume import RigidTransform, Volume
-from quietpet.stages.volumes import read_description, read_volume, write_volume
+from quietpet.files.placement import header_faults
+from quietpet.files.series import frames, read_header
+from quietpet.files.volumes import read_description, read_volume, write_volume
+from quietpet.geometry.volume import Volume
+from quietpet.registration.volume import RigidTransform
 
 SHAPE = (7, 6, 5)
 HALF_TURN = np.diag([2.0, -3.0, -4.0, 1.0])
@@ -92,7 +93,7 @@ def test_what_the_audit_refuses_no_check_registers(
     tmp_path, values, capsys, monkeypatch, edit, complaint, which
 ):
     """Before any engine starts, of PET as of T1, and blamed on the file that was given."""
-    from quietpet.stages import check_registration
+    from quietpet.commands import check_registration
 
     def starts(*_, **__):
         raise AssertionError("an engine was started")

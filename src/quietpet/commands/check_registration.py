@@ -8,6 +8,8 @@ import numpy as np
 
 from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.errors import InputError
+from quietpet.files.volumes import read_volume
+from quietpet.registration.figure import write_figure
 from quietpet.registration.register import (
     PreparedPair,
     Registration,
@@ -16,8 +18,6 @@ from quietpet.registration.register import (
     working_spm,
 )
 from quietpet.registration.spm import Engine, find_engine
-from quietpet.stages.register import write_figure
-from quietpet.stages.volumes import read_volume
 
 AGREEMENT_MM = 0.5
 """Mean distance between the engines over the head that counts as agreement."""

@@ -14,9 +14,9 @@ import torch
 from quietpet.data.dataset import PairDataset
 from quietpet.data.measured import MeasuredSlices
 from quietpet.errors import InputError
+from quietpet.files.named import Files
 from quietpet.jobs.methods import LearningJob
 from quietpet.methods.registry import MEASURING
-from quietpet.stages.files import Files
 
 
 def measured_slices(
@@ -28,8 +28,13 @@ def measured_slices(
         InputError: it reconstructs and there are none; or it does not, and there are.
     """
     if job.acquisition is not None:
-        paths = inputs.many("sinograms")
-        return _sinograms().measured_slices(paths, pairs, job.acquisition, device)
+        return _measuring().measured_slices(
+            inputs.many("sinograms"),
+            pairs,
+            scanner=job.acquisition.scanner,
+            protocol=job.acquisition.protocol,
+            device=device,
+        )
     if inputs.any("sinograms"):
         raise InputError(f"{job.method} does not reconstruct: it takes no files called 'sinograms'.")
     return None
@@ -37,8 +42,8 @@ def measured_slices(
 
 def engines_behind(job: LearningJob, pairs: PairDataset) -> dict[str, str] | None:
     """Versions of the programs that project for ``job``, if its method reconstructs."""
-    return None if job.acquisition is None else _sinograms().engines_behind(pairs)
+    return None if job.acquisition is None else _measuring().engines_behind(pairs)
 
 
-def _sinograms() -> ModuleType:
+def _measuring() -> ModuleType:
     return importlib.import_module(f"quietpet.{MEASURING}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from quietpet.config.phantoms import TemplateSettings
 from quietpet.data_source import BRAINWEB, TEMPLATE
+from quietpet.files.named import Files
 from quietpet.phantom.brainweb import read_sources, read_volume
 from quietpet.phantom.tissues import LabelVolume
 from quietpet.seeds import numpy_rng
-from quietpet.stages.files import Files
 
 
 def label_volume(

@@ -12,7 +12,7 @@ import petbids
 import pytest
 
 from quietpet.errors import InputError
-from quietpet.invivo.series import frames, read_header
+from quietpet.files.series import frames, read_header
 
 
 @pytest.fixture

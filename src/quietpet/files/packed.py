@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from quietpet.files.hdf5 import write_hdf5
-from quietpet.jobs.datasets import PackJob, PackScansJob
-from quietpet.stages.lineage import Lineage
+from quietpet.files.lineage import Lineage
 
 _ACTIVITIES = ("low", "standard", "truth")
 
@@ -19,7 +18,9 @@ def write_dataset(
     target: Path,
     arrays: Mapping[str, Any],
     *,
-    job: PackJob | PackScansJob,
+    dataset: str,
+    setting: str,
+    split: str,
     affine_ras_mm: np.ndarray,
     pixel_mm: float,
     activity_units: str,
@@ -37,9 +38,9 @@ def write_dataset(
         arrays=arrays,
         attributes={
             "axes": "(slice, y, x)",
-            "dataset": job.dataset,
-            "setting": job.setting,
-            "split": job.split,
+            "dataset": dataset,
+            "setting": setting,
+            "split": split,
             "affine_ras_mm": affine_ras_mm.tolist(),
             "pixel_mm": pixel_mm,
             "units": {**dict.fromkeys(activities, activity_units), "t1": "arbitrary"},

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from quietpet.errors import InputError
-from quietpet.stages import device
+from quietpet.runtime import device
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ import numpy as np
 from nibabel.spatialimages import HeaderDataError
 
 from quietpet.errors import InputError
-from quietpet.invivo.formats import foreign_content
+from quietpet.files.foreign import foreign_content
 
 logger = logging.getLogger(__name__)
 

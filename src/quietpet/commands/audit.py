@@ -9,14 +9,14 @@ from pathlib import Path
 
 from quietpet import __version__
 from quietpet.errors import InputError
+from quietpet.files.series import frames
 from quietpet.files.text import write_json, write_text
 from quietpet.invivo.audit import audit
+from quietpet.invivo.bids import read_tree
 from quietpet.invivo.findings import SEVERITIES, Finding, merged
 from quietpet.invivo.report import as_html, as_lines
 from quietpet.invivo.scans import Dataset, Image, Participant
-from quietpet.invivo.series import frames
 from quietpet.progress import track
-from quietpet.stages.bids import read_tree
 
 
 def audit_tree(root: Path, *, html: Path | None, json: Path | None, read_images: bool) -> bool:

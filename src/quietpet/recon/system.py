@@ -9,6 +9,7 @@ import torch
 
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
+from quietpet.files.lineage import Lineage
 from quietpet.files.text import read_json
 from quietpet.geometry.grid import ImageGrid, scanner_grid
 from quietpet.geometry.scanner import SCANNERS, ScannerGeometry
@@ -18,7 +19,6 @@ from quietpet.projection.protocol import Projector
 from quietpet.projection.sirf import engine, sirf_projector
 from quietpet.recon.osem import osem
 from quietpet.recon.sirf_osem import sirf_osem
-from quietpet.stages.lineage import Lineage
 
 
 def scanner_geometry(settings: ScannerSettings) -> ScannerGeometry:
