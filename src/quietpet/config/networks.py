@@ -60,7 +60,8 @@ class TrainingSettings(Section):
         "nmse",
         description="which validated weights are kept; nmse: those of the least normalised mean square "
         "error of restored validation slices (a diffusion method draws one sample of each in at most 10 "
-        "steps of DPM-Solver++, whatever its sampler); loss: those of the least validation loss",
+        "steps of DPM-Solver++, whatever its sampler); loss: those of the least validation loss, which of "
+        "methods with a discriminator is the mean squared error of restored slices",
     )
     validation_slices: int = Field(
         16,
