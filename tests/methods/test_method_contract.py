@@ -28,6 +28,7 @@ SMALL_DENOISER = {
 SMALL_MFDIFF = {
     "fusion": SMALL_FUSION, "denoiser": SMALL_DENOISER, "timesteps": 20, "sampling_steps": 3
 }  # fmt: skip
+SMALL_DISCRIMINATOR = {"discriminator_widths": (4, 8, 8)}
 VARIANTS = {
     "unet": [
         SMALL_NETWORK,
@@ -56,6 +57,11 @@ VARIANTS = {
         },
         {**SMALL_MFDIFF, "prediction": "x0", "sampler": "heun", "spacing": "quadratic"},
     ],
+    "eagan": [
+        {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8), "sobel_ramp_iterations": 0},
+        {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8, 8, 8), "sobel_weight": 10},
+    ],
+    "cncl": [{**SMALL_DISCRIMINATOR, "widths": (4, 8, 8)}],
 }
 """Small settings by kind; a kind that is not here is tested with its defaults."""
 

@@ -16,6 +16,8 @@ from quietpet.data.batches import StepBatches, central_batches, central_window
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
+from quietpet.methods.cncl.settings import Settings as CNCLSettings
+from quietpet.methods.eagan.settings import Settings as EaGANSettings
 from quietpet.methods.mfdiff.settings import DenoiserSettings
 from quietpet.methods.mfdiff.settings import Settings as DiffusionSettings
 from quietpet.methods.registry import build
@@ -35,6 +37,8 @@ MFDIFF = DiffusionSettings(
     diffused="residual",
     prediction="x0",
 ).for_training()
+SMALL = {"widths": (4, 8), "discriminator_widths": (4, 8)}
+EAGAN, CNCL = EaGANSettings(**SMALL, sobel_ramp_iterations=6), CNCLSettings(**SMALL)
 NAMES = ("phantom", "low", "method", "0")
 SETTINGS = TrainingSettings(
     iterations=9, batch_size=2, learning_rate=1e-3, schedule="cosine", patch_pixels=16, flip=True,
@@ -149,11 +153,19 @@ MEASURES = {
 }
 
 
-@pytest.mark.parametrize("model", [UNET, MFDIFF], ids=["unet", "mfdiff"])
-@pytest.mark.parametrize(
-    ("measure", "interruptions"),
-    [("plain", (1,)), ("plain", (4,)), *((measure, (5, 9)) for measure in MEASURES)],
-)
+def resumed():
+    """Of one network, and of two that learn from each other."""
+    everything = [("plain", (1,)), ("plain", (4,)), *((measure, (5, 9)) for measure in MEASURES)]
+    two = [(measure, (5,)) for measure in ("plain", "power-average", "float16")]
+    chosen = [(UNET, everything), (MFDIFF, everything), (EAGAN, two), (CNCL, two)]
+    return [
+        pytest.param(model, *case, id=f"{model.kind}-{case[0]}-{case[1][0]}")
+        for model, cases in chosen
+        for case in cases
+    ]
+
+
+@pytest.mark.parametrize(("model", "measure", "interruptions"), resumed())
 def test_resuming_gives_bit_identical_weights(files, tmp_path, model, measure, interruptions):
     chosen = {"model": model, "settings": MEASURES[measure], "slices": 2}
     whole, whole_rows = run(files, tmp_path / "whole.safetensors", **chosen)
@@ -195,6 +207,18 @@ def test_training_lowers_the_validation_loss_and_keeps_the_best(files, tmp_path)
     with torch.inference_mode():
         loss = float(method.eval().loss(held_out[0], "network", torch.Generator()))
     assert loss == pytest.approx(min(row.validation for row in rows), rel=1e-4)
+
+
+@pytest.mark.parametrize("model", [EAGAN, CNCL], ids=["eagan", "cncl"])
+def test_what_a_discriminator_thinks_does_not_decide_which_weights_are_kept(files, tmp_path, model):
+    settings = with_settings(iterations=60, validate_every=10, schedule="constant", ema=POWER)
+    method, rows = run(files, tmp_path / "a.safetensors", model=model, settings=settings)
+    (held_out,) = central_batches(PairDataset(files[1]), pixels=32, batch_size=5)
+    with torch.inference_mode():
+        errors = method.eval().restore(held_out, ()) - held_out.standard
+    least = min(row.validation for row in rows)
+    assert float(errors.square().mean()) == pytest.approx(least, rel=1e-4)
+    assert least < rows[0].validation
 
 
 class Biased(Restorer):
