@@ -9,15 +9,15 @@ import pytest
 import torch
 from gaussian_oracle import GaussianData, outcome
 
-from quietpet.methods.diffusion.edm import (
+from quietpet.diffusion.samplers import SAMPLERS
+from quietpet.methods.blocks.diffusion import draw_noise
+from quietpet.methods.blocks.edm import (
     Preconditioning,
     denoiser_of,
     draw_sigma,
     noise_levels,
     walk_of,
 )
-from quietpet.methods.diffusion.process import draw_noise
-from quietpet.methods.diffusion.samplers import SAMPLERS
 
 HEUN = SAMPLERS["heun"]
 DATA = GaussianData(mean=0.1, std=1.0)

@@ -3,11 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from quietpet.config.methods import require_batch
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.methods.hinet.model import build
 from quietpet.methods.hinet.networks import FusionNetwork, MixedFusion, leaky
 from quietpet.methods.hinet.settings import Settings
+from quietpet.methods.unet.settings import Settings as UNetSettings
 
 SMALL = {"channels": 4, "discriminator_channels": 4}
 
@@ -180,3 +182,10 @@ def test_restoring_needs_no_auxiliary_decoder():
         for parameter in method.generator.decoders.parameters():
             parameter.fill_(torch.nan)
         assert torch.equal(method.restore(data, []), expected)
+
+
+def test_single_slices_are_refused_without_naming_a_key_it_has_not():
+    with pytest.raises(ValueError, match=r"training\.batch_size = 1 must be 2 or more$"):
+        require_batch(Settings(), 1, "methods.hinet")
+    with pytest.raises(ValueError, match=r"must be 2 or more, or set normalisation: group$"):
+        require_batch(UNetSettings(), 1, "methods.unet")

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from quietpet.data.pairs import Batch
+from quietpet.diffusion.samplers import SAMPLERS
+from quietpet.diffusion.walk import Walk
 from quietpet.methods.base import Restorer
-from quietpet.methods.csrd.network import ScoreNetwork
-from quietpet.methods.csrd.settings import Settings
-from quietpet.methods.diffusion.edm import (
+from quietpet.methods.blocks.diffusion import draw_noise, sent
+from quietpet.methods.blocks.edm import (
     USUAL_SIGMA_DATA,
     Preconditioning,
     denoiser_of,
@@ -20,9 +21,8 @@ from quietpet.methods.diffusion.edm import (
     noise_levels,
     walk_of,
 )
-from quietpet.methods.diffusion.process import draw_noise, sent
-from quietpet.methods.diffusion.samplers import SAMPLERS
-from quietpet.methods.diffusion.walk import Walk
+from quietpet.methods.csrd.network import ScoreNetwork
+from quietpet.methods.csrd.settings import Settings
 from quietpet.methods.tuning import activity_weighted_rms
 
 _INPUTS = 3

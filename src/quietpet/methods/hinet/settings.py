@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from quietpet.config.methods import MethodSettings
+from quietpet.config.networks import OptimiserSettings
+from quietpet.config.published import PublishedTraining
 from quietpet.config.section import NonNegative
 
 POOLINGS = 3
@@ -57,6 +59,17 @@ class Settings(MethodSettings):
     @property
     def published_parameters(self) -> Mapping[str, int]:
         return {"generator": 3_872_259, "discriminator": 391_041}
+
+    @property
+    def published_training(self) -> PublishedTraining:
+        # Batches there are all patches of one subject, however many these are.
+        return PublishedTraining(
+            source="taozh2017/HiNet, config.py: 100 epochs, then 300 of decay",
+            learning_rate=1e-3,
+            optimiser=OptimiserSettings(kind="adam", betas=(0.5, 0.999), weight_decay=0.0),
+            schedule="linear",
+            constant_share=0.25,
+        )
 
     def describe(self) -> str:
         adversarial, target, inputs = self.adversarial_weight, self.target_weight, self.input_weight
