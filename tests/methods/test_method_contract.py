@@ -29,7 +29,13 @@ SMALL_MFDIFF = {
     "fusion": SMALL_FUSION, "denoiser": SMALL_DENOISER, "timesteps": 20, "sampling_steps": 3
 }  # fmt: skip
 SMALL_DISCRIMINATOR = {"discriminator_widths": (4, 8, 8)}
+SMALL_CSRD = {"channels": 8, "multipliers": (1, 2), "blocks": 1}
 VARIANTS = {
+    "csrd": [
+        {**SMALL_CSRD, "sampling_steps": 3},
+        {**SMALL_CSRD, "sampling_steps": 2, "sampler": "dpmpp_2m", "dropout": 0.0},
+    ],
+    "hinet": [{"channels": 4, "discriminator_channels": 4}],
     "unet": [
         SMALL_NETWORK,
         {
