@@ -251,7 +251,7 @@ def test_computed_imports_are_told_to_the_fingerprint(repository):
         and not isinstance(call.args[0], ast.Constant)
     }
     assert found == {
-        ("cli.py", "f'quietpet.stages.{options.stage}'"),
+        ("chain.py", "f'quietpet.stages.{name}'"),
         ("diffusion/samplers/__init__.py", "f'quietpet.{FOLDER}.{name}'"),
         ("config/method_kinds.py", "f'quietpet.methods.{kind}.settings'"),
         ("methods/registry.py", "f'quietpet.methods.{settings.kind}.model'"),
