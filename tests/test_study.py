@@ -126,6 +126,7 @@ def test_paper_configuration_is_the_published_protocol(repository):
         ("acquisition", {"calibration": CALIBRATION}, r"doses\.standard needs a scan"),
         ("acquisition", {"scatter_fraction": 1.0}, r"acquisition\.scatter_fraction: .*less than 1"),
         ("methods.nosuch", {}, r"methods\.nosuch: unknown method; known kinds are .*mfdiff"),
+        ("methods.munet", {"kind": "unet"}, r"methods\.munet has kind = 'unet', but munet is itself a"),
         ("methods.unet.inputs", ["flair"], r"methods\.unet\..*inputs"),
         ("inference.pixels", 256, r"inference\.pixels = 256 is larger than datasets\.pixels"),
         ("methods.mfdiff.denoiser", DEEP, r"methods\.mfdiff takes images .* multiples of 128, not 64"),

@@ -43,6 +43,17 @@ VARIANTS = {
         {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "aggregation": "concat"}},
         {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "global_attention": "spatial"}},
     ],
+    "munet": [{"channels": (4, 8)}, {"channels": (4, 4, 8), "convolutions": 1}],
+    "nafnet": [
+        {"width": 4, "encoder_blocks": (1, 1), "middle_blocks": 1, "decoder_blocks": (1, 1)},
+        {"width": 4, "encoder_blocks": (2,), "middle_blocks": 1, "decoder_blocks": (1,), "loss": "l1"},
+    ],
+    "nlm": [
+        {"search_pixels": 3},
+        {"search_pixels": 3, "stabilised": False},
+        {"search_pixels": 3, "guide": "t1"},
+        {"search_pixels": 3, "guide": "both"},
+    ],
     "mfdiff": [
         {**SMALL_MFDIFF, "prediction": "epsilon", "sampler": "ddpm"},
         {**SMALL_MFDIFF, "diffused": "residual", "prediction": "x0", "sampler": "ddim"},

@@ -13,6 +13,7 @@ from quietpet.config.datasets import SPLITS, SplitSettings
 from quietpet.config.methods import require_batch
 from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
+from quietpet.methods.registry import method_kinds
 from quietpet.study.data_sets import Scanned
 from quietpet.study.domains import PHANTOM
 from quietpet.study.mistakes import explain
@@ -23,6 +24,7 @@ from quietpet.study.windows import require_frames_of_windows
 def require_consistent(study: StudySections) -> None:
     """Raise ValueError at the first of the sections that contradicts another."""
     _require_calibration(study)
+    _require_names(study)
     _require_sizes(study)
     _require_batches(study)
     _require_scanner_limits(study)
@@ -51,6 +53,16 @@ def _require_calibration(study: StudySections) -> None:
         raise ValueError(
             "acquisition.calibration scales phantoms.activity by its grey matter, which is 0"
         )
+
+
+def _require_names(study: StudySections) -> None:
+    kinds = method_kinds()
+    for name, method in study.methods.items():
+        if name in kinds and method.kind != name:
+            raise ValueError(
+                f"methods.{name} has kind = {method.kind!r}, but {name} is itself a kind of method: its "
+                "rows would be taken for that one's; choose another name"
+            )
 
 
 def _require_sizes(study: StudySections) -> None:
