@@ -13,10 +13,11 @@ from pydantic import TypeAdapter
 from toy import random_projector, toy_model
 
 from quietpet.acquisition.measurement import Measurement
+from quietpet.config.method_kinds import AnyMethodSettings, method_kinds
 from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
-from quietpet.methods.registry import AnyMethodSettings, build, method_kinds
+from quietpet.methods.registry import build
 from quietpet.training.weights import load_weights, save_weights
 
 SMALL_NETWORK = {"features": (4, 4, 8, 8, 8, 4)}
@@ -212,6 +213,12 @@ def test_saved_weights_restore_the_same_images(settings, tmp_path):
         expected, found = (each.restore(batch, generators(4)) for each in (method, loaded))
     assert torch.equal(found, expected)
     assert lineage == {"data_source": "template"}
+
+
+@every_method
+def test_a_method_without_tensors_needs_no_fit(settings):
+    """Only of such a method nothing but its settings decides what it does."""
+    assert settings.fitted == bool(build(settings).state_dict())
 
 
 @every_method

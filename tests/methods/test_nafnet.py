@@ -99,9 +99,8 @@ def test_a_block_is_the_published_formula():
     attention = linear("spatial.4.weights", gated.mean(dim=(2, 3), keepdim=True))
     spatial = features + numbers["spatial_share"] * linear("spatial.5", gated * attention)
     mixed = linear("mixing.1", normalised("mixing.0", spatial))
-    expected = spatial + numbers["mixing_share"] * linear(
-        "mixing.3", mixed[:, :width] * mixed[:, width:]
-    )
+    mixed = linear("mixing.3", mixed[:, :width] * mixed[:, width:])
+    expected = spatial + numbers["mixing_share"] * mixed
     torch.testing.assert_close(layer(features), expected, rtol=1e-4, atol=1e-4)
 
 

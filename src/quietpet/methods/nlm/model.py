@@ -63,10 +63,8 @@ class NonLocalMeans(Restorer):
     def _filtered(self, batch: Batch, strengths: Sequence[float]) -> torch.Tensor:
         if not all(strengths):  # not tuned
             return batch.low.clone()
-        compared = {
-            "low": batch.low.clamp(min=0).sqrt() if self._stabilised else batch.low,
-            "t1": batch.t1,
-        }
+        stabilised = batch.low.clamp(min=0).sqrt() if self._stabilised else batch.low
+        compared = {"low": stabilised, "t1": batch.t1}
         guides = [
             compared[name][:, 0] / strength
             for name, strength in zip(self._guides, strengths, strict=True)

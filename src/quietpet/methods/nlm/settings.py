@@ -35,8 +35,8 @@ class Settings(MethodSettings):
     strength: tuple[Positive, Positive] = Field(
         (0.02, 2.0),
         description="range in which the filter strength h of each guide is sought; surroundings that "
-        "differ by h (root mean square) weigh 1/e; guides are relative to the typical uptake and T1 signal "
-        "of the slice, so that one h suits all slices",
+        "differ by h (root mean square) weigh 1/e; guides are relative to the typical uptake and T1 "
+        "signal of the slice, so that one h suits all slices",
     )
 
     @field_validator("patch_pixels")
