@@ -4,10 +4,10 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
+from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.data.pairs import Batch
 from quietpet.methods.munet.model import EncoderDecoder, build
 from quietpet.methods.munet.settings import Settings
-from quietpet.methods.registry import AnyMethodSettings
 
 
 def batch(pixels: int = 16) -> Batch:

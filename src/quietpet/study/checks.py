@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from quietpet.config.datasets import SPLITS, SplitSettings
 from quietpet.config.domains import PHANTOM
+from quietpet.config.method_kinds import method_kinds
 from quietpet.config.methods import require_batch
 from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
-from quietpet.methods.registry import method_kinds
 from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import Scanned
 from quietpet.study.mistakes import explain
