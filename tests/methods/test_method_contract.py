@@ -28,7 +28,14 @@ SMALL_DENOISER = {
 SMALL_MFDIFF = {
     "fusion": SMALL_FUSION, "denoiser": SMALL_DENOISER, "timesteps": 20, "sampling_steps": 3
 }  # fmt: skip
+SMALL_DISCRIMINATOR = {"discriminator_widths": (4, 8, 8)}
+SMALL_CSRD = {"channels": 8, "multipliers": (1, 2), "blocks": 1}
 VARIANTS = {
+    "csrd": [
+        {**SMALL_CSRD, "sampling_steps": 3},
+        {**SMALL_CSRD, "sampling_steps": 2, "sampler": "dpmpp_2m", "dropout": 0.0},
+    ],
+    "hinet": [{"channels": 4, "discriminator_channels": 4}],
     "unet": [
         SMALL_NETWORK,
         {
@@ -67,6 +74,11 @@ VARIANTS = {
         },
         {**SMALL_MFDIFF, "prediction": "x0", "sampler": "heun", "spacing": "quadratic"},
     ],
+    "eagan": [
+        {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8), "sobel_ramp_iterations": 0},
+        {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8, 8, 8), "sobel_weight": 10},
+    ],
+    "cncl": [{**SMALL_DISCRIMINATOR, "widths": (4, 8, 8)}],
 }
 """Small settings by kind; a kind that is not here is tested with its defaults."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from quietpet.config.methods import MethodSettings
+from quietpet.config.published import PublishedTraining
 
 Width = Annotated[int, Field(ge=1)]
 
@@ -33,6 +34,12 @@ class Settings(MethodSettings):
     @property
     def divisor(self) -> int:
         return 2 ** len(self.channels)
+
+    @property
+    def published_training(self) -> PublishedTraining:
+        return PublishedTraining(
+            source="Chen et al. 2019, materials and methods", learning_rate=2e-4, batch_size=4
+        )
 
     def describe(self) -> str:
         return "M-UNet (Chen et al. 2019), residual encoder-decoder from low + t1, L1"

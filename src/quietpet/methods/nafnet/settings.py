@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from quietpet.config.methods import MethodSettings
+from quietpet.config.networks import OptimiserSettings
+from quietpet.config.published import PublishedTraining
 
 Blocks = Annotated[int, Field(ge=1)]
 
@@ -51,6 +53,17 @@ class Settings(MethodSettings):
     @property
     def published_parameters(self) -> Mapping[str, int]:
         return {"network": 29_159_715}
+
+    @property
+    def published_training(self) -> PublishedTraining:
+        return PublishedTraining(
+            source="options/train/SIDD/NAFNet-width32.yml of its code",
+            learning_rate=1e-3,
+            optimiser=OptimiserSettings(kind="adamw", betas=(0.9, 0.9), weight_decay=0.0),
+            batch_size=32,
+            schedule="cosine",
+            gradient_clip=0.01,
+        )
 
     def describe(self) -> str:
         return f"NAFNet (Chen et al. 2022), regression from low + t1, {self.loss.upper()}"
