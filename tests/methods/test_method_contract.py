@@ -13,10 +13,11 @@ from pydantic import TypeAdapter
 from toy import random_projector, toy_model
 
 from quietpet.acquisition.measurement import Measurement
+from quietpet.config.method_kinds import AnyMethodSettings, method_kinds
 from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
-from quietpet.methods.registry import AnyMethodSettings, build, method_kinds
+from quietpet.methods.registry import build
 from quietpet.training.weights import load_weights, save_weights
 
 SMALL_NETWORK = {"features": (4, 4, 8, 8, 8, 4)}
