@@ -29,7 +29,13 @@ SMALL_MFDIFF = {
     "fusion": SMALL_FUSION, "denoiser": SMALL_DENOISER, "timesteps": 20, "sampling_steps": 3
 }  # fmt: skip
 SMALL_DISCRIMINATOR = {"discriminator_widths": (4, 8, 8)}
+SMALL_CSRD = {"channels": 8, "multipliers": (1, 2), "blocks": 1}
 VARIANTS = {
+    "csrd": [
+        {**SMALL_CSRD, "sampling_steps": 3},
+        {**SMALL_CSRD, "sampling_steps": 2, "sampler": "dpmpp_2m", "dropout": 0.0},
+    ],
+    "hinet": [{"channels": 4, "discriminator_channels": 4}],
     "unet": [
         SMALL_NETWORK,
         {
@@ -208,6 +214,12 @@ def test_saved_weights_restore_the_same_images(settings, tmp_path):
         expected, found = (each.restore(batch, generators(4)) for each in (method, loaded))
     assert torch.equal(found, expected)
     assert lineage == {"data_source": "template"}
+
+
+@every_method
+def test_a_method_without_tensors_needs_no_fit(settings):
+    """Only of such a method nothing but its settings decides what it does."""
+    assert settings.fitted == bool(build(settings).state_dict())
 
 
 @every_method

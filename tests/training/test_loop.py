@@ -24,7 +24,8 @@ from quietpet.methods.registry import build
 from quietpet.methods.unet.settings import Settings as UNetSettings
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.ema import share_of_newest
-from quietpet.training.loop import adam, learning_rate, train
+from quietpet.training.loop import train
+from quietpet.training.optimiser import adam, learning_rate
 from quietpet.training.processes import start
 
 UNET = UNetSettings(inputs=("low", "t1"), features=(4, 4, 8, 8, 8, 4), normalisation="batch")
@@ -244,9 +245,9 @@ def test_the_weights_that_restore_best_are_kept(files, tmp_path, monkeypatch):
     factors = [1.0]
     for _ in range(9):  # AdamW of a constant gradient: weight decay, then a step of the whole rate
         factors.append(factors[-1] * (1 - 0.1 * 0.01) + 0.1)
-    by_loss, rows = run(files, tmp_path / "loss", settings=settings)
+    last, rows = run(files, tmp_path / "last", settings=settings)
     assert all(row.nmse is None for row in rows)
-    assert by_loss.factor.item() == pytest.approx(factors[-1], rel=1e-5)
+    assert last.factor.item() == pytest.approx(factors[-1], rel=1e-5)
 
     by_nmse, rows = run(files, tmp_path / "nmse", settings=settings, slices=3)
     pairs = PairDataset(files[1])
@@ -260,6 +261,21 @@ def test_the_weights_that_restore_best_are_kept(files, tmp_path, monkeypatch):
     least = min(factors[1:], key=nmse)
     assert by_nmse.factor.item() == pytest.approx(least, rel=1e-5)
     assert least < factors[-1]
+
+
+def test_a_validation_loss_that_rises_does_not_decide_which_weights_are_kept(
+    files, tmp_path, monkeypatch
+):
+    class Rising(Biased):
+        def validation_loss(self, batch, group, generator):
+            return 10 + self.factor
+
+    monkeypatch.setattr(sys.modules[__name__], "build", lambda _: Rising())
+    settings = with_settings(schedule="constant", learning_rate=0.1, validate_every=1)
+    method, rows = run(files, tmp_path / "last", settings=settings)
+    losses = [row.validation for row in rows]
+    assert losses == sorted(losses)
+    assert method.factor.item() == pytest.approx(losses[-1] - 10, rel=1e-5)
 
 
 def test_a_sample_that_is_not_finite_is_only_not_kept(files, tmp_path, monkeypatch):
