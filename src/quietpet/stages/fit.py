@@ -81,7 +81,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     log = TrainingLog(outputs.one("log"), names=_names(job))
     checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs, fabric))
     measured = measured_slices(job, inputs, held_out, device)
-    square = head_square(held_out)
+    square = head_square(held_out, divisor=job.model.divisor)
 
     def held_out_batches(rows: Sequence[int]) -> list[Batch]:
         batches = central_batches(held_out, pixels=square, batch_size=job.training.batch_size, rows=rows)
@@ -212,6 +212,7 @@ def _trained(
         flip=settings.flip,
         patch_steps=settings.patch_steps,
         processes=fabric.world_size,
+        divisor=job.model.divisor,
     )
     resident = ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
     return train(
