@@ -148,8 +148,7 @@ rule plan:
         command("plan")
 
 
-# The restored slices stay where they are while the job runs, which does not restore again what is as it was:
-# a new metric scores them anew.
+# A new metric scores anew what was restored.
 rule restore:
     input:
         weights=learned_weights,
