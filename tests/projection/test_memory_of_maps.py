@@ -10,9 +10,9 @@ import torch
 
 from quietpet.geometry.grid import scanner_grid
 from quietpet.geometry.scanner import small_test
-from quietpet.projection.embedded import embedded_projector, embedded_projector_3d
+from quietpet.projection.embedded import embedded_projector, embedded_projector_3d, forget_projector
 
-MAKERS = {"slices": embedded_projector.__wrapped__, "volumes": embedded_projector_3d}
+MAKERS = {"slices": embedded_projector, "volumes": embedded_projector_3d}
 
 
 @pytest.fixture(params=MAKERS)
@@ -43,6 +43,7 @@ def test_it_is_gone_without_a_search_for_cycles(no_search_for_cycles):
         projector.subset(1, 3).forward(image).sum().backward()
         held = [weakref.ref(each) for each in maps_of(projector)]
         del projector, image
+        forget_projector()
         assert not [each() for each in held if each() is not None]
 
 
@@ -57,3 +58,13 @@ def test_an_adjoint_outlives_its_map(projector):
     torch.testing.assert_close(again(image), expected)
     torch.testing.assert_close(again.adjoint(expected), back)
     assert again.adjoint is adjoint
+
+
+def test_the_last_one_is_kept_alone():
+    scanner, grids = small_test(), [scanner_grid(small_test(), side) for side in (32, 40)]
+    first = embedded_projector(scanner, grids[0], rays=1)
+    assert embedded_projector(scanner, grids[0], rays=1) is first
+    gone = weakref.ref(first)
+    del first
+    embedded_projector(scanner, grids[1], rays=1)
+    assert gone() is None
