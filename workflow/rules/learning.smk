@@ -52,13 +52,22 @@ def starting_weights(wildcards):
 
 
 def learned_weights(wildcards):
-    """Input function: the weights that restore under the wildcards' regime."""
+    """Input function: the weights that restore under the wildcards' regime; none if there is nothing to fit."""
+    if not STUDY.methods[wildcards.method].fitted:
+        return []
     training = STUDY.weights_for(
         dataset=wildcards.dataset,
         setting=wildcards.setting,
         regime=Path(wildcards.regime).name,
     )
     return weights_of(training, wildcards)
+
+
+def rate_of(method):
+    """The file of the trials that choose the learning rate of ``method``; none where it is given."""
+    on = STUDY.tried_on
+    path = f"results/learning_rates/{on.dataset}/{on.setting}/{method}.json"
+    return [path] if STUDY.chooses_rate(method) else []
 
 
 def length_of_training(wildcards):
@@ -74,11 +83,33 @@ def length_of_training(wildcards):
     )
 
 
+rule learning_rate:
+    input:
+        train="results/datasets/{dataset}/{setting}/train.h5",
+        validation="results/datasets/{dataset}/{setting}/validation.h5",
+        sinograms=sinograms_of("validation"),
+    output:
+        rate="results/learning_rates/{dataset}/{setting}/{method}.json",
+    priority: 10**7  # all trainings of the method wait for it
+    log:
+        "logs/learning_rate/{dataset}-{setting}-{method}.log",
+    threads: network_threads
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+        gpu=network_gpus,
+    params:
+        **job("learning_rate"),
+    shell:
+        command("learning_rate")
+
+
 rule fit:
     input:
         train=training_sets,
         validation="results/datasets/{dataset}/{setting}/validation.h5",
         start=starting_weights,
+        rate=lambda wildcards: rate_of(wildcards.method),
         sinograms=sinograms_of("validation"),
     output:
         weights="results/models/{dataset}/{setting}/{method}/{stages}{replicate}/weights.safetensors",
@@ -117,13 +148,19 @@ rule plan:
         command("plan")
 
 
+# The restored slices stay where they are while the job runs, which does not restore again what is as it was:
+# a new metric scores them anew.
 rule restore:
     input:
         weights=learned_weights,
         test="results/datasets/{dataset}/{setting}/test.h5",
         sinograms=sinograms_of("test"),
     output:
-        restored="results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5",
+        restored=update(
+            "results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
+        ),
+        scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
     log:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
     threads: network_threads
@@ -132,6 +169,6 @@ rule restore:
         runtime=720,
         gpu=network_gpus,
     params:
-        **job("restore"),
+        **job("restore", "score"),
     shell:
-        command("restore")
+        command("restore", "score")
