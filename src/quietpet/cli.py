@@ -150,7 +150,7 @@ def _add_step(verbs: argparse._SubParsersAction, step: Step) -> None:
             help="see below",
         )
     verb.add_argument("--threads", type=_positive, default=1, help="CPU threads this job may use")
-    verb.add_argument("--gpus", type=int, help="GPUs this job may use (default: what there is)")
+    verb.add_argument("--gpus", type=_count, help="GPUs this job may use (default: what there is)")
     verb.set_defaults(command=_run_stage, stage=step.name)
 
 
@@ -160,9 +160,20 @@ def _files_in_words(option: str, files: Sequence[NamedFile]) -> str:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return _at_least(1, text)
+
+
+def _count(text: str) -> int:
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{number} is less than {least}")
     return number
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import petbids
 
+from quietpet.config.invivo import SourceSettings, WindowSettings
 from quietpet.files.named import Files
-from quietpet.invivo.settings import SourceSettings, WindowSettings
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob
 from quietpet.stages import fetch_invivo, import_scan
 

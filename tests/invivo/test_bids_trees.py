@@ -16,11 +16,11 @@ import petbids
 import pytest
 from importing import expected_mean, import_job, imported
 
+from quietpet.config.invivo import ScanRequirement, WindowSettings
 from quietpet.errors import InputError
 from quietpet.invivo.audit import audit
 from quietpet.invivo.bids import files_of_scan, read_table, read_tree
 from quietpet.invivo.findings import Finding
-from quietpet.invivo.settings import ScanRequirement, WindowSettings
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from pathlib import Path
 import petbids
 import pytest
 
+from quietpet.config.invivo import SourceSettings
 from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.files.text import read_json
@@ -34,7 +35,6 @@ from quietpet.invivo.openneuro import (
     read_manifest,
     total_bytes,
 )
-from quietpet.invivo.settings import SourceSettings
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.stages import fetch_invivo
 

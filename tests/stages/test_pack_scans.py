@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quietpet.config.invivo import SlicePlaneSettings
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.files.text import write_json
 from quietpet.files.volumes import write_volume
 from quietpet.geometry.volume import Volume
-from quietpet.invivo.settings import SlicePlaneSettings
 from quietpet.jobs.datasets import PackScansJob
 from quietpet.registration.volume import RigidTransform
 from quietpet.stages import pack_scans

@@ -14,6 +14,7 @@ import pytest
 from heads import BALL_MM, cylinder, head_with_ball
 from importing import import_job, imported
 
+from quietpet.config.invivo import SourceSettings, WindowSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinCohortSettings, StandinParticipant, StandinScanSettings
@@ -22,7 +23,6 @@ from quietpet.files import nifti
 from quietpet.files.named import Files
 from quietpet.invivo.audit import audit
 from quietpet.invivo.bids import read_tree
-from quietpet.invivo.settings import SourceSettings, WindowSettings
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.phantom.tissues import LabelVolume, Tissue

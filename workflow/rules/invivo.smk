@@ -2,7 +2,7 @@
 
 import functools
 
-from quietpet.invivo.settings import STANDARD, scan_name
+from quietpet.config.invivo import STANDARD, scan_name
 from quietpet.standin.layout import participant_files, runs_of
 
 SOURCES_INVIVO = STUDY.invivo.sources if STUDY.invivo else {}

@@ -1,8 +1,8 @@
-"""SPM12's Coregister, driven through nipype, in a process of its own.
+"""SPM12's Coregister: what is asked of it, and what its answer means.
 
-Ashburner and Friston, NeuroImage 6:209 (1997); Collignon et al. (1995) for the joint histogram. nipype
-changes files in place, so every call gets a new folder with uncompressed copies. SPM's own reslicing
-(4th-degree splines, negative PET) is not used: it only estimates.
+Ashburner and Friston, NeuroImage 6:209 (1997); Collignon et al. (1995) for the joint histogram. SPM's
+own reslicing (4th-degree splines, negative PET) is not used: it only estimates. How nipype is driven:
+:mod:`quietpet.registration.spm_process`.
 """
 
 from __future__ import annotations
@@ -153,8 +153,8 @@ def find_engine(environment: Mapping[str, str] | None = None, *, trial: bool = F
     for launcher in launchers(environment):
         try:
             engine = _probed(launcher)
-            if isinstance(engine, EngineError):
-                raise engine
+            if isinstance(engine, str):
+                raise EngineError(engine)
             if trial:
                 engine.try_out()
             return engine
@@ -165,12 +165,12 @@ def find_engine(environment: Mapping[str, str] | None = None, *, trial: bool = F
 
 
 @functools.cache
-def _probed(launcher: Launcher) -> Engine | EngineError:
-    """What :func:`_probe` returns or raises; one that fails may take minutes, and is asked once too."""
+def _probed(launcher: Launcher) -> Engine | str:
+    """What :func:`_probe` returns or says; one that fails may take minutes, and is asked once too."""
     try:
         return _probe(launcher)
     except EngineError as error:
-        return error
+        return str(error)
 
 
 def _probe(launcher: Launcher) -> Engine:

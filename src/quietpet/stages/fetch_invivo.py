@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from quietpet.config.invivo import scan_name
 from quietpet.data_source import is_standin
 from quietpet.errors import InputError
 from quietpet.files.named import Files
@@ -27,7 +28,6 @@ from quietpet.invivo.openneuro import (
     total_bytes,
 )
 from quietpet.invivo.scans import Image, Participant, repeated_runs, t1_candidates
-from quietpet.invivo.settings import scan_name
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from quietpet.config.invivo import STANDARD, scan_name
 from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.files.series import frames
@@ -36,7 +37,6 @@ from quietpet.invivo.findings import merged
 from quietpet.invivo.frame_times import FrameTiming, choose_frames
 from quietpet.invivo.injection import Injection, injection_of
 from quietpet.invivo.scans import BQ_PER_MBQ, Dataset, Image, Participant, Table
-from quietpet.invivo.settings import STANDARD, scan_name
 from quietpet.invivo.windows import FrameWindow, weigh_frames, window_means
 from quietpet.jobs.invivo import ImportScanJob
 from quietpet.provenance import Stopwatch, provenance

@@ -170,7 +170,7 @@ def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
 
 
 def _moments(group: str, optimiser: Optimizer) -> Tensors:
-    """AdamW's step and moments, named ``optimiser.<group>.<parameter number>.<quantity>``."""
+    """Adam's step and moments, named ``optimiser.<group>.<parameter number>.<quantity>``."""
     state = optimiser.state_dict()["state"]
     return {
         f"optimiser.{group}.{number}.{quantity}": value

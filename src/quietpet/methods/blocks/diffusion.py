@@ -9,12 +9,12 @@ from functools import partial
 import torch
 from torch import nn
 
-from quietpet.methods.diffusion.options import DiffusionSettings
-from quietpet.methods.diffusion.parametrisation import PARAMETRISATIONS, Parametrisation
-from quietpet.methods.diffusion.sampler import Sampler
-from quietpet.methods.diffusion.samplers import SAMPLERS
-from quietpet.methods.diffusion.schedule import SCHEDULES, Level, Schedule
-from quietpet.methods.diffusion.walk import Walk, plan_walk
+from quietpet.config.diffusion import DiffusionSettings
+from quietpet.diffusion.sampler import Sampler
+from quietpet.diffusion.samplers import SAMPLERS
+from quietpet.diffusion.schedule import SCHEDULES, Level, Schedule
+from quietpet.diffusion.walk import Walk, plan_walk
+from quietpet.methods.blocks.parametrisation import PARAMETRISATIONS, Parametrisation
 
 Predictor = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """A network: (x_t, times), times int64 (slice,), to its prediction, of the shape of x_t."""

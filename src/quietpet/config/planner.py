@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field
 
+from quietpet.config.diffusion import DiffusionSettings, SamplerName
 from quietpet.config.section import Positive, Section
-from quietpet.methods.diffusion.options import DiffusionSettings
-from quietpet.methods.diffusion.samplers import SAMPLERS, SamplerName
-from quietpet.methods.diffusion.schedule import SCHEDULES
-from quietpet.methods.diffusion.walk import Spacing
+from quietpet.diffusion.samplers import SAMPLERS
+from quietpet.diffusion.schedule import SCHEDULES
+from quietpet.diffusion.walk import Spacing
 
 Evaluations = Annotated[int, Field(ge=1)]
 REFERENCE: SamplerName = "ddpm"

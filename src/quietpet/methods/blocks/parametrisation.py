@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 import torch
 
-from quietpet.methods.diffusion.options import Prediction
-from quietpet.methods.diffusion.schedule import Level
+from quietpet.config.diffusion import Prediction
+from quietpet.diffusion.schedule import Level
 
 
 @dataclass(frozen=True, kw_only=True)

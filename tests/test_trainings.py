@@ -7,16 +7,11 @@ from itertools import product
 import pytest
 
 from quietpet.config.datasets import SPLITS
+from quietpet.config.learning import LearningSettings
 from quietpet.config.networks import TrainingSettings
-from quietpet.learning import (
-    LearningSettings,
-    Training,
-    last_training,
-    training_before,
-    training_data,
-)
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of
+from quietpet.study.trainings import Training, last_training, training_before, training_data
 
 LEARNING = LearningSettings.model_validate(
     {
@@ -90,6 +85,16 @@ def test_a_stage_changes_what_it_names():
             "500 iterations of AdamW (peak learning rate 0.0001, falling as a cosine) on batches of 4 "
             "patches of 64 x 64 pixels; networks whose pixels depend on the field of view see whole "
             "heads in the last 30 % of them, in batches of as many pixels",
+        ),
+        (
+            {
+                "optimiser": {"kind": "adam", "betas": [0.5, 0.999], "weight_decay": 1e-4},
+                "schedule": "linear",
+                "constant_share": 0.6,
+            },
+            "50000 iterations of Adam with betas 0.5 and 0.999 and weight decay 0.0001 (peak learning "
+            "rate 0.0001, falling linearly to zero after 60 % of the iterations) on batches of 4 whole "
+            "slices",
         ),
     ],
 )
@@ -175,7 +180,9 @@ def test_a_stage_before_on_data_that_another_setting_has_too_is_shared(repositor
     last = study.weights_for(dataset="ood3", setting="infusion", regime="external_internal")
     assert (last.dataset, last.setting) == ("ood3", "bolus")
     assert study.training_before(last) == Training(dataset="ood1", setting="16s")
-    assert study.iterations_of(dataset="ood3", setting="infusion", regime="external_internal") == (
+    assert study.iterations_of(
+        dataset="ood3", setting="infusion", method="mfdiff", regime="external_internal"
+    ) == (
         study.training.iterations,
         study.learning.stages["internal"].iterations,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from quietpet.methods.diffusion.schedule import Level, Schedule
+from quietpet.diffusion.schedule import Level, Schedule
 
 if TYPE_CHECKING:
     import torch

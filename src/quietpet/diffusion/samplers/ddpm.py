@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from quietpet.methods.diffusion.sampler import Denoiser, Draw, Sampler
-from quietpet.methods.diffusion.walk import Walk
+from quietpet.diffusion.sampler import Denoiser, Draw, Sampler
+from quietpet.diffusion.walk import Walk
 
 if TYPE_CHECKING:
     import torch

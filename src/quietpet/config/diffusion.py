@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from quietpet.config.methods import MethodSettings
-from quietpet.config.section import Positive
-from quietpet.methods.diffusion.samplers import FOLDER, SAMPLERS, SamplerName
-from quietpet.methods.diffusion.schedule import SCHEDULES, ScheduleName
-from quietpet.methods.diffusion.walk import Spacing
+from quietpet.config.section import OneOf, Positive
+from quietpet.diffusion.samplers import FOLDER, SAMPLERS
+from quietpet.diffusion.schedule import SCHEDULES, ScheduleName
+from quietpet.diffusion.walk import Spacing
 
+SamplerName = Annotated[str, OneOf(tuple(SAMPLERS))]
 Prediction = Literal["epsilon", "x0", "v"]
 VALIDATION_STEPS = 10
 """Strides of DPM-Solver++ for samples while a network is trained."""

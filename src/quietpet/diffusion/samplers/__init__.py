@@ -6,12 +6,10 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated
 
-from quietpet.config.section import OneOf
-from quietpet.methods.diffusion.sampler import Sampler
+from quietpet.diffusion.sampler import Sampler
 
-FOLDER = "methods.diffusion.samplers"
+FOLDER = "diffusion.samplers"
 """Name of this folder below the package."""
 
 
@@ -22,5 +20,3 @@ def _found() -> dict[str, Sampler]:
 
 SAMPLERS: Mapping[str, Sampler] = MappingProxyType(_found())
 """Samplers by their name in the settings."""
-
-SamplerName = Annotated[str, OneOf(tuple(SAMPLERS))]

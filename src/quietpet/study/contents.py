@@ -1,4 +1,4 @@
-"""The sections of a study, and what they say of its data sets, trainings and regimes."""
+"""What the sections of a study say of its data sets, trainings and regimes."""
 
 from __future__ import annotations
 
@@ -7,76 +7,25 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Self
 
-from pydantic import Field, model_validator
-
 from quietpet.acquisition.dose import grey_matter_kbq_per_ml
-from quietpet.config.acquisition import AcquisitionSettings
-from quietpet.config.datasets import DatasetSettings, SliceSettings, SplitSettings
-from quietpet.config.doses import DoseLevels
-from quietpet.config.evaluation import EvaluationSettings
-from quietpet.config.networks import InferenceSettings, TrainingSettings
-from quietpet.config.phantoms import PhantomSettings
-from quietpet.config.registration import RegistrationSettings
-from quietpet.config.scanner import ScannerSettings
-from quietpet.config.section import Label, Section
+from quietpet.config.diffusion import DiffusionSettings
+from quietpet.config.domains import PHANTOM, DomainSettings
+from quietpet.config.invivo import InvivoSettings
+from quietpet.config.networks import TrainingSettings
+from quietpet.config.section import Section
 from quietpet.config.standin import StandinSettings
-from quietpet.invivo.settings import InvivoSettings
-from quietpet.learning import LearningSettings, Training, last_training, training_before
-from quietpet.methods.diffusion.options import DiffusionSettings
-from quietpet.methods.diffusion.planner import PlannerSettings
-from quietpet.methods.registry import AnyMethodSettings
+from quietpet.config.study import StudySections
 from quietpet.seeds import named_seed
 from quietpet.study.data_sets import DataSet, Scanned, Scored, Simulated
-from quietpet.study.domains import PHANTOM, DomainSettings
+from quietpet.study.trainings import Training, last_training, training_before
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 INTERNAL = "internal"
 """What a method learned on the data set that it restores, where that is not the study's own."""
 
 
-class StudySections(Section):
-    """Every section of ``config.yaml``, each checked by itself alone."""
-
-    protocol: Label = Field(description="name of this study in the table column 'protocol'")
-    study_seed: int = Field(0, ge=0, description="changes every random draw of the study")
-    phantoms: PhantomSettings = PhantomSettings()
-    slices: SliceSettings = SliceSettings()
-    splits: SplitSettings
-    scanner: ScannerSettings = ScannerSettings()
-    acquisition: AcquisitionSettings = AcquisitionSettings()
-    doses: DoseLevels
-    domains: dict[Label, DomainSettings] = Field(
-        {}, description="further simulated data sets, restored by networks that learn in stages"
-    )
-    registration: RegistrationSettings = RegistrationSettings()
-    invivo: InvivoSettings | None = Field(
-        None, description="data sets of real (or stand-in) scans; none: phantoms alone"
-    )
-    standin: StandinSettings | None = Field(
-        None, description="simulated in-vivo scans, written as BIDS data sets; none: no such data sets"
-    )
-    datasets: DatasetSettings = DatasetSettings()
-    training: TrainingSettings = TrainingSettings()
-    learning: LearningSettings | None = Field(
-        None, description="how networks learn to restore the data sets in domains and invivo"
-    )
-    replicates: int = Field(1, ge=1, description="trainings of each network from different seeds")
-    inference: InferenceSettings = InferenceSettings()
-    methods: dict[Label, AnyMethodSettings] = Field(min_length=1)
-    planner: PlannerSettings = PlannerSettings()
-    evaluation: EvaluationSettings = EvaluationSettings()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _kind_defaults_to_name(cls, raw: Any) -> Any:
-        methods = raw.get("methods") if isinstance(raw, dict) else None
-        if not isinstance(methods, dict):
-            return raw
-        filled = {
-            name: {"kind": name, **(entry or {})} if isinstance(entry, dict | None) else entry
-            for name, entry in methods.items()
-        }
-        return {**raw, "methods": filled}
+class StudyContents(StudySections):
+    """What the sections say of the study's data sets, trainings and regimes."""
 
     @property
     def subjects(self) -> tuple[str, ...]:
@@ -182,11 +131,15 @@ class StudySections(Section):
             }
         )
 
-    def training_of(self, training: Training) -> TrainingSettings:
-        """Optimisation of one training of a network."""
-        if self.learning is None or not training.stages:
-            return self.training
-        return self.learning.stages[training.stages[-1]].training(self.training)
+    def training_of(self, training: Training, method: str) -> TrainingSettings:
+        """Optimisation of one training of a network.
+
+        Published settings of the method's optimiser stand above those of a stage.
+        """
+        settings = self.training
+        if self.learning is not None and training.stages:
+            settings = self.learning.stages[training.stages[-1]].training(settings)
+        return self.methods[method].training(settings)
 
     def weights_for(self, *, dataset: str, setting: str, regime: str) -> Training:
         """The training whose weights restore ``setting`` of ``dataset``.
@@ -221,12 +174,12 @@ class StudySections(Section):
             if each.learned_from(other) == wanted
         )
 
-    def iterations_of(self, *, dataset: str, setting: str, regime: str) -> tuple[int, ...]:
+    def iterations_of(self, *, dataset: str, setting: str, method: str, regime: str) -> tuple[int, ...]:
         """Iterations of the trainings that a network went through, the first stage first."""
         training: Training | None = self.weights_for(dataset=dataset, setting=setting, regime=regime)
         found = []
         while training:
-            found.append(self.training_of(training).iterations)
+            found.append(self.training_of(training, method).iterations)
             training = self.training_before(training)
         return tuple(reversed(found))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quietpet.methods.diffusion.walk import Spacing, Walk
+from quietpet.diffusion.walk import Spacing, Walk
 
 if TYPE_CHECKING:
     import torch
