@@ -263,7 +263,7 @@ _STEPS = (
         name="restore",
         job=RestoreJob,
         inputs=(
-            NamedFile("weights", "weights of `fit`"),
+            NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
             NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
             NamedFile("sinograms", _SINOGRAMS_OF_SLICES.format("test"), optional=True, several=True),
         ),

@@ -205,6 +205,12 @@ def test_saved_weights_restore_the_same_images(settings, tmp_path):
 
 
 @every_method
+def test_a_method_without_tensors_needs_no_fit(settings):
+    """Only of such a method nothing but its settings decides what it does."""
+    assert settings.fitted == bool(build(settings).state_dict())
+
+
+@every_method
 def test_weights_of_another_kind_are_refused(settings, tmp_path):
     path = tmp_path / "weights.safetensors"
     save_weights(path, build(settings), settings=settings, lineage={}, provenance={})

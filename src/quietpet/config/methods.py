@@ -74,6 +74,11 @@ class MethodSettings(Section, ABC):
         return True
 
     @property
+    def fitted(self) -> bool:
+        """Whether anything is learned or chosen from data; otherwise it restores without weights."""
+        return True
+
+    @property
     def reconstructs(self) -> bool:
         """Whether the method works on sinograms: its batches then come with their measurement."""
         return False
