@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from quietpet.errors import InputError
-from quietpet.files import images, packed, phantoms
+from quietpet.files import images, packed, phantoms, restored, sinograms
 from quietpet.files.records import (
     ARRAY,
     MATRIX,
@@ -127,7 +127,7 @@ def test_negative_counts_and_other_kinds_are_refused(tmp_path):
 def test_every_kind_of_file_has_one_whole_record():
     """Views have some fields of the record that is written, and those are marked alike."""
     kinds = {}
-    for room in (images, packed, phantoms):
+    for room in (images, packed, phantoms, restored, sinograms):
         for each in vars(room).values():
             if isinstance(each, type) and issubclass(each, Record) and each is not Record:
                 kinds.setdefault(each.KIND, []).append(each)

@@ -19,20 +19,49 @@ Images = np.ndarray | Parts
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PackedSet(Record):
-    """Which slices a data set holds, and where they lie; arrays (slice,).
-
-    ``affine_ras_mm`` takes (slice offset in mm, y, x, 1) to mm to the right, front and top; ``scale``
-    and ``t1_scale`` divide the images for a network.
-    """
+class PackedName(Record):
+    """Which data set a file holds, at which low dose."""
 
     KIND: ClassVar[str] = "dataset"
     AXES: ClassVar[str] = "(slice, y, x)"
 
     dataset: str
     setting: str
-    split: str
     lineage: Lineage
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ReferenceSlices(Record):
+    """The standard dose that restored slices are compared with; arrays (slice, y, x) or (slice,).
+
+    ``truth`` and ``labels`` are those of phantoms; scans have none.
+    """
+
+    KIND: ClassVar[str] = "dataset"
+    AXES: ClassVar[str] = "(slice, y, x)"
+
+    key: list[str] = field(metadata=TEXTS)
+    subject: list[str] = field(metadata=TEXTS)
+    slice_mm: np.ndarray = field(metadata=ARRAY)
+    angle_deg: np.ndarray = field(metadata=ARRAY)
+    standard: np.ndarray = field(metadata=VALUES)
+    t1: np.ndarray = field(metadata=VALUES)
+    head: np.ndarray = field(metadata=ARRAY)
+    pet_lesions: np.ndarray = field(metadata=ARRAY)
+    t1_lesions: np.ndarray = field(metadata=ARRAY)
+    truth: np.ndarray | None = field(default=None, metadata=VALUES)
+    labels: np.ndarray | None = field(default=None, metadata=ARRAY)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PackedSet(PackedName):
+    """Which slices a data set holds, and where they lie; arrays (slice,).
+
+    ``affine_ras_mm`` takes (slice offset in mm, y, x, 1) to mm to the right, front and top; ``scale``
+    and ``t1_scale`` divide the images for a network.
+    """
+
+    split: str
     affine_ras_mm: np.ndarray = field(metadata=MATRIX)
     key: list[str] = field(metadata=TEXTS)
     subject: list[str] = field(metadata=TEXTS)
@@ -52,10 +81,10 @@ class Packed(PackedSet):
     standard: Images = field(metadata=VALUES)
     t1: Images = field(metadata=VALUES)
     truth: Images | None = field(default=None, metadata=VALUES)
-    head: Images = field(metadata=VALUES)
-    labels: Images | None = field(default=None, metadata=VALUES)
-    pet_lesions: Images = field(metadata=VALUES)
-    t1_lesions: Images = field(metadata=VALUES)
+    head: Images = field(metadata=ARRAY)
+    labels: Images | None = field(default=None, metadata=ARRAY)
+    pet_lesions: Images = field(metadata=ARRAY)
+    t1_lesions: Images = field(metadata=ARRAY)
 
 
 def packed_units(activity_units: str, *, truth: bool) -> dict[str, str]:

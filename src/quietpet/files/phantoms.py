@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array
 from quietpet.files.lineage import Lineage
 from quietpet.files.records import ARRAY, MATRIX, TEXTS, Record
@@ -56,6 +57,16 @@ class ScannedSlices(Record):
     mu_per_cm: np.ndarray = field(metadata=ARRAY)
     fine_activity: np.ndarray | None = field(default=None, metadata=ARRAY)
     fine_mu_per_cm: np.ndarray | None = field(default=None, metadata=ARRAY)
+
+    @property
+    def finer(self) -> tuple[np.ndarray, np.ndarray]:
+        """Activity and attenuation on finer pixels.
+
+        Raises InputError for slices of a phantom without.
+        """
+        if self.fine_activity is None or self.fine_mu_per_cm is None:
+            raise InputError(f"{self.origin}: lacks the array 'fine_activity'; make the slices again.")
+        return self.fine_activity, self.fine_mu_per_cm
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
