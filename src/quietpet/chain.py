@@ -20,13 +20,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from quietpet.config.section import Section
 from quietpet.errors import InputError
 from quietpet.files.atomic import require_writable
 from quietpet.files.hdf5 import recorded_provenance
 from quietpet.files.named import Files
 from quietpet.fingerprint.walk import fingerprint
-from quietpet.jobs.methods import LearningJob
+from quietpet.jobs.job import Job
 from quietpet.provenance import file_digest
 from quietpet.steps import STEPS, Step
 from quietpet.study.mistakes import explain
@@ -42,7 +41,7 @@ class Link:
     """One step of a chain, with its job and its files."""
 
     step: Step
-    job: Section
+    job: Job
     inputs: Files
     outputs: Files
 
@@ -73,11 +72,10 @@ class Link:
             if not (record := recorded_provenance(path)):
                 return False
             records.append(record)
-        also = self.job.named_code if isinstance(self.job, LearningJob) else ()
         wanted = {
             "settings": self.job.model_dump(mode="json"),
             "inputs": {str(path): file_digest(path) for path in self.inputs.all()},
-            "code": fingerprint(f"stages.{self.step.name}", *also),
+            "code": fingerprint(f"stages.{self.step.name}", *self.job.named_code),
         }
         return all(_of_names(record, wanted) == json.dumps(wanted, sort_keys=True) for record in records)
 

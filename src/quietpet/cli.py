@@ -23,7 +23,7 @@ from typing import get_args
 
 from quietpet import __version__
 from quietpet.chain import THEN, Link, require_usable, run_chain, split_at_then
-from quietpet.config.scanner import StirProjector
+from quietpet.config.scanner import PROJECTORS, StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
 from quietpet.geometry.scanner import SCANNERS
@@ -203,6 +203,7 @@ def _at_least(least: int, text: str) -> int:
 def _add_checks(checks: argparse._SubParsersAction) -> None:
     check = checks.add_parser("projector", help="SIRF against the embedded one, or this one alone")
     check.add_argument("--scanner", choices=SCANNERS, default="siemens_mmr")
+    check.add_argument("--projector", choices=PROJECTORS, help="this engine alone, with closed forms")
     check.add_argument("--rays", type=int, choices=range(1, 65), default=1, metavar="N", help="per bin")
     check.add_argument(
         "--stir-projector",
@@ -253,7 +254,10 @@ def _check_projector(options: argparse.Namespace) -> int:
     _limit_threads(options.threads)
     check = importlib.import_module("quietpet.commands.check_projector")
     passed = check.check_projector(
-        options.scanner, rays=options.rays, stir_projector=options.stir_projector
+        options.scanner,
+        rays=options.rays,
+        name=options.projector,
+        stir_projector=options.stir_projector,
     )
     return 0 if passed else 1
 

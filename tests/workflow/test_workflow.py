@@ -25,7 +25,7 @@ from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute
 from quietpet.files.named import Files
 from quietpet.files.tensors import read_tensors
 from quietpet.files.text import read_json
-from quietpet.projection.engines import sirf_is_installed
+from quietpet.projection.sirf_installation import sirf_is_installed
 from quietpet.steps import STEPS
 from quietpet.usage import core_seconds
 

@@ -10,7 +10,6 @@ from quietpet.chain import THEN
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
 from quietpet.gpus import asked_device, networks_run_on, usable_gpus
-from quietpet.jobs.methods import LearningJob
 from quietpet.study.trainings import Training, training_data
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
@@ -141,7 +140,7 @@ def job(*steps, rerun=True, **names):
         for number, step in enumerate(steps)
         for what, param in {
             "settings": settings(step, **names),
-            **({"code": code_of_step(step)} if rerun else {}),
+            **({"code": code_of_step(step, **names)} if rerun else {}),
             "inputs": input_files(steps, number),
             "outputs": output_files(steps, number),
         }.items()
@@ -220,15 +219,14 @@ def require_known(steps, kind, given):
         raise WorkflowError(f"{' and '.join(steps)}: no {kind} called {', '.join(unknown)}")
 
 
-def code_of_step(step):
+def code_of_step(step, **names):
     """Params function: fingerprint of the code and tables that a step reaches; their edits re-run it.
 
-    The code of the job's method is among them.
+    Among them is the code that the job's settings name: its method, its projector.
     """
 
     def code(wildcards):
-        if not issubclass(STEPS[step].job, LearningJob):
-            return fingerprint(f"stages.{step}")
-        return fingerprint(f"stages.{step}", *job_of(STUDY, step, **names_of(wildcards)).named_code)
+        job = job_of(STUDY, step, **names_of(wildcards), **names)
+        return fingerprint(f"stages.{step}", *job.named_code)
 
     return code

@@ -8,9 +8,8 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from quietpet.config.networks import TrainingSettings
 from quietpet.config.published import PublishedTraining
-from quietpet.config.section import Section
+from quietpet.config.section import Label, Section
 
 
 class MethodSettings(Section, ABC):
@@ -25,6 +24,12 @@ class MethodSettings(Section, ABC):
         "common",
         description="common: trained with the section training, as all methods are; published: with the "
         "optimiser settings of the method's own publication in their place",
+    )
+
+    cost_of: Label | None = Field(
+        None,
+        description="name of another method: trained for as many iterations as take the time of that "
+        "one's, by the section training_costs; none: for the common number of iterations",
     )
 
     @property
@@ -50,11 +55,6 @@ class MethodSettings(Section, ABC):
                 "its own publication; leave it out, or set common"
             )
         return self.published_training
-
-    def training(self, common: TrainingSettings) -> TrainingSettings:
-        """``common`` as this method is trained with it; raises ValueError as :attr:`own_training`."""
-        own = self.own_training
-        return own.applied_to(common) if own else common
 
     @property
     def samples(self) -> int:
@@ -137,8 +137,9 @@ def require_batch(method: MethodSettings, slices: int, name: str, *, processes: 
         own = method.own_training
         key = "its published batch_size" if own and own.batch_size else "training.batch_size"
         shared = f", shared by {processes} processes," if processes > 1 else ""
+        chooses = "normalisation" in type(method).model_fields
+        otherwise = ", or set normalisation: group" if chooses else ""
         raise ValueError(
             f"{name} normalises by batches, and one slice is none: it would lose its mean activity. "
-            f"{key} = {slices}{shared} must be {processes * method.least_batch} or more, "
-            "or set normalisation: group"
+            f"{key} = {slices}{shared} must be {processes * method.least_batch} or more{otherwise}"
         )

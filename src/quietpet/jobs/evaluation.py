@@ -6,7 +6,7 @@ from pydantic import Field
 
 from quietpet.config.datasets import DatasetKind
 from quietpet.config.evaluation import EvaluationSettings
-from quietpet.config.section import Section
+from quietpet.jobs.job import Job
 from quietpet.jobs.methods import MethodJob
 
 
@@ -17,7 +17,7 @@ class ScoreJob(MethodJob):
     evaluation: EvaluationSettings
 
 
-class TablesJob(Section):
+class TablesJob(Job):
     """Aggregate all scores into the tables."""
 
     study_seed: int
@@ -26,7 +26,7 @@ class TablesJob(Section):
     datasets: dict[str, DatasetKind]
     regimes: tuple[str, ...] = ()
     trained: tuple[str, ...] = ()
-    iterations: dict[str, dict[str, str]] = Field({})
+    iterations: dict[str, dict[str, dict[str, str]]] = Field({})
     budget: str = ""
     published_settings: tuple[str, ...]
     doses: dict[str, str]

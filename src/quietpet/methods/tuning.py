@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from quietpet.data.pairs import Batch
+from quietpet.errors import InputError
 
 Restorations = Callable[[float], Iterable[torch.Tensor]]
 """From a candidate number to the restored validation slices (slice, 1, y, x), batch by batch."""
@@ -30,6 +33,36 @@ def least_error(
     return float(found.x)
 
 
+def least_errors(
+    restorations: Callable[[Sequence[float]], Iterable[torch.Tensor]],
+    validation: Sequence[Batch],
+    *,
+    bounds: Sequence[tuple[float, float]],
+    tolerance: float,
+) -> tuple[float, ...]:
+    """As many numbers as ``bounds``, each within its own, of least mean squared error together."""
+    if len(bounds) == 1:
+        return (
+            least_error(
+                lambda number: restorations([number]), validation, bounds=bounds[0], tolerance=tolerance
+            ),
+        )
+    lower, upper = np.transpose(bounds)
+    middle, quarter = (lower + upper) / 2, (upper - lower) / 4
+    found = minimize(
+        lambda numbers: mean_squared_error(restorations(list(numbers)), validation),
+        middle,
+        method="Nelder-Mead",
+        bounds=list(bounds),
+        options={
+            "initial_simplex": middle + np.vstack([-quarter / 2, np.diag(quarter)]),
+            "xatol": tolerance,
+            "fatol": math.inf,
+        },
+    )
+    return tuple(map(float, found.x))
+
+
 def mean_squared_error(restored: Iterable[torch.Tensor], validation: Sequence[Batch]) -> float:
     """Mean squared difference to the standard dose, in scaled units, each slice weighing alike."""
     per_slice = [
@@ -37,3 +70,18 @@ def mean_squared_error(restored: Iterable[torch.Tensor], validation: Sequence[Ba
         for images, batch in zip(restored, validation, strict=True)
     ]
     return float(torch.cat(per_slice).double().mean())
+
+
+def activity_weighted_rms(image: Callable[[Batch], torch.Tensor], validation: Sequence[Batch]) -> float:
+    """Root mean square of an image of each slice, its pixels weighing as the low-dose activity.
+
+    So it is that of the head, whatever square around it is seen.
+
+    Raises:
+        InputError: the image is zero wherever there is activity.
+    """
+    weighted = sum(float((each.low * image(each).square()).sum()) for each in validation)
+    weight = sum(float(each.low.sum()) for each in validation)
+    if not weighted * weight > 0:
+        raise InputError("validation: low and standard dose are empty or equal; nothing to learn.")
+    return (weighted / weight) ** 0.5

@@ -33,6 +33,7 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
         inputs=inputs.all(),
         watch=watch,
         device=str(device),
+        also=job.named_code,
         engines=engine_versions(settings.projector),
     )
     write_record(outputs.one("images"), images, provenance=origin)

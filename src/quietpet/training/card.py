@@ -7,7 +7,7 @@ from typing import Any
 
 from quietpet.config.methods import MethodSettings
 from quietpet.config.networks import TrainingSettings
-from quietpet.training.checkpoint import LogRow
+from quietpet.training.checkpoint import LogRow, kept
 
 LIMITS = (
     "A result of research: no medical device, not for diagnosis or any other decision on a patient.",
@@ -28,16 +28,17 @@ def model_card(
     data: Mapping[str, str],
     rows: Sequence[LogRow],
     provenance: Mapping[str, Any],
+    rate: str = "",
 ) -> str:
     """Markdown to lie beside the weights.
 
     ``parameters`` is how many numbers are trained. ``data`` describes the data sets by their part in
     the training; ``rows`` is the training log, empty for a method that is only tuned; ``provenance`` as
-    in :func:`quietpet.provenance.provenance`.
+    in :func:`quietpet.provenance.provenance`; ``rate`` says how the learning rate was chosen, if it was.
     """
     sections = {
         "Data": [f"{part}: {description}" for part, description in data.items()],
-        "Training": _training(rows),
+        "Training": [*_training(rows), *([f"{rate[0].upper()}{rate[1:]}."] if rate else [])],
         "Limits and licence": LIMITS,
         "Model settings": _settings(model.model_dump(mode="json")),
         "Training settings": _settings(training.model_dump(mode="json")) if rows else [],
@@ -57,11 +58,15 @@ def model_card(
 def _training(rows: Sequence[LogRow]) -> list[str]:
     if not rows:
         return ["Nothing is learned by gradient; a free number is chosen on the validation slices."]
-    last, best = rows[-1], min(rows, key=lambda row: row.criterion)
-    quantity = "validation loss" if best.nmse is None else "NMSE of restored validation slices"
+    last, best = rows[-1], kept(rows)
+    why = (
+        "the last one"
+        if best.nmse is None or last.nmse is None
+        else f"that of the least NMSE of restored validation slices: {best.nmse:.6g} "
+        f"(last: {last.nmse:.6g})"
+    )
     return [
-        f"Weights of step {best.step} of {last.step}, that of the least {quantity}: "
-        f"{best.criterion:.6g} (last: {last.criterion:.6g}).",
+        f"Weights of step {best.step} of {last.step}, {why}.",
         f"{last.iterations_per_s:.3g} iterations/s, {last.slices_per_s:.3g} slices/s at the end.",
     ]
 
