@@ -32,7 +32,7 @@ SMALL_DISCRIMINATOR = {"discriminator_widths": (4, 8, 8)}
 SMALL_CSRD = {"channels": 8, "multipliers": (1, 2), "blocks": 1}
 VARIANTS = {
     "csrd": [
-        {**SMALL_CSRD, "sampling_steps": 3},
+        {**SMALL_CSRD, "sampling_steps": 6},
         {**SMALL_CSRD, "sampling_steps": 2, "sampler": "dpmpp_2m", "dropout": 0.0},
     ],
     "hinet": [{"channels": 4, "discriminator_channels": 4}],
