@@ -16,7 +16,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,23 +108,35 @@ def evaluated(methods: Mapping[str, list[Part]]) -> Iterator[str]:
             yield f"| {name} | {part.name} | {evaluation} | {part.gflop:.4g} |"
 
 
-def costs(
-    methods: Mapping[str, MethodSettings], evaluations: Mapping[str, list[Part]], configfile: Path
-) -> Iterator[str]:
-    """The table of what each method costs here, one row each."""
-    yield from _head(COSTS)
-    for name, settings in methods.items():
+def measured(methods: Iterable[str], configfile: Path) -> dict[str, cost.Cost]:
+    """What each of the ``methods`` costs here, in a process of its own."""
+    found = {}
+    for name in methods:
         command = [sys.executable, cost.__file__, str(configfile), "--method", name]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        found = cost.Cost(**json.loads(done.stdout.splitlines()[-1]))
-        parameters = sum(_parameters(settings).values())
+        found[name] = cost.Cost(**json.loads(done.stdout.splitlines()[-1]))
+    return found
+
+
+def costs(
+    methods: Mapping[str, MethodSettings],
+    evaluations: Mapping[str, list[Part]],
+    found: Mapping[str, cost.Cost],
+) -> Iterator[str]:
+    """The table of what each method costs here, one row each, and a section of the configuration."""
+    yield from _head(COSTS)
+    trained = {}
+    for name, each in found.items():
+        parameters = sum(_parameters(methods[name]).values())
         gflop = sum(part.gflop for part in evaluations.get(name, []))
-        per_1000 = found.core_s_per_1000_iterations
-        training = "-" if per_1000 is None else f"{per_1000:.0f}"
+        if each.core_s_per_1000_iterations is not None:
+            trained[name] = round(each.core_s_per_1000_iterations)
         yield (
-            f"| {name} | {parameters:,} | {gflop:.4g} | {training} | "
-            f"{found.core_ms_per_slice:.3g} | {found.peak_mib:.0f} |"
+            f"| {name} | {parameters:,} | {gflop:.4g} | {trained.get(name, '-')} | "
+            f"{each.core_ms_per_slice:.3g} | {each.peak_mib:.0f} |"
         )
+    yield ""
+    yield f"training_costs: {{{', '.join(f'{name}: {seconds}' for name, seconds in trained.items())}}}"
 
 
 def _head(columns: str) -> tuple[str, str]:
@@ -159,7 +171,7 @@ def main() -> None:
     if options.cost:
         side = study.inference.pixels
         more += ["", f"Training as configured; restored slices of {side} x {side} pixels:", ""]
-        more += costs(study.methods, evaluations, options.configfile)
+        more += costs(study.methods, evaluations, measured(study.methods, options.configfile))
     print("\n".join(more))
     if options.output:
         options.output.mkdir(parents=True, exist_ok=True)
