@@ -24,22 +24,25 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 import torch
 from peers import embedded_engine
 from problem import LOW, measurement
+from torch.utils.data import Dataset
 from training import write_pairs
 
-from quietpet.config.methods import MethodSettings
-from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
+from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.root import Study
+from quietpet.study.select_learning import fit_job
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.loop import train
 from quietpet.training.processes import start
 from quietpet.usage import peak_resident_mib
+
+REPLICATE = "r0"
 
 HELD_OUT = 2
 """Slices that are tuned and validated on."""
@@ -62,39 +65,43 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     study = load_study(read_yaml(options.configfile), origin=str(options.configfile))
-    found = measured_cost(study, study.methods[options.method], iterations=options.iterations)
+    found = measured_cost(study, options.method, iterations=options.iterations)
     print(json.dumps(asdict(found)))
 
 
-def measured_cost(study: Study, settings: MethodSettings, *, iterations: int) -> Cost:
+def measured_cost(study: Study, name: str, *, iterations: int) -> Cost:
     """The method trained for ``iterations`` and three times as many; then applied to one batch."""
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
         pairs = PairDataset(write_pairs(Path(folder) / "train.h5", pixels=study.inference.pixels))
-        return _cost_on(pairs, study, settings, iterations=iterations)
+        return _cost_on(pairs, study, name, iterations=iterations)
 
 
-def _cost_on(pairs: PairDataset, study: Study, settings: MethodSettings, *, iterations: int) -> Cost:
+def _cost_on(pairs: PairDataset, study: Study, name: str, *, iterations: int) -> Cost:
+    settings = study.methods[name]
     measured = sinograms(pairs.keys) if settings.reconstructs else None
 
-    def whole(batch_size: int) -> list[Batch]:
-        batches = central_batches(
-            pairs, pixels=study.inference.pixels, batch_size=batch_size, rows=range(batch_size)
+    def whole(slices: int) -> Batch:
+        (batch,) = central_batches(
+            pairs, pixels=study.inference.pixels, batch_size=slices, rows=range(slices)
         )
-        return [measured.attach(batch) if measured else batch for batch in batches]
+        return measured.attach(batch) if measured else batch
 
-    method = build(settings)
+    method, held_out = build(settings), whole(HELD_OUT)
     per_1000 = None
     if method.groups():
-        training = settings.training(study.training)
+        data = study.tried_on
+        job = fit_job(
+            study, dataset=data.dataset, setting=data.setting, method=name, replicate=REPLICATE
+        )
         few, many = (
-            _training_s(settings, pairs, whole(HELD_OUT), training, iterations=each, measured=measured)
+            _training_s(job, pairs, held_out, iterations=each, measured=measured)
             for each in (iterations, 3 * iterations)
         )
         per_1000 = 1000 * (many - few) / (2 * iterations)
     else:
-        method.tune(whole(HELD_OUT))
-    (batch,) = whole(study.inference.batch_size)
+        method.tune([held_out])
+    batch = whole(study.inference.batch_size)
     restoring_s = _restoring_s(method.eval(), batch, samples=settings.samples)
     return Cost(
         core_s_per_1000_iterations=per_1000,
@@ -111,41 +118,51 @@ def sinograms(keys: Sequence[str]) -> MeasuredSlices:
     )
 
 
+class Measured(Dataset[Batch]):
+    """Batches of whole slices with their sinograms."""
+
+    def __init__(self, batches: ResidentBatches, measured: MeasuredSlices) -> None:
+        self._batches, self._measured = batches, measured
+
+    def __getitem__(self, step: int) -> Batch:
+        return self._measured.attach(self._batches[step])
+
+
 def _training_s(
-    settings: MethodSettings,
+    job: FitJob,
     pairs: PairDataset,
-    held_out: list[Batch],
-    training: TrainingSettings,
+    held_out: Batch,
     *,
     iterations: int,
     measured: MeasuredSlices | None,
 ) -> float:
-    short = training.model_copy(
+    """Core seconds of ``iterations`` as ``job`` has them, and of one validation at their end."""
+    settings = job.training.model_copy(
         update={"iterations": iterations, "validate_every": iterations, "warmup_iterations": 0}
     )
-    names = ("benchmark",)
+    names, device = ("benchmark",), torch.device("cpu")
     drawn = StepBatches(
         pairs,
         study_seed=0,
         names=names,
-        batch_size=short.batch_size,
-        patch_pixels=short.patch_pixels,
-        flip=short.flip,
-        patch_steps=short.patch_steps if settings.learns_from_whole_heads else None,
+        batch_size=settings.batch_size,
+        patch_pixels=settings.patch_pixels,
+        flip=settings.flip,
+        patch_steps=settings.patch_steps,
     )
-    device = torch.device("cpu")
-    method = build(settings)
+    batches = ResidentBatches(drawn, device)
+    method = build(job.model)
 
     def run(folder: str) -> None:
         train(
             method,
-            batches=ResidentBatches(drawn, device),
-            validation=held_out,
-            settings=short,
+            batches=Measured(batches, measured) if measured else batches,
+            validation=[held_out],
+            settings=settings,
             study_seed=0,
             names=names,
             checkpoint=Checkpoint(Path(folder) / "weights.safetensors", digest="benchmark"),
-            fabric=start(short, device, groups=len(method.groups())),
+            fabric=start(settings, device, groups=len(method.groups())),
         )
 
     with tempfile.TemporaryDirectory() as folder:
