@@ -17,7 +17,7 @@ from quietpet.jobs.datasets import PackJob, PackScansJob
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob, RegistrationEngineJob
 from quietpet.jobs.job import Job
-from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob, SamplingJob
+from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 
@@ -239,6 +239,18 @@ _STEPS = (
         outputs=(NamedFile("dataset", "HDF5: rows of standard dose, low dose and T1"),),
     ),
     Step(
+        name="learning_rate",
+        job=LearningRateJob,
+        inputs=(
+            NamedFile("train", "HDF5 of `pack`"),
+            NamedFile("validation", "HDF5 of `pack`"),
+            NamedFile(
+                "sinograms", _SINOGRAMS_OF_SLICES.format("validation"), optional=True, several=True
+            ),
+        ),
+        outputs=(NamedFile("rate", "JSON: the learning rates that were tried, and the chosen one"),),
+    ),
+    Step(
         name="fit",
         job=FitJob,
         inputs=(
@@ -248,6 +260,9 @@ _STEPS = (
             NamedFile("validation", "HDF5 of `pack` or `pack_scans`"),
             NamedFile(
                 "start", "weights of the stage before, for later stages of learning", optional=True
+            ),
+            NamedFile(
+                "rate", "JSON of `learning_rate`, where training.learning_rate_trials is", optional=True
             ),
             NamedFile(
                 "sinograms", _SINOGRAMS_OF_SLICES.format("validation"), optional=True, several=True
@@ -303,6 +318,12 @@ _STEPS = (
         inputs=(
             NamedFile("scores", "CSV of `score`", several=True),
             NamedFile("plan", _PLANS, optional=True, several=True),
+            NamedFile(
+                "rate",
+                "JSON of `learning_rate` of each method that has one",
+                optional=True,
+                several=True,
+            ),
         ),
         outputs=(
             NamedFile("tables", "CSV: every row of every table"),

@@ -18,6 +18,7 @@ from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.files.lineage import common_lineage
 from quietpet.files.named import Files
+from quietpet.files.rates import RateTrials, read_rate_trials
 from quietpet.files.text import write_text
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.methods import FitJob
@@ -57,10 +58,15 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     There may be several ``train``, in the order of ``job.trained_on``. A later stage of learning takes
     the weights it starts from as ``start``.
     If asked for, also ``card``: Markdown that says what the weights are, and what not.
+    Where the learning rate is chosen, ``rate`` is the file of the stage ``learning_rate``.
     A method that reconstructs also takes the ``sinograms`` of all validation subjects.
     """
     keep_freed_memory()
     watch = Stopwatch()
+    settings = job.model_dump(mode="json")
+    chosen = _rate_trials(job, inputs.get("rate"))
+    if chosen:
+        job = _at_rate(job, chosen)
     torch.manual_seed(named_seed(job.study_seed, *_names(job), "initial weights"))
     method = build(job.model.for_training())  # validation draws samples, whatever sampler is chosen
     fabric = _fabric(job, groups=len(method.groups())) if method.groups() else None
@@ -105,13 +111,13 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     same = [each for each in (*parts, held_out) if each.dataset == job.dataset]
     origin = provenance(
         "fit",
-        settings=job.model_dump(mode="json"),
+        settings=settings,
         inputs=inputs.all(),
         watch=watch,
         device=f"{processes} x {device.type}" if processes > 1 else str(device),
         also=job.named_code,
         engines=engines_behind(job, held_out),
-    )
+    ) | {"learning_rate": job.training.learning_rate}
     save_weights(
         outputs.one("weights"),
         method,
@@ -130,11 +136,39 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
             training=job.training,
             data=data,
             rows=rows,
+            rate=chosen.describe() if chosen else "",
             provenance=origin,
         )
         write_text(card, text)
     log.finish(rows)
     checkpoint.remove()
+
+
+def _rate_trials(job: FitJob, path: Path | None) -> RateTrials | None:
+    """What chose the learning rate of the job's method; None where it is given."""
+    trials = job.training.learning_rate_trials
+    if trials is None:
+        if path is not None:
+            raise InputError(
+                f"{path}: the learning rate of {job.method} is given, not chosen; leave this file out."
+            )
+        return None
+    if path is None:
+        raise InputError(
+            f"fit of {job.method}: training.learning_rate_trials chooses its learning rate; --in lacks "
+            "rate=PATH, which `learning_rate` makes."
+        )
+    found = read_rate_trials(path, method=job.method)
+    if found.chosen.factor not in trials.factors:
+        raise InputError(
+            f"{path}: chose {found.chosen.factor:g} times the learning rate, but the factors are now "
+            f"{', '.join(f'{each:g}' for each in trials.factors)}; run `learning_rate` again."
+        )
+    return found
+
+
+def _at_rate(job: FitJob, found: RateTrials) -> FitJob:
+    return job.model_copy(update={"training": job.training.at_factor(found.chosen.factor)})
 
 
 def _fabric(job: FitJob, *, groups: int) -> Fabric:
