@@ -147,7 +147,7 @@ def test_an_untrained_network_has_a_loss_of_one_at_any_scale(noise):
     assert sum(losses) / len(losses) == pytest.approx(1.0, abs=0.03)
 
 
-@pytest.mark.parametrize("sigma_data", [0.02, 0.7, 30.0])
+@pytest.mark.parametrize("sigma_data", [0.02, 30.0])
 @pytest.mark.parametrize("sampler", ["heun", "dpmpp_2m"])
 def test_an_untrained_network_samples_noise_of_the_width_sigma_data(sigma_data, sampler):
     method = build(Settings(**SMALL, sampler=sampler, sampling_steps=40))
@@ -181,7 +181,7 @@ FEW = {"sampler": "dpmpp_2m", "sampling_steps": 20, "sigma_min": 0.05, "sigma_ma
 
 
 def test_twenty_evaluations_are_as_good_as_a_hundred_steps_of_heun():
-    data = blobs(noise=0.3)
+    data = blobs(noise=0.3, count=2)
     few, many = Settings(**SMALL, **FEW), Settings(**SMALL, sampling_steps=100)
     assert (few.network_evaluations, many.network_evaluations) == (20, 199)
     weights = trained(data, steps=120).state_dict()
