@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.methods.csrd.model import build
 from quietpet.methods.csrd.settings import Settings
+from quietpet.training.ema import power_exponent
 
 SMALL = {"channels": 8, "multipliers": (1, 2), "blocks": 1, "dropout": 0.0}
 
@@ -209,6 +212,14 @@ def test_no_sampling_setting_changes_a_training():
 
 
 # Settings
+
+
+def test_the_published_average_has_a_half_life_of_a_twentieth_of_the_training():
+    """An average of decay 0.5**(1 / (0.05 t)) at step t ends with weights t**(ln 2 / 0.05 - 1)."""
+    settings = Settings().published_training.ema
+    assert settings.profile == "power"
+    exponent = math.log(2) / 0.05 - 1
+    assert power_exponent(settings.relative_width) == pytest.approx(exponent, rel=0.01)
 
 
 @pytest.mark.parametrize(
