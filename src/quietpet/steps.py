@@ -247,6 +247,13 @@ _STEPS = (
             ),
             NamedFile("validation", "HDF5 of `pack` or `pack_scans`"),
             NamedFile(
+                "train_sinograms",
+                "low-dose sinograms of each training subject, in the order of `train`, for methods that "
+                "learn from them",
+                optional=True,
+                several=True,
+            ),
+            NamedFile(
                 "start", "weights of the stage before, for later stages of learning", optional=True
             ),
             NamedFile(

@@ -44,6 +44,7 @@ ROOTS = {
 ALL = set(ROOTS)
 LEARNING = of("fit") | of("restore") | of("plan")
 LEARNING_OF_DIFFUSION = {f"{step} mfdiff" for step in OF_A_METHOD}
+RECONSTRUCTING = {f"{step} {kind}" for step in ("fit", "restore") for kind in ("bowsher", "fbsem")}
 DRAWING_OF_DIFFUSION = {"restore mfdiff", "plan mfdiff"}
 
 
@@ -132,12 +133,13 @@ RERUN = [
     ("phantom/template.py", "\n\n\ndef ", '\n\n\nprint("made")\n\n\ndef ', {"phantom", "standin"}),
     (
         "projection/gather.py", "torch.empty((rows.n_rows", "torch.zeros((rows.n_rows",
-        {"simulate", "reconstruct", "standin", "fit bowsher", "restore bowsher"},
+        {"simulate", "reconstruct", "standin"} | RECONSTRUCTING,
     ),
     (
         "recon/osem.py", "LEAST_PROJECTION = ", "LEAST_PROJECTION = 2 * ",
-        {"reconstruct", "standin", "fit bowsher", "restore bowsher"},
+        {"reconstruct", "standin"} | RECONSTRUCTING,
     ),
+    ("acquisition/psf.py", "image.split(1)", "image.split(2)", RECONSTRUCTING),
     ("recon/bowsher.py", "def ", "def _", of("fit", "bowsher") | of("restore", "bowsher")),
     # behaviour of settings
     ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', of("restore") | of("plan")),
@@ -148,9 +150,7 @@ RERUN = [
     ),
     (
         "geometry/scanner.py", '": small_test,', '": small_test, "toy": small_test,',
-        {
-            "phantom", "simulate", "reconstruct", "pack", "standin", "fit bowsher", "restore bowsher",
-        },
+        {"phantom", "simulate", "reconstruct", "pack", "standin"} | RECONSTRUCTING,
     ),
     ("config/scanner.py", "DATA_RAYS = 10", "DATA_RAYS = 12", {"simulate", "standin"}),
     ("config/networks.py", "round(self.iterations", "int(self.iterations", of("fit")),

@@ -35,8 +35,8 @@ class StepBatches(Dataset[Batch]):
 
     Each epoch visits the slices in an order seeded by ``(study_seed, *names, "epoch", epoch)``; the
     square and the mirroring of each slice are seeded by step and position in the batch.
-    ``patch_pixels`` None takes whole slices; otherwise each square is centred, as far as the image
-    allows, on a random pixel of the head.
+    ``patch_pixels`` None takes whole slices, or of each the central square of ``whole_pixels``;
+    otherwise each square is centred, as far as the image allows, on a random pixel of the head.
 
     After step ``patch_steps`` the squares are central ones that hold whole heads, in batches of as many
     pixels as before, rounded down, but a multiple of the ``processes`` that share them, rounded up.
@@ -53,15 +53,16 @@ class StepBatches(Dataset[Batch]):
         flip: bool,
         patch_steps: int | None = None,
         processes: int = 1,
+        whole_pixels: int | None = None,
     ) -> None:
-        _require_fits(pairs, patch_pixels)
+        _require_fits(pairs, patch_pixels or whole_pixels)
         self.pairs = pairs
         self._seed: _Seed = (study_seed, *names)
         self._batch_size = batch_size
         self._patch_pixels = patch_pixels
         self._flip = flip
         self._patch_steps = patch_steps if patch_pixels else None
-        self._whole_pixels = pairs.pixels
+        self._whole_pixels = whole_pixels or pairs.pixels
         self._whole_slices = batch_size
         if patch_pixels and patch_steps is not None:
             self._whole_pixels = head_square(pairs)
@@ -134,8 +135,12 @@ class ResidentBatches(Dataset[Batch]):
         """Device memory that the images of ``pairs`` would take."""
         return len(_NETWORK_IMAGES) * len(pairs) * pairs.pixels**2 * 4
 
+    def rows(self, step: int) -> list[int]:
+        """As :meth:`StepBatches.rows`."""
+        return self._drawn.rows(step)
+
     def __getitem__(self, step: int) -> Batch:
-        rows = self._drawn.rows(step)
+        rows = self.rows(step)
         places = [
             self._drawn.place(self._heads[row], step=step, position=position)
             for position, row in enumerate(rows)
@@ -223,12 +228,12 @@ def head_extent(pairs: PairDataset | JointPairs) -> int:
     return 2 * int(max(-offsets.min(), offsets.max() + 1)) if offsets.size else 2
 
 
-def head_square(pairs: PairDataset | JointPairs) -> int:
-    """The head's extent rounded up to a multiple of 32, if the image allows.
+def head_square(pairs: PairDataset | JointPairs, *, multiple: int = 32) -> int:
+    """The head's extent rounded up to a ``multiple``, if the image allows.
 
-    Networks that halve their images up to five times accept such squares.
+    Networks that halve their images up to five times accept multiples of 32.
     """
-    return min(-(-head_extent(pairs) // 32) * 32, pairs.pixels // 16 * 16)
+    return min(-(-head_extent(pairs) // multiple) * multiple, pairs.pixels // 16 * 16)
 
 
 def central_window(image_pixels: int, pixels: int) -> Window:

@@ -20,12 +20,9 @@ from quietpet.registration.planes import SlicePixels, sampled, smoothed_for
 from quietpet.registration.volume import RigidTransform, Volume, require_image
 from quietpet.seeds import numpy_rng
 from quietpet.stages.files import Files
-from quietpet.stages.lineage import Lineage, common_lineage
+from quietpet.stages.lineage import NOT_PROJECTED, Lineage, common_lineage
 from quietpet.stages.packed import write_dataset
 from quietpet.stages.volumes import read_volume
-
-NOT_PROJECTED = "-"
-"""Value of ``projector`` in the lineage of real scans: the scanner's own reconstruction."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,12 +14,13 @@ from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.config.doses import ReconstructionSettings
 from quietpet.config.scanner import ScannerSettings
+from quietpet.data.batches import ResidentBatches, StepBatches
 from quietpet.data.dataset import PairDataset
-from quietpet.data.measured import MeasuredSlices
+from quietpet.data.measured import MeasuredBatches, MeasuredSlices
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_attribute, read_nonnegative, read_strings
 from quietpet.jobs.acquisition import AcquisitionJob
-from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
+from quietpet.stages.lineage import NOT_PROJECTED, Lineage, common_lineage, lineage_of
 from quietpet.stages.system import as_simulated, engine_versions, image_grid, projector
 
 _MEASURED = ("prompts", "attenuation", "normalisation", "counts_per_activity")
@@ -139,8 +140,13 @@ def measured_slices(
 
     Raises:
         InputError: a file is of another dose, or of other phantoms or another projector than ``pairs``;
-            a slice has no sinogram or two; the pixels differ in size.
+            a slice has no sinogram or two; the pixels differ in size; the slices are of scans.
     """
+    if pairs.lineage["projector"] == NOT_PROJECTED:
+        raise InputError(
+            f"{pairs.path}: its slices are of scans, whose images come without sinograms; a method that "
+            "reconstructs cannot learn from them or restore them. Use another method."
+        )
     files = [read_sinograms(path) for path in paths]
     for each in files:
         if each.dose != pairs.setting:
@@ -165,7 +171,17 @@ def measured_slices(
                 "instead of one. Give those of its subjects, each once."
             )
     measurement = measurement_of(files, scanner=settings, protocol=job.protocol, device=device)
-    return MeasuredSlices(keys, measurement)
+    return MeasuredSlices(keys, measurement.trimmed())
+
+
+def measured_batches(
+    batches: StepBatches | ResidentBatches,
+    parts: Sequence[PairDataset],
+    measured: Sequence[MeasuredSlices],
+) -> MeasuredBatches:
+    """The ``batches`` of the data sets ``parts``, with the measurements of their slices."""
+    keys = (part.keys for part in parts)
+    return MeasuredBatches(batches, list(zip(keys, measured, strict=True)))
 
 
 def engines_behind(pairs: PairDataset) -> dict[str, str]:

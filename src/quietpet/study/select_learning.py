@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quietpet.config.networks import TrainingSettings
+from quietpet.errors import InputError
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob
 from quietpet.learning import Training, training_data
@@ -18,13 +19,20 @@ def fit_job(
 ) -> FitJob:
     """One training; ``stages`` are those up to and with its own, as in paths."""
     training = Training.named(dataset=dataset, setting=setting, stages=stages)
+    data = training_data(study.learning, training)
+    learns_from_sinograms = study.methods[method].learns_from_sinograms
     return FitJob(
         dataset=dataset,
         setting=setting,
         method=method,
         replicate=replicate,
         stages=training.stages,
-        trained_on=training_data(study.learning, training) if training.stages else (),
+        trained_on=data if training.stages else (),
+        train_acquisitions=tuple(
+            _measured(study, dataset=part, method=method, setting=dose) for part, dose in data
+        )
+        if learns_from_sinograms
+        else (),
         continues=study.training_before(training) is not None,
         study_seed=study.study_seed,
         model=study.methods[method].for_training(),
@@ -69,6 +77,8 @@ def plan_job(study: Study, *, dataset: str, setting: str, method: str) -> PlanJo
 
 def _optimisation(study: Study, training: Training, method: str) -> TrainingSettings:
     settings = study.training_of(training)
+    if study.methods[method].learns_from_sinograms:
+        return settings.model_copy(update={"patch_pixels": None, "whole_share": 0.0, "flip": False})
     if study.methods[method].learns_from_whole_heads:
         return settings
     return settings.model_copy(update={"whole_share": 0.0})
@@ -77,4 +87,14 @@ def _optimisation(study: Study, training: Training, method: str) -> TrainingSett
 def _acquisition(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob | None:
     if not study.methods[method].reconstructs:
         return None
+    return _measured(study, dataset=dataset, method=method, setting=setting)
+
+
+def _measured(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob:
+    """How the sinograms of a data set were measured; refuses those that have none."""
+    if dataset in study.scanned:
+        raise InputError(
+            f"methods.{method} reconstructs sinograms, and {dataset}/{setting} has none: of scans, "
+            "simulated ones among them, a study has the images alone. Restore them with another method."
+        )
     return acquisition_of(study, dataset=dataset, setting=setting)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from lightning_fabric import Fabric
@@ -26,6 +27,9 @@ from quietpet.training.processes import loss_scaler
 from quietpet.training.throughput import Meter
 from quietpet.training.validation import restoration_nmse, validation_loss
 
+if TYPE_CHECKING:
+    from quietpet.data.measured import MeasuredBatches
+
 _READ_EVERY = 50
 """Losses on a GPU are read, and found not to be finite, together: reading each would make it wait."""
 
@@ -36,7 +40,7 @@ _LEAST_SCALE = 2.0**-10
 def train(  # noqa: PLR0915 (one loop, to be read from top to bottom)
     method: Restorer,
     *,
-    batches: StepBatches | ResidentBatches,
+    batches: StepBatches | ResidentBatches | MeasuredBatches,
     validation: Sequence[Batch],
     settings: TrainingSettings,
     study_seed: int,
