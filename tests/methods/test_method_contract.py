@@ -27,7 +27,9 @@ SMALL_DENOISER = {
 SMALL_MFDIFF = {
     "fusion": SMALL_FUSION, "denoiser": SMALL_DENOISER, "timesteps": 20, "sampling_steps": 3
 }  # fmt: skip
+SMALL_UNROLLED = {"updates": 3, "subsets": 2, "layers": 3, "kernels": 4}
 VARIANTS = {
+    "fbsem": [{**SMALL_UNROLLED, "start": "low"}, {**SMALL_UNROLLED, "start": "ones"}],
     "unet": [
         SMALL_NETWORK,
         {

@@ -58,6 +58,6 @@ class Settings(MethodSettings):
     def describe(self) -> str:
         begins = "the low-dose image" if self.start == "low" else "ones"
         return (
-            f"{self.updates} unrolled EM updates of the sinograms ({self.subsets} subsets) from {begins}, "
-            "each fused with a CNN of image and T1, MSE; learned from whole slices"
+            f"{self.updates} unrolled EM updates of the sinogram ({self.subsets} subsets) from "
+            f"{begins}, each fused with a CNN of image and T1, MSE; learned from whole slices"
         )
