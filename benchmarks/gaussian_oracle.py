@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from quietpet.methods.diffusion.sampler import Denoiser, Sampler
-from quietpet.methods.diffusion.schedule import Schedule
-from quietpet.methods.diffusion.walk import Walk
+from quietpet.diffusion.sampler import Denoiser, Sampler
+from quietpet.diffusion.schedule import Schedule
+from quietpet.diffusion.walk import Walk
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,8 +32,8 @@ from quietpet.config.datasets import SPLITS
 from quietpet.data.dataset import PairDataset
 from quietpet.evaluation.comparison import SliceImages
 from quietpet.evaluation.metrics import METRICS
+from quietpet.files.named import Files
 from quietpet.files.text import read_json
-from quietpet.stages.files import Files
 from quietpet.steps import STEPS
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.root import Study

@@ -20,8 +20,8 @@ from measures import measured
 
 from quietpet.evaluation.comparison import PAPER
 from quietpet.files.hdf5 import open_hdf5, read_array
+from quietpet.files.named import Files
 from quietpet.stages import phantom, reconstruct, simulate, slices, thin
-from quietpet.stages.files import Files
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.root import Study
 from quietpet.study.select import job_of

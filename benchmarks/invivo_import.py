@@ -20,10 +20,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from quietpet.invivo.settings import SourceSettings, WindowSettings
+from quietpet.config.invivo import SourceSettings, WindowSettings
+from quietpet.files.named import Files
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob
 from quietpet.stages import fetch_invivo, import_scan
-from quietpet.stages.files import Files
 
 SHAPE = (344, 344, 127)
 T1_SHAPE = (176, 256, 256)

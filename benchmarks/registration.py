@@ -1,8 +1,8 @@
 """How far from the truth does each registration engine end, and how long does it take?
 
-    python benchmarks/registration.py --brainweb ../shared/brainweb --output benchmarks/results
-    python benchmarks/registration.py --brainweb ../shared/brainweb --bias 0.2 --motions 1 3
-    python benchmarks/registration.py --pairs standin --standin results --brainweb ../shared/brainweb
+    python benchmarks/registration.py --brainweb FOLDER --output benchmarks/results
+    python benchmarks/registration.py --brainweb FOLDER --bias 0.2 --motions 1 3
+    python benchmarks/registration.py --pairs standin --standin results --brainweb FOLDER
 
 Simulated PET and T1 of one head (``registration_pairs.py``), with 30-min and 16-s noise and eight
 motions of up to 20 degrees and 20 mm, if asked for with a receive field of T1; and stand-in scans as a

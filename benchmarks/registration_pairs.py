@@ -19,14 +19,15 @@ from scipy.spatial.transform import Rotation
 from quietpet.config.phantoms import FB_SEM_ACTIVITY, FB_SEM_T1, TemplateSettings
 from quietpet.errors import InputError
 from quietpet.files.text import read_json
+from quietpet.files.volumes import read_volume as read_image
 from quietpet.geometry.grid import mmr_grid
+from quietpet.geometry.volume import Volume
 from quietpet.phantom.brainweb import file_name, read_volume
 from quietpet.phantom.resample import sample_nearest
 from quietpet.phantom.template import load_template, template_volume
 from quietpet.phantom.tissues import LabelVolume, Tissue, value_table
-from quietpet.registration.volume import RigidTransform, Volume, resample
+from quietpet.registration.volume import RigidTransform, resample
 from quietpet.seeds import numpy_rng
-from quietpet.stages.volumes import read_volume as read_image
 from quietpet.units import sigma_from_fwhm
 
 GREY_MATTER_NOISE = {

@@ -20,9 +20,10 @@ from typing import get_args
 
 from gaussian_oracle import GaussianData, outcome
 
-from quietpet.methods.diffusion.samplers import SAMPLERS, SamplerName
-from quietpet.methods.diffusion.schedule import SCHEDULES, Schedule
-from quietpet.methods.diffusion.walk import Spacing, plan_walk
+from quietpet.config.diffusion import SamplerName
+from quietpet.diffusion.samplers import SAMPLERS
+from quietpet.diffusion.schedule import SCHEDULES, Schedule
+from quietpet.diffusion.walk import Spacing, plan_walk
 
 MEAN = 0.7
 EVALUATIONS = (10, 20, 50, 100, 250)

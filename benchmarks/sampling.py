@@ -29,8 +29,8 @@ from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.crop import central_crop
 from quietpet.data.dataset import PairDataset
 from quietpet.data.pairs import Batch
+from quietpet.diffusion.samplers import SAMPLERS
 from quietpet.evaluation.sampling import quality
-from quietpet.methods.diffusion.samplers import SAMPLERS
 from quietpet.methods.mfdiff.model import MFdiff
 from quietpet.methods.mfdiff.settings import Settings
 from quietpet.methods.registry import build

@@ -13,7 +13,8 @@ INTRODUCTION = """\
 # Rooms
 
 Made from the layers in `pyproject.toml`, which `lint-imports` checks, and the first line of each room. A
-room imports those below it only; rooms of one layer do not import each other.
+room imports those below it only; rooms of one layer do not import each other. A room that has no layer
+there is refused.
 """
 
 
@@ -33,7 +34,11 @@ def _layers() -> list[list[str]]:
         if contract["type"] == "layers"
     )
     separators = str.maketrans("|:", "  ")
-    return [layer.translate(separators).split() for layer in contract["layers"]]
+    (container,) = contract["containers"]
+    return [
+        [f"{container}.{room}" for room in layer.translate(separators).split()]
+        for layer in contract["layers"]
+    ]
 
 
 def _purpose(room: str) -> str:

@@ -37,7 +37,7 @@ def repository() -> Path:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Reference data that lie beside the repository on some machines; never needed by the product."""
+    """Reference data that may lie beside the repository; never needed by the product."""
     folder = REPOSITORY.parent / "shared"
     if not folder.is_dir():
         pytest.skip("no folder ../shared with reference data")

@@ -238,3 +238,18 @@ def test_an_audit_writes_into_devices_and_refuses_folders(tmp_path, capsys, opti
     said = capsys.readouterr()
     assert f"{tmp_path}: is a folder; name a file" in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "problem"),
+    [
+        ("--gpus", "-1", "-1 is less than 0"),
+        ("--gpus", "two", "'two' is no whole number"),
+        ("--threads", "0", "0 is less than 1"),
+        ("--threads", "1.5", "'1.5' is no whole number"),
+    ],
+)
+def test_impossible_numbers_of_devices_are_refused(option, value, problem, capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", option, value])
+    assert f"argument {option}: {problem}" in capsys.readouterr().err

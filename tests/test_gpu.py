@@ -12,16 +12,17 @@ from small_networks import RESIDUAL_MFDIFF
 
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
+from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
+from quietpet.diffusion.samplers import SAMPLERS
+from quietpet.diffusion.schedule import linear_schedule
+from quietpet.diffusion.walk import plan_walk
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
-from quietpet.methods.diffusion.process import draw_noise
-from quietpet.methods.diffusion.samplers import SAMPLERS
-from quietpet.methods.diffusion.schedule import linear_schedule
-from quietpet.methods.diffusion.walk import plan_walk
-from quietpet.methods.registry import AnyMethodSettings, build
+from quietpet.methods.blocks.diffusion import draw_noise
+from quietpet.methods.registry import build
 from quietpet.projection.embedded import embedded_projector, embedded_projector_3d
 from quietpet.recon.bowsher import bowsher_prior
 from quietpet.recon.map_em import map_em

@@ -13,9 +13,9 @@ from small_networks import MFDIFF, UNET
 
 import quietpet
 from quietpet.files.hdf5 import open_hdf5, read_array, read_strings, write_hdf5
+from quietpet.files.named import Files
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.stages import fit, reconstruct, restore, score, simulate, thin
-from quietpet.stages.files import Files
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of
 

@@ -7,7 +7,7 @@ import importlib.util
 import pytest
 
 from quietpet.cli import main
-from quietpet.stages.files import Files
+from quietpet.files.named import Files
 from quietpet.steps import STEPS
 
 FILES = [

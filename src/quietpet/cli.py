@@ -28,10 +28,10 @@ from quietpet import __version__
 from quietpet.config.scanner import StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
+from quietpet.files.named import Files
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.gpus import DEVICE_VARIABLE, PROCESSES_VARIABLE
 from quietpet.projection.engines import require_usable
-from quietpet.stages.files import Files
 from quietpet.steps import STEPS, NamedFile, Step
 from quietpet.study.mistakes import explain
 from quietpet.usage import usage
@@ -150,7 +150,7 @@ def _add_step(verbs: argparse._SubParsersAction, step: Step) -> None:
             help="see below",
         )
     verb.add_argument("--threads", type=_positive, default=1, help="CPU threads this job may use")
-    verb.add_argument("--gpus", type=int, help="GPUs this job may use (default: what there is)")
+    verb.add_argument("--gpus", type=_count, help="GPUs this job may use (default: what there is)")
     verb.set_defaults(command=_run_stage, stage=step.name)
 
 
@@ -160,9 +160,20 @@ def _files_in_words(option: str, files: Sequence[NamedFile]) -> str:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is less than 1")
+    return _at_least(1, text)
+
+
+def _count(text: str) -> int:
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{number} is less than {least}")
     return number
 
 
@@ -208,7 +219,7 @@ def _run_stage(options: argparse.Namespace) -> None:
     # What importing torch allocates stays to the end; looking for garbage in it takes 0.15 s.
     gc.disable()
     if options.gpus:  # before other imports, any of which may start CUDA
-        importlib.import_module("quietpet.stages.device").claim_gpus(options.gpus)
+        importlib.import_module("quietpet.runtime.device").claim_gpus(options.gpus)
     stage = importlib.import_module(f"quietpet.stages.{options.stage}")
     gc.freeze()
     gc.enable()
@@ -241,7 +252,7 @@ def _limit_threads(threads: int) -> None:
 
 def _check_projector(options: argparse.Namespace) -> int:
     _limit_threads(options.threads)
-    check = importlib.import_module("quietpet.stages.check")
+    check = importlib.import_module("quietpet.commands.check_projector")
     passed = check.check_projector(
         options.scanner, rays=options.rays, stir_projector=options.stir_projector
     )
@@ -252,7 +263,7 @@ def _check_registration(options: argparse.Namespace) -> int:
     if options.figure:
         require_writable(options.figure)
     _limit_threads(options.threads)
-    check = importlib.import_module("quietpet.stages.check_registration")
+    check = importlib.import_module("quietpet.commands.check_registration")
     passed = check.check_registration(
         pet=options.pet, t1=options.t1, engine=options.engine, figure=options.figure
     )
@@ -262,7 +273,7 @@ def _check_registration(options: argparse.Namespace) -> int:
 def _audit(options: argparse.Namespace) -> int:
     for report in filter(None, (options.html, options.json)):
         require_writable(report)
-    audit = importlib.import_module("quietpet.stages.audit")
+    audit = importlib.import_module("quietpet.commands.audit")
     passed = audit.audit_tree(
         options.root, html=options.html, json=options.json, read_images=options.read_images
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from quietpet.config.section import Section
 from quietpet.errors import InputError
+from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
@@ -19,7 +20,6 @@ from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob, Reg
 from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
-from quietpet.stages.files import Files
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-_LINE = "took {wall_s:.2f} s, {core_s:.2f} core s and at most {mib:.0f} MiB"
+_LINE = "took {wall_s:.2f} s, {core_s:.2f} core s and at most {mib:.0f} MiB in a process"
 _PEAK_KIB = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
-_CORE_S = re.compile(r"took [\d.]+ s, ([\d.]+) core s and at most \d+ MiB$")
+_CORE_S = re.compile(r"took [\d.]+ s, ([\d.]+) core s and at most \d+ MiB in a process$")
 
 
 def peak_resident_mib(who: int = resource.RUSAGE_SELF) -> float:

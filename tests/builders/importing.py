@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import petbids
 
-from quietpet.invivo.settings import SourceSettings, WindowSettings
+from quietpet.config.invivo import SourceSettings, WindowSettings
+from quietpet.files.named import Files
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob
 from quietpet.stages import fetch_invivo, import_scan
-from quietpet.stages.files import Files
 
 WINDOWS = {
     "standard": WindowSettings(minutes=1.6, start_minutes=0.5),

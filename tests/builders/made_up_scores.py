@@ -8,9 +8,9 @@ from pathlib import Path
 from quietpet.evaluation.comparison import PAPER
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.scoring import SCORE_COLUMNS
+from quietpet.files.named import Files
 from quietpet.jobs.evaluation import TablesJob
 from quietpet.stages import tables
-from quietpet.stages.files import Files
 from quietpet.study.data_sets import Scored
 from quietpet.study.root import Study
 from quietpet.study.select import settings_for

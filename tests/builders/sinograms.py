@@ -16,7 +16,7 @@ from quietpet.config.doses import DoseSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.files.hdf5 import write_hdf5
 from quietpet.geometry.grid import mmr_grid
-from quietpet.stages.system import projector
+from quietpet.recon.system import projector
 
 SCANNER = ScannerSettings(image_pixels=PIXELS)
 PROTOCOL = DoseSettings(counts=1e8, psf_fwhm_mm=4.0, iterations=4, subsets=14)

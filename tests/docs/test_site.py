@@ -104,9 +104,9 @@ def _ends_with(module: str) -> bool:
 def test_names_of_code_exist(page):
     """Constants and classes that a page tells to edit or read."""
     source = "\n".join(path.read_text() for path in (REPOSITORY / "src").rglob("*.py"))
-    for code in re.findall(r"\((?:`(_?[A-Z]\w+)`(?:, )?)+\)|entry of `(_?[A-Z]\w+)`", _text(page)):
-        for name in filter(None, code):
-            assert re.search(rf"\b{name}\b", source), name
+    listed = re.findall(r"\(((?:`_?[A-Z]\w+`(?:, )?)+)\)|entry of (`_?[A-Z]\w+`)", _text(page))
+    for name in re.findall(r"`(\w+)`", " ".join(map(" ".join, listed))):
+        assert re.search(rf"\b{name}\b", source), name
 
 
 def test_examples_of_configurations_are_valid(page):

@@ -8,10 +8,11 @@ import shutil
 import pytest
 from pydantic import TypeAdapter
 
+from quietpet.config.method_kinds import AnyMethodSettings, method_kinds
+from quietpet.config.planner import PlannerSettings
 from quietpet.fingerprint.sources import Sources
 from quietpet.fingerprint.walk import fingerprint_of, reach
-from quietpet.methods.diffusion.planner import PlannerSettings
-from quietpet.methods.registry import AnyMethodSettings, code_of, method_kinds
+from quietpet.methods.registry import code_of
 from quietpet.steps import STEPS
 
 OF_A_METHOD = ("fit", "restore", "plan")
@@ -90,11 +91,11 @@ HARMLESS = [
     ("config/scanner.py", "1, ge=1, le=64", "2, ge=1, le=32"),
     ("config/phantoms.py", "air: NonNegative = 0.0", "air: NonNegative = 1.0"),
     ("config/doses.py", "isinstance(counts, int | float)", "isinstance(counts, int)"),
-    ("invivo/settings.py", "length [min], rounded", "length in minutes, rounded"),
-    ("methods/diffusion/options.py", "T, diffusion times a network", "diffusion times a network"),
-    ("methods/diffusion/options.py", "1000, ge=2", "500, ge=1"),
+    ("config/invivo.py", "length [min], rounded", "length in minutes, rounded"),
+    ("config/diffusion.py", "T, diffusion times a network", "diffusion times a network"),
+    ("config/diffusion.py", "1000, ge=2", "500, ge=1"),
     ("methods/unet/settings.py", "Field(", 'Field(title="x", '),
-    ("methods/diffusion/samplers/heun.py", "of second order with two", "of second order and two"),
+    ("diffusion/samplers/heun.py", "of second order with two", "of second order and two"),
     # what is told of mistakes, and to whom
     ("errors.py", "Make room there", "Make space"),
     ("errors.py", "no such file; run the step", "missing; run the step"),
@@ -117,13 +118,13 @@ HARMLESS = [
         "    from quietpet.projection.gather import gather\n",
     ),
     # what no step runs: the study, which jobs hold values of; the command line; the page of origins
-    ("learning.py", "(OWN,), ", "(OWN, OWN), "),
+    ("study/trainings.py", "(OWN,), ", "(OWN, OWN), "),
     ("study/data_sets.py", "def learning_word", "def word_of"),
     ("study/select_simulation.py", "subject=subject", "subject=str(subject)"),
     ("cli.py", '"--threads"', '"--cores"'),
     ("steps.py", "optional=True", "optional=False"),
     ("provenance.py", "[:12]", "[:11]"),
-    ("stages/audit.py", "def audit_tree(", "def audit("),
+    ("commands/audit.py", "def audit_tree(", "def audit("),
     ("phantom/maps.py", "\n\n\ndef t1_map(", "\n\n\ndef unused():\n    return 1\n\n\ndef t1_map("),
 ]
 
@@ -143,9 +144,9 @@ RERUN = [
     ("recon/bowsher.py", "def ", "def _", of("fit", "bowsher") | of("restore", "bowsher")),
     # behaviour of settings
     ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', of("restore") | of("plan")),
-    ("invivo/settings.py", "(self.axis_slices - 1) / 2", "self.axis_slices / 2", {"pack_scans"}),
+    ("config/invivo.py", "(self.axis_slices - 1) / 2", "self.axis_slices / 2", {"pack_scans"}),
     (
-        "invivo/settings.py", "self.start_minutes * SECONDS", "2 * self.start_minutes * SECONDS",
+        "config/invivo.py", "self.start_minutes * SECONDS", "2 * self.start_minutes * SECONDS",
         {"import_scan"},
     ),
     (
@@ -156,19 +157,19 @@ RERUN = [
     ("config/networks.py", "round(self.iterations", "int(self.iterations", of("fit")),
     ("config/methods.py", "slices // processes <", "slices // processes <=", of("fit")),
     (
-        "methods/diffusion/options.py", '"sampler": "dpmpp_2m"', '"sampler": "ddim"',
+        "config/diffusion.py", '"sampler": "dpmpp_2m"', '"sampler": "ddim"',
         LEARNING_OF_DIFFUSION,
     ),
     ("methods/unet/settings.py", "def least_batch", "def least_batches", {"fit unet"}),
     # methods
-    ("methods/diffusion/walk.py", "self.there.noisy", "2 * self.there.noisy", LEARNING_OF_DIFFUSION),
+    ("diffusion/walk.py", "self.there.noisy", "2 * self.there.noisy", LEARNING_OF_DIFFUSION),
     # samplers: that of the settings, that of all trainings, that of the plan alone
-    ("methods/diffusion/samplers/ddpm.py", "noisy = draw()", "noisy = 2 * draw()", DRAWING_OF_DIFFUSION),
+    ("diffusion/samplers/ddpm.py", "noisy = draw()", "noisy = 2 * draw()", DRAWING_OF_DIFFUSION),
     (
-        "methods/diffusion/samplers/dpmpp_2m.py", "(2 * earlier_rise)", "(3 * earlier_rise)",
+        "diffusion/samplers/dpmpp_2m.py", "(2 * earlier_rise)", "(3 * earlier_rise)",
         {"fit mfdiff", "plan mfdiff"},
     ),
-    ("methods/diffusion/samplers/heun.py", "+ 0.5 * length", "+ length", {"plan mfdiff"}),
+    ("diffusion/samplers/heun.py", "+ 0.5 * length", "+ length", {"plan mfdiff"}),
     ("methods/mfdiff/model.py", "return ", "return 2 * ", LEARNING_OF_DIFFUSION),
     ("methods/unet/model.py", "return ", "return 2 * ", {"fit unet", "restore unet"}),
     ("methods/lpet/model.py", "return ", "return 2 * ", {"fit lpet", "restore lpet"}),
@@ -180,7 +181,7 @@ RERUN = [
     ("evaluation/doubts.csv", ",", ",perhaps ", {"tables"}),
     ("invivo/openneuro.csv", "ds002898", "ds002899", {"fetch_invivo"}),
     # what many reach
-    ("stages/files.py", "tuple(self._paths)", "tuple(sorted(self._paths))", ALL),
+    ("files/named.py", "tuple(self._paths)", "tuple(sorted(self._paths))", ALL),
     (
         "registration/spm_process.py", 'request["do"] == "probe"', 'request["do"] != "probe"',
         {"register", "registration_engine"},
@@ -220,8 +221,8 @@ def test_computed_imports_are_told_to_the_fingerprint(repository):
     }
     assert found == {
         ("cli.py", "f'quietpet.stages.{options.stage}'"),
-        ("methods/diffusion/samplers/__init__.py", "f'quietpet.{FOLDER}.{name}'"),
-        ("methods/registry.py", "f'quietpet.methods.{kind}.settings'"),
+        ("diffusion/samplers/__init__.py", "f'quietpet.{FOLDER}.{name}'"),
+        ("config/method_kinds.py", "f'quietpet.methods.{kind}.settings'"),
         ("methods/registry.py", "f'quietpet.methods.{settings.kind}.model'"),
-        ("stages/reconstructing.py", "f'quietpet.{MEASURING}'"),
+        ("runtime/measuring.py", "f'quietpet.{MEASURING}'"),
     }

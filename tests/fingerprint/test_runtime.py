@@ -16,12 +16,12 @@ from sinograms import PROTOCOL, SCANNER, write_sinograms
 import quietpet
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
+from quietpet.files.named import Files
 from quietpet.fingerprint.sources import Sources
 from quietpet.fingerprint.walk import reach
 from quietpet.jobs.acquisition import AcquisitionJob, ReconstructJob
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.jobs.methods import FitJob, LearningJob, RestoreJob
-from quietpet.stages.files import Files
 
 FOLDER = Path(quietpet.__file__).parent
 SOURCES = Sources(FOLDER)

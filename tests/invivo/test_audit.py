@@ -19,12 +19,12 @@ import pytest
 from quietpet.cli import main
 from quietpet.errors import InputError
 from quietpet.invivo.audit import audit
+from quietpet.invivo.bids import read_tree
 from quietpet.invivo.decay import decay_references_s
 from quietpet.invivo.exchange import find_exchanges
 from quietpet.invivo.findings import DATA_SET, Finding
 from quietpet.invivo.sidecar import NUMBERS
 from quietpet.invivo.timing import decay_factors, timeline
-from quietpet.stages.bids import read_tree
 
 
 @pytest.fixture(scope="module")

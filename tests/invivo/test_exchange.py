@@ -131,3 +131,19 @@ def test_a_list_of_frames_comes_along_where_it_has_as_many_as_the_image(frames: 
     timing = scan_timing(runs, runs)
     assert timing.starts_s.tolist() == (starts if whose == 3 else starts[:-1])
     assert timing.source.endswith("sub-02_run-1_pet.json" if whose == 3 else "its side-car")
+
+
+@pytest.mark.parametrize("first_s", [0.0, 300.0, 1800.0])
+def test_an_own_list_of_frames_begins_when_the_scanner_says(first_s: float) -> None:
+    """Its list was counted from another's TimeZero: the spacing holds, the start does not."""
+    starts = petbids.sidecar(2)["FrameTimesStart"]
+    shorter = {
+        "FrameTimesStart": [first_s + each for each in starts[:-1]],
+        "FrameDuration": [16.0] * (N - 1),
+    }
+    second, third = run_of(2, 1), run_of(3, 1, dcmmeta_shape=[6, 5, 4, N - 1])
+    mixed = with_notes_of(third, second)
+    mixed = replace(mixed, sidecar={**mixed.sidecar, **shorter})
+    dataset = data_set([with_notes_of(second, third)], [mixed])
+    runs = with_notes_in_place(dataset).of("sub-03").pet
+    np.testing.assert_allclose(scan_timing(runs, runs).starts_s, petbids.FRAME_S * np.arange(N - 1))

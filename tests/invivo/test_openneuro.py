@@ -19,7 +19,9 @@ from pathlib import Path
 import petbids
 import pytest
 
+from quietpet.config.invivo import SourceSettings
 from quietpet.errors import InputError
+from quietpet.files.named import Files
 from quietpet.files.text import read_json
 from quietpet.invivo import openneuro
 from quietpet.invivo.openneuro import (
@@ -33,10 +35,8 @@ from quietpet.invivo.openneuro import (
     read_manifest,
     total_bytes,
 )
-from quietpet.invivo.settings import SourceSettings
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.stages import fetch_invivo
-from quietpet.stages.files import Files
 
 CONTENT = bytes(range(256)) * 400
 PATH = "sub-01/pet/sub-01_task-rest_pet.nii.gz"

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from quietpet.config.invivo import InvivoSettings, SlicePlaneSettings, scan_name
 from quietpet.errors import InputError
+from quietpet.invivo.bids import read_tree
 from quietpet.invivo.facts import require_cohort, scan_facts, scan_timing
 from quietpet.invivo.frame_times import choose_frames
 from quietpet.invivo.injection import injection_of
 from quietpet.invivo.scans import group_administration
-from quietpet.invivo.settings import InvivoSettings, SlicePlaneSettings, scan_name
 from quietpet.invivo.slices import slice_numbers
-from quietpet.stages.bids import read_tree
 from quietpet.study.reading import load_study, read_yaml
 
 SECTION: dict[str, Any] = {

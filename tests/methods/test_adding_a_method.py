@@ -13,10 +13,10 @@ from edited_package import ORIGINAL, EditedPackage, edited_package
 from packed import write_splits
 
 from quietpet.files.hdf5 import open_hdf5, read_array
+from quietpet.files.tensors import read_tensors
 from quietpet.fingerprint.sources import Sources
 from quietpet.fingerprint.walk import fingerprint_of
 from quietpet.study.reading import read_yaml
-from quietpet.training.tensors import read_tensors
 
 FOLDER = {
     "__init__.py": '"""One number times the low-dose image."""\n',

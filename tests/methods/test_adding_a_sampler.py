@@ -17,10 +17,10 @@ from quietpet.fingerprint.sources import Sources
 from quietpet.fingerprint.walk import fingerprint_of
 from quietpet.study.reading import read_yaml
 
-FILE = "methods/diffusion/samplers/toy_renewed.py"
+FILE = "diffusion/samplers/toy_renewed.py"
 TEXT = '''"""Estimates of x_0, each under fresh noise."""
 
-from quietpet.methods.diffusion.sampler import Sampler
+from quietpet.diffusion.sampler import Sampler
 
 
 def sample(denoise, walk, draw):
@@ -102,5 +102,5 @@ def test_methods_that_do_not_draw_with_it_run_nothing_again(package: EditedPacka
     before, after = Sources(ORIGINAL), Sources(package.folder / "quietpet")
     own = ("methods.mfdiff.model", "methods.mfdiff.settings")
     for step, sampler in (("fit", "dpmpp_2m"), ("restore", "ddpm")):
-        roots = (f"stages.{step}", *own, f"methods.diffusion.samplers.{sampler}")
+        roots = (f"stages.{step}", *own, f"diffusion.samplers.{sampler}")
         assert fingerprint_of(after, *roots) == fingerprint_of(before, *roots)

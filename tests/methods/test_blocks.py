@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from quietpet.config.fusion import FusionSettings
 from quietpet.methods.blocks.attention import SpatialAttention
 from quietpet.methods.blocks.coupling import AffineCoupling, CouplingStack
 from quietpet.methods.blocks.fusion import FeatureFusion
-from quietpet.methods.blocks.fusion_settings import FusionSettings
 from quietpet.methods.blocks.normalisation import ChannelLayerNorm
 from quietpet.methods.blocks.restormer import RestormerBlock
 

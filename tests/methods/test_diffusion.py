@@ -12,12 +12,12 @@ import pytest
 import torch
 from gaussian_oracle import GaussianData, outcome
 
-from quietpet.methods.diffusion.options import DiffusionSettings
-from quietpet.methods.diffusion.parametrisation import PARAMETRISATIONS
-from quietpet.methods.diffusion.process import Diffusion, draw_noise, draw_times, levels
-from quietpet.methods.diffusion.samplers import SAMPLERS
-from quietpet.methods.diffusion.schedule import SCHEDULES, Schedule, cosine_schedule, linear_schedule
-from quietpet.methods.diffusion.walk import Spacing, Walk, plan_walk
+from quietpet.config.diffusion import DiffusionSettings
+from quietpet.diffusion.samplers import SAMPLERS
+from quietpet.diffusion.schedule import SCHEDULES, Schedule, cosine_schedule, linear_schedule
+from quietpet.diffusion.walk import Spacing, Walk, plan_walk
+from quietpet.methods.blocks.diffusion import Diffusion, draw_noise, draw_times, levels
+from quietpet.methods.blocks.parametrisation import PARAMETRISATIONS
 
 LINEAR, COSINE = linear_schedule(1000), cosine_schedule(1000)
 NEARLY_CONTINUOUS = linear_schedule(100_000, beta_first=1e-6, beta_last=2e-4)
@@ -412,7 +412,7 @@ def test_an_imperfect_network_does_little_harm_with_cosine_noise(sampler, predic
 
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim", "dpmpp_2m"])
 def test_starting_at_the_end_of_cosine_noise_would_magnify_errors(sampler, monkeypatch):
-    monkeypatch.setattr("quietpet.methods.diffusion.schedule.START_LOG_SNR", -50.0)
+    monkeypatch.setattr("quietpet.diffusion.schedule.START_LOG_SNR", -50.0)
     assert harm("epsilon", sampler) > 1
 
 

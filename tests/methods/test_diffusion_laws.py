@@ -12,10 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quietpet.methods.diffusion.parametrisation import PARAMETRISATIONS
-from quietpet.methods.diffusion.samplers import SAMPLERS
-from quietpet.methods.diffusion.schedule import SCHEDULES, Level
-from quietpet.methods.diffusion.walk import Spacing, plan_walk
+from quietpet.diffusion.samplers import SAMPLERS
+from quietpet.diffusion.schedule import SCHEDULES, Level
+from quietpet.diffusion.walk import Spacing, plan_walk
+from quietpet.methods.blocks.parametrisation import PARAMETRISATIONS
 
 TIMESTEPS = st.integers(2, 1200)
 SCHEDULE_NAMES, SPACINGS = st.sampled_from(sorted(SCHEDULES)), st.sampled_from(get_args(Spacing))

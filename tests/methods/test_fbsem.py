@@ -245,4 +245,4 @@ def test_a_batch_without_measurement_is_refused(batch):
 )
 def test_parameters_are_those_of_the_published_network(changes, count):
     assert build(Settings(**changes)).parameter_count == count
-    assert Settings().published_parameters == 28_900
+    assert Settings().published_parameters == {"network": 28_900}

@@ -7,8 +7,9 @@ import torch
 from pydantic import TypeAdapter
 from small_networks import MFDIFF, UNET
 
+from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.data.pairs import Batch
-from quietpet.methods.registry import AnyMethodSettings, build
+from quietpet.methods.registry import build
 from quietpet.seeds import torch_generator
 
 SIDE = 256

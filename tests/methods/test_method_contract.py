@@ -13,10 +13,11 @@ from pydantic import TypeAdapter
 from toy import random_projector, toy_model
 
 from quietpet.acquisition.measurement import Measurement
+from quietpet.config.method_kinds import AnyMethodSettings, method_kinds
 from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
-from quietpet.methods.registry import AnyMethodSettings, build, method_kinds
+from quietpet.methods.registry import build
 from quietpet.training.weights import load_weights, save_weights
 
 SMALL_NETWORK = {"features": (4, 4, 8, 8, 8, 4)}
@@ -224,6 +225,19 @@ def test_settings_describe_themselves(settings):
 @pytest.mark.parametrize("kind", method_kinds())
 def test_default_settings_are_valid(kind):
     assert settings_of(kind).kind == kind
+
+
+@pytest.mark.parametrize("kind", method_kinds())
+def test_published_counts_are_of_the_groups_and_explained_where_they_differ(kind, repository):
+    settings = settings_of(kind)
+    with torch.device("meta"):
+        groups = build(settings).groups()
+    assert set(settings.published_parameters) <= set(groups)
+    for group, published in settings.published_parameters.items():
+        card = (repository / "docs" / "methods" / f"{kind}.md").read_text()
+        ours = sum(parameter.numel() for parameter in groups[group])
+        assert f"{published:,}" in card, group
+        assert f"{ours:,}" in card, group
 
 
 def test_reading_settings_does_not_import_torch():

@@ -4,11 +4,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from quietpet.config.fusion import FusionSettings
 from quietpet.data.pairs import Batch
+from quietpet.diffusion.schedule import cosine_schedule, linear_schedule
 from quietpet.errors import InputError
 from quietpet.methods.blocks.fusion import FeatureFusion
-from quietpet.methods.blocks.fusion_settings import FusionSettings
-from quietpet.methods.diffusion.schedule import cosine_schedule, linear_schedule
 from quietpet.methods.mfdiff.model import build
 from quietpet.methods.mfdiff.settings import DenoiserSettings, Settings
 from quietpet.training.weights import load_weights, save_weights

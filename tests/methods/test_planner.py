@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter
 
-from quietpet.methods.diffusion.planner import PlannerSettings
-from quietpet.methods.diffusion.samplers import SAMPLERS
-from quietpet.methods.registry import AnyMethodSettings
+from quietpet.config.method_kinds import AnyMethodSettings
+from quietpet.config.planner import PlannerSettings
+from quietpet.diffusion.samplers import SAMPLERS
 
 MFDIFF = TypeAdapter(AnyMethodSettings).validate_python(
     {"kind": "mfdiff", "sampler": "ddim", "sampling_steps": 10, "samples_per_slice": 8}

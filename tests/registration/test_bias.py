@@ -7,9 +7,9 @@ import pytest
 import SimpleITK as sitk
 from registration_pairs import bias_field as drawn_field
 
+from quietpet.geometry.volume import Volume
 from quietpet.registration.bias import bias_field, without_bias
 from quietpet.registration.head import head_mask, inner_head_mm
-from quietpet.registration.volume import Volume
 
 AFFINE = np.diag([-4.0, 4.0, 4.0, 1.0])
 SHAPE = (46, 46, 46)

@@ -7,8 +7,9 @@ import io
 import numpy as np
 import pytest
 
+from quietpet.geometry.volume import Volume
 from quietpet.registration.formats import fsl_text, itk_text, matrix_text
-from quietpet.registration.volume import RigidTransform, Volume
+from quietpet.registration.volume import RigidTransform
 
 TRANSFORM = RigidTransform.from_rotation(
     euler_deg=(12, -7, 31), translation_mm=(4, -9, 15), centre_mm=(10, 20, -5)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from quietpet.errors import InputError
+from quietpet.geometry.volume import Volume
 from quietpet.registration.head import clipped, coarsened, cropped, head_mask, head_mm, inner_head_mm
 from quietpet.registration.similarity import SEARCH, Similarity, starting_transform
-from quietpet.registration.volume import RigidTransform, Volume
+from quietpet.registration.volume import RigidTransform
 
 RNG = np.random.default_rng(7)
 AFFINE = RigidTransform.from_rotation(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from quietpet.geometry.volume import Volume
 from quietpet.phantom.slices import rotate
 from quietpet.registration.planes import SlicePixels, sampled, smoothed_for
-from quietpet.registration.volume import RigidTransform, Volume
+from quietpet.registration.volume import RigidTransform
 
 TILTED = RigidTransform.from_rotation(euler_deg=(10, -5, 20), translation_mm=(3, 4, -6))
 

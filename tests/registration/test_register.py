@@ -10,13 +10,14 @@ import SimpleITK as sitk
 
 from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
+from quietpet.geometry.volume import Volume
 from quietpet.registration.register import (
     Registration,
     register_given,
     register_rigid,
     require_credible,
 )
-from quietpet.registration.volume import RigidTransform, Volume, resample
+from quietpet.registration.volume import RigidTransform, resample
 
 pytestmark = pytest.mark.slow
 

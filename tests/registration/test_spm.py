@@ -17,11 +17,12 @@ import numpy as np
 import pytest
 
 from quietpet.errors import InputError
+from quietpet.geometry.volume import Volume
 from quietpet.registration import spm, spm_process
 from quietpet.registration.register import register_rigid, working_spm
 from quietpet.registration.spm import Engine, find_engine
 from quietpet.registration.spm_launchers import Launcher, launchers
-from quietpet.registration.volume import RigidTransform, Volume
+from quietpet.registration.volume import RigidTransform
 
 MOTION = RigidTransform.from_rotation(euler_deg=(5, -8, 12), translation_mm=(4, 5, -6))
 START = RigidTransform.from_rotation(euler_deg=(0, 0, 15), translation_mm=(100, 0, 0))

@@ -15,16 +15,17 @@ from matplotlib.image import imread
 from quietpet.cli import main
 from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
+from quietpet.files.named import Files
 from quietpet.files.text import read_json, write_json
+from quietpet.files.volumes import read_description, read_volume, write_volume
+from quietpet.geometry.volume import Volume
 from quietpet.jobs.invivo import RegisterJob, RegistrationEngineJob
 from quietpet.registration.formats import matrix_text
 from quietpet.registration.register import register_rigid
 from quietpet.registration.spm import Engine
 from quietpet.registration.spm_launchers import Launcher
-from quietpet.registration.volume import RigidTransform, Volume, resample
+from quietpet.registration.volume import RigidTransform, resample
 from quietpet.stages import register, registration_engine
-from quietpet.stages.files import Files
-from quietpet.stages.volumes import read_description, read_volume, write_volume
 
 pytestmark = pytest.mark.slow
 
@@ -388,7 +389,7 @@ def test_check_registration_names_a_missing_file(tmp_path, capsys):
 @pytest.fixture
 def two_engines(scan, embedded, monkeypatch, capsys):
     """Check the scan, the result of SPM12 given in place of its engine; returns status and words."""
-    from quietpet.stages import check_registration
+    from quietpet.commands import check_registration
 
     def checked(of_spm12):
         def engine_of(_, working):

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quietpet.errors import InputError
-from quietpet.registration.volume import RigidTransform, Volume, require_image, resample
+from quietpet.geometry.volume import Volume
+from quietpet.registration.volume import RigidTransform, require_image, resample
 
 ANGLES = st.tuples(*[st.floats(-180, 180)] * 3)
 SHIFTS = st.tuples(*[st.floats(-50, 50)] * 3)

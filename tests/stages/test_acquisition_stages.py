@@ -17,14 +17,15 @@ from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
+from quietpet.files.named import Files
+from quietpet.files.sinograms import read_sinograms
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import CountsJob
 from quietpet.projection.embedded import embedded_projector
+from quietpet.recon.measuring import measurement_of
 from quietpet.recon.osem import osem
 from quietpet.stages import counts, reconstruct, simulate, thin
-from quietpet.stages.files import Files
-from quietpet.stages.sinograms import measurement_of, read_sinograms
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of
 

@@ -9,11 +9,11 @@ import pytest
 
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
+from quietpet.files.named import Files
 from quietpet.files.text import read_json, write_json
 from quietpet.jobs.acquisition import EngineJob
+from quietpet.recon.system import as_simulated, decided
 from quietpet.stages import engine
-from quietpet.stages.files import Files
-from quietpet.stages.system import as_simulated, decided
 
 AUTO = ScannerSettings(projector="auto")
 

@@ -12,12 +12,12 @@ from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array, write_hdf5
+from quietpet.files.named import Files
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import ReconstructJob, SimulateJob
 from quietpet.jobs.phantoms import PhantomJob, SlicesJob
 from quietpet.stages import phantom, reconstruct, simulate, slices
-from quietpet.stages.files import Files
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import settings_for
 

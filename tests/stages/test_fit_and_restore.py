@@ -13,19 +13,19 @@ from pydantic import TypeAdapter
 from small_networks import MFDIFF, UNET
 
 from quietpet.cli import main
+from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.files.named import Files
+from quietpet.files.tensors import read_tensors
 from quietpet.jobs.methods import FitJob, RestoreJob
-from quietpet.methods.registry import AnyMethodSettings
+from quietpet.runtime.device import require_precision
 from quietpet.seeds import torch_generator
 from quietpet.stages import fit, restore
-from quietpet.stages.device import require_precision
-from quietpet.stages.files import Files
 from quietpet.training.loop import train
-from quietpet.training.tensors import read_tensors
 from quietpet.training.weights import load_weights
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")

@@ -15,12 +15,12 @@ import pytest
 from importing import WINDOWS, expected_mean, fetch_job, import_job, imported
 
 from quietpet.cli import main
+from quietpet.config.invivo import ScanRequirement, WindowSettings
 from quietpet.config.standin import TissueKinetics
 from quietpet.errors import InputError
-from quietpet.invivo.settings import ScanRequirement, WindowSettings
+from quietpet.files.named import Files
+from quietpet.invivo.bids import files_of_scan
 from quietpet.stages import fetch_invivo, import_scan
-from quietpet.stages.bids import files_of_scan
-from quietpet.stages.files import Files
 from quietpet.standin.kinetics import (
     BOLUS_FRACTIONS,
     Administration,

@@ -18,12 +18,12 @@ from quietpet.data.dataset import PairDataset
 from quietpet.data.joint import JointPairs
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array
+from quietpet.files.named import Files
+from quietpet.files.tensors import read_tensors
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.jobs.methods import FitJob, RestoreJob
+from quietpet.recon.measuring import measured_batches, measured_slices
 from quietpet.stages import fit, restore
-from quietpet.stages.files import Files
-from quietpet.stages.sinograms import measured_batches, measured_slices
-from quietpet.training.tensors import read_tensors
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
@@ -89,7 +89,7 @@ def changed_copy(source, target, **attributes):
 
 
 def test_a_short_training_beats_the_low_dose(files, tmp_path):
-    longer = {"iterations": 40, "validate_every": 40}
+    longer = {"iterations": 60, "validate_every": 10}
     weights = fitted(files, tmp_path / "weights.safetensors", training=longer)
     job = RestoreJob(
         study_seed=1, dataset="phantom", setting="low", method="fbsem", replicate="r0", model=MODEL,
@@ -128,7 +128,13 @@ def test_slices_of_several_sets_keep_their_own_measurement(files, processes):
     """Sets that share keys, each blurred as its own dose; so do the parts of several processes."""
     parts = [PairDataset(files[name]) for name in ("train", "other")]
     measured = [
-        measured_slices([files[f"{name} sinograms"]], part, acquisition, torch.device("cpu"))
+        measured_slices(
+            [files[f"{name} sinograms"]],
+            part,
+            scanner=acquisition.scanner,
+            protocol=acquisition.protocol,
+            device=torch.device("cpu"),
+        )
         for name, part, acquisition in zip(("train", "other"), parts, (BLURRED, SHARP), strict=True)
     ]
     drawn = StepBatches(

@@ -8,9 +8,9 @@ import pytest
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
+from quietpet.files.named import Files
 from quietpet.jobs.datasets import PackJob
 from quietpet.stages import pack
-from quietpet.stages.files import Files
 
 LINEAGE = {"data_source": "template", "projector": "embedded"}
 UNITS = {"activity_units": "kBq/ml", "activity_per_phantom_unit": 0.25}

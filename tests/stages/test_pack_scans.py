@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from quietpet.config.invivo import SlicePlaneSettings
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
+from quietpet.files.named import Files
 from quietpet.files.text import write_json
-from quietpet.invivo.settings import SlicePlaneSettings
+from quietpet.files.volumes import write_volume
+from quietpet.geometry.volume import Volume
 from quietpet.jobs.datasets import PackScansJob
-from quietpet.registration.volume import RigidTransform, Volume
+from quietpet.registration.volume import RigidTransform
 from quietpet.stages import pack_scans
-from quietpet.stages.files import Files
-from quietpet.stages.volumes import write_volume
 
 HALF_AXES_MM = np.array([62.0, 80.0, 70.0])
 GRADIENT = np.array([0.4, -0.3, 0.6])

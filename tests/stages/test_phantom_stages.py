@@ -8,11 +8,11 @@ import pytest
 from quietpet.config.datasets import SliceSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.files.named import Files
 from quietpet.files.text import read_json
 from quietpet.geometry.grid import mmr_grid
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
 from quietpet.stages import fetch, phantom, slices
-from quietpet.stages.files import Files
 
 INDICES = (65, 71)
 

@@ -12,17 +12,17 @@ from pydantic import ValidationError
 from small_networks import RESIDUAL_MFDIFF
 
 from quietpet.config.networks import InferenceSettings
+from quietpet.config.planner import PlannerSettings
 from quietpet.data.batches import central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
+from quietpet.files.named import Files
 from quietpet.files.text import read_json
 from quietpet.jobs.methods import PlanJob, SamplingJob
-from quietpet.methods.diffusion.planner import PlannerSettings
 from quietpet.methods.mfdiff.settings import Settings
 from quietpet.methods.registry import build
 from quietpet.seeds import torch_generator
 from quietpet.stages import plan, sampling
-from quietpet.stages.files import Files
 from quietpet.training.weights import save_weights
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")

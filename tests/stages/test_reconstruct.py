@@ -15,12 +15,12 @@ from sinograms import PROTOCOL, SCANNER, write_sinograms
 
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array, read_strings
+from quietpet.files.named import Files
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import ReconstructJob
 from quietpet.progress import track
 from quietpet.stages import reconstruct
-from quietpet.stages.files import Files
 from quietpet.units import sigma_from_fwhm
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")

@@ -15,10 +15,10 @@ from sinograms import PROTOCOL, SCANNER, write_sinograms
 from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array, read_strings
+from quietpet.files.named import Files
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.stages import fit, restore
-from quietpet.stages.files import Files
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 

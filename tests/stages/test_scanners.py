@@ -10,11 +10,11 @@ from quietpet.config.doses import DoseSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.files.hdf5 import open_hdf5, read_array
+from quietpet.files.named import Files
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs.acquisition import ReconstructJob, SimulateJob
 from quietpet.jobs.phantoms import PhantomJob, SlicesJob
 from quietpet.stages import phantom, reconstruct, simulate, slices
-from quietpet.stages.files import Files
 
 PIXELS = {"siemens_mmr": 128, "siemens_vision_600": 192, "ge_signa_petmr": 144, "small_test": 64}
 PROTOCOL = DoseSettings(counts=(1e9, 1e9), psf_fwhm_mm=4.0, iterations=4, subsets=7)

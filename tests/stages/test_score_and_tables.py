@@ -15,10 +15,10 @@ from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS
 from quietpet.files.hdf5 import write_hdf5
+from quietpet.files.named import Files
 from quietpet.files.text import read_json
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.stages import score, tables
-from quietpet.stages.files import Files
 
 PIXELS = 32
 KEYS = np.array(["04_s65_r0", "04_s67_r0", "05_s65_r0"])

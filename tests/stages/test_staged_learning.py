@@ -11,10 +11,10 @@ from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.data.batches import ResidentBatches
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_attribute
+from quietpet.files.named import Files
+from quietpet.files.tensors import read_tensors
 from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.stages import fit, restore
-from quietpet.stages.files import Files
-from quietpet.training.tensors import read_tensors
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 

@@ -14,18 +14,19 @@ import pytest
 from heads import BALL_MM, cylinder, head_with_ball
 from importing import import_job, imported
 
+from quietpet.config.invivo import SourceSettings, WindowSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinCohortSettings, StandinParticipant, StandinScanSettings
 from quietpet.errors import InputError
+from quietpet.files import nifti
+from quietpet.files.named import Files
 from quietpet.invivo.audit import audit
-from quietpet.invivo.settings import SourceSettings, WindowSettings
+from quietpet.invivo.bids import read_tree
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.phantom.tissues import LabelVolume, Tissue
-from quietpet.stages import fetch_invivo, nifti, standin, standin_cohort
-from quietpet.stages.bids import read_tree
-from quietpet.stages.files import Files
+from quietpet.stages import fetch_invivo, standin, standin_cohort
 from quietpet.standin.kinetics import frame_weights
 from quietpet.standin.layout import participant_files, runs_of
 from quietpet.standin.sidecars import DAY_S

@@ -10,19 +10,19 @@ import pytest
 import torch
 from packed import write_packed
 
-from quietpet.config.networks import EmaSettings, TrainingSettings
+from quietpet.config.fusion import FusionSettings
+from quietpet.config.networks import EmaSettings, OptimiserSettings, TrainingSettings
 from quietpet.data.batches import StepBatches, central_batches, central_window
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
-from quietpet.methods.blocks.fusion_settings import FusionSettings
 from quietpet.methods.mfdiff.settings import DenoiserSettings
 from quietpet.methods.mfdiff.settings import Settings as DiffusionSettings
 from quietpet.methods.registry import build
 from quietpet.methods.unet.settings import Settings as UNetSettings
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.ema import share_of_newest
-from quietpet.training.loop import adamw, learning_rate, train
+from quietpet.training.loop import adam, learning_rate, train
 from quietpet.training.processes import start
 
 UNET = UNetSettings(inputs=("low", "t1"), features=(4, 4, 8, 8, 8, 4), normalisation="batch")
@@ -320,12 +320,34 @@ def test_a_method_without_parameters_is_tuned_only(files, tmp_path):
 
 
 @pytest.mark.parametrize("scaled_loss", [False, True], ids=["fused", "with a scaled loss"])
+def test_adam_has_its_own_betas_and_its_decay_in_the_gradient(scaled_loss):
+    """Algorithm 1 of Kingma & Ba (2015), with L2 regularisation as in eq. 1 of Loshchilov & Hutter."""
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(5, 7)), rng.normal(size=(6, 5, 7))
+    parameter = torch.nn.Parameter(torch.from_numpy(start).float())
+    settings = with_settings(
+        optimiser=OptimiserSettings(kind="adam", betas=(0.5, 0.9), weight_decay=0.1)
+    )
+    optimiser = adam([parameter], settings, scaled_loss=scaled_loss)
+    expected, mean, square = start.copy(), np.zeros_like(start), np.zeros_like(start)
+    for step, gradient in enumerate(gradients, start=1):
+        parameter.grad = torch.from_numpy(gradient).float()
+        optimiser.step()
+        decaying = gradient + 0.1 * expected
+        mean = 0.5 * mean + 0.5 * decaying
+        square = 0.9 * square + 0.1 * decaying**2
+        corrected = (mean / (1 - 0.5**step)) / (np.sqrt(square / (1 - 0.9**step)) + 1e-8)
+        expected -= settings.learning_rate * corrected
+    np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("scaled_loss", [False, True], ids=["fused", "with a scaled loss"])
 def test_the_optimiser_is_adamw(scaled_loss):
     """Algorithm 2 of Loshchilov & Hutter (2019), with torch's betas, epsilon and weight decay."""
     rng = np.random.default_rng(0)
     start, gradients = rng.normal(size=(5, 7)), rng.normal(size=(6, 5, 7))
     parameter = torch.nn.Parameter(torch.from_numpy(start).float())
-    optimiser = adamw([parameter], SETTINGS, scaled_loss=scaled_loss)
+    optimiser = adam([parameter], SETTINGS, scaled_loss=scaled_loss)
     expected, mean, square = start.copy(), np.zeros_like(start), np.zeros_like(start)
     for step, gradient in enumerate(gradients, start=1):
         parameter.grad = torch.from_numpy(gradient).float()
@@ -348,7 +370,15 @@ def test_the_cosine_schedule_falls_from_the_peak_to_almost_zero():
     assert learning_rate(77, constant) == settings.learning_rate
 
 
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_linear_schedule_is_constant_before_it_falls_to_zero():
+    """LambdaLR of pix2pix: 1 - (epochs after the constant ones) / (epochs of decay)."""
+    settings = with_settings(iterations=150, schedule="linear", constant_share=2 / 3, learning_rate=2.0)
+    rates = [learning_rate(step, settings) for step in range(1, 151)]
+    assert rates[:101] == pytest.approx([2.0] * 101)
+    assert rates[100:] == pytest.approx([2 * (1 - passed / 50) for passed in range(50)])
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "linear"])
 def test_the_rate_rises_linearly_before_the_schedule(schedule):
     settings = with_settings(iterations=100, warmup_iterations=20, schedule=schedule)
     after = with_settings(iterations=80, schedule=schedule)

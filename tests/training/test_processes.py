@@ -16,11 +16,11 @@ from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
+from quietpet.files.tensors import read_tensors
 from quietpet.jobs.methods import FitJob
 from quietpet.methods.registry import build
 from quietpet.seeds import named_seed, torch_generator
 from quietpet.training.processes import start
-from quietpet.training.tensors import read_tensors
 
 NAMES = ("phantom", "low", "m", "r0")
 TRAINING = TrainingSettings(

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from quietpet.errors import InputError
+from quietpet.files.tensors import read_tensors, write_tensors
 from quietpet.methods.registry import build
 from quietpet.methods.unet.settings import Settings
-from quietpet.training.tensors import read_tensors, write_tensors
 from quietpet.training.weights import load_weights, save_weights
 
 UNET = Settings(features=(4, 4, 8, 8, 8, 4))

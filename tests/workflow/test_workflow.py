@@ -21,11 +21,11 @@ import yaml
 
 from quietpet.config.phantoms import TissueValues
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute
+from quietpet.files.named import Files
+from quietpet.files.tensors import read_tensors
 from quietpet.files.text import read_json
 from quietpet.projection.engines import sirf_is_installed
-from quietpet.stages.files import Files
 from quietpet.steps import STEPS
-from quietpet.training.tensors import read_tensors
 from quietpet.usage import core_seconds
 
 pytestmark = pytest.mark.workflow

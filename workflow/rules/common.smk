@@ -10,11 +10,11 @@ from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
 from quietpet.gpus import asked_device, networks_run_on, usable_gpus
 from quietpet.jobs.methods import LearningJob
-from quietpet.learning import Training, training_data
+from quietpet.study.trainings import Training, training_data
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
 from quietpet.fingerprint.walk import fingerprint
-from quietpet.study.domains import PHANTOM
+from quietpet.config.domains import PHANTOM
 from quietpet.steps import STEPS
 from quietpet.study.folders import CACHE_VARIABLE, absolute_cache, with_paths_from
 from quietpet.study.reading import load_study, read_yaml

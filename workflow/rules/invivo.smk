@@ -2,7 +2,7 @@
 
 import functools
 
-from quietpet.invivo.settings import STANDARD, scan_name
+from quietpet.config.invivo import STANDARD, scan_name
 from quietpet.standin.layout import participant_files, runs_of
 
 SOURCES_INVIVO = STUDY.invivo.sources if STUDY.invivo else {}
@@ -115,7 +115,7 @@ def files_in_folder(source):
 
 @functools.cache
 def files_read_of(root, participant):
-    from quietpet.stages.bids import files_of_scan  # reads images, so it is slow to import
+    from quietpet.invivo.bids import files_of_scan  # reads images, so it is slow to import
 
     return [str(path) for path in files_of_scan(root, f"sub-{participant}")]
 

@@ -10,7 +10,7 @@ from quietpet.api.restoring import Restored, restore
 from quietpet.api.scanning import Images, reconstruct, simulate
 from quietpet.api.scoring import Score, score
 from quietpet.errors import InputError
-from quietpet.stages.sinograms import Sinograms
+from quietpet.files.sinograms import Sinograms
 from quietpet.study.root import Study
 
 __all__ = [

@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from quietpet.api.arrays import data_set_of, image_stack, region_numbers, require_name, slice_names
+from quietpet.config.domains import PHANTOM
 from quietpet.data.batches import central_window, cut, stack
 from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch, DosePair
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
+from quietpet.files.sinograms import Sinograms
 from quietpet.jobs.methods import RestoreJob
-from quietpet.stages.device import compute_device, placed
+from quietpet.recon.measuring import measurement_of
+from quietpet.recon.system import as_simulated, image_grid
+from quietpet.runtime.device import compute_device, placed
 from quietpet.stages.restore import restored_slices
-from quietpet.stages.sinograms import Sinograms, measurement_of
-from quietpet.stages.system import as_simulated, image_grid
-from quietpet.study.domains import PHANTOM
 from quietpet.study.root import Study
 from quietpet.study.select_learning import restore_job
 from quietpet.training.weights import load_weights

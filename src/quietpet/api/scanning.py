@@ -11,16 +11,16 @@ from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
 from quietpet.api.arrays import image_stack, simulated_of, slice_names, slice_positions
+from quietpet.config.domains import PHANTOM
 from quietpet.config.doses import ReconstructionSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
-from quietpet.stages.device import compute_device
+from quietpet.files.sinograms import Sinograms, sinograms_of
+from quietpet.recon.system import as_simulated, data_grid, decided, image_grid, projector
+from quietpet.runtime.device import compute_device
 from quietpet.stages.reconstruct import osem_images
 from quietpet.stages.simulate import Slices, measurement
-from quietpet.stages.sinograms import Sinograms, sinograms_of
-from quietpet.stages.system import as_simulated, data_grid, decided, image_grid, projector
 from quietpet.stages.thin import thinned_measurement
-from quietpet.study.domains import PHANTOM
 from quietpet.study.mistakes import explain
 from quietpet.study.root import Study
 from quietpet.study.select_simulation import reconstruct_job, simulate_job, thin_job

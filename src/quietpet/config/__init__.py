@@ -1,1 +1,1 @@
-"""The sections of a configuration: records with units and limits, without behaviour of their own."""
+"""Every section of a configuration: records with units and limits, without behaviour of their own."""

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Self
+from collections.abc import Mapping
+from typing import Literal, Self
 
+from pydantic import Field
+
+from quietpet.config.networks import TrainingSettings
+from quietpet.config.published import PublishedTraining
 from quietpet.config.section import Section
 
 
@@ -16,6 +21,40 @@ class MethodSettings(Section, ABC):
     """
 
     kind: str
+    optimiser: Literal["common", "published"] = Field(
+        "common",
+        description="common: trained with the section training, as all methods are; published: with the "
+        "optimiser settings of the method's own publication in their place",
+    )
+
+    @property
+    def published_training(self) -> PublishedTraining | None:
+        """Optimiser settings of the method's own publication or code; None: it states none.
+
+        Used where ``optimiser`` is ``published``, and stated nowhere else.
+        """
+        return None
+
+    @property
+    def own_training(self) -> PublishedTraining | None:
+        """What replaces the common settings of the optimiser; None: nothing.
+
+        Raises:
+            ValueError: it is asked for, but the method states none.
+        """
+        if self.optimiser == "common":
+            return None
+        if self.published_training is None:
+            raise ValueError(
+                f"optimiser = published, but the method {self.kind!r} states no optimiser settings of "
+                "its own publication; leave it out, or set common"
+            )
+        return self.published_training
+
+    def training(self, common: TrainingSettings) -> TrainingSettings:
+        """``common`` as this method is trained with it; raises ValueError as :attr:`own_training`."""
+        own = self.own_training
+        return own.applied_to(common) if own else common
 
     @property
     def samples(self) -> int:
@@ -74,6 +113,15 @@ class MethodSettings(Section, ABC):
         return 1
 
     @property
+    def published_parameters(self) -> Mapping[str, int]:
+        """How many numbers the published code trains, by group of the method; empty: no code is public.
+
+        They are of the default settings. ``benchmarks/networks.py`` prints them beside this code's, and
+        the method's card explains each difference.
+        """
+        return {}
+
+    @property
     def learning(self) -> str:
         """Value of the table column 'learning': what the method was trained on ("-": nothing)."""
         return "external"
@@ -86,9 +134,11 @@ class MethodSettings(Section, ABC):
 def require_batch(method: MethodSettings, slices: int, name: str, *, processes: int = 1) -> None:
     """Raise ValueError if ``method`` cannot learn from ``slices`` at a time, shared by ``processes``."""
     if slices // processes < method.least_batch:
+        own = method.own_training
+        key = "its published batch_size" if own and own.batch_size else "training.batch_size"
+        other = ", or set normalisation: group" if "normalisation" in type(method).model_fields else ""
         shared = f", shared by {processes} processes," if processes > 1 else ""
         raise ValueError(
             f"{name} normalises by batches, and one slice is none: it would lose its mean activity. "
-            f"training.batch_size = {slices}{shared} must be {processes * method.least_batch} or more, "
-            "or set normalisation: group"
+            f"{key} = {slices}{shared} must be {processes * method.least_batch} or more{other}"
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from quietpet.config.section import Positive, Section
+from quietpet.config.section import NonNegative, Positive, Section
+
+ScheduleName = Literal["constant", "cosine", "linear"]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class EmaSettings(Section):
@@ -28,14 +31,41 @@ class EmaSettings(Section):
     )
 
 
+class OptimiserSettings(Section):
+    """Adam (Kingma & Ba, 2015) or AdamW (Loshchilov & Hutter, 2019)."""
+
+    kind: Literal["adamw", "adam"] = Field(
+        "adamw",
+        description="adamw: weights decay beside the gradient; adam: decay is a part of the gradient",
+    )
+    betas: tuple[Beta, Beta] = Field(
+        (0.9, 0.999), description="decay of the running means of the gradient and of its square"
+    )
+    weight_decay: NonNegative = Field(0.01, description="adamw: times the learning rate, at each step")
+
+    def describe(self) -> str:
+        """In the words of a methods section; PyTorch's defaults go without saying."""
+        name, usual = {"adamw": ("AdamW", 0.01), "adam": ("Adam", 0.0)}[self.kind]
+        first, second = self.betas
+        words = [f"betas {first:g} and {second:g}"] if self.betas != (0.9, 0.999) else []
+        words += [f"weight decay {self.weight_decay:g}"] if self.weight_decay != usual else []
+        return " and ".join([f"{name} with {words[0]}", *words[1:]] if words else [name])
+
+
 class TrainingSettings(Section):
     """Optimisation shared by all methods, so that they are compared on the same budget."""
 
     iterations: int = Field(50_000, ge=1, description="optimiser steps")
     batch_size: int = Field(4, ge=1)
-    learning_rate: Positive = Field(1e-4, description="peak learning rate of AdamW")
-    schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="learning rate over the iterations; cosine falls to zero"
+    optimiser: OptimiserSettings = OptimiserSettings()
+    learning_rate: Positive = Field(1e-4, description="peak learning rate")
+    schedule: ScheduleName = Field(
+        "constant",
+        description="learning rate over the iterations; cosine falls to zero, and so does linear after "
+        "constant_share of the iterations",
+    )
+    constant_share: float = Field(
+        0.0, ge=0, lt=1, description="linear: share of the iterations before the fall"
     )
     warmup_iterations: int = Field(
         0, ge=0, description="steps of a linear rise to the peak learning rate, before the schedule"
@@ -88,12 +118,20 @@ class TrainingSettings(Section):
             return None
         return round(self.iterations * (1 - self.whole_share))
 
+    @property
+    def schedule_in_words(self) -> str:
+        """How the learning rate falls, to follow its value in a sentence; empty where it does not."""
+        linear = "falling linearly to zero"
+        if self.schedule == "linear" and self.constant_share:
+            linear += f" after {100 * self.constant_share:.0f} % of the iterations"
+        cosine = "falling as a cosine"
+        return {"constant": "", "cosine": f", {cosine}", "linear": f", {linear}"}[self.schedule]
+
     def describe(self) -> str:
         """What one training may spend, in the words of a methods section."""
         side = self.patch_pixels
         seen = f"patches of {side} x {side} pixels" if side else "whole slices"
         warm_up = f", after {self.warmup_iterations} of linear warm-up" if self.warmup_iterations else ""
-        shape = {"constant": "", "cosine": ", falling as a cosine"}[self.schedule]
         whole = (
             f"; networks whose pixels depend on the field of view see whole heads in the last "
             f"{100 * self.whole_share:.0f} % of them, in batches of as many pixels"
@@ -101,8 +139,8 @@ class TrainingSettings(Section):
             else ""
         )
         return (
-            f"{self.iterations} iterations of AdamW "
-            f"(peak learning rate {self.learning_rate:g}{warm_up}{shape}) "
+            f"{self.iterations} iterations of {self.optimiser.describe()} "
+            f"(peak learning rate {self.learning_rate:g}{warm_up}{self.schedule_in_words}) "
             f"on batches of {self.batch_size} {seen}{whole}"
         )
 

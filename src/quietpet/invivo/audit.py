@@ -58,6 +58,7 @@ _BETWEEN_PARTICIPANTS = (exchange_findings, dose_findings, frame_findings, start
 _OF_SCANS = (
     *(image_findings, start_time_findings, administration_findings, scan_start_findings),
     *(derived_time_findings, injection_findings, run_findings, decay_findings, list_length_findings),
+    missing_key_findings,
 )
 _CHECKS: tuple[Callable[[Dataset], Iterable[Finding]], ...] = (
     tree_findings,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from quietpet.files.placement import header_faults
 from quietpet.invivo import geometry
 from quietpet.invivo.findings import DATA_SET, Finding, Origin
 from quietpet.invivo.scans import Dataset, Image, Participant, t1_candidates
@@ -97,7 +98,7 @@ def _one_image(image: Image, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
             expected="4-D, or one frame in FrameTimesStart and FrameDuration" if is_pet else "3-D",
             evidence="a dynamic PET series has frames" if is_pet else "a T1 image is one volume",
         )
-    faults = [*geometry.header_faults(header)]
+    faults = [*header_faults(header)]
     if is_pet:
         cosines = numbers(image.values, "ImageOrientationPatientDICOM")
         faults += geometry.dicom_faults(header, cosines)

@@ -110,7 +110,8 @@ def _noted(runs: Sequence[Image], owners: Sequence[Image]) -> list[Image]:
 def _with_notes(image: Image, owner: Image | None) -> Image:
     """``image`` with what people noted beside ``owner``, or with nothing of the kind.
 
-    Lists of frames come along where they have as many as the image.
+    Lists of frames come along where they have as many as the image; else its own list is kept, and
+    begins when the scanner's clock says, whatever TimeZero it was counted from.
     """
     timing = None if owner is None else listed(owner)
     fits = timing is not None and with_frames(timing, image.n_frames) is not None
@@ -120,7 +121,21 @@ def _with_notes(image: Image, owner: Image | None) -> Image:
         return replace(image, sidecar=kept)
     noted = {key: owner.values[key] for key in keys if key in owner.values}
     told = {key: owner.origin.file_of(key) for key in noted}
-    return replace(image, sidecar={**kept, **noted}, told={**image.told, **told})
+    placed = replace(image, sidecar={**kept, **noted}, told={**image.told, **told})
+    return placed if fits else _from_acquisition(placed)
+
+
+def _from_acquisition(image: Image) -> Image:
+    """``image``, its list of frames moved so that the first begins at AcquisitionTime."""
+    starts = numbers(image.values, "FrameTimesStart")
+    acquired, zero = image.acquired_clock_s, image.time_zero_clock_s
+    if not starts or acquired is None or zero is None:
+        return image
+    later_s = clock_difference_s(acquired, zero) - starts[0]
+    if abs(later_s) <= _OTHERS_S:
+        return image
+    moved = [start + later_s for start in starts]
+    return replace(image, sidecar={**image.sidecar, "FrameTimesStart": moved})
 
 
 def _speaking(pet: Sequence[Image]) -> dict[str, Image]:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from quietpet.config.invivo import ScanRequirement
 from quietpet.errors import InputError
 from quietpet.invivo.agreement import disagreements
 from quietpet.invivo.decay import decay_references_s, nuclide_and_half_life_s, stated_correction
 from quietpet.invivo.findings import DATA_SET, Finding
 from quietpet.invivo.frame_times import GAP_S, FrameTiming
 from quietpet.invivo.scans import Image, Participant, administration, group_administration
-from quietpet.invivo.settings import ScanRequirement
 from quietpet.invivo.sidecar import usual_unit
 from quietpet.invivo.timing import joined, timeline
 from quietpet.invivo.windows import half_life_of

@@ -73,7 +73,7 @@ def read_manifest(table: Path, accession: str) -> list[RemoteFile]:
     """
     try:
         with table.open(newline="") as stream:
-            files = [RemoteFile(bytes=int(row.pop("bytes")), **row) for row in csv.DictReader(stream)]
+            files = [RemoteFile(**{**row, "bytes": int(row["bytes"])}) for row in csv.DictReader(stream)]
     except FileNotFoundError:
         raise InputError(f"{table}: no such table of files.") from None
     except (KeyError, TypeError, ValueError) as error:

@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import Any
 
 from quietpet.errors import InputError
+from quietpet.files.foreign import Foreign
+from quietpet.files.series import ImageHeader
 from quietpet.invivo.clock import clock_seconds, day_number
 from quietpet.invivo.findings import Finding, Origin
-from quietpet.invivo.formats import Foreign
 from quietpet.invivo.names import FileName, parsed
 from quietpet.invivo.order import in_run_order
 from quietpet.invivo.plausible import is_a_dose
-from quietpet.invivo.series import ImageHeader
 from quietpet.invivo.sidecar import normalised, number, numbers
 
 BQ_PER_MBQ = 1e6

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from quietpet.config.invivo import SlicePlaneSettings
 from quietpet.errors import InputError
-from quietpet.invivo.settings import SlicePlaneSettings
 
 
 def slice_numbers(

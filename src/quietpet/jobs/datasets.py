@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from quietpet.config.invivo import SlicePlaneSettings
 from quietpet.config.scanner import ScannerModel
 from quietpet.config.section import Section
-from quietpet.invivo.settings import SlicePlaneSettings
 
 
 class PackJob(Section):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from quietpet.config.invivo import ScanRequirement, SourceSettings, WindowSettings
 from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.config.section import Section
-from quietpet.invivo.settings import ScanRequirement, SourceSettings, WindowSettings
 
 
 class FetchInvivoJob(Section):

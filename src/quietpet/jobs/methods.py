@@ -6,12 +6,13 @@ from typing import Self
 
 from pydantic import model_validator
 
+from quietpet.config.diffusion import DiffusionSettings
+from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
+from quietpet.config.planner import PlannerSettings
 from quietpet.config.section import Section
 from quietpet.jobs.acquisition import AcquisitionJob
-from quietpet.methods.diffusion.options import DiffusionSettings
-from quietpet.methods.diffusion.planner import PlannerSettings
-from quietpet.methods.registry import AnyMethodSettings, code_of
+from quietpet.methods.registry import code_of
 
 
 class MethodJob(Section):
@@ -49,7 +50,7 @@ class FitJob(LearningJob):
     """Train one replicate of one method, or one stage of its learning.
 
     ``dataset`` and ``setting`` name the validation slices and, unless ``trained_on`` names others, the
-    training data. ``stages`` are those of :class:`quietpet.learning.Training`; where it ``continues``,
+    training data. ``stages`` are the stages of learning up to and with this one; where it ``continues``,
     others went before. ``train_acquisitions`` tells a method that learns from sinograms how those
     of each of its training data were measured.
     """

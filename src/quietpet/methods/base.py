@@ -27,6 +27,13 @@ class Restorer(nn.Module, ABC):
     def loss(self, batch: Batch, group: str, generator: torch.Generator) -> torch.Tensor:
         """Scalar loss that ``group`` minimises on ``batch``; all randomness from ``generator``."""
 
+    def validation_loss(self, batch: Batch, group: str, generator: torch.Generator) -> torch.Tensor:
+        """Scalar share of ``group`` in the validation loss, that of ``loss`` by default.
+
+        To be overridden where ``loss`` does not measure how well slices are restored.
+        """
+        return self.loss(batch, group, generator)
+
     @abstractmethod
     def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """Restored images (slice, 1, y, x); slice ``i`` draws from ``generators[i]`` only."""

@@ -11,9 +11,9 @@ import SimpleITK as sitk
 from scipy import ndimage
 from skimage.filters import threshold_otsu
 
+from quietpet.geometry.volume import Volume
 from quietpet.registration.head import coarsened, cropped
 from quietpet.registration.itk import image, one_thread
-from quietpet.registration.volume import Volume
 
 _SPACING_MM, _FWHM_MM = 4.0, 4.0
 _MARGIN_MM = 10.0

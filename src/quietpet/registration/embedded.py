@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+from quietpet.geometry.volume import Volume
 from quietpet.registration.head import coarsened, cropped
 from quietpet.registration.itk import LPS_FROM_RAS, image, one_thread
-from quietpet.registration.volume import RigidTransform, Volume
+from quietpet.registration.volume import RigidTransform
 
 _LEVELS = ((8.0, 8.0, 1.0), (4.0, 6.0, 0.5), (2.5, 3.0, 0.3))
 """Grid spacing [mm], smoothing FWHM [mm] and part of the grid points that are sampled, per level.

@@ -5,16 +5,19 @@ The planes show the outline of the face: treat the figure like an undefaced imag
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from nibabel.affines import apply_affine
 from skimage.feature import canny
 
+from quietpet.files.atomic import atomic_path
+from quietpet.geometry.volume import Volume
 from quietpet.registration.head import head_mm
 from quietpet.registration.register import Registration
-from quietpet.registration.volume import RigidTransform, Volume, resample
+from quietpet.registration.volume import RigidTransform, resample
 from quietpet.units import sigma_from_fwhm
 
 PLANES = ("sagittal", "coronal", "transaxial")
@@ -23,6 +26,12 @@ _HALF_SIDE_MM = 110.0
 _EDGE_FWHM_MM = 3.0
 _BRIGHTEST = 99.5
 """Percentile of PET that is white."""
+
+
+def write_figure(target: Path, t1: Volume, pet: Volume, found: Registration, *, title: str) -> None:
+    """The quality-control figure as PNG."""
+    with atomic_path(target) as partial:
+        draw(t1, pet, found, title=title).savefig(partial, format="png", dpi=120)
 
 
 def draw(t1: Volume, pet: Volume, found: Registration, *, title: str) -> Figure:
@@ -62,7 +71,7 @@ def _plane(normal: int, centre_mm: np.ndarray) -> Volume:
     shape = [side] * 3
     shape[normal] = 1
     affine = np.diag([_PIXEL_MM] * 3 + [1.0])
-    affine[:3, 3] = centre_mm - apply_affine(affine, (np.array(shape) - 1) / 2)
+    affine[:3, 3] = centre_mm - affine[:3, :3] @ (np.array(shape) - 1) / 2
     return Volume(values=np.broadcast_to(np.float32(0), shape), affine_ras_mm=affine)
 
 

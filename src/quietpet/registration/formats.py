@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from quietpet.registration.volume import RigidTransform, Volume
+from quietpet.geometry.volume import Volume
+from quietpet.registration.volume import RigidTransform
 
 _LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

@@ -7,7 +7,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from quietpet.errors import InputError
-from quietpet.registration.volume import Volume
+from quietpet.geometry.volume import Volume
 from quietpet.units import sigma_from_fwhm
 
 _SPACING_MM, _FWHM_MM = 4.0, 8.0

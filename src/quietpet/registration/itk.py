@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from quietpet.registration.volume import Volume
+from quietpet.geometry.volume import Volume
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """ITK's world has x to the subject's left and y to the back; the matrix is its own inverse."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from quietpet.registration.volume import RigidTransform, Volume
+from quietpet.geometry.volume import Volume
+from quietpet.registration.volume import RigidTransform
 
 
 @dataclass(frozen=True, kw_only=True)

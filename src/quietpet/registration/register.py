@@ -13,10 +13,11 @@ from scipy.spatial.transform import Rotation
 
 from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.errors import InputError
+from quietpet.geometry.volume import Volume
 from quietpet.registration import spm
 from quietpet.registration.head import clipped, head_mask, inner_head_mm
 from quietpet.registration.similarity import SEARCH, Similarity, best_rival, starting_transform
-from quietpet.registration.volume import RigidTransform, Volume, require_image
+from quietpet.registration.volume import RigidTransform, require_image
 
 logger = logging.getLogger(__name__)
 

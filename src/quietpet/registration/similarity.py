@@ -10,8 +10,9 @@ import numpy as np
 from scipy import ndimage, optimize
 from scipy.spatial.transform import Rotation
 
+from quietpet.geometry.volume import Volume
 from quietpet.registration.head import coarsened, cropped
-from quietpet.registration.volume import RigidTransform, Volume
+from quietpet.registration.volume import RigidTransform
 from quietpet.seeds import numpy_rng
 
 _BINS = 32

@@ -1,8 +1,8 @@
-"""SPM12's Coregister, driven through nipype, in a process of its own.
+"""SPM12's Coregister: what is asked of it, and what its answer means.
 
-Ashburner and Friston, NeuroImage 6:209 (1997); Collignon et al. (1995) for the joint histogram. nipype
-changes files in place, so every call gets a new folder with uncompressed copies. SPM's own reslicing
-(4th-degree splines, negative PET) is not used: it only estimates.
+Ashburner and Friston, NeuroImage 6:209 (1997); Collignon et al. (1995) for the joint histogram. SPM's
+own reslicing (4th-degree splines, negative PET) is not used: it only estimates. How nipype is driven:
+:mod:`quietpet.registration.spm_process`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
 from quietpet.errors import InputError
+from quietpet.files.volumes import read_sform, write_copy
+from quietpet.geometry.volume import Volume
 from quietpet.registration.spm_launchers import EngineError, Launcher, launchers, require_startable
 from quietpet.registration.spm_process import (
     as_nipype_takes,
@@ -26,7 +27,7 @@ from quietpet.registration.spm_process import (
     last_words,
     scratch_folder,
 )
-from quietpet.registration.volume import RigidTransform, Volume
+from quietpet.registration.volume import RigidTransform
 
 REMEDY = (
     "pip install nipype, and name an SPM12 by SPMMCRCMD='run_spm12.sh <runtime> script' (standalone), "
@@ -99,8 +100,8 @@ class Engine:
         """
         with scratch_folder() as folder:
             target, source = (folder / name for name in ("t1.nii", "pet.nii"))
-            _write(target, fixed)
-            _write(source, moving)
+            for path, volume in ((target, fixed), (source, moving)):
+                write_copy(path, volume, sform_code=_SCANNER)
             request = {
                 "do": "coregister",
                 **as_nipype_takes(self.launcher),
@@ -152,8 +153,8 @@ def find_engine(environment: Mapping[str, str] | None = None, *, trial: bool = F
     for launcher in launchers(environment):
         try:
             engine = _probed(launcher)
-            if isinstance(engine, EngineError):
-                raise engine
+            if isinstance(engine, str):
+                raise EngineError(engine)
             if trial:
                 engine.try_out()
             return engine
@@ -164,12 +165,12 @@ def find_engine(environment: Mapping[str, str] | None = None, *, trial: bool = F
 
 
 @functools.cache
-def _probed(launcher: Launcher) -> Engine | EngineError:
-    """What :func:`_probe` returns or raises; one that fails may take minutes, and is asked once too."""
+def _probed(launcher: Launcher) -> Engine | str:
+    """What :func:`_probe` returns or says; one that fails may take minutes, and is asked once too."""
     try:
         return _probe(launcher)
     except EngineError as error:
-        return error
+        return str(error)
 
 
 def _probe(launcher: Launcher) -> Engine:
@@ -182,7 +183,7 @@ def _probe(launcher: Launcher) -> Engine:
     require_startable(launcher)
     with scratch_folder() as folder:
         image = folder / "probe.nii"
-        _write(image, _ellipsoid())
+        write_copy(image, _ellipsoid(), sform_code=_SCANNER)
         # A whole path, since startup.m may change the working directory.
         script = _PROBE_SCRIPT.replace("<image>", str(image))
         request = {"do": "probe", **as_nipype_takes(launcher), "script": script}
@@ -216,21 +217,13 @@ def _corners(volume: Volume) -> np.ndarray:
     return np.array(list(np.ndindex(2, 2, 2))) * (np.array(volume.values.shape) - 1)
 
 
-def _write(path: Path, volume: Volume) -> None:
-    """An uncompressed copy; its qform says nothing, since SPM would leave the old position there."""
-    image = nib.Nifti1Image(np.asarray(volume.values, np.float32), volume.affine_ras_mm)
-    image.set_qform(None, 0)
-    image.set_sform(volume.affine_ras_mm, _SCANNER)
-    image.to_filename(path)
-
-
 def _new_position(source: Path) -> np.ndarray:
     """The affine that SPM has written.
 
     Raises:
         EngineError: it wrote none.
     """
-    affine, code = nib.Nifti1Image.from_filename(source).get_sform(coded=True)
-    if code != _ALIGNED or not np.isfinite(affine).all():
+    affine, code = read_sform(source)
+    if affine is None or code != _ALIGNED or not np.isfinite(affine).all():
         raise EngineError("it ended without a word, and wrote no new position")
     return affine

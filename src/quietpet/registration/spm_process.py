@@ -1,7 +1,8 @@
 """The process in which nipype drives SPM, ended with all that it started when its time is over.
 
-nipype ignores exit codes, has no time limits and changes files in place. Run as a module, this file is
-that process: ``python -m quietpet.registration.spm_process request.json``.
+nipype ignores exit codes, has no time limits and changes files in place, so every call gets a process
+and a new folder with uncompressed copies. Run as a module, this file is that process:
+``python -m quietpet.registration.spm_process request.json``.
 """
 
 from __future__ import annotations

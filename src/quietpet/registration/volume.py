@@ -1,8 +1,4 @@
-"""Volumes and rigid transforms in world coordinates, and the one way to resample.
-
-World is RAS+ in mm, as in NIfTI: x to the subject's right, y anterior, z superior. An index (i, j, k) is
-that of the array's axes, and integers are voxel centres.
-"""
+"""Rigid transforms of volumes in world coordinates, RAS+ in mm, and the one way to resample."""
 
 from __future__ import annotations
 
@@ -15,47 +11,13 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from quietpet.errors import InputError
+from quietpet.geometry.volume import EDGE_VOXELS, Volume, mapped
 
 Triple = Sequence[float] | np.ndarray
 """Numbers for x, y and z."""
 
-_EDGE_VOXELS = 1e-4
-"""By which rounding may put a position beyond the outermost voxel centres, as of images on one grid."""
-
 _RIGID_TOLERANCE = 1e-4
 """Largest deviation of R^T R from the identity; SPM keeps its matrices in single precision."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Volume:
-    """A 3-D image: ``values`` (i, j, k), and the 4 x 4 matrix that takes indices to RAS mm."""
-
-    values: np.ndarray
-    affine_ras_mm: np.ndarray
-
-    def __post_init__(self) -> None:
-        if self.values.ndim != 3:
-            raise ValueError(f"a volume has three axes, not {self.values.ndim}")
-        if self.affine_ras_mm.shape != (4, 4):
-            raise ValueError(f"an affine is 4 x 4, not {self.affine_ras_mm.shape}")
-
-    @property
-    def voxel_mm(self) -> np.ndarray:
-        """Lengths of the three index steps, shape (3,)."""
-        return np.linalg.norm(self.affine_ras_mm[:3, :3], axis=0)
-
-    def world_mm(self, indices: np.ndarray) -> np.ndarray:
-        """World positions of ``indices``, both (n, 3)."""
-        return _mapped(self.affine_ras_mm, indices)
-
-    def indices(self, world_mm: np.ndarray) -> np.ndarray:
-        """Fractional indices of world positions, both (n, 3)."""
-        return _mapped(np.linalg.inv(self.affine_ras_mm), world_mm)
-
-    def contains(self, world_mm: np.ndarray) -> np.ndarray:
-        """Which world positions (n, 3) lie between the outermost voxel centres, bool (n,)."""
-        indices, last = self.indices(world_mm), np.array(self.values.shape) - 1
-        return np.all((indices >= -_EDGE_VOXELS) & (indices <= last + _EDGE_VOXELS), axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +79,7 @@ class RigidTransform:
 
     def apply(self, world_mm: np.ndarray) -> np.ndarray:
         """Positions in the moving image's world of positions (n, 3) in the fixed image's."""
-        return _mapped(self.fixed_to_moving, world_mm)
+        return mapped(self.fixed_to_moving, world_mm)
 
     def distance_mm(self, other: RigidTransform, world_mm: np.ndarray) -> np.ndarray:
         """How far apart two transforms place each position, (n,); with the truth, the TRE."""
@@ -151,7 +113,7 @@ def _outside(to_index: np.ndarray, shape: Sequence[int], *, of: Sequence[int]) -
     outside = np.zeros(shape, bool)
     for row, n in zip(to_index[:3].astype(np.float32), of, strict=True):
         index = sum((factor * step for factor, step in zip(row[:3], steps, strict=True)), start=row[3])
-        outside |= (index < -_EDGE_VOXELS) | (index > n - 1 + _EDGE_VOXELS)
+        outside |= (index < -EDGE_VOXELS) | (index > n - 1 + EDGE_VOXELS)
     return outside
 
 
@@ -172,7 +134,3 @@ def require_image(volume: Volume, what: str) -> None:
             f"{what}: every voxel is {lowest:g}, there is nothing to register; "
             "is it the right file, and the right frame?"
         )
-
-
-def _mapped(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    return points @ matrix[:3, :3].T + matrix[:3, 3]

@@ -8,9 +8,9 @@ from typing import Any
 
 from quietpet.acquisition.counts import noise_equivalent_counts
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings
+from quietpet.files.named import Files
 from quietpet.files.text import write_csv
 from quietpet.jobs.acquisition import CountsJob
-from quietpet.stages.files import Files
 
 COLUMNS = ("subject", "dose", "key", "prompts", "trues", "scattered", "randoms", "nec_1r", "nec_2r")
 

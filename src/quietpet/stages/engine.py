@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from quietpet.files.named import Files
 from quietpet.files.text import write_json
 from quietpet.jobs.acquisition import EngineJob
 from quietpet.projection.engines import available_engine, require_usable
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.stages.files import Files
 
 logger = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from quietpet.errors import InputError
+from quietpet.files.named import Files
 from quietpet.files.text import write_json
 from quietpet.jobs.phantoms import FetchJob
 from quietpet.phantom.brainweb import read_sources
 from quietpet.phantom.sourcing import decide
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.stages.files import Files
 
 
 def run(job: FetchJob, inputs: Files, outputs: Files) -> None:

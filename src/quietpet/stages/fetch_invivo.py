@@ -7,9 +7,12 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from quietpet.config.invivo import scan_name
 from quietpet.data_source import is_standin
 from quietpet.errors import InputError
+from quietpet.files.named import Files
 from quietpet.files.text import write_json
+from quietpet.invivo.bids import files_in, files_read, read_participant
 from quietpet.invivo.facts import require_usable
 from quietpet.invivo.names import has_entities
 from quietpet.invivo.openneuro import (
@@ -25,12 +28,9 @@ from quietpet.invivo.openneuro import (
     total_bytes,
 )
 from quietpet.invivo.scans import Image, Participant, repeated_runs, t1_candidates
-from quietpet.invivo.settings import scan_name
 from quietpet.jobs.invivo import FetchInvivoJob
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.stages.bids import files_in, files_read, read_participant
-from quietpet.stages.files import Files
 
 logger = logging.getLogger(__name__)
 

@@ -17,30 +17,30 @@ from quietpet.data.joint import JointPairs
 from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
+from quietpet.files.lineage import common_lineage
+from quietpet.files.named import Files
 from quietpet.files.text import write_text
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build
 from quietpet.provenance import Stopwatch, file_digest, provenance, settings_digest
-from quietpet.seeds import named_seed
-from quietpet.stages.device import (
+from quietpet.runtime.device import (
     compute_device,
     free_bytes,
     process_count,
     require_precision,
 )
-from quietpet.stages.files import Files
-from quietpet.stages.lineage import common_lineage
-from quietpet.stages.reconstructing import (
+from quietpet.runtime.measuring import (
     engines_behind,
     measured_slices,
     training_slices,
     with_measurements,
 )
-from quietpet.stages.training_log import TrainingLog
+from quietpet.seeds import named_seed
 from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint, LogRow
+from quietpet.training.log import TrainingLog
 from quietpet.training.memory import keep_freed_memory
 from quietpet.training.weights import load_weights, save_weights
 

@@ -9,9 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from quietpet.config.invivo import STANDARD, scan_name
 from quietpet.errors import InputError
+from quietpet.files.named import Files
+from quietpet.files.series import frames
 from quietpet.files.text import read_json, write_json
+from quietpet.files.volumes import in_ras_order, write_volume
+from quietpet.geometry.volume import Volume
 from quietpet.invivo.audit import inspect
+from quietpet.invivo.bids import PARTICIPANTS, files_read, read_image, read_others, read_table
 from quietpet.invivo.exchange import with_notes_in_place
 from quietpet.invivo.facts import (
     BQ_PER_ML,
@@ -31,15 +37,9 @@ from quietpet.invivo.findings import merged
 from quietpet.invivo.frame_times import FrameTiming, choose_frames
 from quietpet.invivo.injection import Injection, injection_of
 from quietpet.invivo.scans import BQ_PER_MBQ, Dataset, Image, Participant, Table
-from quietpet.invivo.series import frames
-from quietpet.invivo.settings import STANDARD, scan_name
 from quietpet.invivo.windows import FrameWindow, weigh_frames, window_means
 from quietpet.jobs.invivo import ImportScanJob
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.registration.volume import Volume
-from quietpet.stages.bids import PARTICIPANTS, files_read, read_image, read_others, read_table
-from quietpet.stages.files import Files
-from quietpet.stages.volumes import in_ras_order, write_volume
 
 MM3_PER_ML = 1000.0
 _MOST_OF_DOSE = 1.2

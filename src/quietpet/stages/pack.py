@@ -14,13 +14,13 @@ from quietpet.data.crop import central_crop
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import Parts, open_hdf5, read_array, read_attribute, read_strings
+from quietpet.files.lineage import Lineage, common_lineage, lineage_of
+from quietpet.files.named import Files
+from quietpet.files.packed import write_dataset
 from quietpet.geometry.grid import scanner_grid
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs.datasets import PackJob
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.stages.files import Files
-from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
-from quietpet.stages.packed import write_dataset
 
 _MAPS = {
     "t1": "t1",
@@ -67,7 +67,9 @@ def run(job: PackJob, inputs: Files, outputs: Files) -> None:
     write_dataset(
         outputs.one("dataset"),
         packed,
-        job=job,
+        dataset=job.dataset,
+        setting=job.setting,
+        split=job.split,
         affine_ras_mm=grid.affine_ras_mm,
         pixel_mm=grid.pixel_mm,
         activity_units=_common_units(images),

@@ -10,19 +10,20 @@ import numpy as np
 
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
+from quietpet.files.lineage import NOT_PROJECTED, Lineage, common_lineage
+from quietpet.files.named import Files
+from quietpet.files.packed import write_dataset
 from quietpet.files.text import read_json
+from quietpet.files.volumes import read_volume
+from quietpet.geometry.volume import Volume
 from quietpet.invivo.slices import slice_numbers
 from quietpet.jobs.datasets import PackScansJob
 from quietpet.phantom.slices import draw_angles_deg, slice_rows
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.head import head_mask, head_mm
 from quietpet.registration.planes import SlicePixels, sampled, smoothed_for
-from quietpet.registration.volume import RigidTransform, Volume, require_image
+from quietpet.registration.volume import RigidTransform, require_image
 from quietpet.seeds import numpy_rng
-from quietpet.stages.files import Files
-from quietpet.stages.lineage import NOT_PROJECTED, Lineage, common_lineage
-from quietpet.stages.packed import write_dataset
-from quietpet.stages.volumes import read_volume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,9 @@ def run(job: PackScansJob, inputs: Files, outputs: Files) -> None:
     write_dataset(
         outputs.one("dataset"),
         packed,
-        job=job,
+        dataset=job.dataset,
+        setting=job.setting,
+        split=job.split,
         affine_ras_mm=_slice_affine(pixel_mm),
         pixel_mm=pixel_mm,
         activity_units=_common_units(scans),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from quietpet.files.hdf5 import write_hdf5
+from quietpet.files.named import Files
 from quietpet.geometry.grid import scanner_grid
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.jobs.phantoms import PhantomJob
+from quietpet.phantom.heads import data_source, label_volume
 from quietpet.phantom.lesions import draw_lesions
 from quietpet.phantom.maps import activity_map, attenuation_map, describe_lesions, t1_map
 from quietpet.phantom.resample import sample_nearest
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
-from quietpet.stages.files import Files
-from quietpet.stages.labels import data_source, label_volume
 
 UNITS = {"activity": "relative", "mu_per_cm": "1/cm", "t1": "arbitrary"}
 

@@ -14,16 +14,16 @@ from quietpet.data.dataset import PairDataset
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.evaluation.sampling import SamplingPlan, SamplingRow, quality
+from quietpet.files.lineage import common_lineage
+from quietpet.files.named import Files
 from quietpet.files.text import write_json
 from quietpet.jobs.methods import PlanJob
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
+from quietpet.runtime.device import compute_device, inferring, placed
 from quietpet.seeds import torch_generator
-from quietpet.stages.device import compute_device, inferring, placed
-from quietpet.stages.files import Files
-from quietpet.stages.lineage import common_lineage
 from quietpet.training.weights import load_weights
 
 

@@ -12,21 +12,22 @@ from quietpet.config.doses import ReconstructionSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import require_finite, write_hdf5
+from quietpet.files.named import Files
+from quietpet.files.sinograms import Sinograms, read_sinograms
 from quietpet.jobs.acquisition import ReconstructJob
 from quietpet.progress import track
 from quietpet.projection.protocol import Projector
 from quietpet.provenance import Stopwatch, provenance
+from quietpet.recon.measuring import measurement_of
 from quietpet.recon.surroundings import HOTTEST_OUTSIDE, hottest_outside, outside_object
-from quietpet.stages.device import compute_device
-from quietpet.stages.files import Files
-from quietpet.stages.sinograms import Sinograms, measurement_of, read_sinograms
-from quietpet.stages.system import (
+from quietpet.recon.system import (
     as_simulated,
     engine_versions,
     image_grid,
     reconstruction,
     slices_per_batch,
 )
+from quietpet.runtime.device import compute_device
 
 
 def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:

@@ -10,11 +10,13 @@ import numpy as np
 
 from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
-from quietpet.files.atomic import atomic_path
+from quietpet.files.named import Files
 from quietpet.files.text import read_json, write_json, write_text
+from quietpet.files.volumes import read_description, read_volume, write_volume
+from quietpet.geometry.volume import Volume
 from quietpet.jobs.invivo import RegisterJob
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.registration.figure import draw
+from quietpet.registration.figure import write_figure
 from quietpet.registration.formats import fsl_text, itk_text, matrix_text
 from quietpet.registration.given import read_transform
 from quietpet.registration.register import (
@@ -24,9 +26,7 @@ from quietpet.registration.register import (
     require_credible,
 )
 from quietpet.registration.spm import find_engine
-from quietpet.registration.volume import RigidTransform, Volume, require_image, resample
-from quietpet.stages.files import Files
-from quietpet.stages.volumes import read_description, read_volume, write_volume
+from quietpet.registration.volume import RigidTransform, require_image, resample
 
 logger = logging.getLogger(__name__)
 
@@ -146,12 +146,6 @@ def registered(
                 correct_bias=settings.correct_bias,
                 names=names,
             )
-
-
-def write_figure(target: Path, t1: Volume, pet: Volume, found: Registration, *, title: str) -> None:
-    """The quality-control figure as PNG."""
-    with atomic_path(target) as partial:
-        draw(t1, pet, found, title=title).savefig(partial, format="png", dpi=120)
 
 
 def _moved(inputs: Files, outputs: Files) -> list[tuple[Path, Path]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 
+from quietpet.files.named import Files
 from quietpet.files.text import write_json
 from quietpet.jobs.invivo import RegistrationEngineJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.register import working_spm
-from quietpet.stages.files import Files
 
 logger = logging.getLogger(__name__)
 

@@ -15,15 +15,15 @@ from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import require_finite, write_hdf5
+from quietpet.files.lineage import Lineage, common_lineage
+from quietpet.files.named import Files
 from quietpet.jobs.methods import RestoreJob
 from quietpet.methods.base import Restorer
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
+from quietpet.runtime.device import compute_device, inferring, placed
+from quietpet.runtime.measuring import engines_behind, measured_slices
 from quietpet.seeds import torch_generator
-from quietpet.stages.device import compute_device, inferring, placed
-from quietpet.stages.files import Files
-from quietpet.stages.lineage import Lineage, common_lineage
-from quietpet.stages.reconstructing import engines_behind, measured_slices
 from quietpet.training.memory import keep_freed_memory
 from quietpet.training.weights import load_weights
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from quietpet.evaluation.sampling import SAMPLING_COLUMNS, plan_of, render_sampling
 from quietpet.evaluation.sampling_figure import draw_sampling
 from quietpet.files.atomic import atomic_path
+from quietpet.files.named import Files
 from quietpet.files.text import read_json, write_csv, write_text
 from quietpet.jobs.methods import SamplingJob
-from quietpet.stages.files import Files
 
 
 def run(job: SamplingJob, inputs: Files, outputs: Files) -> None:

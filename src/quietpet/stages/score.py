@@ -17,11 +17,11 @@ from quietpet.evaluation.scoring import (
 )
 from quietpet.evaluation.spread import spread_to_error
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, read_values
+from quietpet.files.lineage import Lineage, common_lineage, lineage_of
+from quietpet.files.named import Files
 from quietpet.files.text import csv_cell, write_csv, write_json
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.stages.files import Files
-from quietpet.stages.lineage import Lineage, common_lineage, lineage_of
 
 _NAMES = ("dataset", "setting", "method", "learning", "replicate")
 

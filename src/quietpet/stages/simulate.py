@@ -33,14 +33,12 @@ from quietpet.acquisition.sensitivity import (
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array, read_strings, write_hdf5
+from quietpet.files.lineage import Lineage, lineage_of
+from quietpet.files.named import Files
 from quietpet.jobs.acquisition import SimulateJob
 from quietpet.projection.protocol import Projector
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.seeds import numpy_rng
-from quietpet.stages.device import compute_device
-from quietpet.stages.files import Files
-from quietpet.stages.lineage import Lineage, lineage_of
-from quietpet.stages.system import (
+from quietpet.recon.system import (
     data_grid,
     data_projector,
     decided,
@@ -49,6 +47,8 @@ from quietpet.stages.system import (
     projector,
     scanner_geometry,
 )
+from quietpet.runtime.device import compute_device
+from quietpet.seeds import numpy_rng
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 

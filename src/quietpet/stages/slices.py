@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_rows, write_hdf5
+from quietpet.files.lineage import lineage_of
+from quietpet.files.named import Files
 from quietpet.jobs.phantoms import SlicesJob
 from quietpet.phantom.slices import (
     cut_linear,
@@ -16,8 +18,6 @@ from quietpet.phantom.slices import (
 )
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
-from quietpet.stages.files import Files
-from quietpet.stages.lineage import lineage_of
 
 LINEAR = ("activity", "mu_per_cm", "t1")
 FINE = ("fine_activity", "fine_mu_per_cm")

@@ -14,17 +14,17 @@ from quietpet.acquisition.dose import decay_factor
 from quietpet.config.standin import KineticsSettings
 from quietpet.data_source import BRAINWEB, standin_of
 from quietpet.errors import InputError
+from quietpet.files.named import Files
+from quietpet.files.nifti import SeriesWriter, write_integers, write_series
 from quietpet.files.text import write_json
 from quietpet.geometry.grid import ImageGrid
 from quietpet.jobs.standin import StandinJob
 from quietpet.phantom.brainweb import with_sound_end
+from quietpet.phantom.heads import data_source, label_volume
 from quietpet.phantom.tissues import LabelVolume
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
-from quietpet.stages.files import Files
-from quietpet.stages.labels import data_source, label_volume
-from quietpet.stages.nifti import SeriesWriter, write_integers, write_series
 from quietpet.standin import sidecars
 from quietpet.standin.anatomy import (
     CLASSES,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from quietpet.files.named import Files
 from quietpet.files.text import write_json, write_text
 from quietpet.jobs.standin import StandinCohortJob
-from quietpet.stages.files import Files
 from quietpet.standin.layout import (
     dataset_description,
     ignored,

@@ -14,10 +14,10 @@ from quietpet.evaluation.sampling import plan_of
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, assemble
 from quietpet.files.atomic import atomic_path
+from quietpet.files.named import Files
 from quietpet.files.text import read_json, write_csv, write_json, write_text
 from quietpet.jobs.evaluation import TablesJob
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.stages.files import Files
 
 _NUMBERS = {"slice_mm": float, "angle_deg": float, "value": float, "spread_to_error": float}
 

@@ -11,11 +11,11 @@ from quietpet.acquisition.background import modelled_background
 from quietpet.acquisition.thinning import kept_of_randoms, thin, thin_measurement
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_attribute, read_nonnegative, read_strings, write_hdf5
+from quietpet.files.lineage import lineage_of
+from quietpet.files.named import Files
 from quietpet.jobs.acquisition import ThinJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
-from quietpet.stages.files import Files
-from quietpet.stages.lineage import lineage_of
 
 INHERITED = ("axes", "subject", "activity_units", "activity_per_phantom_unit")
 

@@ -34,7 +34,7 @@ from quietpet.acquisition.sensitivity import (
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinScanSettings
 from quietpet.geometry.grid import ImageGrid
-from quietpet.geometry.scanner import SCANNERS
+from quietpet.geometry.scanner import SCANNERS, ScannerGeometry
 from quietpet.projection.embedded import embedded_projector
 from quietpet.projection.protocol import Projector
 from quietpet.recon.osem import osem
@@ -133,7 +133,7 @@ def head_in_scanner(
     attenuation = attenuation_factors(torch.from_numpy(modelled_mu), projector, pixel_mm=grid.pixel_mm)
     lines: tuple[torch.Tensor, Projector] = (attenuation, projector)
     if step > 1:
-        lines = _finer_lines(mu_per_cm[rows], grid.refined(step), scanner, bins)
+        lines = _finer_lines(mu_per_cm[rows], geometry, grid.refined(step), bins, rays=scanner.data_rays)
     arriving = _arriving(
         fractions, rows, *lines, grid=grid.refined(step), refinement=step, fwhm_mm=scan.psf_fwhm_mm
     )
@@ -146,7 +146,9 @@ def head_in_scanner(
         projector=projector,
         sensitivity=detected * attenuation.numpy(),
         trues=trues,
-        scatter=_scatter(trues, arriving, normalisation, kernel, scatter_fraction=scan.scatter_fraction),
+        scatter=_scatter(
+            trues, seen, arriving, normalisation, kernel, scatter_fraction=scan.scatter_fraction
+        ),
         randoms_shape=np.stack([scaled_to(1.0, normalisation, within=each) * each for each in seen]),
     )
 
@@ -170,24 +172,24 @@ def _arriving(
 
 
 def _finer_lines(
-    mu_per_cm: np.ndarray, fine: ImageGrid, scanner: ScannerSettings, bins: slice
+    mu_per_cm: np.ndarray, geometry: ScannerGeometry, fine: ImageGrid, bins: slice, *, rays: int
 ) -> tuple[torch.Tensor, Projector]:
     """Attenuation factors and projector of pixels and rays that are the data's alone."""
-    geometry = SCANNERS[scanner.model]()
-    projector = embedded_projector(geometry, fine, rays=scanner.data_rays).of_bins(bins)
+    projector = embedded_projector(geometry, fine, rays=rays).of_bins(bins)
     return attenuation_factors(torch.from_numpy(mu_per_cm), projector, pixel_mm=fine.pixel_mm), projector
 
 
 def _scatter(
     trues: np.ndarray,
+    seen: np.ndarray,
     arriving: np.ndarray,
     normalisation: np.ndarray,
     kernel: np.ndarray,
     *,
     scatter_fraction: float,
 ) -> np.ndarray:
-    """Expected scatter (class, slice, view, bin) of each tissue, in lines that see any of them."""
-    scatter, lines = np.zeros_like(trues), np.any(trues, axis=0)
+    """Expected scatter (class, slice, view, bin) of each tissue, in the lines that see any of them."""
+    scatter = np.zeros_like(trues)
     for tissue, row in np.ndindex(trues.shape[:2]) if scatter_fraction else ():
         if total := trues[tissue, row].sum(dtype=np.float64):
             scatter[tissue, row] = expected_scatter(
@@ -196,7 +198,7 @@ def _scatter(
                 normalisation,
                 kernel,
                 scatter_fraction=scatter_fraction,
-                within=lines[row],
+                within=seen[row],
             )
     return scatter
 

@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from quietpet.config.datasets import SPLITS, SplitSettings
+from quietpet.config.domains import PHANTOM
+from quietpet.config.learning import LearningSettings
 from quietpet.config.methods import require_batch
 from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
-from quietpet.learning import LearningSettings
+from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import Scanned
-from quietpet.study.domains import PHANTOM
 from quietpet.study.mistakes import explain
-from quietpet.study.sections import StudySections
 from quietpet.study.windows import require_frames_of_windows
 
 
-def require_consistent(study: StudySections) -> None:
+def require_consistent(study: StudyContents) -> None:
     """Raise ValueError at the first of the sections that contradicts another."""
     _require_calibration(study)
     _require_sizes(study)
@@ -35,7 +35,7 @@ def require_consistent(study: StudySections) -> None:
     _require_stages(study)
 
 
-def _require_calibration(study: StudySections) -> None:
+def _require_calibration(study: StudyContents) -> None:
     scans = [name for name, level in study.doses.levels.items() if level.scan]
     if study.acquisition.calibration is None:
         if scans:
@@ -54,7 +54,7 @@ def _require_calibration(study: StudySections) -> None:
         )
 
 
-def _require_sizes(study: StudySections) -> None:
+def _require_sizes(study: StudyContents) -> None:
     for name, pixels in (
         ("training.patch_pixels", study.training.patch_pixels or 0),
         ("inference.pixels", study.inference.pixels),
@@ -75,12 +75,16 @@ def _require_sizes(study: StudySections) -> None:
                 )
 
 
-def _require_batches(study: StudySections) -> None:
+def _require_batches(study: StudyContents) -> None:
     for name, method in study.methods.items():
-        require_batch(method, study.training.batch_size, f"methods.{name}")
+        try:
+            batch_size = method.training(study.training).batch_size
+        except ValueError as error:
+            raise ValueError(f"methods.{name}: {error}") from None
+        require_batch(method, batch_size, f"methods.{name}")
 
 
-def _require_scanner_limits(study: StudySections) -> None:
+def _require_scanner_limits(study: StudyContents) -> None:
     scanner = SCANNERS[study.scanner.model]()
     limits = [
         ("scanner.image_pixels", study.scanner.image_pixels, scanner.n_bins, "bins"),
@@ -106,7 +110,7 @@ def _require_scanner_limits(study: StudySections) -> None:
             raise ValueError(f"{name} = {value} is larger than {limit}, the {what} of {scanner.name}")
 
 
-def _require_domains(study: StudySections) -> None:
+def _require_domains(study: StudyContents) -> None:
     if bool(study.domains or study.invivo) != (study.learning is not None):
         raise ValueError("domains or invivo, and learning, belong together: give both or none")
     if PHANTOM in study.domains:
@@ -122,7 +126,7 @@ def _require_domains(study: StudySections) -> None:
     _require_same_making(study)
 
 
-def _roles_of_subjects(study: StudySections) -> dict[str, str]:
+def _roles_of_subjects(study: StudyContents) -> dict[str, str]:
     """The split of every subject, the same in all simulated data sets; raises ValueError if not."""
     roles: dict[str, tuple[str, str]] = {}
     for dataset in study.simulated.values():
@@ -138,7 +142,7 @@ def _roles_of_subjects(study: StudySections) -> dict[str, str]:
     return {subject: split for subject, (split, _) in roles.items()}
 
 
-def _require_same_making(study: StudySections) -> None:
+def _require_same_making(study: StudyContents) -> None:
     levels = {dataset.key("doses"): dataset.study.doses for dataset in study.simulated.values()}
     thinned = {dose: place for place, doses in levels.items() for dose in doses.thinned}
     for place, doses in levels.items():
@@ -149,7 +153,7 @@ def _require_same_making(study: StudySections) -> None:
             )
 
 
-def _require_invivo(study: StudySections) -> None:
+def _require_invivo(study: StudyContents) -> None:
     if study.invivo is None:
         return
     if unknown := [name for name in study.invivo.without if name not in study.methods]:
@@ -178,7 +182,7 @@ def _require_invivo(study: StudySections) -> None:
             )
 
 
-def _require_regimes(study: StudySections, dataset: Scanned) -> None:
+def _require_regimes(study: StudyContents, dataset: Scanned) -> None:
     known = study.learning.regimes if study.learning else {}
     for setting in dataset.settings:
         for regime in dataset.cohort.regimes_of(setting) or ():
@@ -189,7 +193,7 @@ def _require_regimes(study: StudySections, dataset: Scanned) -> None:
                 )
 
 
-def _require_transforms(study: StudySections) -> None:
+def _require_transforms(study: StudyContents) -> None:
     """Every scan has a transform of its own, where the user gives them."""
     if study.registration.engine != "file":
         return
@@ -204,7 +208,7 @@ def _require_transforms(study: StudySections) -> None:
             )
 
 
-def _require_standin(study: StudySections) -> None:
+def _require_standin(study: StudyContents) -> None:
     roles = _roles_of_subjects(study)
     known = study.standin.cohorts if study.standin else {}
     for place, cohort, splits in _simulated_scans(study):
@@ -222,7 +226,7 @@ def _require_standin(study: StudySections) -> None:
                 )
 
 
-def _simulated_scans(study: StudySections) -> Iterator[tuple[str, str, SplitSettings]]:
+def _simulated_scans(study: StudyContents) -> Iterator[tuple[str, str, SplitSettings]]:
     """Place in the configuration, cohort and splits of every setting that uses simulated scans."""
     for name, dataset in study.scanned.items():
         if cohort := study.in_vivo.sources[dataset.cohort.source].cohort:
@@ -231,7 +235,7 @@ def _simulated_scans(study: StudySections) -> Iterator[tuple[str, str, SplitSett
                 yield place, cohort, dataset.splits_of(setting)
 
 
-def _require_stages(study: StudySections) -> None:
+def _require_stages(study: StudyContents) -> None:
     if study.learning is None:
         return
     for reference in study.learning.references:
@@ -250,7 +254,7 @@ def _require_stages(study: StudySections) -> None:
     _require_measured_stages(study, study.learning)
 
 
-def _require_measured_stages(study: StudySections, learning: LearningSettings) -> None:
+def _require_measured_stages(study: StudyContents, learning: LearningSettings) -> None:
     """What domains are restored with is learned from sinograms by some methods, and scans have none."""
     learners = [name for name, method in study.methods.items() if method.learns_from_sinograms]
     if not (study.domains and learners):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from quietpet.config.datasets import DatasetKind, SplitSettings
+from quietpet.config.invivo import CohortSettings, WindowSettings
 from quietpet.config.methods import MethodSettings
-from quietpet.invivo.settings import CohortSettings, WindowSettings
 
 if TYPE_CHECKING:
-    from quietpet.study.sections import StudySections
+    from quietpet.study.contents import StudyContents
 
 
 class Scored(NamedTuple):
@@ -101,7 +101,7 @@ class Simulated(DataSet):
 
     kind: ClassVar[DatasetKind] = "simulated"
 
-    study: StudySections
+    study: StudyContents
     domain: str
 
     @property

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from quietpet.invivo.settings import WindowSettings
+from quietpet.config.invivo import WindowSettings
 from quietpet.standin.kinetics import (
     BOLUS_FRACTIONS,
     Administration,
@@ -15,7 +15,7 @@ from quietpet.standin.kinetics import (
     frame_decays,
     frame_weights,
 )
-from quietpet.study.sections import StudySections
+from quietpet.study.contents import StudyContents
 from quietpet.study.windows import scan_of, span_minutes
 
 TOLERATED_CHANGE = 0.05
@@ -27,7 +27,7 @@ _INFUSIONS = {"ds002898": 95.0, "ds003397": 55.0}
 """Minutes: Jamadar et al., Sci Data 7:363 (2020), and GigaScience 11:giac031 (2022)."""
 
 
-def doubts(study: StudySections) -> list[str]:
+def doubts(study: StudyContents) -> list[str]:
     """One sentence each, with the key, its value and the remedy; none where all is well."""
     return [
         *_thinned_with_another_resolution(study),
@@ -37,7 +37,7 @@ def doubts(study: StudySections) -> list[str]:
     ]
 
 
-def _patches_alone(study: StudySections) -> Iterator[str]:
+def _patches_alone(study: StudyContents) -> Iterator[str]:
     """Networks that see the field of view, and learn from a smaller one than they restore."""
     training = study.training
     pixels = training.patch_pixels
@@ -51,7 +51,7 @@ def _patches_alone(study: StudySections) -> Iterator[str]:
         )
 
 
-def _trained_for_a_metric(study: StudySections) -> Iterator[str]:
+def _trained_for_a_metric(study: StudyContents) -> Iterator[str]:
     for name, method in study.methods.items():
         if weight := getattr(method, "own_maximum_weight", 0):
             yield (
@@ -60,7 +60,7 @@ def _trained_for_a_metric(study: StudySections) -> Iterator[str]:
             )
 
 
-def _thinned_with_another_resolution(study: StudySections) -> Iterator[str]:
+def _thinned_with_another_resolution(study: StudyContents) -> Iterator[str]:
     for dataset in study.simulated.values():
         levels = dataset.study.doses
         for name in levels.thinned:
@@ -74,7 +74,7 @@ def _thinned_with_another_resolution(study: StudySections) -> Iterator[str]:
                 )
 
 
-def _windows_of_other_activity(study: StudySections) -> Iterator[str]:
+def _windows_of_other_activity(study: StudyContents) -> Iterator[str]:
     if study.invivo is None:
         return
     standard = study.invivo.windows.standard
@@ -103,7 +103,7 @@ def _windows_of_other_activity(study: StudySections) -> Iterator[str]:
             )
 
 
-def _uses_of_windows(study: StudySections) -> dict[tuple[str, str, float], list[str]]:
+def _uses_of_windows(study: StudyContents) -> dict[tuple[str, str, float], list[str]]:
     """Short window, how the tracer was given and the minutes of an infusion -> dataset/setting."""
     uses: dict[tuple[str, str, float], list[str]] = {}
     for name, dataset in study.scanned.items():
@@ -132,7 +132,7 @@ def _uses_of_windows(study: StudySections) -> dict[tuple[str, str, float], list[
 def _relative_activity(
     low: WindowSettings,
     standard: WindowSettings,
-    study: StudySections,
+    study: StudyContents,
     tissue: str,
     given: str,
     infusion_minutes: float,
@@ -158,6 +158,6 @@ def _relative_activity(
     return float(means[0] / means[1])
 
 
-def _middle_and_length(window: WindowSettings, study: StudySections) -> tuple[float, float]:
+def _middle_and_length(window: WindowSettings, study: StudyContents) -> tuple[float, float]:
     start, end = span_minutes(window, study)
     return (start + end) / 2, end - start

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from quietpet.config.invivo import InvivoSettings
 from quietpet.config.registration import RegistrationSettings
-from quietpet.invivo.settings import InvivoSettings
 from quietpet.study.root import Study
 
 CACHE_VARIABLE = "QUIETPET_BRAINWEB"

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from quietpet.config.method_kinds import method_kinds
 from quietpet.config.section import LABEL, TRUTH
-from quietpet.methods.registry import method_kinds
 
 Problem = Mapping[str, Any]
 """One error of pydantic: its ``type``, ``loc``, ``msg`` and ``input``."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from quietpet.study.sections import StudySections
+from quietpet.study.contents import StudyContents
 from quietpet.study.windows import scan_of, span_minutes
 
 
-def physics_notes(study: StudySections) -> tuple[str, ...]:
+def physics_notes(study: StudyContents) -> tuple[str, ...]:
     """One sentence or two for each property that a reader of the tables should know."""
     return (*_inverse_crime(study), *_doses(study), *_windows(study), *_standins(study))
 
 
-def _inverse_crime(study: StudySections) -> Iterator[str]:
+def _inverse_crime(study: StudyContents) -> Iterator[str]:
     scanner = study.scanner
     if scanner.data == "same":
         yield (
@@ -30,7 +30,7 @@ def _inverse_crime(study: StudySections) -> Iterator[str]:
         )
 
 
-def _doses(study: StudySections) -> Iterator[str]:
+def _doses(study: StudyContents) -> Iterator[str]:
     for dataset in study.simulated.values():
         doses = dataset.study.doses
         sharp_mm = doses.standard.psf_fwhm_mm
@@ -53,7 +53,7 @@ def _doses(study: StudySections) -> Iterator[str]:
             )
 
 
-def _windows(study: StudySections) -> Iterator[str]:
+def _windows(study: StudyContents) -> Iterator[str]:
     if study.invivo is None:
         return
     windows = study.invivo.windows
@@ -68,7 +68,7 @@ def _windows(study: StudySections) -> Iterator[str]:
         )
 
 
-def _standins(study: StudySections) -> Iterator[str]:
+def _standins(study: StudyContents) -> Iterator[str]:
     if study.invivo is None or all(source.kind != "standin" for source in study.invivo.sources.values()):
         return
     yield (

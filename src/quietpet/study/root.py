@@ -10,10 +10,10 @@ from typing import Self
 from pydantic import model_validator
 
 from quietpet.study.checks import require_consistent
-from quietpet.study.sections import StudySections
+from quietpet.study.contents import StudyContents
 
 
-class Study(StudySections):
+class Study(StudyContents):
     """Everything that decides the numbers in ``results/tables.csv``."""
 
     @model_validator(mode="after")

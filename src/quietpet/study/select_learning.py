@@ -6,9 +6,9 @@ from quietpet.config.networks import TrainingSettings
 from quietpet.errors import InputError
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob
-from quietpet.learning import Training, training_data
 from quietpet.study.root import Study
 from quietpet.study.select_simulation import acquisition_of
+from quietpet.study.trainings import Training, training_data
 
 PLANNED_REPLICATE = "r0"
 """The training whose sampling is planned; what is chosen holds for all."""
@@ -76,7 +76,7 @@ def plan_job(study: Study, *, dataset: str, setting: str, method: str) -> PlanJo
 
 
 def _optimisation(study: Study, training: Training, method: str) -> TrainingSettings:
-    settings = study.training_of(training)
+    settings = study.training_of(training, method)
     if study.methods[method].learns_from_sinograms:
         return settings.model_copy(update={"patch_pixels": None, "whole_share": 0.0, "flip": False})
     if study.methods[method].learns_from_whole_heads:

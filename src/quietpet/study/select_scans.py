@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quietpet.invivo.settings import scan_name
+from quietpet.config.invivo import scan_name
 from quietpet.jobs.datasets import PackScansJob
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob

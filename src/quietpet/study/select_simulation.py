@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import TypeVar
 
+from quietpet.config.domains import PHANTOM
 from quietpet.config.doses import DoseSettings, ReconstructionSettings
 from quietpet.jobs.acquisition import AcquisitionJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
-from quietpet.study.domains import PHANTOM
 from quietpet.study.folders import CACHE_VARIABLE, DEFAULT_CACHE
 from quietpet.study.root import Study
 

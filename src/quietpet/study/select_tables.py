@@ -18,7 +18,7 @@ def tables_job(study: Study) -> TablesJob:
     return TablesJob(
         study_seed=study.study_seed,
         protocol=study.protocol,
-        methods={name: settings.describe() for name, settings in study.methods.items()},
+        methods={name: _described(study, name) for name in study.methods},
         datasets={name: dataset.kind for name, dataset in study.data_sets.items()},
         regimes=tuple(study.learning.regimes) if study.learning else (),
         trained=tuple(name for name, method in study.methods.items() if method.trained),
@@ -35,12 +35,24 @@ def tables_job(study: Study) -> TablesJob:
     )
 
 
+def _described(study: Study, name: str) -> str:
+    """A method, and what its training has of its own."""
+    method = study.methods[name]
+    own = method.own_training
+    return "; ".join([method.describe(), *([own.describe(study.training)] if own else [])])
+
+
 def _iterations(study: Study) -> dict[str, dict[str, str]]:
     """Iterations of each stage of learning, by data set and value of the column 'learning'."""
     return {
         name: {
             dataset.learning_word(run.method, run.regime): " + ".join(
-                map(str, study.iterations_of(dataset=name, setting=run.setting, regime=run.regime))
+                map(
+                    str,
+                    study.iterations_of(
+                        dataset=name, setting=run.setting, method=run.method, regime=run.regime
+                    ),
+                )
             )
             for run in dataset.scored
             if study.methods[run.method].trained

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from quietpet.config.invivo import STANDARD, WindowSettings
 from quietpet.config.standin import StandinScanSettings
 from quietpet.errors import InputError
 from quietpet.invivo.frame_times import GAP_S, FrameTiming, Rounding, choose_frames
-from quietpet.invivo.settings import STANDARD, WindowSettings
 from quietpet.standin.schedule import frame_schedule
-from quietpet.study.sections import StudySections
+from quietpet.study.contents import StudyContents
 from quietpet.units import SECONDS_PER_MINUTE
 
 
-def scan_of(study: StudySections) -> StandinScanSettings:
+def scan_of(study: StudyContents) -> StandinScanSettings:
     """The dynamic scan of the stand-ins; without any, its defaults, which are the published ones."""
     return study.standin.scan if study.standin else StandinScanSettings()
 
 
-def span_minutes(window: WindowSettings, study: StudySections) -> tuple[float, float]:
+def span_minutes(window: WindowSettings, study: StudyContents) -> tuple[float, float]:
     """Start and end of a window; one of frames has frames as long as those of the stand-in."""
     start = window.start_minutes
     return start, start + (window.minutes or _frames_s(window, scan_of(study)) / SECONDS_PER_MINUTE)
@@ -31,7 +31,7 @@ def _frames_s(window: WindowSettings, scan: StandinScanSettings) -> float:
     return sum(taken) + ((window.frames or 0) - len(taken)) * scan.shortest_frame_s
 
 
-def require_frames_of_windows(study: StudySections) -> None:
+def require_frames_of_windows(study: StudyContents) -> None:
     """Raise ValueError unless the stand-ins have frames for every window that is taken of them.
 
     Frames are whole: a window begins with the first one after its start, and its length is rounded. By

@@ -14,13 +14,13 @@ import torch
 from torch.optim import Optimizer
 
 from quietpet.errors import CHECKPOINT, InputError
-from quietpet.methods.base import Restorer
-from quietpet.training.tensors import (
+from quietpet.files.tensors import (
     Tensors,
     read_tensors,
     require_same_network,
     write_tensors,
 )
+from quietpet.methods.base import Restorer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +170,7 @@ def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> Tensors:
 
 
 def _moments(group: str, optimiser: Optimizer) -> Tensors:
-    """AdamW's step and moments, named ``optimiser.<group>.<parameter number>.<quantity>``."""
+    """Adam's step and moments, named ``optimiser.<group>.<parameter number>.<quantity>``."""
     state = optimiser.state_dict()["state"]
     return {
         f"optimiser.{group}.{number}.{quantity}": value

@@ -15,14 +15,17 @@ from quietpet.seeds import Name, torch_generator
 def validation_loss(
     method: Restorer, batches: Sequence[Batch], *, study_seed: int, names: Sequence[Name]
 ) -> float:
-    """Mean over slices and sum over groups of the loss; the same random draws at every call."""
+    """Mean over slices and sum over groups of the method's validation loss, by default its loss.
+
+    The same random draws at every call.
+    """
     method.eval()
     total = 0.0
     with torch.inference_mode():
         for number, batch in enumerate(batches):
             for group in method.groups():
                 generator = torch_generator(study_seed, *names, "validation", group, number)
-                total += len(batch.keys) * float(method.loss(batch, group, generator))
+                total += len(batch.keys) * float(method.validation_loss(batch, group, generator))
     return total / sum(len(batch.keys) for batch in batches)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from quietpet.config.methods import MethodSettings
 from quietpet.errors import InputError
+from quietpet.files.tensors import read_tensors, require_same_network, write_tensors
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build
-from quietpet.training.tensors import read_tensors, require_same_network, write_tensors
 
 
 def save_weights(

@@ -7,8 +7,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from quietpet.config.fusion import Branch, FusionSettings
 from quietpet.methods.blocks.coupling import CouplingStack
-from quietpet.methods.blocks.fusion_settings import Branch, FusionSettings
 from quietpet.methods.blocks.restormer import RestormerBlock
 
 

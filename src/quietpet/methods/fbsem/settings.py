@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from quietpet.config.methods import MethodSettings
+from quietpet.config.published import PublishedTraining
 from quietpet.config.section import Positive
 
 
@@ -51,9 +53,14 @@ class Settings(MethodSettings):
         return 2  # batch normalisation
 
     @property
-    def published_parameters(self) -> int:
-        """Of the published network for PET and MR in two dimensions, with gamma."""
-        return 28_900
+    def published_parameters(self) -> Mapping[str, int]:
+        return {"network": 28_900}  # for PET and MR in two dimensions, with gamma
+
+    @property
+    def published_training(self) -> PublishedTraining:
+        return PublishedTraining(
+            source="Abolfazl-Mehranian/FBSEM, train_fbsem_net.py", learning_rate=0.01, batch_size=5
+        )
 
     def describe(self) -> str:
         begins = "the low-dose image" if self.start == "low" else "ones"

@@ -11,9 +11,9 @@ from torch import nn
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
+from quietpet.methods.blocks.diffusion import Diffusion
 from quietpet.methods.blocks.fusion import FeatureFusion
 from quietpet.methods.blocks.monai_networks import DiffusionModelUNet
-from quietpet.methods.diffusion.process import Diffusion
 from quietpet.methods.mfdiff.settings import DenoiserSettings, Settings
 
 

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from quietpet.config.diffusion import DiffusionSettings
+from quietpet.config.fusion import FusionSettings
 from quietpet.config.section import Section
-from quietpet.methods.blocks.fusion_settings import FusionSettings
-from quietpet.methods.diffusion.options import DiffusionSettings
 
 Width = Annotated[int, Field(ge=1)]
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from quietpet.config.fusion import FusionSettings
 from quietpet.config.methods import MethodSettings
 from quietpet.config.section import NonNegative
-from quietpet.methods.blocks.fusion_settings import FusionSettings
 
 Width = Annotated[int, Field(ge=1)]
 Input = Literal["low", "t1"]

@@ -1,0 +1,1 @@
+"""Diffusion without networks: noise schedules, walks over diffusion times, and samplers; no torch."""

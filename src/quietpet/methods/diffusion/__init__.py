@@ -1,1 +1,0 @@
-"""Diffusion whatever the network: noise schedules, what is predicted, samplers and their plan."""

@@ -1,0 +1,209 @@
+"""What the sections of a study say of its data sets, trainings and regimes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Self
+
+from quietpet.acquisition.dose import grey_matter_kbq_per_ml
+from quietpet.config.diffusion import DiffusionSettings
+from quietpet.config.domains import PHANTOM, DomainSettings
+from quietpet.config.invivo import InvivoSettings
+from quietpet.config.networks import TrainingSettings
+from quietpet.config.section import Section
+from quietpet.config.standin import StandinSettings
+from quietpet.config.study import StudySections
+from quietpet.seeds import named_seed
+from quietpet.study.data_sets import DataSet, Scanned, Scored, Simulated
+from quietpet.study.trainings import Training, last_training, training_before
+from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
+
+INTERNAL = "internal"
+"""What a method learned on the data set that it restores, where that is not the study's own."""
+
+
+class StudyContents(StudySections):
+    """What the sections say of the study's data sets, trainings and regimes."""
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Subjects of all data sets, and those whose heads the stand-in scans."""
+        views = (dataset.study for dataset in self.simulated.values())
+        phantoms = [subject for view in views for subject in view.splits.subjects]
+        return tuple(dict.fromkeys((*phantoms, *(self.standin.anatomies if self.standin else ()))))
+
+    @property
+    def in_vivo(self) -> InvivoSettings:
+        """The section ``invivo``, for those who need one; ValueError without."""
+        if self.invivo is None:
+            raise ValueError("this study has no section invivo")
+        return self.invivo
+
+    @property
+    def simulated_scans(self) -> StandinSettings:
+        """The section ``standin``, for those who need one; ValueError without."""
+        if self.standin is None:
+            raise ValueError("this study has no section standin")
+        return self.standin
+
+    @property
+    def diffusion_methods(self) -> tuple[str, ...]:
+        """Methods that sample."""
+        return tuple(n for n, each in self.methods.items() if isinstance(each, DiffusionSettings))
+
+    @property
+    def data_sets(self) -> dict[str, DataSet]:
+        """All data sets by name, the study's own phantoms first."""
+        return {**self.simulated, **self.scanned}
+
+    @property
+    def scored(self) -> Iterator[Scored]:
+        """Everything that is restored and scored, in the order of the configuration."""
+        return itertools.chain.from_iterable(each.scored for each in self.data_sets.values())
+
+    @property
+    def simulated(self) -> dict[str, Simulated]:
+        """The data sets of phantoms, the study's own first."""
+        own = Simulated(
+            name=PHANTOM,
+            study=self,
+            domain="",
+            methods=self.methods,
+            replicates=self.replicates,
+            regimes=None,
+            learned_alone=None,
+        )
+        domains = {
+            name: Simulated(
+                name=name,
+                study=self._with_domain(name, domain),
+                domain=name,
+                methods=self.methods,
+                replicates=self.replicates,
+                regimes=self._regimes,
+                learned_alone=INTERNAL,
+            )
+            for name, domain in self.domains.items()
+        }
+        return {PHANTOM: own, **domains}
+
+    @property
+    def scanned(self) -> dict[str, Scanned]:
+        """The data sets of scans, which come without sinograms."""
+        if self.invivo is None:
+            return {}
+        methods = {
+            name: method
+            for name, method in self.methods.items()
+            if not method.reconstructs and name not in self.invivo.without
+        }
+        return {
+            name: Scanned(
+                name=name,
+                cohort=cohort,
+                windows=self.invivo.windows.low,
+                methods=methods,
+                replicates=self.invivo.replicates or self.replicates,
+                regimes=self._regimes,
+                learned_alone=INTERNAL,
+            )
+            for name, cohort in self.invivo.datasets.items()
+        }
+
+    @property
+    def _regimes(self) -> tuple[str, ...] | None:
+        return None if self.learning is None else tuple(self.learning.regimes)
+
+    def _with_domain(self, name: str, domain: DomainSettings) -> Self:
+        """The study as if ``domain`` were its only data set."""
+        parts = ("slices", "splits", "acquisition", "doses")
+        phantoms = ("activity", "t1", "lesions")
+        return self.model_copy(
+            update={
+                **_given(domain, parts),
+                "phantoms": self.phantoms.model_copy(update=_given(domain, phantoms)),
+                "study_seed": named_seed(self.study_seed, "domain", name),
+                "domains": {},
+                "invivo": None,
+                "learning": None,
+            }
+        )
+
+    def training_of(self, training: Training, method: str) -> TrainingSettings:
+        """Optimisation of one training of a network.
+
+        Published settings of the method's optimiser stand above those of a stage.
+        """
+        settings = self.training
+        if self.learning is not None and training.stages:
+            settings = self.learning.stages[training.stages[-1]].training(settings)
+        return self.methods[method].training(settings)
+
+    def weights_for(self, *, dataset: str, setting: str, regime: str) -> Training:
+        """The training whose weights restore ``setting`` of ``dataset``.
+
+        Without a ``regime`` it is that on this data set alone. Settings that differ in their test slices
+        alone share their trainings.
+        """
+        dataset, setting = self._first_alike(dataset, setting)
+        if self.learning is None or not regime:
+            return Training(dataset=dataset, setting=setting)
+        return self._shared(
+            last_training(self.learning, self.learning.regimes[regime], dataset=dataset, setting=setting)
+        )
+
+    def training_before(self, training: Training) -> Training | None:
+        """The training whose weights ``training`` starts from, if it does not start afresh."""
+        before = training_before(self.learning, training)
+        return before and self._shared(before)
+
+    def _shared(self, training: Training) -> Training:
+        """The one training of all those on the same data."""
+        dataset, setting = self._first_alike(training.dataset, training.setting)
+        return replace(training, dataset=dataset, setting=setting)
+
+    def _first_alike(self, dataset: str, setting: str) -> tuple[str, str]:
+        """The first data set and setting with the same training and validation slices."""
+        wanted = self.data_sets[dataset].learned_from(setting)
+        return next(
+            (each.name, other)
+            for each in self.data_sets.values()
+            for other in each.settings
+            if each.learned_from(other) == wanted
+        )
+
+    def iterations_of(self, *, dataset: str, setting: str, method: str, regime: str) -> tuple[int, ...]:
+        """Iterations of the trainings that a network went through, the first stage first."""
+        training: Training | None = self.weights_for(dataset=dataset, setting=setting, regime=regime)
+        found = []
+        while training:
+            found.append(self.training_of(training, method).iterations)
+            training = self.training_before(training)
+        return tuple(reversed(found))
+
+    def describe(self) -> str:
+        """What is simulated, in words: one line for the acquisition, the images and each dose."""
+        lines = [f"Acquisition: {self.acquisition.describe()}.", f"Images: {self._units()}."]
+        for dataset in self.simulated.values():
+            lines += [f"Dose {name}: {level}." for name, level in dataset.doses.items()]
+        lines += [self.invivo.describe()] if self.invivo else []
+        return "\n".join(lines)
+
+    def _units(self) -> str:
+        calibration, scan = self.acquisition.calibration, self.doses.standard.scan
+        if calibration is None or scan is None:
+            return f"{RELATIVE_ACTIVITY}, as in phantoms.activity"
+        grey_matter = grey_matter_kbq_per_ml(
+            scan, calibration, half_life_minutes=self.acquisition.half_life_minutes
+        )
+        return (
+            f"{KBQ_PER_ML} at the start of the standard scan, at every dose; grey matter is "
+            f"{grey_matter:.3g} (SUV {calibration.grey_matter_suv:g}, {calibration.weight_kg:g} kg)"
+        )
+
+
+def _given(section: Section, names: Iterable[str]) -> dict[str, Any]:
+    """The values that ``section`` has for ``names``."""
+    return {name: value for name in names if (value := getattr(section, name)) is not None}

@@ -1,0 +1,71 @@
+"""Learning in stages: which networks a study trains, on what, and from which weights.
+
+A regime is a list of stages. Trainings are named by what they depend on, so that regimes which begin
+alike share the network of their common stages, and a stage that does not depend on the data set which
+is restored is trained once for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from quietpet.config.learning import OWN, LearningSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """Names one training of a network.
+
+    ``dataset`` and ``setting`` are those it is validated on. ``stages`` are the stages up to and with
+    this one; none for a training on that data set alone, with the settings common to all.
+    """
+
+    dataset: str
+    setting: str
+    stages: tuple[str, ...] = ()
+
+    @classmethod
+    def named(cls, *, dataset: str, setting: str, stages: str) -> Training:
+        """The training whose stages are called ``stages`` in paths (:attr:`stages_name`)."""
+        return cls(dataset=dataset, setting=setting, stages=tuple(stages.split("-")) if stages else ())
+
+    @property
+    def stages_name(self) -> str:
+        """Its stages in paths, joined by "-", which no stage has in its name; "" for none."""
+        return "-".join(self.stages)
+
+
+def last_training(
+    learning: LearningSettings, stages: tuple[str, ...], *, dataset: str, setting: str
+) -> Training:
+    """The training that ends ``stages``, for restoring ``setting`` of ``dataset``."""
+    last = learning.stages[stages[-1]]
+    if not any(OWN in learning.stages[stage].data for stage in stages):
+        dataset, setting = _named(last.data[0])
+    alone = last.data in ((OWN,), (f"{dataset}/{setting}",))
+    if len(stages) == 1 and alone and not last.changes:
+        stages = ()
+    return Training(dataset=dataset, setting=setting, stages=stages)
+
+
+def training_before(learning: LearningSettings | None, training: Training) -> Training | None:
+    """The training whose weights ``training`` starts from, if it does not start afresh."""
+    if learning is None or len(training.stages) < 2:
+        return None
+    return last_training(
+        learning, training.stages[:-1], dataset=training.dataset, setting=training.setting
+    )
+
+
+def training_data(learning: LearningSettings | None, training: Training) -> tuple[tuple[str, str], ...]:
+    """Data sets and settings that ``training`` learns from."""
+    own = (training.dataset, training.setting)
+    if learning is None or not training.stages:
+        return (own,)
+    data = learning.stages[training.stages[-1]].data
+    return tuple(own if reference == OWN else _named(reference) for reference in data)
+
+
+def _named(reference: str) -> tuple[str, str]:
+    dataset, _, setting = reference.partition("/")
+    return dataset, setting

@@ -1,0 +1,188 @@
+"""Trainings are named by what they depend on."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from quietpet.config.datasets import SPLITS
+from quietpet.config.learning import LearningSettings
+from quietpet.config.networks import TrainingSettings
+from quietpet.study.reading import load_study, read_yaml
+from quietpet.study.select import job_of
+from quietpet.study.trainings import Training, last_training, training_before, training_data
+
+LEARNING = LearningSettings.model_validate(
+    {
+        "stages": {
+            "external": {"data": ["phantom/low"]},
+            "internal": {"data": ["own"], "iterations": 20},
+            "short": {"data": ["phantom/low"], "iterations": 5},
+            "plain": {"data": ["own"]},
+            "mixed": {"data": ["phantom/low", "own"]},
+        },
+        "regimes": {"external": ["external"]},
+    }
+)
+
+
+def named(*stages, dataset="ood1", setting="16s"):
+    return last_training(LEARNING, stages, dataset=dataset, setting=setting)
+
+
+def test_a_stage_that_does_not_see_the_target_is_one_training_for_all():
+    assert named("external") == Training(dataset="phantom", setting="low")
+    assert named("external") == named("external", dataset="ood2", setting="ld")
+    assert named("short") == Training(dataset="phantom", setting="low", stages=("short",))
+
+
+def test_a_stage_on_the_target_with_common_settings_is_the_plain_training():
+    assert named("plain") == Training(dataset="ood1", setting="16s")
+    assert named("internal") == Training(dataset="ood1", setting="16s", stages=("internal",))
+
+
+def test_regimes_that_begin_alike_share_their_beginning():
+    two, three = named("external", "internal"), named("external", "internal", "mixed")
+    assert two == Training(dataset="ood1", setting="16s", stages=("external", "internal"))
+    assert training_before(LEARNING, three) == two
+    assert training_before(LEARNING, two) == named("external")
+    assert training_before(LEARNING, named("external")) is None
+    assert training_before(LEARNING, named("mixed")) is None
+
+
+@pytest.mark.parametrize(
+    ("stages", "data"),
+    [
+        (("external",), [("phantom", "low")]),
+        (("external", "internal"), [("ood1", "16s")]),
+        (("mixed",), [("phantom", "low"), ("ood1", "16s")]),
+    ],
+)
+def test_data_of_a_training(stages, data):
+    assert training_data(LEARNING, named(*stages)) == tuple(data)
+
+
+def test_a_stage_changes_what_it_names():
+    common = TrainingSettings(iterations=50, learning_rate=1e-3, batch_size=2)
+    assert LEARNING.stages["internal"].training(common) == TrainingSettings(
+        iterations=20, learning_rate=1e-3, batch_size=2
+    )
+    assert LEARNING.stages["external"].training(common) == common
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "50000 iterations of AdamW (peak learning rate 0.0001) on batches of 4 whole slices"),
+        (
+            {"warmup_iterations": 5000},
+            "50000 iterations of AdamW (peak learning rate 0.0001, after 5000 of linear warm-up) on "
+            "batches of 4 whole slices",
+        ),
+        (
+            {"iterations": 500, "schedule": "cosine", "patch_pixels": 64, "whole_share": 0.3},
+            "500 iterations of AdamW (peak learning rate 0.0001, falling as a cosine) on batches of 4 "
+            "patches of 64 x 64 pixels; networks whose pixels depend on the field of view see whole "
+            "heads in the last 30 % of them, in batches of as many pixels",
+        ),
+        (
+            {
+                "optimiser": {"kind": "adam", "betas": [0.5, 0.999], "weight_decay": 1e-4},
+                "schedule": "linear",
+                "constant_share": 0.6,
+            },
+            "50000 iterations of Adam with betas 0.5 and 0.999 and weight decay 0.0001 (peak learning "
+            "rate 0.0001, falling linearly to zero after 60 % of the iterations) on batches of 4 whole "
+            "slices",
+        ),
+    ],
+)
+def test_a_budget_in_words(changes, words):
+    assert TrainingSettings(**changes).describe() == words
+
+
+def _study(repository, name, change=lambda raw: None):
+    raw = read_yaml(repository / name)
+    change(raw)
+    return load_study(raw, origin=name)
+
+
+def _seen(study, dataset, setting):
+    """What training on a setting sees, as the jobs that pack its slices tell it."""
+    jobs = [
+        job_of(study, "pack_scans", dataset=dataset, setting=setting, split=split).model_dump()
+        for split in SPLITS
+        if split != "test"
+    ]
+    return [{name: job[name] for name in job.keys() - {"dataset", "setting"}} for job in jobs]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "workflow/configs/invivo.yaml"])
+@pytest.mark.parametrize("regime", ["", "internal", "external_internal"])
+def test_settings_share_a_training_if_and_only_if_it_sees_the_same_slices(repository, name, regime):
+    study = _study(repository, name)
+    settings = [(name, setting) for name, each in study.scanned.items() for setting in each.settings]
+    for first, second in product(settings, settings):
+        trainings = [
+            study.weights_for(dataset=dataset, setting=setting, regime=regime)
+            for dataset, setting in (first, second)
+        ]
+        assert (trainings[0] == trainings[1]) == (_seen(study, *first) == _seen(study, *second))
+
+
+def test_the_small_study_trains_three_networks_for_seven_in_vivo_settings(repository):
+    study = _study(repository, "config.yaml")
+    both = {
+        study.weights_for(dataset=dataset, setting=setting, regime="external_internal")
+        for dataset, each in study.scanned.items()
+        for setting in each.settings
+    }
+    assert both == {
+        Training(dataset=dataset, setting=setting, stages=("external", "internal"))
+        for dataset, setting in (("ood1", "2min"), ("ood1", "16s"), ("ood3", "bolus"))
+    }
+    job = job_of(
+        study,
+        "restore",
+        dataset="ood2",
+        setting="uld",
+        method="mfdiff",
+        replicate="r0",
+        regime="external_internal",
+    )
+    assert job.weights_of == "ood1"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "trained_as"),
+    [
+        ("splits", {"train": ["01"], "validation": ["03"], "test": ["06"]}, ("ood2", "uld")),
+        ("splits", {"train": ["02", "01"], "validation": ["03"], "test": ["06"]}, ("ood2", "uld")),
+        ("splits", {"train": ["01", "02"], "validation": ["03"], "test": ["05"]}, ("ood1", "16s")),
+        ("window", "2min", ("ood1", "2min")),
+    ],
+)
+def test_what_trainings_see_of_a_setting_names_them(repository, key, value, trained_as):
+    def change(raw):
+        raw["invivo"]["datasets"]["ood2"]["settings"]["uld"][key] = value
+
+    study = _study(repository, "config.yaml", change)
+    weights = study.weights_for(dataset="ood2", setting="uld", regime="external_internal")
+    assert (weights.dataset, weights.setting) == trained_as
+
+
+def test_a_stage_before_on_data_that_another_setting_has_too_is_shared(repository):
+    def change(raw):
+        raw["learning"]["stages"]["external"]["data"] = ["ood2/ld"]
+
+    study = _study(repository, "config.yaml", change)
+    last = study.weights_for(dataset="ood3", setting="infusion", regime="external_internal")
+    assert (last.dataset, last.setting) == ("ood3", "bolus")
+    assert study.training_before(last) == Training(dataset="ood1", setting="16s")
+    assert study.iterations_of(
+        dataset="ood3", setting="infusion", method="mfdiff", regime="external_internal"
+    ) == (
+        study.training.iterations,
+        study.learning.stages["internal"].iterations,
+    )
