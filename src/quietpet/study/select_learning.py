@@ -36,7 +36,7 @@ def fit_job(
         continues=study.training_before(training) is not None,
         study_seed=study.study_seed,
         model=study.methods[method].for_training(),
-        acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
+        acquisition=acquisition_for(study, dataset=dataset, method=method, setting=setting),
         training=_optimisation(study, training, method),
     )
 
@@ -45,6 +45,7 @@ def restore_job(
     study: Study, *, dataset: str, setting: str, method: str, replicate: str, regime: str = ""
 ) -> RestoreJob:
     """One restoration, with the weights of the regime."""
+    acquisition = acquisition_for(study, dataset=dataset, method=method, setting=setting)
     weights = study.weights_for(dataset=dataset, setting=setting, regime=regime)
     return RestoreJob(
         dataset=dataset,
@@ -55,7 +56,7 @@ def restore_job(
         replicate=replicate,
         study_seed=study.study_seed,
         model=study.methods[method],
-        acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
+        acquisition=acquisition,
         inference=study.inference,
     )
 
@@ -84,14 +85,18 @@ def _optimisation(study: Study, training: Training, method: str) -> TrainingSett
     return settings.model_copy(update={"whole_share": 0.0})
 
 
-def _acquisition(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob | None:
+def acquisition_for(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob | None:
+    """How the sinograms were measured that a method reconstructs; None for one that takes images.
+
+    Raises:
+        InputError: it reconstructs, and the data set is of scans.
+    """
     if not study.methods[method].reconstructs:
         return None
     return _measured(study, dataset=dataset, method=method, setting=setting)
 
 
 def _measured(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob:
-    """How the sinograms of a data set were measured; refuses those that have none."""
     if dataset in study.scanned:
         raise InputError(
             f"methods.{method} reconstructs sinograms, and {dataset}/{setting} has none: of scans, "
