@@ -61,7 +61,8 @@ def _step(step: Step) -> str:
 
 
 def _files(step: Step, rules: Sequence[RuleFiles]) -> str:
-    rows = [row for rule in rules for row in _rows(rule, step.outputs)]
+    # Several rules may make the same, of other inputs.
+    rows = list(dict.fromkeys(row for rule in rules for row in _rows(rule, step.outputs)))
     if not rows:
         return ""
     return "\n".join([f"## {step.name}", "", "| path | content |", "|---|---|", *rows])

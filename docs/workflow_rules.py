@@ -13,12 +13,15 @@ from snakemake.io import strip_wildcard_constraints
 from snakemake.settings.enums import Quietness
 from snakemake.settings.types import OutputSettings, ResourceSettings
 
+from quietpet.chain import THEN
+from quietpet.steps import STEPS
+
 REPOSITORY = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RuleFiles:
-    """One rule: the step that it runs, and the patterns of its outputs by their names."""
+    """One step of a rule, and the patterns of its outputs by their names."""
 
     rule: str
     step: str
@@ -42,9 +45,19 @@ def rules_of_the_small_study() -> list[RuleFiles]:
 
 def _of_steps(rules) -> Iterator[RuleFiles]:
     for rule in rules:
-        if match := re.match(r"\s*quietpet (\w+)", rule.shellcmd or ""):
-            outputs = {name: _patterns(files) for name, files in rule.output.items()}
-            yield RuleFiles(rule=rule.name, step=match[1], outputs=outputs)
+        for step in re.findall(rf"(?:^\s*quietpet| {THEN}) (\w+)", rule.shellcmd or ""):
+            outputs = {
+                file.name: _patterns(files)
+                for file in STEPS[step].outputs
+                if (files := _of_name(rule.output, step, file.name))
+            }
+            yield RuleFiles(rule=rule.name, step=step, outputs=outputs)
+
+
+def _of_name(files, step: str, name: str):
+    """What a rule calls ``<step>_<name>``, as where two of its steps have the name, or ``name``."""
+    given = dict(files.items())
+    return given.get(f"{step}_{name}", given.get(name))
 
 
 def _patterns(files) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def stir() -> list[StirReference]:
 @pytest.fixture(scope="session")
 def sirf():
     """SIRF, where it is installed."""
-    from quietpet.projection.engines import sirf_is_installed
+    from quietpet.projection.sirf_installation import sirf_is_installed
 
     if not sirf_is_installed():
         pytest.skip("SIRF is not installed")

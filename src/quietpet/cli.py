@@ -1,14 +1,13 @@
 """The command line: one verb per pipeline stage, the same arguments for each.
 
 ``quietpet <stage> --settings '<json>' --in name=path ... --out name=path ...`` is what the Snakemake
-rules run, what every log begins with, and what one pastes to debug a job. Results depend on settings,
-inputs and code alone.
+rules run, what every log begins with, and what one pastes to debug a job; ``then`` joins several.
+Results depend on settings, inputs and code alone.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import importlib
 import json
 import logging
@@ -22,18 +21,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from pydantic import ValidationError
-
 from quietpet import __version__
-from quietpet.config.scanner import StirProjector
+from quietpet.chain import THEN, Link, require_usable, run_chain, split_at_then
+from quietpet.config.scanner import PROJECTORS, StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
-from quietpet.files.named import Files
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.gpus import DEVICE_VARIABLE, PROCESSES_VARIABLE
-from quietpet.projection.engines import require_usable
+from quietpet.projection.engines import require_usable as require_usable_engine
 from quietpet.steps import STEPS, NamedFile, Step
-from quietpet.study.mistakes import explain
 from quietpet.usage import usage
 
 logger = logging.getLogger(__name__)
@@ -45,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done, 1: unusable input or a failed check, 2: wrong usage.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(arguments, argparse.Namespace(arguments=arguments))
+    options = _parsed(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # A scheduler's SIGTERM ends the command as an exception, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -75,7 +71,7 @@ def _in_one_sentence(error: Exception, options: argparse.Namespace) -> str:
     """What stopped the command: with the file, or with the outputs that were to be made."""
     if isinstance(error, OSError) and isinstance(error.filename, str | bytes | os.PathLike):
         return f"{os.fsdecode(error.filename)}: {why(error)}{remedy(error)}"
-    job = f"{options.stage} ({' '.join(options.outputs)})" if "stage" in options else "this command"
+    job = _job_in_words(options) if "stage" in options else "this command"
     if isinstance(error, OSError):
         if error.errno in FULL and "stage" not in options:
             _drop_output()
@@ -83,6 +79,14 @@ def _in_one_sentence(error: Exception, options: argparse.Namespace) -> str:
         return f"{job}: {why(error)}{remedy(error)}"
     reason = next(iter(str(error).strip().splitlines()), "") or "no memory is left"
     return f"{job} stopped: {reason.rstrip('.')} ({type(error).__name__})."
+
+
+def _job_in_words(options: argparse.Namespace) -> str:
+    """The step that runs, or the first that is to run, and its files."""
+    if "running" not in options:
+        return f"{options.stage} ({' '.join(options.outputs)})"
+    link: Link = options.running
+    return f"{link.step.name} ({link.outputs})"
 
 
 def _log_traceback() -> None:
@@ -98,6 +102,23 @@ def _log_traceback() -> None:
 def _drop_output() -> None:
     """Let Python's last attempt to write standard output, at exit, succeed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command; of several steps those of the first, with the others in ``then``."""
+    parser = _parser()
+    if not arguments or arguments[0] not in STEPS:
+        return parser.parse_args(arguments, argparse.Namespace(arguments=arguments))
+    first, *others = split_at_then(arguments)
+    options = parser.parse_args(first, argparse.Namespace(arguments=arguments, then=[]))
+    for words in others:
+        if not words or words[0] not in STEPS:
+            parser.error(f"after {THEN!r} comes a step, with its --settings, --in and --out")
+        options.then.append(later := parser.parse_args(words))
+        if later.threads or later.gpus is not None:
+            parser.error("--threads and --gpus are given with the first step, and hold for all")
+    options.threads = options.threads or 1
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,7 +156,9 @@ def _add_step(verbs: argparse._SubParsersAction, step: Step) -> None:
         step.name,
         help=step.summary,
         description=step.summary,
-        epilog=_files_in_words("--in", step.inputs) + _files_in_words("--out", step.outputs),
+        epilog=_files_in_words("--in", step.inputs)
+        + _files_in_words("--out", step.outputs)
+        + f"after them, {THEN!r} and another step may follow, which may read what this one makes\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verb.add_argument("--settings", required=True, help="JSON settings of this job")
@@ -149,9 +172,9 @@ def _add_step(verbs: argparse._SubParsersAction, step: Step) -> None:
             metavar="NAME=PATH",
             help="see below",
         )
-    verb.add_argument("--threads", type=_positive, default=1, help="CPU threads this job may use")
+    verb.add_argument("--threads", type=_positive, help="CPU threads this job may use (default: 1)")
     verb.add_argument("--gpus", type=_count, help="GPUs this job may use (default: what there is)")
-    verb.set_defaults(command=_run_stage, stage=step.name)
+    verb.set_defaults(command=_run_steps, stage=step.name)
 
 
 def _files_in_words(option: str, files: Sequence[NamedFile]) -> str:
@@ -180,6 +203,7 @@ def _at_least(least: int, text: str) -> int:
 def _add_checks(checks: argparse._SubParsersAction) -> None:
     check = checks.add_parser("projector", help="SIRF against the embedded one, or this one alone")
     check.add_argument("--scanner", choices=SCANNERS, default="siemens_mmr")
+    check.add_argument("--projector", choices=PROJECTORS, help="this engine alone, with closed forms")
     check.add_argument("--rays", type=int, choices=range(1, 65), default=1, metavar="N", help="per bin")
     check.add_argument(
         "--stir-projector",
@@ -200,48 +224,24 @@ def _add_checks(checks: argparse._SubParsersAction) -> None:
     check.set_defaults(command=_check_registration)
 
 
-def _run_stage(options: argparse.Namespace) -> None:
+def _run_steps(options: argparse.Namespace) -> None:
     began = time.monotonic()
     _limit_threads(options.threads)
     if options.gpus == 0:
         os.environ |= {"CUDA_VISIBLE_DEVICES": "", DEVICE_VARIABLE: "cpu"}
     elif options.gpus:
         os.environ[PROCESSES_VARIABLE] = str(options.gpus)
-    step = STEPS[options.stage]
-    inputs, outputs = Files.parse(options.inputs), Files.parse(options.outputs)
-    step.require_names(inputs, outputs)
-    try:
-        job = step.job.model_validate_json(options.settings)
-    except ValidationError as error:
-        raise InputError(f"--settings of {options.stage}: {explain(error)}") from None
-    _require_usable(inputs, outputs)
+    links = [
+        Link.of(each.stage, settings=each.settings, inputs=each.inputs, outputs=each.outputs)
+        for each in (options, *options.then)
+    ]
+    require_usable(links)
     logger.info("quietpet %s", shlex.join(options.arguments))
-    # What importing torch allocates stays to the end; looking for garbage in it takes 0.15 s.
-    gc.disable()
     if options.gpus:  # before other imports, any of which may start CUDA
         importlib.import_module("quietpet.runtime.device").claim_gpus(options.gpus)
-    stage = importlib.import_module(f"quietpet.stages.{options.stage}")
-    gc.freeze()
-    gc.enable()
-    stage.run(job, inputs, outputs)
+    for link in run_chain(links):
+        options.running = link
     logger.info(usage(wall_s=time.monotonic() - began))
-
-
-def _require_usable(inputs: Files, outputs: Files) -> None:
-    """Find before any work what would make reading or writing fail after it."""
-    for path in inputs.all():
-        if not path.exists():
-            raise InputError(f"{path}: no such file; run the step that makes it first.")
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder; name a file.")
-    written: set[Path] = set()
-    for path in outputs.all():
-        if any(path.exists() and path.samefile(source) for source in inputs.all()):
-            raise InputError(f"{path}: is an input of this step; name another file for its output.")
-        if path.resolve() in written:
-            raise InputError(f"{path}: is named twice in --out; name another file for each output.")
-        written.add(path.resolve())
-        require_writable(path)
 
 
 def _limit_threads(threads: int) -> None:
@@ -254,7 +254,10 @@ def _check_projector(options: argparse.Namespace) -> int:
     _limit_threads(options.threads)
     check = importlib.import_module("quietpet.commands.check_projector")
     passed = check.check_projector(
-        options.scanner, rays=options.rays, stir_projector=options.stir_projector
+        options.scanner,
+        rays=options.rays,
+        name=options.projector,
+        stir_projector=options.stir_projector,
     )
     return 0 if passed else 1
 
@@ -287,7 +290,7 @@ def _print_schema(_: argparse.Namespace) -> None:
 def _validate(options: argparse.Namespace) -> None:
     reading = importlib.import_module("quietpet.study.reading")
     study = reading.load_study(reading.read_yaml(options.configfile), origin=str(options.configfile))
-    require_usable(study.scanner.projector)
+    require_usable_engine(study.scanner.projector)
     print(study.model_dump_json(indent=2))
     print(study.describe(), file=sys.stderr)
     for note in importlib.import_module("quietpet.study.physics").physics_notes(study):

@@ -10,13 +10,13 @@ import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from quietpet.config.section import Section
 from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob, RegistrationEngineJob
+from quietpet.jobs.job import Job
 from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
@@ -48,7 +48,7 @@ class Step:
     """One step: its name, the record of settings of its jobs, and the names of its files."""
 
     name: str
-    job: type[Section]
+    job: type[Job]
     inputs: tuple[NamedFile, ...] = ()
     outputs: tuple[NamedFile, ...]
 
@@ -270,7 +270,7 @@ _STEPS = (
         name="restore",
         job=RestoreJob,
         inputs=(
-            NamedFile("weights", "weights of `fit`"),
+            NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
             NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
             NamedFile("sinograms", _SINOGRAMS_OF_SLICES.format("test"), optional=True, several=True),
         ),

@@ -34,8 +34,13 @@ class EditedPackage:
             "for arguments in json.loads(sys.argv[1]):\n"
             "    if status := main(arguments): sys.exit(status)"
         )
-        wanted = json.dumps([[str(each) for each in arguments] for arguments in commands])
-        done = self._started(sys.executable, "-c", script, wanted)
+        return self.python(
+            script, json.dumps([[str(each) for each in arguments] for arguments in commands])
+        )
+
+    def python(self, script: str, *arguments: str | Path) -> str:
+        """Run a Python ``script`` that imports the copy; it must succeed. Returns what it prints."""
+        done = self._started(sys.executable, "-c", script, *map(str, arguments))
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -13,6 +13,8 @@ from quietpet.config.planner import PlannerSettings
 from quietpet.fingerprint.sources import Sources
 from quietpet.fingerprint.walk import fingerprint_of, reach
 from quietpet.methods.registry import code_of
+from quietpet.projection.engines import code_of as code_of_projector
+from quietpet.projection.engines import osem_code_of
 from quietpet.steps import STEPS
 
 OF_A_METHOD = ("fit", "restore", "plan")
@@ -29,14 +31,32 @@ def models(step, kind):
     return (settings.for_training() if step == "fit" else settings, *planned)
 
 
+def engine(settings):
+    """The code of the projector that a method reconstructs with."""
+    return code_of_projector("embedded") if settings.reconstructs else ()
+
+
 def of(step, *kinds):
     return {f"{step} {kind}" for kind in kinds or KINDS if step != "plan" or kind == "mfdiff"}
 
 
 ROOTS = {
-    **{name: (f"stages.{name}",) for name in STEPS if name not in OF_A_METHOD},
     **{
-        f"{step} {kind}": (f"stages.{step}", *code_of(*models(step, kind)))
+        name: (f"stages.{name}",)
+        for name in STEPS
+        if name not in (*OF_A_METHOD, "simulate", "reconstruct")
+    },
+    **{
+        f"{step} {projector}".removesuffix(" embedded"): (
+            f"stages.{step}",
+            *code_of_projector(projector),
+            *(osem_code_of(projector) if step == "reconstruct" else ()),
+        )
+        for step in ("simulate", "reconstruct")
+        for projector in ("embedded", "sirf")
+    },
+    **{
+        f"{step} {kind}": (f"stages.{step}", *code_of(*models(step, kind)), *engine(SETTINGS[kind]))
         for step in OF_A_METHOD
         for kind in KINDS
         if f"{step} {kind}" in of(step)
@@ -46,6 +66,7 @@ ALL = set(ROOTS)
 LEARNING = of("fit") | of("restore") | of("plan")
 LEARNING_OF_DIFFUSION = {f"{step} mfdiff" for step in OF_A_METHOD}
 RECONSTRUCTING = {f"{step} {kind}" for step in ("fit", "restore") for kind in ("bowsher", "fbsem")}
+OF_SIRF = {"simulate sirf", "reconstruct sirf"}
 DRAWING_OF_DIFFUSION = {"restore mfdiff", "plan mfdiff"}
 
 
@@ -134,11 +155,20 @@ RERUN = [
     ("phantom/template.py", "\n\n\ndef ", '\n\n\nprint("made")\n\n\ndef ', {"phantom", "standin"}),
     (
         "projection/gather.py", "torch.empty((rows.n_rows", "torch.zeros((rows.n_rows",
-        {"simulate", "reconstruct", "standin"} | RECONSTRUCTING,
+        {"simulate", "reconstruct", "standin"} | RECONSTRUCTING
+        | OF_SIRF,  # the point spread is a sparse map, too
     ),
     (
         "recon/osem.py", "LEAST_PROJECTION = ", "LEAST_PROJECTION = 2 * ",
-        {"reconstruct", "standin"} | RECONSTRUCTING,
+        {"reconstruct", "reconstruct sirf", "standin"} | RECONSTRUCTING,
+    ),
+    # engines of the system model: that of the settings alone
+    ("projection/sirf.py", "np.ascontiguousarray(values", "np.array(values", OF_SIRF),
+    ("projection/backends/sirf.py", "rays=settings.rays", "rays=1 + settings.rays", OF_SIRF),
+    ("recon/sirf_osem.py", "sensitivity > 0", "sensitivity >= 0", {"reconstruct sirf"}),
+    (
+        "projection/backends/embedded.py", "rays=settings.rays", "rays=1 + settings.rays",
+        {"simulate", "reconstruct"} | RECONSTRUCTING,
     ),
     ("acquisition/psf.py", "image.split(1)", "image.split(2)", RECONSTRUCTING),
     ("recon/bowsher.py", "def ", "def _", of("fit", "bowsher") | of("restore", "bowsher")),
@@ -151,9 +181,9 @@ RERUN = [
     ),
     (
         "geometry/scanner.py", '": small_test,', '": small_test, "toy": small_test,',
-        {"phantom", "simulate", "reconstruct", "pack", "standin"} | RECONSTRUCTING,
+        {"phantom", "simulate", "reconstruct", "pack", "standin"} | RECONSTRUCTING | OF_SIRF,
     ),
-    ("config/scanner.py", "DATA_RAYS = 10", "DATA_RAYS = 12", {"simulate", "standin"}),
+    ("config/scanner.py", "DATA_RAYS = 10", "DATA_RAYS = 12", {"simulate", "simulate sirf", "standin"}),
     ("config/networks.py", "round(self.iterations", "int(self.iterations", of("fit")),
     ("config/methods.py", "slices // processes <", "slices // processes <=", of("fit")),
     (
@@ -224,5 +254,7 @@ def test_computed_imports_are_told_to_the_fingerprint(repository):
         ("diffusion/samplers/__init__.py", "f'quietpet.{FOLDER}.{name}'"),
         ("config/method_kinds.py", "f'quietpet.methods.{kind}.settings'"),
         ("methods/registry.py", "f'quietpet.methods.{settings.kind}.model'"),
+        ("projection/backends/__init__.py", "f'quietpet.{FOLDER}.{name}'"),
+        ("recon/system.py", "f'quietpet.{module}'"),
         ("runtime/measuring.py", "f'quietpet.{MEASURING}'"),
     }

@@ -21,7 +21,7 @@ from quietpet.fingerprint.sources import Sources
 from quietpet.fingerprint.walk import reach
 from quietpet.jobs.acquisition import AcquisitionJob, ReconstructJob
 from quietpet.jobs.evaluation import ScoreJob
-from quietpet.jobs.methods import FitJob, LearningJob, RestoreJob
+from quietpet.jobs.methods import FitJob, RestoreJob
 
 FOLDER = Path(quietpet.__file__).parent
 SOURCES = Sources(FOLDER)
@@ -80,8 +80,7 @@ def _imports(frame):
 
 
 def uncovered(step, job, ran):
-    also = job.named_code if isinstance(job, LearningJob) else ()
-    reached, _ = reach(SOURCES, f"stages.{step}", *also)
+    reached, _ = reach(SOURCES, f"stages.{step}", *job.named_code)
     return {
         (module, name)
         for module, name in ran

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from monai.networks.nets.patchgan_discriminator import PatchDiscriminator as MonaiDiscriminator
+from noisy_batch import noisy_batch
 from torch import nn
 
-from quietpet.data.pairs import Batch
 from quietpet.methods.blocks.adversarial import AdversarialRestorer, frozen
 from quietpet.methods.blocks.patch_discriminator import PatchDiscriminator
 from quietpet.training.validation import validation_loss
@@ -43,11 +43,7 @@ class Scaled(AdversarialRestorer):
 
 @pytest.fixture
 def batch():
-    torch.manual_seed(0)
-    images = torch.rand(2, 1, 8, 8)
-    return Batch(
-        low=images, standard=0.9 * images, t1=images, scale=torch.ones(2), keys=("a", "b"), pixel_mm=2.0
-    )
+    return noisy_batch(pixels=8)
 
 
 def test_the_losses_are_least_squares(batch):

@@ -29,8 +29,15 @@ SMALL_MFDIFF = {
     "fusion": SMALL_FUSION, "denoiser": SMALL_DENOISER, "timesteps": 20, "sampling_steps": 3
 }  # fmt: skip
 SMALL_UNROLLED = {"updates": 3, "subsets": 2, "layers": 3, "kernels": 4}
+SMALL_DISCRIMINATOR = {"discriminator_widths": (4, 8, 8)}
+SMALL_CSRD = {"channels": 8, "multipliers": (1, 2), "blocks": 1}
 VARIANTS = {
     "fbsem": [{**SMALL_UNROLLED, "start": "low"}, {**SMALL_UNROLLED, "start": "ones"}],
+    "csrd": [
+        {**SMALL_CSRD, "sampling_steps": 3},
+        {**SMALL_CSRD, "sampling_steps": 2, "sampler": "dpmpp_2m", "dropout": 0.0},
+    ],
+    "hinet": [{"channels": 4, "discriminator_channels": 4}],
     "unet": [
         SMALL_NETWORK,
         {
@@ -58,6 +65,11 @@ VARIANTS = {
         },
         {**SMALL_MFDIFF, "prediction": "x0", "sampler": "heun", "spacing": "quadratic"},
     ],
+    "eagan": [
+        {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8), "sobel_ramp_iterations": 0},
+        {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8, 8, 8), "sobel_weight": 10},
+    ],
+    "cncl": [{**SMALL_DISCRIMINATOR, "widths": (4, 8, 8)}],
 }
 """Small settings by kind; a kind that is not here is tested with its defaults."""
 
@@ -204,6 +216,12 @@ def test_saved_weights_restore_the_same_images(settings, tmp_path):
         expected, found = (each.restore(batch, generators(4)) for each in (method, loaded))
     assert torch.equal(found, expected)
     assert lineage == {"data_source": "template"}
+
+
+@every_method
+def test_a_method_without_tensors_needs_no_fit(settings):
+    """Only of such a method nothing but its settings decides what it does."""
+    assert settings.fitted == bool(build(settings).state_dict())
 
 
 @every_method

@@ -14,15 +14,10 @@ from stir_reference import FOLDER
 from quietpet.errors import InputError
 from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import SCANNERS, ge_signa_petmr, siemens_mmr
-from quietpet.projection.engines import (
-    available_engine,
-    require_installed,
-    require_usable,
-    sirf_fault,
-    sirf_is_installed,
-)
+from quietpet.projection.engines import available_engine, require_installed, require_usable
 from quietpet.projection.interfile import direct_plane_header, write_template
 from quietpet.projection.sirf import Engine, engine, in_blocks, level_of, sirf_projector_3d
+from quietpet.projection.sirf_installation import sirf_fault, sirf_is_installed
 
 
 @pytest.fixture

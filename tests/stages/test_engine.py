@@ -58,3 +58,10 @@ def test_images_are_reconstructed_by_the_engine_that_simulated():
         as_simulated(ScannerSettings(projector="sirf"), lineage, origin=origin)
     with pytest.raises(InputError, match="SIRF is not installed here"):
         as_simulated(AUTO, {**lineage, "projector": "sirf"}, origin=origin)
+
+
+def test_an_engine_that_is_gone_is_named():
+    """Of files made with a projector of one's own, whose file is no longer there."""
+    lineage = {"data_source": "template", "projector": "mine"}
+    with pytest.raises(InputError, match="'mine' is none of this installation"):
+        as_simulated(AUTO, lineage, origin=Path("x.h5"))

@@ -58,7 +58,7 @@ def restored(files, folder, weights, model, *, batch_size=2, pixels=48, precisio
     inference = InferenceSettings(pixels=pixels, batch_size=batch_size, precision=precision)
     job = RestoreJob(study_seed=1, **names, learning="external", model=model, inference=inference)
     target = folder / f"restored{batch_size}.h5"
-    inputs = Files({"weights": [weights], "test": [files["test"]]})
+    inputs = Files({**({"weights": [weights]} if weights else {}), "test": [files["test"]]})
     restore.run(job, inputs, Files({"restored": [target]}))
     return target
 
@@ -96,6 +96,25 @@ def test_every_kind_is_fitted_and_restores_the_test_slices(files, tmp_path, mode
     assert 10 < arrays["single"][:, 16:48, 16:48].mean() < 100
     if model["kind"] == "lpet":
         np.testing.assert_allclose(arrays["single"][:, 8:56, 8:56], low[:, 8:56, 8:56], rtol=1e-5)
+
+
+def test_the_low_dose_image_restores_without_weights(files, tmp_path):
+    weights, _ = fitted(files, tmp_path, {"kind": "lpet"})
+    arrays = []
+    for number, given in enumerate((weights, None)):
+        with open_hdf5(
+            restored(files, tmp_path / str(number), given, {"kind": "lpet"}), kind="restored"
+        ) as file:
+            arrays.append(read_array(file, "single"))
+            assert read_attribute(file, "lineage") == LINEAGE
+    np.testing.assert_array_equal(*arrays)
+
+
+@pytest.mark.parametrize("model", [{"kind": "gaussian"}, UNET], ids=lambda m: m["kind"])
+def test_a_method_that_is_fitted_is_refused_without_weights(files, tmp_path, model):
+    with pytest.raises(InputError, match="restore of m: --in lacks weights=PATH, which `fit` makes"):
+        restored(files, tmp_path, None, model)
+    assert not list(tmp_path.iterdir())
 
 
 def test_data_too_large_for_the_device_train_the_same_weights(files, tmp_path, monkeypatch):

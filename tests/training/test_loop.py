@@ -16,13 +16,16 @@ from quietpet.data.batches import StepBatches, central_batches, central_window
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
+from quietpet.methods.cncl.settings import Settings as CNCLSettings
+from quietpet.methods.eagan.settings import Settings as EaGANSettings
 from quietpet.methods.mfdiff.settings import DenoiserSettings
 from quietpet.methods.mfdiff.settings import Settings as DiffusionSettings
 from quietpet.methods.registry import build
 from quietpet.methods.unet.settings import Settings as UNetSettings
 from quietpet.training.checkpoint import Checkpoint
 from quietpet.training.ema import share_of_newest
-from quietpet.training.loop import adam, learning_rate, train
+from quietpet.training.loop import train
+from quietpet.training.optimiser import adam, learning_rate
 from quietpet.training.processes import start
 
 UNET = UNetSettings(inputs=("low", "t1"), features=(4, 4, 8, 8, 8, 4), normalisation="batch")
@@ -34,6 +37,8 @@ MFDIFF = DiffusionSettings(
     diffused="residual",
     prediction="x0",
 ).for_training()
+SMALL = {"widths": (4, 8), "discriminator_widths": (4, 8)}
+EAGAN, CNCL = EaGANSettings(**SMALL, sobel_ramp_iterations=6), CNCLSettings(**SMALL)
 NAMES = ("phantom", "low", "method", "0")
 SETTINGS = TrainingSettings(
     iterations=9, batch_size=2, learning_rate=1e-3, schedule="cosine", patch_pixels=16, flip=True,
@@ -148,11 +153,19 @@ MEASURES = {
 }
 
 
-@pytest.mark.parametrize("model", [UNET, MFDIFF], ids=["unet", "mfdiff"])
-@pytest.mark.parametrize(
-    ("measure", "interruptions"),
-    [("plain", (1,)), ("plain", (4,)), *((measure, (5, 9)) for measure in MEASURES)],
-)
+def resumed():
+    """Of one network, and of two that learn from each other."""
+    everything = [("plain", (1,)), ("plain", (4,)), *((measure, (5, 9)) for measure in MEASURES)]
+    two = [(measure, (5,)) for measure in ("plain", "power-average", "float16")]
+    chosen = [(UNET, everything), (MFDIFF, everything), (EAGAN, two), (CNCL, two)]
+    return [
+        pytest.param(model, *case, id=f"{model.kind}-{case[0]}-{case[1][0]}")
+        for model, cases in chosen
+        for case in cases
+    ]
+
+
+@pytest.mark.parametrize(("model", "measure", "interruptions"), resumed())
 def test_resuming_gives_bit_identical_weights(files, tmp_path, model, measure, interruptions):
     chosen = {"model": model, "settings": MEASURES[measure], "slices": 2}
     whole, whole_rows = run(files, tmp_path / "whole.safetensors", **chosen)
@@ -196,6 +209,18 @@ def test_training_lowers_the_validation_loss_and_keeps_the_best(files, tmp_path)
     assert loss == pytest.approx(min(row.validation for row in rows), rel=1e-4)
 
 
+@pytest.mark.parametrize("model", [EAGAN, CNCL], ids=["eagan", "cncl"])
+def test_what_a_discriminator_thinks_does_not_decide_which_weights_are_kept(files, tmp_path, model):
+    settings = with_settings(iterations=60, validate_every=10, schedule="constant", ema=POWER)
+    method, rows = run(files, tmp_path / "a.safetensors", model=model, settings=settings)
+    (held_out,) = central_batches(PairDataset(files[1]), pixels=32, batch_size=5)
+    with torch.inference_mode():
+        errors = method.eval().restore(held_out, ()) - held_out.standard
+    least = min(row.validation for row in rows)
+    assert float(errors.square().mean()) == pytest.approx(least, rel=1e-4)
+    assert least < rows[0].validation
+
+
 class Biased(Restorer):
     """Restores the low-dose image times a number; its loss falls while its images get worse."""
 
@@ -220,9 +245,9 @@ def test_the_weights_that_restore_best_are_kept(files, tmp_path, monkeypatch):
     factors = [1.0]
     for _ in range(9):  # AdamW of a constant gradient: weight decay, then a step of the whole rate
         factors.append(factors[-1] * (1 - 0.1 * 0.01) + 0.1)
-    by_loss, rows = run(files, tmp_path / "loss", settings=settings)
+    last, rows = run(files, tmp_path / "last", settings=settings)
     assert all(row.nmse is None for row in rows)
-    assert by_loss.factor.item() == pytest.approx(factors[-1], rel=1e-5)
+    assert last.factor.item() == pytest.approx(factors[-1], rel=1e-5)
 
     by_nmse, rows = run(files, tmp_path / "nmse", settings=settings, slices=3)
     pairs = PairDataset(files[1])
@@ -236,6 +261,21 @@ def test_the_weights_that_restore_best_are_kept(files, tmp_path, monkeypatch):
     least = min(factors[1:], key=nmse)
     assert by_nmse.factor.item() == pytest.approx(least, rel=1e-5)
     assert least < factors[-1]
+
+
+def test_a_validation_loss_that_rises_does_not_decide_which_weights_are_kept(
+    files, tmp_path, monkeypatch
+):
+    class Rising(Biased):
+        def validation_loss(self, batch, group, generator):
+            return 10 + self.factor
+
+    monkeypatch.setattr(sys.modules[__name__], "build", lambda _: Rising())
+    settings = with_settings(schedule="constant", learning_rate=0.1, validate_every=1)
+    method, rows = run(files, tmp_path / "last", settings=settings)
+    losses = [row.validation for row in rows]
+    assert losses == sorted(losses)
+    assert method.factor.item() == pytest.approx(losses[-1] - 10, rel=1e-5)
 
 
 def test_a_sample_that_is_not_finite_is_only_not_kept(files, tmp_path, monkeypatch):

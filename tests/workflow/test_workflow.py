@@ -19,12 +19,13 @@ import petbids
 import pytest
 import yaml
 
+from quietpet.chain import split_at_then
 from quietpet.config.phantoms import TissueValues
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute
 from quietpet.files.named import Files
 from quietpet.files.tensors import read_tensors
 from quietpet.files.text import read_json
-from quietpet.projection.engines import sirf_is_installed
+from quietpet.projection.sirf_installation import sirf_is_installed
 from quietpet.steps import STEPS
 from quietpet.usage import core_seconds
 
@@ -103,7 +104,12 @@ def finished(repository, tmp_path_factory):
         by=signal.SIGKILL,
     )
     assert not (folder / "results/tables.csv").exists()
-    done = {path: path.stat().st_mtime_ns for path in folder.glob("results/slices/*/*.h5")}
+    measured = {path.parent.name for path in folder.glob("results/images/*/*/*.h5")}
+    done = {
+        path: path.stat().st_mtime_ns
+        for path in folder.glob("results/slices/*/*.h5")
+        if path.stem in measured
+    }
 
     study = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", folder)
     snakemake(repository, *study, "--unlock")
@@ -197,7 +203,7 @@ def test_a_new_count_level_runs_only_itself(repository, finished, configuration,
     changed = {**configuration, "doses": {**doses, "low": {**doses["low"], "quarter": LEVEL}}}
     jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
     assert jobs == {
-        "simulate": 3, "reconstruct": 3, "pack": 3, "fit": 9, "restore": 9, "score": 9, "tables": 1,
+        "simulate": 3, "pack": 3, "fit": 8, "restore": 9, "tables": 1,
     }  # fmt: skip
 
 
@@ -207,7 +213,7 @@ def test_a_new_thinned_level_runs_only_itself(repository, finished, configuratio
     changed = {**configuration, "doses": {**doses, "low": {**doses["low"], "half": thinned}}}
     jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
     assert jobs == {
-        "thin": 3, "reconstruct": 3, "pack": 3, "fit": 9, "restore": 9, "score": 9, "tables": 1,
+        "thin": 3, "pack": 3, "fit": 8, "restore": 9, "tables": 1,
     }  # fmt: skip
 
 
@@ -251,10 +257,9 @@ def test_a_second_data_set_adds_its_jobs_and_runs_no_other(
 ):
     staged = {**configuration, "domains": {"other": DOMAIN}, "learning": LEARNING}
     jobs = planned_jobs(dry_run(repository, finished, staged, tmp_path))
-    # Three methods are not trained; six networks get a second stage, and the first they have.
+    # Two filters are tuned anew; six networks get a second stage, and the first they have.
     assert jobs == {
-        "phantom": 3, "slices": 3, "simulate": 6, "reconstruct": 6, "pack": 3,
-        "fit": 9, "restore": 15, "score": 15, "tables": 1,
+        "phantom": 3, "simulate": 6, "pack": 3, "fit": 8, "restore": 15, "tables": 1,
     }  # fmt: skip
 
 
@@ -435,8 +440,7 @@ def test_a_new_subject_runs_only_what_depends_on_it(repository, finished, config
     changed = {**configuration, "splits": {**configuration["splits"], "test": ["06", "18"]}}
     jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
     assert jobs == {
-        "phantom": 1, "slices": 1, "simulate": 2, "reconstruct": 2,
-        "pack": 1, "restore": 9, "score": 9, "tables": 1,
+        "phantom": 1, "simulate": 2, "pack": 1, "restore": 9, "tables": 1,
     }  # fmt: skip
 
 
@@ -444,22 +448,22 @@ def test_a_changed_protocol_reruns_its_dose_only(repository, finished, configura
     low = {**configuration["doses"]["low"]["low"], "iterations": 5}
     changed = {**configuration, "doses": {**configuration["doses"], "low": {"low": low}}}
     jobs = planned_jobs(dry_run(repository, finished, changed, tmp_path))
-    assert (jobs["simulate"], jobs["reconstruct"], jobs["phantom"]) == (3, 3, 0)
+    assert (jobs["simulate"], jobs["phantom"]) == (3, 0)
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "rerun"),
     [
-        ("evaluation/metrics.py", "_PIXELS = 1.5", "_PIXELS = 1.6", {"score": 9, "tables": 1}),
+        ("evaluation/metrics.py", "_PIXELS = 1.5", "_PIXELS = 1.6", {"restore": 9, "tables": 1}),
         ("evaluation/published.csv", "21.13", "21.14", {"tables": 1}),
         (
             "methods/unet/model.py",
             "return ",
             "return 2 * ",
-            {"fit": 5, "restore": 5, "score": 5, "tables": 1},
+            {"fit": 5, "restore": 5, "tables": 1},
         ),
-        ("recon/bowsher.py", "def ", "def _", {"fit": 1, "restore": 1, "score": 1, "tables": 1}),
-        ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', {"restore": 9, "score": 9, "tables": 1}),
+        ("recon/bowsher.py", "def ", "def _", {"fit": 1, "restore": 1, "tables": 1}),
+        ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', {"restore": 9, "tables": 1}),
         ("config/scanner.py", "rays averaged", "lines averaged", {}),
         ("cli.py", "CPU threads this job", "threads this job", {}),
     ],
@@ -477,6 +481,29 @@ def test_an_edit_reruns_what_it_reaches(
     assert planned_jobs(output) == rerun
 
 
+def test_a_metric_scores_again_what_was_restored(repository, finished, tmp_path):
+    """A restoration may take hours: the job that scores does not repeat it, nor lose it."""
+    study, package = tmp_path / "study", tmp_path / "src/quietpet"
+    shutil.copytree(finished, study)
+    shutil.copytree(repository / "src/quietpet", package)
+    metrics = package / "evaluation/metrics.py"
+    metrics.write_text(metrics.read_text().replace("_PIXELS = 1.5", "_PIXELS = 1.6", 1))
+    restored, scores = (
+        study / f"results/{name}/phantom/low/gaussian/r0" for name in ("restored", "scores")
+    )
+    before = restored.with_suffix(".h5").read_bytes(), read_json(scores.with_suffix(".json"))["code"]
+    snakemake(
+        repository,
+        *("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study),
+        scores.with_suffix(".csv").relative_to(study),
+        PYTHONPATH=str(package.parent),
+    )
+    after = restored.with_suffix(".h5").read_bytes(), read_json(scores.with_suffix(".json"))["code"]
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+    assert "kept" in (study / "logs/restore/phantom-low-gaussian-r0.log").read_text()
+
+
 def test_sampling_is_planned_for_the_report(repository, finished, configuration, tmp_path):
     study = tmp_path / "study"
     shutil.copytree(finished, study)
@@ -486,7 +513,7 @@ def test_sampling_is_planned_for_the_report(repository, finished, configuration,
         **configuration, "methods": {**configuration["methods"], "mfdiff": mfdiff}, "planner": planner,
     }  # fmt: skip
     jobs = planned_jobs(dry_run(repository, study, changed, tmp_path))
-    assert jobs == {"fit": 1, "restore": 1, "score": 1, "plan": 1, "sampling": 1, "tables": 1}
+    assert jobs == {"fit": 1, "restore": 1, "plan": 1, "sampling": 1, "tables": 1}
     options = ("--configfile", tmp_path / "study.yaml", "--directory", study, "--show-failed-logs")
     snakemake(repository, *options, "results/tables.csv")
     with (study / "results/sampling.csv").open() as stream:
@@ -519,15 +546,15 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         *("--configfile", tmp_path / "study.yaml", "--directory", tmp_path),
         *("--dry-run", "--printshellcmds", "results/tables.csv", "results/counts.csv"),
     )
-    commands = re.findall(r"^Shell command: quietpet (\w+) (.*?) 2>", output, re.MULTILINE)
-    for verb, arguments in commands:
-        words = shlex.split(arguments)
+    jobs = re.findall(r"^Shell command: quietpet (.*?) 2>", output, re.MULTILINE)
+    commands = [words for job in jobs for words in split_at_then(shlex.split(job))]
+    for verb, *words in commands:
         given, read = words.index("--settings"), words.index("--in") if "--in" in words else None
         written = words.index("--out")
         inputs = Files.parse(words[read + 1 : written] if read else [])
         STEPS[verb].require_names(inputs, Files.parse(words[written + 1 :]))
         STEPS[verb].job.model_validate_json(words[given + 1])
-    assert {verb for verb, _ in commands} == set(STEPS)
+    assert {verb for verb, *_ in commands} == set(STEPS)
 
 
 def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, tmp_path):
@@ -538,7 +565,7 @@ def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, 
     output = dry_run(repository, tmp_path, study, tmp_path)
     planned = r"^rule (fit|restore):\n +input: (.+)\n(?:.*\n)*? +wildcards: .*method=(\w+)"
     jobs = re.findall(planned, output, re.MULTILINE)
-    assert len(jobs) == 20
+    assert len(jobs) == 19  # one more restoration than fits
     for stage, inputs, method in jobs:
         found = [path for path in inputs.split(", ") if "sinograms" in path]
         subjects = splits["validation" if stage == "fit" else "test"]
@@ -631,7 +658,7 @@ def test_auto_decides_once_and_records_the_engine(repository, finished, configur
     options = ("--configfile", path, "--directory", study)
     target = "results/images/phantom/06/low.h5"
     jobs = planned_jobs(snakemake(repository, *options, "--dry-run", target))
-    assert jobs == {"engine": 1, "simulate": 1, "reconstruct": 1}
+    assert jobs == {"engine": 1, "simulate": 1}
     output = snakemake(repository, *options, target)
     engine = read_json(study / "results/engine.json")["projector"]
     assert f"scanner.projector = auto: this study uses the projector {engine!r}: " in output
@@ -641,12 +668,12 @@ def test_auto_decides_once_and_records_the_engine(repository, finished, configur
 
 
 def test_a_truncated_input_is_named_and_nothing_is_written(repository, finished, tmp_path):
-    """Half a phantom: the job fails with one sentence in its log, and makes no slices."""
+    """Half the slices: the job fails with one sentence in its log, and makes no images."""
     study = tmp_path / "study"
     shutil.copytree(finished, study)
-    phantom = study / "results/phantoms/phantom/06.h5"
-    content = phantom.read_bytes()
-    phantom.write_bytes(content[: len(content) // 2])
+    slices = study / "results/slices/phantom/06.h5"
+    content = slices.read_bytes()
+    slices.write_bytes(content[: len(content) // 2])
     output = snakemake(
         repository,
         *("--directory", study, "--configfile", repository / "workflow/configs/tiny.yaml"),
@@ -654,7 +681,7 @@ def test_a_truncated_input_is_named_and_nothing_is_written(repository, finished,
         check=False,
     )
     assert re.search(
-        r"quietpet: error: results/phantoms/phantom/06\.h5: .*Delete it and run the step again", output
+        r"quietpet: error: results/slices/phantom/06\.h5: .*Delete it and run the step again", output
     )
     assert "Traceback" not in output
-    assert not (study / "results/slices/phantom/06.h5").exists()
+    assert not list((study / "results/images/phantom/06").glob("*"))

@@ -26,6 +26,7 @@ rule simulate:
         engine="results/engine.json" if STUDY.scanner.projector == "auto" else [],
     output:
         sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
+        images="results/images/{dataset}/{subject}/{dose}.h5",
     priority: BEFORE_SCANS
     log:
         "logs/simulate/{dataset}-{subject}-{dose}.log",
@@ -40,12 +41,12 @@ rule simulate:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=50,
         gpu=0,
     params:
-        **job("simulate"),
+        **job("simulate", "reconstruct"),
     shell:
-        command("simulate")
+        command("simulate", "reconstruct")
 
 
 rule thin:
@@ -53,6 +54,7 @@ rule thin:
         standard="results/sinograms/{dataset}/{subject}/standard.h5",
     output:
         sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
+        images="results/images/{dataset}/{subject}/{dose}.h5",
     priority: BEFORE_SCANS
     log:
         "logs/thin/{dataset}-{subject}-{dose}.log",
@@ -67,12 +69,12 @@ rule thin:
     threads: 1
     resources:
         mem_mb=2000,
-        runtime=20,
+        runtime=50,
         gpu=0,
     params:
-        **job("thin"),
+        **job("thin", "reconstruct"),
     shell:
-        command("thin")
+        command("thin", "reconstruct")
 
 
 ALL_SINOGRAMS = expand(
@@ -99,25 +101,6 @@ rule counts:
         **job("counts"),
     shell:
         command("counts")
-
-
-rule reconstruct:
-    input:
-        sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
-    output:
-        images="results/images/{dataset}/{subject}/{dose}.h5",
-    priority: BEFORE_SCANS
-    log:
-        "logs/reconstruct/{dataset}-{subject}-{dose}.log",
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=30,
-        gpu=0,
-    params:
-        **job("reconstruct"),
-    shell:
-        command("reconstruct")
 
 
 def of_split(pattern):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
+from quietpet.chain import THEN
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
 from quietpet.gpus import asked_device, networks_run_on, usable_gpus
-from quietpet.jobs.methods import LearningJob
 from quietpet.study.trainings import Training, training_data
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
@@ -130,28 +130,34 @@ def names_of(wildcards):
 BEFOREHAND = {"tree", "own", "manifest", "sampling"}
 
 
-def job(step, *, rerun=True, **names):
-    """Params of a rule that runs ``step``: settings, fingerprint and files, all as the table of steps says.
+def job(*steps, rerun=True, **names):
+    """Params of a rule that runs ``steps``: settings, fingerprints and files, all as the table of steps says.
 
     ``names`` are those of the job that no wildcard has. Without ``rerun`` an edit of code runs nothing again.
     """
-    code = method_code if issubclass(STEPS[step].job, LearningJob) else stage_code
     return {
-        "settings": settings(step, **names),
-        **({"code": code(step)} if rerun else {}),
-        "inputs": files_of(step, "inputs"),
-        "outputs": files_of(step, "outputs"),
+        f"{step}_{what}": param
+        for number, step in enumerate(steps)
+        for what, param in {
+            "settings": settings(step, **names),
+            **({"code": code_of_step(step, **names)} if rerun else {}),
+            "inputs": input_files(steps, number),
+            "outputs": output_files(steps, number),
+        }.items()
     }
 
 
-def command(step, *, told=False):
+def command(*steps, told=False):
     """Shell command of a rule with the params :func:`job`; if ``told``, its log is on the terminal too."""
-    files = "--in {params.inputs:q} " if STEPS[step].inputs else ""
+    limits = " --threads {threads} --gpus {resources.gpu}"
+    words = [
+        f"{step}{'' if number else limits} --settings {{params.{step}_settings:q}}"
+        f"{f' --in {{params.{step}_inputs:q}}' if STEPS[step].inputs else ''}"
+        f" --out {{params.{step}_outputs:q}}"
+        for number, step in enumerate(steps)
+    ]
     log = "2>&1 | tee {log} >&2" if told else "2> {log}"
-    return (
-        f"quietpet {step} --threads {{threads}} --gpus {{resources.gpu}}"
-        f" --settings {{params.settings:q}} {files}--out {{params.outputs:q}} {log}"
-    )
+    return f"quietpet {f' {THEN} '.join(words)} {log}"
 
 
 def settings(step, **names):
@@ -161,30 +167,66 @@ def settings(step, **names):
     )
 
 
-def files_of(step, kind):
-    """Params function: the "inputs" or "outputs" of a rule as arguments, in the order of the table."""
-    names = [file.name for file in getattr(STEPS[step], kind)]
+def input_files(steps, number):
+    """Params function: what one of the ``steps`` of a rule reads, as arguments in the order of the table.
+
+    It is what an earlier one makes, or an input of the rule.
+    """
 
     def arguments(wildcards, input, output):
-        given = dict((input if kind == "inputs" else output).items())
-        if unknown := set(given) - set(names) - BEFOREHAND:
-            raise WorkflowError(f"{step} has no {kind} called {', '.join(unknown)}")
-        return [
-            f"{name}={path}"
-            for name in names
-            for path in ([given[name]] if isinstance(given.get(name), str) else given.get(name, []))
-        ]
+        require_known(steps, "inputs", input)
+        found = {file.name: of_name(input, steps[number], file.name) for file in STEPS[steps[number]].inputs}
+        for step in steps[:number]:
+            for file in STEPS[step].outputs:
+                if file.name in found:
+                    found[file.name] = of_name(output, step, file.name)
+        return as_arguments(found)
 
     return arguments
 
 
-def stage_code(step):
-    """Params function: fingerprint of the code and tables that a stage reaches; their edits re-run it."""
-    return lambda wildcards: fingerprint(f"stages.{step}")
+def output_files(steps, number):
+    """Params function: what one of the ``steps`` of a rule writes, in the same way."""
+
+    def arguments(wildcards, input, output):
+        require_known(steps, "outputs", output)
+        return as_arguments(
+            {
+                file.name: of_name(output, steps[number], file.name)
+                for file in STEPS[steps[number]].outputs
+            }
+        )
+
+    return arguments
 
 
-def method_code(step):
-    """Params function: the same, with the code of the job's method."""
-    return lambda wildcards: fingerprint(
-        f"stages.{step}", *job_of(STUDY, step, **names_of(wildcards)).named_code
-    )
+def of_name(files, step, name):
+    """Files that a rule calls ``<step>_<name>``, as where two of its steps have the name, or ``name``."""
+    given = dict(files.items())
+    found = given.get(f"{step}_{name}", given.get(name, []))
+    return [found] if isinstance(found, str) else found
+
+
+def as_arguments(files):
+    return [f"{name}={path}" for name, paths in files.items() for path in paths]
+
+
+def require_known(steps, kind, given):
+    """Refuse names of a rule's files that none of its ``steps`` has."""
+    names = [(step, file.name) for step in steps for file in getattr(STEPS[step], kind)]
+    known = BEFOREHAND | {name for _, name in names} | {f"{step}_{name}" for step, name in names}
+    if unknown := {name for name, _ in given.items()} - known:
+        raise WorkflowError(f"{' and '.join(steps)}: no {kind} called {', '.join(unknown)}")
+
+
+def code_of_step(step, **names):
+    """Params function: fingerprint of the code and tables that a step reaches; their edits re-run it.
+
+    Among them is the code that the job's settings name: its method, its projector.
+    """
+
+    def code(wildcards):
+        job = job_of(STUDY, step, **names_of(wildcards), **names)
+        return fingerprint(f"stages.{step}", *job.named_code)
+
+    return code

@@ -1,24 +1,4 @@
-# Restored slices -> scores -> the tables.
-
-
-rule score:
-    input:
-        restored="results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5",
-        test="results/datasets/{dataset}/{setting}/test.h5",
-    output:
-        scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
-        provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
-    log:
-        "logs/score/{dataset}-{setting}-{method}-{regime}{replicate}.log",
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=20,
-        gpu=0,
-    params:
-        **job("score"),
-    shell:
-        command("score")
+# Scores -> the tables.
 
 
 ALL_SCORES = [

@@ -153,91 +153,107 @@ rule registration_engine:
         command("registration_engine", told=True)
 
 
-# A rule for each source, because its windows decide the names of the files.
-for source in SOURCES_INVIVO:
+def steps_together(source):
+    """Steps from a scan's files to its registered images, in groups of those that one job runs.
 
-    rule:
-        name:
-            f"fetch_{source}"
-        input:
-            description=tree_of(source)[:1],
-            tree=tree_of(source)[1:],
-            own=files_in_folder(source),
-            manifest=own_manifest(source),
-        output:
-            located=scan_path(source, "located.json"),
-        log:
-            f"logs/invivo/{source}-{{participant}}-fetch.log",
-        threads: 1
-        resources:
-            mem_mb=1000,
-            runtime=720,
-            gpu=0,
-            downloads=1,
-        params:
-            **job("fetch_invivo", source=source),
-        shell:
-            command("fetch_invivo")
+    Of a scan that the study makes, all are seconds. Others are downloaded one after the other, and gigabytes:
+    another registration does not read them again.
+    """
+    steps = ("fetch_invivo", "import_scan", "register")
+    return [steps] if SOURCES_INVIVO[source].cohort else [(step,) for step in steps]
 
-    rule:
-        name:
-            f"import_{source}"
-        input:
-            located=scan_path(source, "located.json"),
-            tree=tree_of(source),
-            own=files_in_folder(source),
-        output:
-            standard=scan_path(source, f"{STANDARD}.nii.gz"),
-            low=[scan_path(source, f"{name}.nii.gz") for name in window_names(source)],
-            t1=scan_path(source, "T1w.nii.gz"),
-            scan=scan_path(source, "scan.json"),
-        log:
-            f"logs/invivo/{source}-{{participant}}-import.log",
-        threads: 1
-        resources:
-            mem_mb=3000,
-            runtime=60,
-            gpu=0,
-        params:
-            **job("import_scan", source=source),
-        shell:
-            command("import_scan")
 
-    rule:
-        name:
-            f"register_{source}"
-        input:
-            standard=scan_path(source, f"{STANDARD}.nii.gz"),
-            low=[scan_path(source, f"{name}.nii.gz") for name in window_names(source)],
-            t1=scan_path(source, "T1w.nii.gz"),
-            engine=(
+def read_by(step, source):
+    """Files of one scan that a step takes from others."""
+    if step == "register":
+        return {
+            **images_of_windows(source),
+            "t1": scan_path(source, "T1w.nii.gz"),
+            "engine": (
                 "results/registration_engine.json"
                 if STUDY.registration.engine == "auto"
                 else []
             ),
-            transform=given_transform(source),
-        output:
-            standard=scan_path(source, f"registered/{STANDARD}.nii.gz"),
-            low=[
-                scan_path(source, f"registered/{name}.nii.gz")
-                for name in window_names(source)
-            ],
-            itk=scan_path(source, "registered/t1_to_pet.tfm"),
-            matrix=scan_path(source, "registered/t1_to_pet_ras_mm.txt"),
-            fsl=scan_path(source, "registered/pet_to_t1_flirt.mat"),
-            figure=scan_path(source, "registered/qc.png"),
-            registration=scan_path(source, "registered/registration.json"),
-        log:
-            f"logs/invivo/{source}-{{participant}}-register.log",
-        threads: 1
-        resources:
-            mem_mb=4000,
-            runtime=120,
-            gpu=0,
-        params:
-            **job("register", source=source),
-        shell:
-            command("register")
+            "transform": given_transform(source),
+        }
+    before = {"tree": tree_of(source), "own": files_in_folder(source)}
+    if step == "import_scan":
+        return {"located": scan_path(source, "located.json"), **before}
+    return {
+        **before,
+        "description": tree_of(source)[:1],
+        "manifest": own_manifest(source),
+    }
+
+
+def made_by(step, source):
+    """Files of one scan that a step makes."""
+    if step == "fetch_invivo":
+        return {"located": scan_path(source, "located.json")}
+    if step == "import_scan":
+        return {
+            **images_of_windows(source),
+            "t1": scan_path(source, "T1w.nii.gz"),
+            "scan": scan_path(source, "scan.json"),
+        }
+    windows = images_of_windows(source, folder="registered/")
+    return {
+        **{f"register_{name}": paths for name, paths in windows.items()},
+        "itk": scan_path(source, "registered/t1_to_pet.tfm"),
+        "matrix": scan_path(source, "registered/t1_to_pet_ras_mm.txt"),
+        "fsl": scan_path(source, "registered/pet_to_t1_flirt.mat"),
+        "figure": scan_path(source, "registered/qc.png"),
+        "registration": scan_path(source, "registered/registration.json"),
+    }
+
+
+def images_of_windows(source, folder=""):
+    """Images of the long and of the short windows of one scan."""
+    return {
+        "standard": scan_path(source, f"{folder}{STANDARD}.nii.gz"),
+        "low": [scan_path(source, f"{folder}{name}.nii.gz") for name in window_names(source)],
+    }
+
+
+def all_made(steps, source):
+    """Files of one scan that ``steps`` make."""
+    return {name: files for step in steps for name, files in made_by(step, source).items()}
+
+
+def all_read(steps, source):
+    """Files of one scan that ``steps`` take from others, and not from each other."""
+    made = all_made(steps, source)
+    return {
+        name: files
+        for step in steps
+        for name, files in read_by(step, source).items()
+        if name not in made
+    }
+
+
+# Rules for each source, because its windows decide the names of the files.
+for source in SOURCES_INVIVO:
+    for steps in steps_together(source):
+
+        rule:
+            name:
+                f"{steps[-1].partition('_')[0]}_{source}"
+            input:
+                **all_read(steps, source),
+            output:
+                **all_made(steps, source),
+            log:
+                f"logs/invivo/{source}-{{participant}}-{steps[-1].partition('_')[0]}.log",
+            threads: 1
+            resources:
+                mem_mb=4000,
+                runtime=720 if steps == ("fetch_invivo",) else 120,
+                gpu=0,
+                downloads=1 if steps == ("fetch_invivo",) else 0,
+            params:
+                **job(*steps, source=source),
+            shell:
+                command(*steps)
 
 
 def scans_of_split(wildcards):

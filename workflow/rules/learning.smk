@@ -63,7 +63,9 @@ def starting_weights(wildcards):
 
 
 def learned_weights(wildcards):
-    """Input function: the weights that restore under the wildcards' regime."""
+    """Input function: the weights that restore under the wildcards' regime; none if there is nothing to fit."""
+    if not STUDY.methods[wildcards.method].fitted:
+        return []
     training = STUDY.weights_for(
         dataset=wildcards.dataset,
         setting=wildcards.setting,
@@ -129,13 +131,19 @@ rule plan:
         command("plan")
 
 
+# The restored slices stay where they are while the job runs, which does not restore again what is as it was:
+# a new metric scores them anew.
 rule restore:
     input:
         weights=learned_weights,
         test="results/datasets/{dataset}/{setting}/test.h5",
         sinograms=sinograms_of("test"),
     output:
-        restored="results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5",
+        restored=update(
+            "results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
+        ),
+        scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
     log:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
     threads: network_threads
@@ -144,6 +152,6 @@ rule restore:
         runtime=720,
         gpu=network_gpus,
     params:
-        **job("restore"),
+        **job("restore", "score"),
     shell:
-        command("restore")
+        command("restore", "score")

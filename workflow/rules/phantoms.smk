@@ -55,7 +55,7 @@ checkpoint fetch:
         runtime=60,
         gpu=0,
     params:
-        **(job("fetch") | {"settings": FETCH.model_dump_json()}),
+        **(job("fetch") | {"fetch_settings": FETCH.model_dump_json()}),
     shell:
         # On the terminal too: using the template instead of BrainWeb must not go unnoticed.
         command("fetch", told=True)
@@ -77,6 +77,7 @@ rule phantom:
         unpack(lambda wildcards: label_files(wildcards.subject)),
     output:
         phantom="results/phantoms/{dataset}/{subject}.h5",
+        slices="results/slices/{dataset}/{subject}.h5",
     priority: BEFORE_SCANS
     log:
         "logs/phantom/{dataset}-{subject}.log",
@@ -85,28 +86,9 @@ rule phantom:
     threads: 1
     resources:
         mem_mb=3000,
-        runtime=15,
+        runtime=25,
         gpu=0,
     params:
-        **job("phantom"),
+        **job("phantom", "slices"),
     shell:
-        command("phantom")
-
-
-rule slices:
-    input:
-        phantom="results/phantoms/{dataset}/{subject}.h5",
-    output:
-        slices="results/slices/{dataset}/{subject}.h5",
-    priority: BEFORE_SCANS
-    log:
-        "logs/slices/{dataset}-{subject}.log",
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=10,
-        gpu=0,
-    params:
-        **job("slices"),
-    shell:
-        command("slices")
+        command("phantom", "slices")

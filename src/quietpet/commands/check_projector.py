@@ -9,7 +9,8 @@ import torch
 
 from quietpet.config.scanner import ProjectorChoice, ScannerModel, ScannerSettings, StirProjector
 from quietpet.geometry.scanner import SCANNERS
-from quietpet.projection.engines import SIRF_REMEDY, sirf_is_installed
+from quietpet.projection.engines import require_installed
+from quietpet.projection.sirf_installation import REMEDY, sirf_is_installed
 from quietpet.recon.agreement import (
     Engine,
     Finding,
@@ -22,24 +23,32 @@ from quietpet.recon.system import projector, reconstruction
 
 
 def check_projector(
-    model: ScannerModel, *, rays: int, stir_projector: StirProjector = "ray_tracing"
+    model: ScannerModel,
+    *,
+    rays: int,
+    name: ProjectorChoice | None = None,
+    stir_projector: StirProjector = "ray_tracing",
 ) -> bool:
     """Print how the projectors of a scanner differ, and return whether all is within tolerance.
 
     With SIRF its ray-tracing matrix is compared with the embedded projector, which has the same rays.
     Parallelproj interpolates instead, and is compared with the chords of ellipses. Without SIRF the
-    embedded one is.
+    embedded one is. So is any other engine that is asked for by its ``name``.
 
     Raises:
-        InputError: SIRF is installed and broken, or Parallelproj is asked for and not there.
+        InputError: the engine that is asked for is not there, or SIRF is installed and broken.
     """
+    if name is not None:
+        require_installed(name)
     case = head_case(SCANNERS[model]())
     pixels = f"{case.grid.n_pixels} x {case.grid.n_pixels} pixels of {case.grid.pixel_mm:g} mm"
     print(f"{model}: direct plane of {case.scanner.sinogram_shape} (view, bin), {pixels}, {rays} ray(s)")
+    if name not in (None, "sirf"):
+        return _against_closed_forms(name, case, rays=rays)
     if stir_projector == "parallelproj":
         return _against_closed_forms("sirf", case, rays=rays, stir_projector=stir_projector)
     if not sirf_is_installed():
-        print(f"SIRF is not installed here: to compare with it, {SIRF_REMEDY.split(', or ')[0]}.")
+        print(f"SIRF is not installed here: to compare with it, {REMEDY.split(', or ')[0]}.")
         return _against_closed_forms("embedded", case, rays=rays)
     embedded, seconds = _engine("embedded", case, rays=rays)
     sirf, sirf_seconds = _engine("sirf", case, rays=rays)

@@ -74,6 +74,11 @@ class MethodSettings(Section, ABC):
         return True
 
     @property
+    def fitted(self) -> bool:
+        """Whether anything is learned or chosen from data; otherwise it restores without weights."""
+        return True
+
+    @property
     def reconstructs(self) -> bool:
         """Whether the method works on sinograms: its batches then come with their measurement."""
         return False
@@ -136,9 +141,10 @@ def require_batch(method: MethodSettings, slices: int, name: str, *, processes: 
     if slices // processes < method.least_batch:
         own = method.own_training
         key = "its published batch_size" if own and own.batch_size else "training.batch_size"
-        other = ", or set normalisation: group" if "normalisation" in type(method).model_fields else ""
         shared = f", shared by {processes} processes," if processes > 1 else ""
+        chooses = "normalisation" in type(method).model_fields
+        otherwise = ", or set normalisation: group" if chooses else ""
         raise ValueError(
             f"{name} normalises by batches, and one slice is none: it would lose its mean activity. "
-            f"{key} = {slices}{shared} must be {processes * method.least_batch} or more{other}"
+            f"{key} = {slices}{shared} must be {processes * method.least_batch} or more{otherwise}"
         )

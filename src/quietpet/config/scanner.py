@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,7 +11,14 @@ from quietpet.config.section import NonNegative, OneOf, Section
 from quietpet.geometry.scanner import SCANNERS
 
 ScannerModel = Annotated[str, OneOf(tuple(SCANNERS))]
-ProjectorChoice = Literal["embedded", "sirf", "auto"]
+
+AUTO = "auto"
+PROJECTORS = tuple(
+    sorted(path.stem for path in (Path(__file__).parents[1] / "projection/backends").glob("[!_]*.py"))
+)
+"""Engines of the system model: every file of ``quietpet.projection.backends``. Listed, not imported."""
+
+ProjectorChoice = Annotated[str, OneOf((*PROJECTORS, AUTO))]
 StirProjector = Literal["ray_tracing", "parallelproj"]
 
 

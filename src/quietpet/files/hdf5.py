@@ -139,6 +139,16 @@ def open_hdf5(path: Path, *, kind: str) -> Iterator[h5py.File]:
         yield file
 
 
+def recorded_provenance(path: Path) -> dict[str, Any] | None:
+    """How a whole file was made, if it says so; None of any other, or of none."""
+    try:
+        with damage_explained(path), hdf5_for_reading(path) as file:
+            whole = file.attrs.get(_COMPLETE, False) and "provenance" in file.attrs
+            return json.loads(file.attrs["provenance"]) if whole else None
+    except (InputError, ValueError):
+        return None
+
+
 def _require_whole(file: h5py.File, kind: str) -> None:
     path = file.filename
     if not file.attrs.get(_COMPLETE, False):

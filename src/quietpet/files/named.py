@@ -25,6 +25,9 @@ class Files:
             paths.setdefault(name, []).append(Path(path))
         return cls(paths)
 
+    def __str__(self) -> str:
+        return " ".join(f"{name}={path}" for name, paths in self._paths.items() for path in paths)
+
     @property
     def names(self) -> tuple[str, ...]:
         """Every name that was given, in that order."""

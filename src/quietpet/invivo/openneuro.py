@@ -73,7 +73,11 @@ def read_manifest(table: Path, accession: str) -> list[RemoteFile]:
     """
     try:
         with table.open(newline="") as stream:
-            files = [RemoteFile(**{**row, "bytes": int(row["bytes"])}) for row in csv.DictReader(stream)]
+            rows = list(csv.DictReader(stream))
+        files = [
+            RemoteFile(bytes=int(row["bytes"]), **{key: row[key] for key in row if key != "bytes"})
+            for row in rows
+        ]
     except FileNotFoundError:
         raise InputError(f"{table}: no such table of files.") from None
     except (KeyError, TypeError, ValueError) as error:

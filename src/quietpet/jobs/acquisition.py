@@ -5,16 +5,18 @@ from __future__ import annotations
 from quietpet.config.acquisition import AcquisitionSettings, CalibrationSettings
 from quietpet.config.doses import DoseSettings, ReconstructionSettings, ScanSettings, ThinningSettings
 from quietpet.config.scanner import ProjectorChoice, ScannerSettings
-from quietpet.config.section import Positive, Section
+from quietpet.config.section import Positive
+from quietpet.jobs.job import Job
+from quietpet.projection.engines import code_of, osem_code_of
 
 
-class EngineJob(Section):
+class EngineJob(Job):
     """Decide which engine computes the projections of a study whose ``scanner.projector`` is auto."""
 
     projector: ProjectorChoice
 
 
-class SimulateJob(Section):
+class SimulateJob(Job):
     """Measure one subject's slices at one dose.
 
     ``standard_scan`` and the activity of ``grey_matter`` define kBq/ml; uncalibrated studies have none.
@@ -37,8 +39,12 @@ class SimulateJob(Section):
             raise ValueError("this study is not calibrated")
         return settings, self.standard_scan, self.grey_matter
 
+    @property
+    def named_code(self) -> tuple[str, ...]:
+        return code_of(self.scanner.projector)
 
-class ThinJob(Section):
+
+class ThinJob(Job):
     """Keep a part of the events of one subject's standard dose."""
 
     study_seed: int
@@ -48,11 +54,11 @@ class ThinJob(Section):
     randoms_window: int
 
 
-class CountsJob(Section):
+class CountsJob(Job):
     """List the prompts and noise-equivalent counts of every simulated slice."""
 
 
-class ReconstructJob(Section):
+class ReconstructJob(Job):
     """Reconstruct one subject's sinograms of one dose."""
 
     subject: str
@@ -60,9 +66,18 @@ class ReconstructJob(Section):
     protocol: ReconstructionSettings
     scanner: ScannerSettings
 
+    @property
+    def named_code(self) -> tuple[str, ...]:
+        engine = self.scanner.projector
+        return (*code_of(engine), *osem_code_of(engine))
 
-class AcquisitionJob(Section):
+
+class AcquisitionJob(Job):
     """How the low-dose sinograms of a data set were measured."""
 
     scanner: ScannerSettings
     protocol: ReconstructionSettings
+
+    @property
+    def named_code(self) -> tuple[str, ...]:
+        return code_of(self.scanner.projector)

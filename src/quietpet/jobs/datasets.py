@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from quietpet.config.invivo import SlicePlaneSettings
 from quietpet.config.scanner import ScannerModel
-from quietpet.config.section import Section
+from quietpet.jobs.job import Job
 
 
-class PackJob(Section):
+class PackJob(Job):
     """Join the standard- and low-dose images of a split's subjects into one data set."""
 
     dataset: str
@@ -18,7 +18,7 @@ class PackJob(Section):
     pixels: int
 
 
-class PackScansJob(Section):
+class PackScansJob(Job):
     """Cut the slices of a split's registered scans into one data set."""
 
     study_seed: int

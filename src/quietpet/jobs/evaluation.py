@@ -6,7 +6,7 @@ from pydantic import Field
 
 from quietpet.config.datasets import DatasetKind
 from quietpet.config.evaluation import EvaluationSettings
-from quietpet.config.section import Section
+from quietpet.jobs.job import Job
 from quietpet.jobs.methods import MethodJob
 
 
@@ -17,7 +17,7 @@ class ScoreJob(MethodJob):
     evaluation: EvaluationSettings
 
 
-class TablesJob(Section):
+class TablesJob(Job):
     """Aggregate all scores into the tables."""
 
     study_seed: int

@@ -6,10 +6,10 @@ from typing import Literal
 
 from quietpet.config.invivo import ScanRequirement, SourceSettings, WindowSettings
 from quietpet.config.registration import EngineChoice, RegistrationSettings
-from quietpet.config.section import Section
+from quietpet.jobs.job import Job
 
 
-class FetchInvivoJob(Section):
+class FetchInvivoJob(Job):
     """Have one participant's PET, T1 and side-cars on disk, and say where they are."""
 
     name: str
@@ -18,7 +18,7 @@ class FetchInvivoJob(Section):
     root: str
 
 
-class ImportScanJob(Section):
+class ImportScanJob(Job):
     """Average the windows of one scan's frames, and take its T1 along."""
 
     source: str
@@ -28,13 +28,13 @@ class ImportScanJob(Section):
     requirements: dict[str, ScanRequirement]
 
 
-class RegistrationEngineJob(Section):
+class RegistrationEngineJob(Job):
     """Decide which engine registers the scans of a study whose ``registration.engine`` is auto."""
 
     engine: EngineChoice
 
 
-class RegisterJob(Section):
+class RegisterJob(Job):
     """Register the PET images of one scan to its T1, and resample them once."""
 
     scan: str

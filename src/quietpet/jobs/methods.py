@@ -8,14 +8,15 @@ from pydantic import model_validator
 
 from quietpet.config.diffusion import DiffusionSettings
 from quietpet.config.method_kinds import AnyMethodSettings
+from quietpet.config.methods import MethodSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.config.planner import PlannerSettings
-from quietpet.config.section import Section
 from quietpet.jobs.acquisition import AcquisitionJob
+from quietpet.jobs.job import Job
 from quietpet.methods.registry import code_of
 
 
-class MethodJob(Section):
+class MethodJob(Job):
     """Names one replicate of one method on one data set."""
 
     dataset: str
@@ -42,8 +43,11 @@ class LearningJob(MethodJob):
 
     @property
     def named_code(self) -> tuple[str, ...]:
-        """Modules that the job reaches by names in its settings; part of its fingerprint."""
-        return code_of(self.model)
+        return self._code_of(self.model)
+
+    def _code_of(self, *models: MethodSettings) -> tuple[str, ...]:
+        measuring = self.acquisition.named_code if self.acquisition else ()
+        return (*code_of(*models), *measuring)
 
 
 class FitJob(LearningJob):
@@ -78,7 +82,7 @@ class FitJob(LearningJob):
 
     @property
     def named_code(self) -> tuple[str, ...]:
-        return code_of(self.model.for_training())
+        return self._code_of(self.model.for_training())
 
 
 class InferenceJob(LearningJob):
@@ -123,8 +127,8 @@ class PlanJob(InferenceJob):
 
     @property
     def named_code(self) -> tuple[str, ...]:
-        return code_of(self.model, *self.planner.candidates(self.diffusion))
+        return self._code_of(self.model, *self.planner.candidates(self.diffusion))
 
 
-class SamplingJob(Section):
+class SamplingJob(Job):
     """Show quality against sampling steps of all diffusion methods."""

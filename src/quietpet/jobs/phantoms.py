@@ -5,10 +5,10 @@ from __future__ import annotations
 from quietpet.config.datasets import SliceSettings
 from quietpet.config.phantoms import LesionSettings, PhantomSource, TemplateSettings, TissueValues
 from quietpet.config.scanner import ScannerModel
-from quietpet.config.section import Section
+from quietpet.jobs.job import Job
 
 
-class FetchJob(Section):
+class FetchJob(Job):
     """Decide where the phantoms come from, and have their label volumes ready."""
 
     source: PhantomSource
@@ -17,7 +17,7 @@ class FetchJob(Section):
     cache_is_named: bool
 
 
-class PhantomJob(Section):
+class PhantomJob(Job):
     """Turn one subject's labels into activity, attenuation, T1 and lesions on the scanner grid."""
 
     study_seed: int
@@ -32,7 +32,7 @@ class PhantomJob(Section):
     template: TemplateSettings
 
 
-class SlicesJob(Section):
+class SlicesJob(Job):
     """Cut and rotate the transaxial slices of one phantom."""
 
     study_seed: int

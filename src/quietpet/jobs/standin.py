@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from quietpet.config.phantoms import TemplateSettings, TissueValues
 from quietpet.config.scanner import ScannerSettings
-from quietpet.config.section import Label, Positive, Section, SubjectId
+from quietpet.config.section import Label, Positive, SubjectId
 from quietpet.config.standin import StandinCohortSettings, StandinParticipant, StandinScanSettings
+from quietpet.jobs.job import Job
 
 
-class StandinJob(Section):
+class StandinJob(Job):
     """Scan one participant of a simulated in-vivo data set.
 
     ``participants`` holds this one, and all of them where side-cars are exchanged.
@@ -28,7 +29,7 @@ class StandinJob(Section):
     template: TemplateSettings
 
 
-class StandinCohortJob(Section):
+class StandinCohortJob(Job):
     """Write the top-level files of a simulated in-vivo data set."""
 
     cohort: Label

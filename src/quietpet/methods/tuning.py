@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from quietpet.data.pairs import Batch
+from quietpet.errors import InputError
 
 Restorations = Callable[[float], Iterable[torch.Tensor]]
 """From a candidate number to the restored validation slices (slice, 1, y, x), batch by batch."""
@@ -37,3 +38,18 @@ def mean_squared_error(restored: Iterable[torch.Tensor], validation: Sequence[Ba
         for images, batch in zip(restored, validation, strict=True)
     ]
     return float(torch.cat(per_slice).double().mean())
+
+
+def activity_weighted_rms(image: Callable[[Batch], torch.Tensor], validation: Sequence[Batch]) -> float:
+    """Root mean square of an image of each slice, its pixels weighing as the low-dose activity.
+
+    So it is that of the head, whatever square around it is seen.
+
+    Raises:
+        InputError: the image is zero wherever there is activity.
+    """
+    weighted = sum(float((each.low * image(each).square()).sum()) for each in validation)
+    weight = sum(float(each.low.sum()) for each in validation)
+    if not weighted * weight > 0:
+        raise InputError("validation: low and standard dose are empty or equal; nothing to learn.")
+    return (weighted / weight) ** 0.5

@@ -1,84 +1,77 @@
-"""Which engines of the system model are here. Free of torch: every start of the workflow asks."""
+"""Which engines of the system model are here, and which code they are. Free of torch."""
 
 from __future__ import annotations
 
-import functools
-import importlib.util
-import os
-import signal
-import subprocess
-import sys
-
+from quietpet.config.scanner import AUTO
 from quietpet.errors import InputError
+from quietpet.projection.backends import BACKENDS, FOLDER
 
-SIRF_REMEDY = (
-    "run in the container ghcr.io/synerbi/sirf or build SIRF with the SIRF-SuperBuild (it is neither on "
-    "PyPI nor on conda; see envs/sirf.md), or set scanner.projector to 'embedded'"
-)
-
-_IMPORT_SIRF = "import sirf.STIR as stir; stir.get_engine_version_string(); stir.MessageRedirector"
-_PATIENCE_S = 120
-
-
-def sirf_is_installed() -> bool:
-    """Whether Python finds SIRF; only an import shows whether it also works."""
-    return importlib.util.find_spec("sirf") is not None
-
-
-@functools.cache
-def sirf_fault() -> str | None:
-    """Why an installed SIRF cannot be used here, in a few words; None if it can.
-
-    It is imported in a process of its own: libraries that do not fit may end the one that loads them.
-    """
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _IMPORT_SIRF],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return f"importing it took longer than {_PATIENCE_S} s"
-    if done.returncode < 0:
-        return f"importing it ended Python with {signal.Signals(-done.returncode).name}"
-    if done.returncode:
-        return (done.stderr.strip() or f"importing it ended Python with {done.returncode}").splitlines()[
-            -1
-        ]
-    return None
+FALLBACK = "embedded"
+"""What ``auto`` takes where no other engine works."""
 
 
 def require_installed(projector: str) -> None:
     """Refuse a ``scanner.projector`` that is not installed here.
 
     Raises:
-        InputError: SIRF is asked for and absent.
+        InputError: it is absent, or there is no such engine.
     """
-    if projector == "sirf" and not sirf_is_installed():
-        raise InputError(f"scanner.projector = 'sirf', but SIRF is not installed here; {SIRF_REMEDY}.")
+    if projector == AUTO:
+        return
+    if projector not in BACKENDS:
+        raise InputError(
+            f"the projector {projector!r} is none of this installation; there are {', '.join(BACKENDS)}."
+        )
+    backend = BACKENDS[projector]
+    if not backend.installed():
+        raise InputError(
+            f"scanner.projector = {projector!r}, but {backend.program} is not installed here; "
+            f"{backend.remedy}."
+        )
 
 
 def require_usable(projector: str) -> None:
-    """Refuse a ``scanner.projector`` that does not work here, before any job; SIRF is tried.
+    """Refuse a ``scanner.projector`` that does not work here, before any job; it is tried.
 
     Raises:
-        InputError: SIRF is asked for, and absent or broken.
+        InputError: it is absent or broken, or there is no such engine.
     """
     require_installed(projector)
-    if projector == "sirf" and (fault := sirf_fault()):
+    if projector != AUTO and (fault := (backend := BACKENDS[projector]).fault()):
         raise InputError(
-            f"scanner.projector = 'sirf', but SIRF does not work here ({fault}); {SIRF_REMEDY}."
+            f"scanner.projector = {projector!r}, but {backend.program} does not work here ({fault}); "
+            f"{backend.remedy}."
         )
 
 
 def available_engine() -> tuple[str, str]:
-    """``sirf`` where it works, else ``embedded``; and why."""
-    if not sirf_is_installed():
-        return "embedded", "SIRF is not installed here"
-    if fault := sirf_fault():
-        return "embedded", f"SIRF is installed but does not work ({fault})"
-    return "sirf", "SIRF works here"
+    """What ``auto`` means here, and why: the first automatic engine that works, else ``embedded``."""
+    reasons = []
+    for name, backend in BACKENDS.items():
+        if not backend.automatic:
+            continue
+        if not backend.installed():
+            reasons.append(f"{backend.program} is not installed here")
+        elif fault := backend.fault():
+            reasons.append(f"{backend.program} is installed but does not work ({fault})")
+        else:
+            return name, f"{backend.program} works here"
+    return FALLBACK, "; ".join(reasons) or "no other engine is automatic"
+
+
+def code_of(projector: str) -> tuple[str, ...]:
+    """Names, below the package, of modules behind a ``scanner.projector``; results depend on them.
+
+    They are imported under computed names, so that nothing else tells that a step reaches them. With
+    ``auto`` any engine may be meant.
+    """
+    return tuple(f"{FOLDER}.{name}" for name in _meant(projector))
+
+
+def osem_code_of(projector: str) -> tuple[str, ...]:
+    """The same of the modules that reconstruct with it."""
+    return tuple(dict.fromkeys(BACKENDS[name].osem_module for name in _meant(projector)))
+
+
+def _meant(projector: str) -> tuple[str, ...]:
+    return tuple(BACKENDS) if projector == AUTO else (projector,)

@@ -26,9 +26,9 @@ from quietpet.config.scanner import StirProjector
 from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid
 from quietpet.geometry.scanner import ScannerGeometry
-from quietpet.projection.engines import SIRF_REMEDY
 from quietpet.projection.interfile import write_template
 from quietpet.projection.linear_map import LinearMap
+from quietpet.projection.sirf_installation import REMEDY
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ def engine() -> Engine:
     # A SIRF of another release lacks functions; a broken one cannot load its libraries.
     except (ImportError, AttributeError, OSError) as error:
         raise InputError(
-            f"scanner.projector: SIRF cannot be used ({type(error).__name__}: {error}); {SIRF_REMEDY}."
+            f"scanner.projector: SIRF cannot be used ({type(error).__name__}: {error}); {REMEDY}."
         ) from error
 
 

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from quietpet.config.scanner import ScannerSettings
+from quietpet.config.scanner import AUTO, ScannerSettings
 from quietpet.errors import InputError
 from quietpet.files.lineage import Lineage
 from quietpet.files.text import read_json
 from quietpet.geometry.grid import ImageGrid, scanner_grid
 from quietpet.geometry.scanner import SCANNERS, ScannerGeometry
-from quietpet.projection.embedded import embedded_projector
+from quietpet.projection.backends import BACKENDS
 from quietpet.projection.engines import available_engine, require_installed
 from quietpet.projection.protocol import Projector
-from quietpet.projection.sirf import engine, sirf_projector
-from quietpet.recon.osem import osem
-from quietpet.recon.sirf_osem import sirf_osem
 
 
 def scanner_geometry(settings: ScannerSettings) -> ScannerGeometry:
@@ -33,7 +31,7 @@ def image_grid(settings: ScannerSettings) -> ImageGrid:
 
 def projector(settings: ScannerSettings, device: torch.device) -> Projector:
     """The projector of the engine called ``settings.projector``."""
-    return _PROJECTORS[decided(settings).projector](settings, image_grid(settings), device)
+    return _projector(settings, image_grid(settings), device)
 
 
 def data_grid(settings: ScannerSettings) -> ImageGrid:
@@ -44,22 +42,23 @@ def data_grid(settings: ScannerSettings) -> ImageGrid:
 def data_projector(settings: ScannerSettings, device: torch.device) -> Projector:
     """The projector that measures objects on :func:`data_grid`, in units of its pixels."""
     of_data = settings.model_copy(update={"rays": settings.data_rays})
-    return _PROJECTORS[decided(settings).projector](of_data, data_grid(settings), device)
+    return _projector(of_data, data_grid(settings), device)
 
 
 def reconstruction(settings: ScannerSettings) -> Callable[..., torch.Tensor]:
     """OSEM as the engine called ``settings.projector`` computes it; called like ``recon.osem.osem``."""
-    return _OSEM[decided(settings).projector]
+    module, _, function = BACKENDS[decided(settings).projector].osem.partition(":")
+    return getattr(importlib.import_module(f"quietpet.{module}"), function)
 
 
 def slices_per_batch(settings: ScannerSettings) -> int:
     """Slices that the engine called ``settings.projector`` reconstructs together."""
-    return _SLICES_PER_BATCH[decided(settings).projector]
+    return BACKENDS[decided(settings).projector].slices_per_batch
 
 
 def engine_versions(projector: str) -> dict[str, str]:
     """Versions of the programs behind an engine that are no Python packages."""
-    return engine().versions if projector == "sirf" else {}
+    return BACKENDS[projector].versions()
 
 
 def decided(settings: ScannerSettings, decision: Path | None = None) -> ScannerSettings:
@@ -68,9 +67,9 @@ def decided(settings: ScannerSettings, decision: Path | None = None) -> ScannerS
     Without a file, what is available here decides.
 
     Raises:
-        InputError: SIRF is asked for and absent.
+        InputError: the engine is asked for by its name, and absent.
     """
-    if settings.projector == "auto":
+    if settings.projector == AUTO:
         chosen = read_json(decision)["projector"] if decision else available_engine()[0]
         settings = settings.model_copy(update={"projector": chosen})
     require_installed(settings.projector)
@@ -84,7 +83,7 @@ def as_simulated(settings: ScannerSettings, lineage: Lineage, *, origin: Path | 
         InputError: the settings name another engine, or the engine is absent here.
     """
     simulated = lineage["projector"]
-    if settings.projector not in ("auto", simulated):
+    if settings.projector not in (AUTO, simulated):
         raise InputError(
             f"{origin}: was simulated with the projector {simulated!r}, but scanner.projector = "
             f"{settings.projector!r}; simulate it again."
@@ -92,24 +91,6 @@ def as_simulated(settings: ScannerSettings, lineage: Lineage, *, origin: Path | 
     return decided(settings.model_copy(update={"projector": simulated}))
 
 
-def _embedded(settings: ScannerSettings, grid: ImageGrid, device: torch.device) -> Projector:
-    return embedded_projector(scanner_geometry(settings), grid, rays=settings.rays, device=device)
-
-
-def _sirf(settings: ScannerSettings, grid: ImageGrid, device: torch.device) -> Projector:
-    return sirf_projector(
-        scanner_geometry(settings),
-        grid,
-        rays=settings.rays,
-        device=device,
-        stir_projector=settings.stir_projector,
-    )
-
-
-_PROJECTORS = {"embedded": _embedded, "sirf": _sirf}
-
-_OSEM: dict[str, Callable[..., torch.Tensor]] = {"embedded": osem, "sirf": sirf_osem}
-
-_SLICES_PER_BATCH = {"embedded": 50, "sirf": 1}
-"""Slices of the embedded engine share passes over its matrix: 50 amortise them, and are 150 MB of
-sinograms. SIRF takes seconds for each slice and gains nothing from more."""
+def _projector(settings: ScannerSettings, grid: ImageGrid, device: torch.device) -> Projector:
+    backend = BACKENDS[decided(settings).projector]
+    return backend.projector(settings, scanner_geometry(settings), grid, device)

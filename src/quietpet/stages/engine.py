@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from quietpet.config.scanner import AUTO
 from quietpet.files.named import Files
 from quietpet.files.text import write_json
 from quietpet.jobs.acquisition import EngineJob
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 def run(job: EngineJob, inputs: Files, outputs: Files) -> None:
     """Write ``decision``: the engine that ``scanner.projector`` means here and now, and why."""
     watch = Stopwatch()
-    if job.projector == "auto":
+    if job.projector == AUTO:
         chosen, reason = available_engine()
     else:
         require_usable(job.projector)

@@ -214,7 +214,7 @@ def _trained(
 
 def _restored_rows(held_out: PairDataset, settings: TrainingSettings) -> Sequence[int]:
     """Rows of the slices that tell which weights are kept."""
-    if settings.select_by == "loss":
+    if settings.select_by == "last":
         return ()
     return spread_rows(len(held_out), min(settings.validation_slices, len(held_out)))
 

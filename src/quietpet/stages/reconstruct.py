@@ -53,6 +53,7 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
                 inputs=inputs.all(),
                 watch=watch,
                 device=str(device),
+                also=job.named_code,
                 engines=engine_versions(settings.projector),
             ),
         },

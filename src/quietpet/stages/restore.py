@@ -19,6 +19,7 @@ from quietpet.files.lineage import Lineage, common_lineage
 from quietpet.files.named import Files
 from quietpet.jobs.methods import RestoreJob
 from quietpet.methods.base import Restorer
+from quietpet.methods.registry import build
 from quietpet.progress import track
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.runtime.device import compute_device, inferring, placed
@@ -31,7 +32,7 @@ _NAMES = {"dataset", "setting", "method", "learning", "replicate"}
 
 
 def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
-    """Inputs ``weights`` and ``test``; output ``restored``, HDF5 of kind "restored".
+    """Inputs ``test`` and, of methods that have any, ``weights``; output ``restored``, HDF5.
 
     A method that reconstructs also takes the ``sinograms`` of all test subjects.
     Arrays (slice, y, x) float32, zero outside the restored square: ``single``, and of several samples
@@ -47,7 +48,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
             f"inference.pixels = {job.inference.pixels} would cut the heads of {pairs.path}, "
             f"which reach over {extent} pixels; make it larger."
         )
-    method, trained_on = load_weights(inputs.one("weights"), job.model)
+    method, learned = _learned(job, inputs.get("weights"))
     placed(method, device, half=job.half)
     measured = measured_slices(job, inputs, pairs, device)
     batches = central_batches(pairs, pixels=job.inference.pixels, batch_size=job.inference.batch_size)
@@ -62,7 +63,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
         attributes={
             **job.model_dump(mode="json", include=_NAMES),
             "samples": job.model.samples,
-            "lineage": _lineage(job, pairs, inputs.one("weights"), trained_on),
+            "lineage": common_lineage([*learned, (pairs.path, pairs.lineage)]),
             "provenance": provenance(
                 "restore",
                 settings=job.model_dump(mode="json"),
@@ -94,10 +95,17 @@ def restored_slices(
     return arrays
 
 
-def _lineage(job: RestoreJob, pairs: PairDataset, weights: Path, trained_on: Lineage) -> Lineage:
-    """That of the slices; weights of the same data set must share it, those of another need not."""
-    learned = [] if job.weights_of not in (None, job.dataset) else [(weights, trained_on)]
-    return common_lineage([*learned, (pairs.path, pairs.lineage)])
+def _learned(job: RestoreJob, weights: Path | None) -> tuple[Restorer, list[tuple[Path, Lineage]]]:
+    """The method, and the weights whose lineage the slices must share: those of the same data set.
+
+    Raises InputError if there are no weights and the method needs some.
+    """
+    if weights is None:
+        if job.model.fitted:
+            raise InputError(f"restore of {job.method}: --in lacks weights=PATH, which `fit` makes.")
+        return build(job.model).eval(), []
+    method, lineage = load_weights(weights, job.model)
+    return method, [] if job.weights_of not in (None, job.dataset) else [(weights, lineage)]
 
 
 def _on(device: torch.device, batch: Batch, measured: MeasuredSlices | None) -> Batch:

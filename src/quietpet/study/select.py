@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from quietpet.config.section import Section
 from quietpet.jobs.acquisition import CountsJob, EngineJob
 from quietpet.jobs.invivo import RegistrationEngineJob
+from quietpet.jobs.job import Job
 from quietpet.jobs.methods import SamplingJob
 from quietpet.study.root import Study
 from quietpet.study.select_learning import fit_job, plan_job, restore_job
@@ -32,7 +32,7 @@ from quietpet.study.select_simulation import (
 )
 from quietpet.study.select_tables import score_job, tables_job
 
-_SELECT: dict[str, Callable[..., Section]] = {
+_SELECT: dict[str, Callable[..., Job]] = {
     "fetch": fetch_job,
     "fetch_invivo": fetch_invivo_job,
     "import_scan": import_scan_job,
@@ -58,7 +58,7 @@ _SELECT: dict[str, Callable[..., Section]] = {
 }
 
 
-def job_of(study: Study, step: str, **names: str) -> Section:
+def job_of(study: Study, step: str, **names: str) -> Job:
     """One job of ``step``, for the wildcard values ``names``."""
     return _SELECT[step](study, **names)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from quietpet.config.methods import MethodSettings
 from quietpet.config.networks import TrainingSettings
-from quietpet.training.checkpoint import LogRow
+from quietpet.training.checkpoint import LogRow, kept
 
 LIMITS = (
     "A result of research: no medical device, not for diagnosis or any other decision on a patient.",
@@ -57,11 +57,15 @@ def model_card(
 def _training(rows: Sequence[LogRow]) -> list[str]:
     if not rows:
         return ["Nothing is learned by gradient; a free number is chosen on the validation slices."]
-    last, best = rows[-1], min(rows, key=lambda row: row.criterion)
-    quantity = "validation loss" if best.nmse is None else "NMSE of restored validation slices"
+    last, best = rows[-1], kept(rows)
+    why = (
+        "the last one"
+        if best.nmse is None or last.nmse is None
+        else f"that of the least NMSE of restored validation slices: {best.nmse:.6g} "
+        f"(last: {last.nmse:.6g})"
+    )
     return [
-        f"Weights of step {best.step} of {last.step}, that of the least {quantity}: "
-        f"{best.criterion:.6g} (last: {last.criterion:.6g}).",
+        f"Weights of step {best.step} of {last.step}, {why}.",
         f"{last.iterations_per_s:.3g} iterations/s, {last.slices_per_s:.3g} slices/s at the end.",
     ]
 

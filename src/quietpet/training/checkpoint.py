@@ -6,7 +6,8 @@ and log are the whole state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class LogRow:
     validation: float
     """Validation loss."""
     nmse: float | None
-    """NMSE of the restored validation slices; None where the loss decides."""
+    """NMSE of the restored validation slices; None where the last weights are kept."""
     learning_rate: float
     iterations_per_s: float
     slices_per_s: float
@@ -41,11 +42,6 @@ class LogRow:
     memory_mib: float
     gpu_percent: float | None
     """This and the four before: see :class:`quietpet.training.throughput.Throughput`."""
-
-    @property
-    def criterion(self) -> float:
-        """The weights of the least are kept."""
-        return self.validation if self.nmse is None else self.nmse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,15 +77,18 @@ class Progress:
     def step(self) -> int:
         return self.rows[-1].step if self.rows else 0
 
-    @property
-    def least(self) -> float:
-        """Least criterion so far."""
-        return min((row.criterion for row in self.rows), default=float("inf"))
-
     def followed_by(self, row: LogRow, method: Restorer) -> Progress:
         """Progress with one more validation, that of ``method``."""
-        better = not self.rows or row.criterion < self.least
-        return Progress(rows=(*self.rows, row), best=snapshot(method) if better else self.best)
+        rows = (*self.rows, row)
+        return Progress(rows=rows, best=snapshot(method) if kept(rows) is row else self.best)
+
+
+def kept(rows: Sequence[LogRow]) -> LogRow:
+    """The validation whose weights are kept: the first of the least NMSE; without any, the last."""
+    last = rows[-1]
+    if last.nmse is None:
+        return last
+    return min(rows, key=lambda row: math.inf if row.nmse is None else row.nmse)
 
 
 class Checkpoint:

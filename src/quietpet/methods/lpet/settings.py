@@ -17,6 +17,10 @@ class Settings(MethodSettings):
         return False
 
     @property
+    def fitted(self) -> bool:
+        return False
+
+    @property
     def learning(self) -> str:
         return "-"
 

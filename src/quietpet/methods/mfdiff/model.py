@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 from quietpet.data.pairs import Batch
-from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
 from quietpet.methods.blocks.diffusion import Diffusion
 from quietpet.methods.blocks.fusion import FeatureFusion
 from quietpet.methods.blocks.monai_networks import DiffusionModelUNet
 from quietpet.methods.mfdiff.settings import DenoiserSettings, Settings
+from quietpet.methods.tuning import activity_weighted_rms
 
 
 class MFdiff(Restorer):
@@ -39,11 +39,8 @@ class MFdiff(Restorer):
 
     def tune(self, validation: Sequence[Batch]) -> None:
         """Scale the diffused image to the wanted activity-weighted root mean square."""
-        weighted = sum(float((each.low * self._target(each).square()).sum()) for each in validation)
-        weight = sum(float(each.low.sum()) for each in validation)
-        if not weighted * weight > 0:
-            raise InputError("validation: low and standard dose are empty or equal; nothing to learn.")
-        self.target_gain.fill_(self._settings.target_rms / (weighted / weight) ** 0.5)
+        rms = activity_weighted_rms(self._target, validation)
+        self.target_gain.fill_(self._settings.target_rms / rms)
 
     def loss(self, batch: Batch, group: str, generator: torch.Generator) -> torch.Tensor:
         """|| epsilon - epsilon_theta(x_t, t, x_P, F) ||^2 (Eq. 9), or that of x_0 or v; pixel mean."""

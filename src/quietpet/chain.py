@@ -1,0 +1,158 @@
+"""Steps that run one after the other in one process: Python, and what it imports, starts once.
+
+``quietpet <step> ... then <step> ...``: a later step may read what an earlier one makes. A step whose
+files are there, made of the same settings, inputs and code, is not repeated; what a chain does again is
+then what its steps would do again if each were a job of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+from quietpet.errors import InputError
+from quietpet.files.atomic import require_writable
+from quietpet.files.hdf5 import recorded_provenance
+from quietpet.files.named import Files
+from quietpet.fingerprint.walk import fingerprint
+from quietpet.jobs.job import Job
+from quietpet.provenance import file_digest
+from quietpet.steps import STEPS, Step
+from quietpet.study.mistakes import explain
+
+logger = logging.getLogger(__name__)
+
+THEN = "then"
+"""The word between two steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """One step of a chain, with its job and its files."""
+
+    step: Step
+    job: Job
+    inputs: Files
+    outputs: Files
+
+    @classmethod
+    def of(cls, name: str, *, settings: str, inputs: Sequence[str], outputs: Sequence[str]) -> Link:
+        """From arguments of the command line.
+
+        Raises:
+            InputError: settings or names of files that the step does not take.
+        """
+        step, read, made = STEPS[name], Files.parse(inputs), Files.parse(outputs)
+        step.require_names(read, made)
+        try:
+            job = step.job.model_validate_json(settings)
+        except ValidationError as error:
+            raise InputError(f"--settings of {name}: {explain(error)}") from None
+        return cls(step=step, job=job, inputs=read, outputs=made)
+
+    def run(self) -> None:
+        """Read, compute, write."""
+        _stage(self.step.name).run(self.job, self.inputs, self.outputs)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether all its files are there, whole, and made of these settings, inputs and code."""
+        records: list[dict[str, Any]] = []
+        for path in self.outputs.all():
+            if not (record := recorded_provenance(path)):
+                return False
+            records.append(record)
+        wanted = {
+            "settings": self.job.model_dump(mode="json"),
+            "inputs": {str(path): file_digest(path) for path in self.inputs.all()},
+            "code": fingerprint(f"stages.{self.step.name}", *self.job.named_code),
+        }
+        return all(_of_names(record, wanted) == json.dumps(wanted, sort_keys=True) for record in records)
+
+
+def split_at_then(arguments: Sequence[str]) -> Iterator[list[str]]:
+    """The arguments of each step."""
+    part: list[str] = []
+    for argument in arguments:
+        if argument == THEN:
+            yield part
+            part = []
+        else:
+            part.append(argument)
+    yield part
+
+
+def require_usable(links: Sequence[Link]) -> None:
+    """Find before any work what would make reading or writing fail after it.
+
+    Raises:
+        InputError: an input that is no file and that no earlier link makes, an output that is read by
+            its own or an earlier link, is written by another, or cannot be written.
+    """
+    written: set[Path] = set()
+    read: list[Path] = []
+    for link in links:
+        given = [path for path in link.inputs.all() if path.resolve() not in written]
+        read += given
+        _require_files(given)
+        for path in link.outputs.all():
+            _require_free(path, (*read, *link.inputs.all()), written)
+            written.add(path.resolve())
+
+
+def _require_files(paths: Sequence[Path]) -> None:
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such file; run the step that makes it first.")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; name a file.")
+
+
+def _require_free(path: Path, read: Sequence[Path], written: set[Path]) -> None:
+    if any(path.resolve() == each.resolve() or _same(path, each) for each in read):
+        raise InputError(f"{path}: is an input of this step; name another file for its output.")
+    if path.resolve() in written:
+        raise InputError(f"{path}: is named twice in --out; name another file for each output.")
+    require_writable(path)
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+def run_chain(links: Sequence[Link]) -> Iterator[Link]:
+    """Run all ``links``; yields each before it begins."""
+    for link in links:
+        yield link
+        if len(links) > 1 and link.is_made:
+            logger.info(
+                "%s: its files are made of these settings, inputs and code; kept", link.step.name
+            )
+            for path in link.outputs.all():
+                os.utime(path)  # no older than inputs that were written anew with the same content
+            continue
+        link.run()
+
+
+def _stage(name: str) -> ModuleType:
+    # What importing torch allocates stays to the end; looking for garbage in it takes 0.15 s.
+    gc.disable()
+    try:
+        return importlib.import_module(f"quietpet.stages.{name}")
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _of_names(record: dict[str, Any], wanted: dict[str, Any]) -> str:
+    return json.dumps({name: record.get(name) for name in wanted}, sort_keys=True)

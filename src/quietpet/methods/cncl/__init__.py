@@ -1,0 +1,1 @@
+"""CNCL: one network predicts the content of the low-dose image, another its noise."""

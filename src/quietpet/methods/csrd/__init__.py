@@ -1,0 +1,1 @@
+"""CSRD: conditional score-based diffusion of the residual between standard and low dose."""

@@ -1,0 +1,1 @@
+"""Hi-Net: two encoders, fused layer by layer, and a discriminator."""
