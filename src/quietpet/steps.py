@@ -17,7 +17,7 @@ from quietpet.jobs.datasets import PackJob, PackScansJob
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob, RegistrationEngineJob
 from quietpet.jobs.job import Job
-from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob, SamplingJob
+from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 
@@ -113,6 +113,13 @@ _PROVENANCE = NamedFile(
 )
 _PLANS = "JSON of `plan`: quality against steps of one diffusion method"
 _SINOGRAMS_OF_SLICES = "low-dose sinograms of all {} subjects, for methods that reconstruct"
+_TRAIN_SINOGRAMS = NamedFile(
+    "train_sinograms",
+    "low-dose sinograms of each training subject, in the order of `train`, for methods that learn from "
+    "them",
+    optional=True,
+    several=True,
+)
 
 _STEPS = (
     Step(
@@ -239,6 +246,19 @@ _STEPS = (
         outputs=(NamedFile("dataset", "HDF5: rows of standard dose, low dose and T1"),),
     ),
     Step(
+        name="learning_rate",
+        job=LearningRateJob,
+        inputs=(
+            NamedFile("train", "HDF5 of `pack`"),
+            NamedFile("validation", "HDF5 of `pack`"),
+            _TRAIN_SINOGRAMS,
+            NamedFile(
+                "sinograms", _SINOGRAMS_OF_SLICES.format("validation"), optional=True, several=True
+            ),
+        ),
+        outputs=(NamedFile("rate", "JSON: the learning rates that were tried, and the chosen one"),),
+    ),
+    Step(
         name="fit",
         job=FitJob,
         inputs=(
@@ -246,15 +266,12 @@ _STEPS = (
                 "train", "HDF5 of `pack` or `pack_scans`, in the order of trained_on", several=True
             ),
             NamedFile("validation", "HDF5 of `pack` or `pack_scans`"),
-            NamedFile(
-                "train_sinograms",
-                "low-dose sinograms of each training subject, in the order of `train`, for methods that "
-                "learn from them",
-                optional=True,
-                several=True,
-            ),
+            _TRAIN_SINOGRAMS,
             NamedFile(
                 "start", "weights of the stage before, for later stages of learning", optional=True
+            ),
+            NamedFile(
+                "rate", "JSON of `learning_rate`, where training.learning_rate_trials is", optional=True
             ),
             NamedFile(
                 "sinograms", _SINOGRAMS_OF_SLICES.format("validation"), optional=True, several=True
@@ -310,6 +327,12 @@ _STEPS = (
         inputs=(
             NamedFile("scores", "CSV of `score`", several=True),
             NamedFile("plan", _PLANS, optional=True, several=True),
+            NamedFile(
+                "rate",
+                "JSON of `learning_rate` of each method that has one",
+                optional=True,
+                several=True,
+            ),
         ),
         outputs=(
             NamedFile("tables", "CSV: every row of every table"),

@@ -198,6 +198,12 @@ def test_the_head_square_holds_every_head_and_is_no_larger_than_needed(tmp_path)
     assert (head_extent(small), head_square(small)) == (70, 96)
 
 
+def test_the_head_square_suits_a_network_that_halves_it_six_times(tmp_path):
+    for pixels, divisor, square in [(128, 64, 128), (128, 8, 96), (96, 64, 64), (112, 32, 96)]:
+        pairs = PairDataset(write_packed(tmp_path / f"{pixels}-{divisor}.h5", pixels=pixels, slices=1))
+        assert head_square(pairs, divisor=divisor) == square
+
+
 def test_the_extent_is_that_of_all_heads_and_reads_no_image(tmp_path):
     """Of all slices of all files: one head reaches 20 pixels up, another 24 to the left."""
     paths = [write_packed(tmp_path / f"{seed}.h5", slices=2, seed=seed) for seed in (0, 1)]

@@ -37,8 +37,11 @@ PLAN = TablePlan(
     regimes=REGIMES,
     trained=("mfdiff", "unet"),
     iterations={
-        "phantom": {"external": "1000"},
-        "ood1": {"internal": "400", "external": "1000", "external_internal": "1000 + 150"},
+        "phantom": {"mfdiff": {"external": "1000"}, "unet": {"external": "2500"}},
+        "ood1": {
+            "mfdiff": {"internal": "400", "external": "1000", "external_internal": "1000 + 150"},
+            "unet": {"internal": "1000", "external": "2500", "external_internal": "2500 + 375"},
+        },
     },
     published_settings=("drf100",),
     doses={"standard": "1e+10 counts per volume"},
@@ -284,11 +287,12 @@ def test_iterations_of_each_stage_stand_in_the_row_of_what_is_trained() -> None:
     rows = assemble(pd.concat([scores(), filtered, *ood1]), plan=PLAN)
     found = {(row.dataset, row.method, row.learning): row.iterations for row in rows}
     assert found == {
-        **{("phantom", method, "external"): "1000" for method in ("mfdiff", "unet")},
+        ("phantom", "mfdiff", "external"): "1000", ("phantom", "unet", "external"): "2500",
         **{("phantom", "gaussian", "external"): "-", ("phantom", "lpet", "-"): "-"},
         **{("ood1", "gaussian", "external"): "-", ("ood1", "lpet", "-"): "-"},
-        **{("ood1", method, word): text for word, text in PLAN.iterations["ood1"].items()
-           for method in ("mfdiff", "unet")},
+        **{("ood1", method, word): text
+           for method in ("mfdiff", "unet")
+           for word, text in PLAN.iterations["ood1"][method].items()},
     }  # fmt: skip
     assert "| mfdiff | external_internal | 1000 + 150 | single |" in render(rows, plan=PLAN)
 

@@ -25,6 +25,9 @@ DIFFUSION = {
     "sampling_steps": 1,
 }  # fmt: skip
 
+NAFNET = {
+    "kind": "nafnet", "width": 4, "encoder_blocks": (1,), "middle_blocks": 1, "decoder_blocks": (1,)
+}  # fmt: skip
 FUSED = {"branches": ["global", "detail"], "channels": 4, "heads": 1, "encoder_blocks": 1}
 
 
@@ -47,8 +50,10 @@ def restored(settings, low):
         ({**UNET, "normalisation": "none", "fusion": FUSED}, True, True),
         ({**UNET, "fusion": FUSED}, True, False),  # batch norm suffers from batches of one head
         (DIFFUSION, True, True),
+        (NAFNET, True, True),
+        ({"kind": "munet", "channels": (4, 4, 4)}, False, False),
     ],
-    ids=["unet", "group norm", "fusion", "fusion and batch norm", "mfdiff"],
+    ids=["unet", "group norm", "fusion", "fusion and batch norm", "mfdiff", "nafnet", "munet"],
 )
 def test_those_whose_pixels_see_a_far_corner_learn_from_whole_heads(model, far, whole_heads):
     settings = TypeAdapter(AnyMethodSettings).validate_python(model)

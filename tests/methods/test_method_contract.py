@@ -34,7 +34,7 @@ SMALL_CSRD = {"channels": 8, "multipliers": (1, 2), "blocks": 1}
 VARIANTS = {
     "fbsem": [{**SMALL_UNROLLED, "start": "low"}, {**SMALL_UNROLLED, "start": "ones"}],
     "csrd": [
-        {**SMALL_CSRD, "sampling_steps": 3},
+        {**SMALL_CSRD, "sampling_steps": 6},
         {**SMALL_CSRD, "sampling_steps": 2, "sampler": "dpmpp_2m", "dropout": 0.0},
     ],
     "hinet": [{"channels": 4, "discriminator_channels": 4}],
@@ -52,6 +52,17 @@ VARIANTS = {
         {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "branches": ("detail", "detail")}},
         {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "aggregation": "concat"}},
         {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "global_attention": "spatial"}},
+    ],
+    "munet": [{"channels": (4, 8)}, {"channels": (4, 4, 8), "convolutions": 1}],
+    "nafnet": [
+        {"width": 4, "encoder_blocks": (1, 1), "middle_blocks": 1, "decoder_blocks": (1, 1)},
+        {"width": 4, "encoder_blocks": (2,), "middle_blocks": 1, "decoder_blocks": (1,), "loss": "l1"},
+    ],
+    "nlm": [
+        {"search_pixels": 3},
+        {"search_pixels": 3, "stabilised": False},
+        {"search_pixels": 3, "guide": "t1"},
+        {"search_pixels": 3, "guide": "both"},
     ],
     "mfdiff": [
         {**SMALL_MFDIFF, "prediction": "epsilon", "sampler": "ddpm"},

@@ -44,9 +44,9 @@ def files(tmp_path_factory):
     return write_splits(tmp_path_factory.mktemp("packed"), slices=5)
 
 
-def fitted(files, folder, model):
+def fitted(files, folder, model, *, training=TRAINING):
     names = {"dataset": "phantom", "setting": "low", "method": "m", "replicate": "0"}
-    job = FitJob(study_seed=1, **names, model=model, training=TRAINING)
+    job = FitJob(study_seed=1, **names, model=model, training=training)
     inputs = Files({split: [files[split]] for split in ("train", "validation")})
     weights, log, card = (folder / name for name in ("weights.safetensors", "log.csv", "card.md"))
     fit.run(job, inputs, Files({"weights": [weights], "log": [log], "card": [card]}))
@@ -61,6 +61,16 @@ def restored(files, folder, weights, model, *, batch_size=2, pixels=48, precisio
     inputs = Files({**({"weights": [weights]} if weights else {}), "test": [files["test"]]})
     restore.run(job, inputs, Files({"restored": [target]}))
     return target
+
+
+def test_a_network_that_halves_its_images_six_times_is_validated_on_such(tmp_path):
+    """The heads of these files fit squares of 96 pixels, which it does not take."""
+    files = write_splits(tmp_path, slices=3, pixels=128)
+    model = {"kind": "eagan", "widths": [2] * 6, "discriminator_widths": [2, 2]}
+    training = TRAINING.model_copy(update={"patch_pixels": 64})
+    weights, _ = fitted(files, tmp_path, model, training=training)
+    with open_hdf5(restored(files, tmp_path, weights, model, pixels=128), kind="restored") as file:
+        assert np.isfinite(read_array(file, "single")).all()
 
 
 @pytest.mark.parametrize(

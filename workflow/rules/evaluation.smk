@@ -41,6 +41,7 @@ rule tables:
     input:
         scores=ALL_SCORES,
         plan=REPORTED_PLANS,
+        rate=[path for method in STUDY.methods for path in rate_of(method)],
         sampling=["results/sampling.png"] if REPORTED_PLANS else [],
     output:
         tables="results/tables.csv",

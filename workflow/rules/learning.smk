@@ -35,7 +35,7 @@ def training_named(wildcards):
     return Training.named(
         dataset=wildcards.dataset,
         setting=wildcards.setting,
-        stages=Path(wildcards.stages).name,
+        stages=Path(wildcards.get("stages", "")).name,
     )
 
 
@@ -74,6 +74,13 @@ def learned_weights(wildcards):
     return weights_of(training, wildcards)
 
 
+def rate_of(method):
+    """The file of the trials that choose the learning rate of ``method``; none where it is given."""
+    on = STUDY.tried_on
+    path = f"results/learning_rates/{on.dataset}/{on.setting}/{method}.json"
+    return [path] if STUDY.chooses_rate(method) else []
+
+
 def length_of_training(wildcards):
     """Priority function: what trains longest starts first, so that nothing long is left for the end.
 
@@ -87,12 +94,35 @@ def length_of_training(wildcards):
     )
 
 
+rule learning_rate:
+    input:
+        train="results/datasets/{dataset}/{setting}/train.h5",
+        validation="results/datasets/{dataset}/{setting}/validation.h5",
+        train_sinograms=training_sinograms,
+        sinograms=sinograms_of("validation"),
+    output:
+        rate="results/learning_rates/{dataset}/{setting}/{method}.json",
+    priority: 10**7  # all trainings of the method wait for it
+    log:
+        "logs/learning_rate/{dataset}-{setting}-{method}.log",
+    threads: network_threads
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+        gpu=network_gpus,
+    params:
+        **job("learning_rate"),
+    shell:
+        command("learning_rate")
+
+
 rule fit:
     input:
         train=training_sets,
         validation="results/datasets/{dataset}/{setting}/validation.h5",
         start=starting_weights,
         train_sinograms=training_sinograms,
+        rate=lambda wildcards: rate_of(wildcards.method),
         sinograms=sinograms_of("validation"),
     output:
         weights="results/models/{dataset}/{setting}/{method}/{stages}{replicate}/weights.safetensors",

@@ -8,9 +8,8 @@ from typing import Literal, Self
 
 from pydantic import Field
 
-from quietpet.config.networks import TrainingSettings
 from quietpet.config.published import PublishedTraining
-from quietpet.config.section import Section
+from quietpet.config.section import Label, Section
 
 
 class MethodSettings(Section, ABC):
@@ -25,6 +24,12 @@ class MethodSettings(Section, ABC):
         "common",
         description="common: trained with the section training, as all methods are; published: with the "
         "optimiser settings of the method's own publication in their place",
+    )
+
+    cost_of: Label | None = Field(
+        None,
+        description="name of another method: trained for as many iterations as take the time of that "
+        "one's, by the section training_costs; none: for the common number of iterations",
     )
 
     @property
@@ -50,11 +55,6 @@ class MethodSettings(Section, ABC):
                 "its own publication; leave it out, or set common"
             )
         return self.published_training
-
-    def training(self, common: TrainingSettings) -> TrainingSettings:
-        """``common`` as this method is trained with it; raises ValueError as :attr:`own_training`."""
-        own = self.own_training
-        return own.applied_to(common) if own else common
 
     @property
     def samples(self) -> int:

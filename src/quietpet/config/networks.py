@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from quietpet.config.section import NonNegative, Positive, Section
 
@@ -52,6 +52,22 @@ class OptimiserSettings(Section):
         return " and ".join([f"{name} with {words[0]}", *words[1:]] if words else [name])
 
 
+class RateTrialsSettings(Section):
+    """Short trainings that choose the learning rate of each method, all with the same factors."""
+
+    factors: tuple[Positive, ...] = Field(
+        min_length=2, description="times training.learning_rate: the learning rates that are tried"
+    )
+    iterations: int = Field(ge=1, description="optimiser steps of each trial, a whole schedule")
+
+    @field_validator("factors")
+    @classmethod
+    def _distinct(cls, factors: tuple[float, ...]) -> tuple[float, ...]:
+        if len(set(factors)) != len(factors):
+            raise ValueError(f"each factor may be given once, got {list(factors)}")
+        return factors
+
+
 class TrainingSettings(Section):
     """Optimisation shared by all methods, so that they are compared on the same budget."""
 
@@ -59,6 +75,12 @@ class TrainingSettings(Section):
     batch_size: int = Field(4, ge=1)
     optimiser: OptimiserSettings = OptimiserSettings()
     learning_rate: Positive = Field(1e-4, description="peak learning rate")
+    learning_rate_trials: RateTrialsSettings | None = Field(
+        None,
+        description="chooses the learning rate of each method: learning_rate times the factor whose "
+        "trial, on the study's own phantoms, restores validation slices with the least NMSE; a stage of "
+        "learning has its rate times the same factor. none: one rate for all",
+    )
     schedule: ScheduleName = Field(
         "constant",
         description="learning rate over the iterations; cosine falls to zero, and so does linear after "
@@ -112,6 +134,25 @@ class TrainingSettings(Section):
         False, description="torch.compile of the networks: a minute of start for faster long trainings"
     )
 
+    def lasting(self, iterations: int) -> Self:
+        """These settings for a training of another length, its warm-up in proportion."""
+        warm_up = self.warmup_iterations * iterations // self.iterations
+        changes = {"iterations": iterations, "warmup_iterations": warm_up}
+        return self.model_validate({**self.model_dump(), **changes})
+
+    def at_factor(self, factor: float) -> Self:
+        """These settings with a learning rate that was chosen: so many times the common one."""
+        return self.model_copy(
+            update={"learning_rate": factor * self.learning_rate, "learning_rate_trials": None}
+        )
+
+    def trial(self, factor: float) -> Self:
+        """The short training that tries one of ``learning_rate_trials``; ValueError without any."""
+        if self.learning_rate_trials is None:
+            raise ValueError("this training tries no learning rates")
+        short = self.lasting(self.learning_rate_trials.iterations).at_factor(factor)
+        return short.model_copy(update={"select_by": "nmse"})
+
     @property
     def patch_steps(self) -> int | None:
         """Steps that see patches before all others see whole heads; none: all steps are alike."""
@@ -141,8 +182,18 @@ class TrainingSettings(Section):
         )
         return (
             f"{self.iterations} iterations of {self.optimiser.describe()} "
-            f"(peak learning rate {self.learning_rate:g}{warm_up}{self.schedule_in_words}) "
+            f"(peak learning rate {self._rate_in_words()}{warm_up}{self.schedule_in_words}) "
             f"on batches of {self.batch_size} {seen}{whole}"
+        )
+
+    def _rate_in_words(self) -> str:
+        trials = self.learning_rate_trials
+        if trials is None:
+            return f"{self.learning_rate:g}"
+        rates = " or ".join(f"{factor * self.learning_rate:g}" for factor in trials.factors)
+        return (
+            f"{rates}, for each network that which restored validation slices best in a trial of "
+            f"{trials.iterations} iterations"
         )
 
     @model_validator(mode="after")

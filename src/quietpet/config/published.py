@@ -27,9 +27,11 @@ class PublishedTraining(Section):
     gradient_clip: Positive | None = None
     ema: EmaSettings = EmaSettings()
 
-    def applied_to(self, common: TrainingSettings) -> TrainingSettings:
-        """``common`` with these settings, and without its warm-up."""
-        changes: dict[str, Any] = {"warmup_iterations": 0, **self.model_dump(exclude={"source"})}
+    def applied_to(self, common: TrainingSettings, *, rate_factor: float = 1.0) -> TrainingSettings:
+        """``common`` with these settings, without its warm-up and trials of a rate."""
+        without = {"warmup_iterations": 0, "learning_rate_trials": None}
+        changes: dict[str, Any] = {**without, **self.model_dump(exclude={"source"})}
+        changes["learning_rate"] *= rate_factor
         if self.batch_size is None:
             del changes["batch_size"]
         return TrainingSettings.model_validate({**common.model_dump(), **changes})

@@ -19,7 +19,7 @@ from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.planner import PlannerSettings
 from quietpet.config.registration import RegistrationSettings
 from quietpet.config.scanner import ScannerSettings
-from quietpet.config.section import Label, Section
+from quietpet.config.section import Label, Positive, Section
 from quietpet.config.standin import StandinSettings
 
 
@@ -46,6 +46,12 @@ class StudySections(Section):
     )
     datasets: DatasetSettings = DatasetSettings()
     training: TrainingSettings = TrainingSettings()
+    training_costs: dict[Label, Positive] = Field(
+        {},
+        description="core seconds of 1000 iterations of a method, as `python benchmarks/networks.py` "
+        "measures them: what a method's cost_of is counted with. Stated, not measured by the study, so "
+        "that its results depend on no machine",
+    )
     learning: LearningSettings | None = Field(
         None, description="how networks learn to restore the data sets in domains and invivo"
     )

@@ -7,6 +7,7 @@ therefore exact, and the number of worker processes never matters.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ class StepBatches(Dataset[Batch]):
 
     After step ``patch_steps`` the squares are central ones that hold whole heads, in batches of as many
     pixels as before, rounded down, but a multiple of the ``processes`` that share them, rounded up.
+    Their sides are multiples of ``divisor``.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class StepBatches(Dataset[Batch]):
         patch_steps: int | None = None,
         processes: int = 1,
         whole_pixels: int | None = None,
+        divisor: int = 1,
     ) -> None:
         _require_fits(pairs, patch_pixels or whole_pixels)
         self.pairs = pairs
@@ -65,7 +68,7 @@ class StepBatches(Dataset[Batch]):
         self._whole_pixels = whole_pixels or pairs.pixels
         self._whole_slices = batch_size
         if patch_pixels and patch_steps is not None:
-            self._whole_pixels = head_square(pairs)
+            self._whole_pixels = head_square(pairs, divisor=divisor)
             as_many_pixels = max(1, batch_size * patch_pixels**2 // self._whole_pixels**2)
             self._whole_slices = -(-as_many_pixels // processes) * processes
 
@@ -228,12 +231,13 @@ def head_extent(pairs: PairDataset | JointPairs) -> int:
     return 2 * int(max(-offsets.min(), offsets.max() + 1)) if offsets.size else 2
 
 
-def head_square(pairs: PairDataset | JointPairs, *, multiple: int = 32) -> int:
-    """The head's extent rounded up to a ``multiple``, if the image allows.
+def head_square(pairs: PairDataset | JointPairs, *, divisor: int = 1, step: int = 32) -> int:
+    """The head's extent rounded up to a multiple of ``step`` and of ``divisor``, if the image allows.
 
-    Networks that halve their images up to five times accept multiples of 32.
+    Else the largest multiple of 16 and of ``divisor`` that it allows.
     """
-    return min(-(-head_extent(pairs) // multiple) * multiple, pairs.pixels // 16 * 16)
+    step, least_step = math.lcm(step, divisor), math.lcm(16, divisor)
+    return min(-(-head_extent(pairs) // step) * step, pairs.pixels // least_step * least_step)
 
 
 def central_window(image_pixels: int, pixels: int) -> Window:

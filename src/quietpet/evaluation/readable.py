@@ -106,7 +106,9 @@ def _budget(plan: TablePlan) -> list[str]:
         return []
     return [
         f"Budget, one rule for all networks: {plan.budget}. Where the column `iterations` has other "
-        "numbers, a stage of learning has those. Longer trainings come nearer to the published values."
+        "numbers, a stage of learning has those, or the protocol of the method says why; it also says "
+        "which learning rate was chosen, and which method has optimiser settings of its own. Longer "
+        "trainings come nearer to the published values."
     ]
 
 

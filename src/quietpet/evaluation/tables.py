@@ -108,9 +108,9 @@ class TablePlan:
     """What the tables need to know of the study; ``methods`` and ``doses`` map names to descriptions.
 
     ``datasets`` are all there are, and the kind of each; ``regimes`` those under which networks learn to
-    restore them, ``trained`` the methods that do. ``iterations`` are those of each stage, by data set
-    and regime, and ``budget`` says what else a training may spend. ``physics`` are sentences on what the
-    simulation makes easier or harder than reality.
+    restore them, ``trained`` the methods that do. ``iterations`` are those of each stage, by data set,
+    method and regime, and ``budget`` says what else a training may spend. ``physics`` are sentences on
+    what the simulation makes easier or harder than reality.
     """
 
     study_seed: int
@@ -119,7 +119,7 @@ class TablePlan:
     datasets: Mapping[str, DatasetKind]
     regimes: tuple[str, ...]
     trained: tuple[str, ...]
-    iterations: Mapping[str, Mapping[str, str]]
+    iterations: Mapping[str, Mapping[str, Mapping[str, str]]]
     published_settings: tuple[str, ...]
     doses: Mapping[str, str]
     acquisition: str
@@ -282,7 +282,8 @@ def _spread_in_words(spread: float | None) -> str:
 def _iterations(group: Mapping[str, str], plan: TablePlan) -> str:
     if group["method"] not in plan.trained:
         return "-"
-    return plan.iterations.get(group["dataset"], {}).get(group["learning"], "-")
+    of_methods = plan.iterations.get(group["dataset"], {})
+    return of_methods.get(group["method"], {}).get(group["learning"], "-")
 
 
 def _published_setting(layout: TableLayout, setting: str, learning: str) -> str:

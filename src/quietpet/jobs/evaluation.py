@@ -26,7 +26,7 @@ class TablesJob(Job):
     datasets: dict[str, DatasetKind]
     regimes: tuple[str, ...] = ()
     trained: tuple[str, ...] = ()
-    iterations: dict[str, dict[str, str]] = Field({})
+    iterations: dict[str, dict[str, dict[str, str]]] = Field({})
     budget: str = ""
     published_settings: tuple[str, ...]
     doses: dict[str, str]

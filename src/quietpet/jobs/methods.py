@@ -9,7 +9,7 @@ from pydantic import model_validator
 from quietpet.config.diffusion import DiffusionSettings
 from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.config.methods import MethodSettings
-from quietpet.config.networks import InferenceSettings, TrainingSettings
+from quietpet.config.networks import InferenceSettings, RateTrialsSettings, TrainingSettings
 from quietpet.config.planner import PlannerSettings
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.jobs.job import Job
@@ -83,6 +83,25 @@ class FitJob(LearningJob):
     @property
     def named_code(self) -> tuple[str, ...]:
         return self._code_of(self.model.for_training())
+
+
+class LearningRateJob(FitJob):
+    """Choose the learning rate of one method by short trainings.
+
+    Of :class:`FitJob` it is the training from which each trial differs in length and learning rate.
+    """
+
+    @property
+    def trials(self) -> RateTrialsSettings:
+        """What is tried; ValueError without trials, which no valid job has."""
+        if self.training.learning_rate_trials is None:
+            raise ValueError("training.learning_rate_trials: there is nothing to try")
+        return self.training.learning_rate_trials
+
+    @model_validator(mode="after")
+    def _tries(self) -> Self:
+        _ = self.trials
+        return self
 
 
 class InferenceJob(LearningJob):

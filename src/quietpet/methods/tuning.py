@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
@@ -29,6 +31,36 @@ def least_error(
         options={"xatol": tolerance},
     )
     return float(found.x)
+
+
+def least_errors(
+    restorations: Callable[[Sequence[float]], Iterable[torch.Tensor]],
+    validation: Sequence[Batch],
+    *,
+    bounds: Sequence[tuple[float, float]],
+    tolerance: float,
+) -> tuple[float, ...]:
+    """As many numbers as ``bounds``, each within its own, of least mean squared error together."""
+    if len(bounds) == 1:
+        return (
+            least_error(
+                lambda number: restorations([number]), validation, bounds=bounds[0], tolerance=tolerance
+            ),
+        )
+    lower, upper = np.transpose(bounds)
+    middle, quarter = (lower + upper) / 2, (upper - lower) / 4
+    found = minimize(
+        lambda numbers: mean_squared_error(restorations(list(numbers)), validation),
+        middle,
+        method="Nelder-Mead",
+        bounds=list(bounds),
+        options={
+            "initial_simplex": middle + np.vstack([-quarter / 2, np.diag(quarter)]),
+            "xatol": tolerance,
+            "fatol": math.inf,
+        },
+    )
+    return tuple(map(float, found.x))
 
 
 def mean_squared_error(restored: Iterable[torch.Tensor], validation: Sequence[Batch]) -> float:

@@ -19,6 +19,7 @@ from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.files.lineage import common_lineage
 from quietpet.files.named import Files
+from quietpet.files.rates import RateTrials, read_rate_trials
 from quietpet.files.text import write_text
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.methods import FitJob
@@ -53,9 +54,6 @@ WORKERS_PER_GPU = 2
 """Processes that prepare batches for a GPU that the data do not fit; on a CPU they would compete with
 the network."""
 
-WHOLE_MULTIPLE = 16
-"""The squares of a training on measured slices are multiples of this: no network halves them."""
-
 RESIDENT_SHARE = 0.25
 """Training images are kept on the device if they fit this share of its free memory."""
 
@@ -66,11 +64,16 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     There may be several ``train``, in the order of ``job.trained_on``. A later stage of learning takes
     the weights it starts from as ``start``.
     If asked for, also ``card``: Markdown that says what the weights are, and what not.
+    Where the learning rate is chosen, ``rate`` is the file of the stage ``learning_rate``.
     A method that reconstructs also takes the ``sinograms`` of all validation subjects, and if it is
     trained the ``train_sinograms`` of all training subjects.
     """
     keep_freed_memory()
     watch = Stopwatch()
+    settings = job.model_dump(mode="json")
+    chosen = _rate_trials(job, inputs.get("rate"))
+    if chosen:
+        job = _at_rate(job, chosen)
     torch.manual_seed(named_seed(job.study_seed, *_names(job), "initial weights"))
     method = build(job.model.for_training())  # validation draws samples, whatever sampler is chosen
     fabric = _fabric(job, groups=len(method.groups())) if method.groups() else None
@@ -86,7 +89,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs, fabric))
     measured = measured_slices(job, inputs, held_out, device)
     learned = training_slices(job, inputs, parts, device)
-    square = head_square(held_out)
+    square = head_square(held_out, divisor=job.model.divisor)
 
     def held_out_batches(rows: Sequence[int]) -> list[Batch]:
         batches = central_batches(held_out, pixels=square, batch_size=job.training.batch_size, rows=rows)
@@ -117,13 +120,13 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     same = [each for each in (*parts, held_out) if each.dataset == job.dataset]
     origin = provenance(
         "fit",
-        settings=job.model_dump(mode="json"),
+        settings=settings,
         inputs=inputs.all(),
         watch=watch,
         device=f"{processes} x {device.type}" if processes > 1 else str(device),
         also=job.named_code,
         engines=engines_behind(job, held_out),
-    )
+    ) | {"learning_rate": job.training.learning_rate}
     save_weights(
         outputs.one("weights"),
         method,
@@ -142,11 +145,39 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
             training=job.training,
             data=data,
             rows=rows,
+            rate=chosen.describe() if chosen else "",
             provenance=origin,
         )
         write_text(card, text)
     log.finish(rows)
     checkpoint.remove()
+
+
+def _rate_trials(job: FitJob, path: Path | None) -> RateTrials | None:
+    """What chose the learning rate of the job's method; None where it is given."""
+    trials = job.training.learning_rate_trials
+    if trials is None:
+        if path is not None:
+            raise InputError(
+                f"{path}: the learning rate of {job.method} is given, not chosen; leave this file out."
+            )
+        return None
+    if path is None:
+        raise InputError(
+            f"fit of {job.method}: training.learning_rate_trials chooses its learning rate; --in lacks "
+            "rate=PATH, which `learning_rate` makes."
+        )
+    found = read_rate_trials(path, method=job.method)
+    if found.chosen.factor not in trials.factors:
+        raise InputError(
+            f"{path}: chose {found.chosen.factor:g} times the learning rate, but the factors are now "
+            f"{', '.join(f'{each:g}' for each in trials.factors)}; run `learning_rate` again."
+        )
+    return found
+
+
+def _at_rate(job: FitJob, found: RateTrials) -> FitJob:
+    return job.model_copy(update={"training": job.training.at_factor(found.chosen.factor)})
 
 
 def _fabric(job: FitJob, *, groups: int) -> Fabric:
@@ -191,7 +222,8 @@ def _trained(
         flip=settings.flip,
         patch_steps=settings.patch_steps,
         processes=fabric.world_size,
-        whole_pixels=head_square(pairs, multiple=WHOLE_MULTIPLE) if learned else None,
+        divisor=job.model.divisor,
+        whole_pixels=_whole_pixels(job, pairs) if learned else None,
     )
     resident = ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
     batches = ResidentBatches(drawn, device) if resident else drawn
@@ -210,6 +242,11 @@ def _trained(
         workers=0 if resident or learned or device.type == "cpu" else WORKERS_PER_GPU,
         report=report,
     )
+
+
+def _whole_pixels(job: FitJob, pairs: PairDataset | JointPairs) -> int:
+    """The square of a training on measured slices: it holds the heads, and is no larger than need be."""
+    return head_square(pairs, divisor=job.model.divisor, step=16)
 
 
 def _restored_rows(held_out: PairDataset, settings: TrainingSettings) -> Sequence[int]:

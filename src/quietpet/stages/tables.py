@@ -15,6 +15,7 @@ from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, assemble
 from quietpet.files.atomic import atomic_path
 from quietpet.files.named import Files
+from quietpet.files.rates import read_rate_trials
 from quietpet.files.text import read_json, write_csv, write_json, write_text
 from quietpet.jobs.evaluation import TablesJob
 from quietpet.provenance import Stopwatch, provenance
@@ -27,10 +28,11 @@ _EMPTY = {"value": [""], "spread_to_error": [""]}
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     """Read ``scores``; write ``tables``, ``readable``, ``figure`` and, if asked for, ``provenance``.
 
-    ``readable`` also shows each ``plan`` of quality against sampling steps, if there are any.
+    ``readable`` also shows each ``plan`` of quality against sampling steps, if there are any. ``rate``
+    are the files of methods whose learning rate was chosen.
     """
     watch = Stopwatch()
-    plan = TablePlan(**dict(job))
+    plan = TablePlan(**{**dict(job), "methods": _described(job, inputs.any("rate"))})
     rows = assemble(_read_scores(inputs.many("scores")), plan=plan)
     write_csv(outputs.one("tables"), TABLE_COLUMNS, (row.cells() for row in rows))
     sampling = [plan_of(read_json(path)) for path in inputs.any("plan")]
@@ -42,6 +44,20 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
             sidecar,
             provenance("tables", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
         )
+
+
+def _described(job: TablesJob, rates: Iterable[Path]) -> dict[str, str]:
+    """Each method in words, with the learning rate that was chosen for it."""
+    methods = dict(job.methods)
+    for path in rates:
+        found = read_rate_trials(path)
+        if found.method not in methods:
+            raise InputError(
+                f"{path}: is of the unknown method {found.method!r}; known: {', '.join(methods)}. "
+                "Leave this file out."
+            )
+        methods[found.method] += f"; {found.describe()}"
+    return methods
 
 
 def _read_scores(paths: Iterable[Path]) -> pd.DataFrame:

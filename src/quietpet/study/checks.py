@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from quietpet.config.datasets import SPLITS, SplitSettings
 from quietpet.config.domains import PHANTOM
 from quietpet.config.learning import LearningSettings
+from quietpet.config.method_kinds import method_kinds
 from quietpet.config.methods import require_batch
 from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
@@ -24,8 +25,10 @@ from quietpet.study.windows import require_frames_of_windows
 def require_consistent(study: StudyContents) -> None:
     """Raise ValueError at the first of the sections that contradicts another."""
     _require_calibration(study)
+    _require_names(study)
     _require_sizes(study)
     _require_batches(study)
+    _require_costs(study)
     _require_scanner_limits(study)
     _require_domains(study)
     _require_invivo(study)
@@ -54,6 +57,16 @@ def _require_calibration(study: StudyContents) -> None:
         )
 
 
+def _require_names(study: StudyContents) -> None:
+    kinds = method_kinds()
+    for name, method in study.methods.items():
+        if name in kinds and method.kind != name:
+            raise ValueError(
+                f"methods.{name} has kind = {method.kind!r}, but {name} is itself a kind of method: its "
+                "rows would be taken for that one's; choose another name"
+            )
+
+
 def _require_sizes(study: StudyContents) -> None:
     for name, pixels in (
         ("training.patch_pixels", study.training.patch_pixels or 0),
@@ -78,10 +91,38 @@ def _require_sizes(study: StudyContents) -> None:
 def _require_batches(study: StudyContents) -> None:
     for name, method in study.methods.items():
         try:
-            batch_size = method.training(study.training).batch_size
+            own = method.own_training
         except ValueError as error:
             raise ValueError(f"methods.{name}: {error}") from None
+        batch_size = (own and own.batch_size) or study.training.batch_size
         require_batch(method, batch_size, f"methods.{name}")
+
+
+def _require_costs(study: StudyContents) -> None:
+    for name in study.training_costs:
+        if name not in study.methods:
+            raise ValueError(f"training_costs: no method {name!r}; there are {', '.join(study.methods)}")
+    for name, method in study.methods.items():
+        if method.cost_of is None:
+            continue
+        key = f"methods.{name}.cost_of = {method.cost_of!r}"
+        other = study.methods.get(method.cost_of)
+        if other is None:
+            raise ValueError(f"{key}: no such method; there are {', '.join(study.methods)}")
+        if method.cost_of == name:
+            raise ValueError(f"{key}: is this method itself; name another, or remove it")
+        if not (method.trained and other.trained):
+            raise ValueError(f"{key}: a method that is not trained has no iterations; remove it")
+        if other.cost_of is not None:
+            raise ValueError(
+                f"{key}: has the iterations of another method itself; name that, {other.cost_of!r}"
+            )
+        for needed in (name, method.cost_of):
+            if needed not in study.training_costs:
+                raise ValueError(
+                    f"{key}: training_costs lacks {needed!r}; add the core seconds of 1000 of its "
+                    "iterations, as `python benchmarks/networks.py` measures them"
+                )
 
 
 def _require_scanner_limits(study: StudyContents) -> None:

@@ -134,12 +134,31 @@ class StudyContents(StudySections):
     def training_of(self, training: Training, method: str) -> TrainingSettings:
         """Optimisation of one training of a network.
 
-        Published settings of the method's optimiser stand above those of a stage.
+        Where the method has its published optimiser, a stage changes its learning rate as it does the
+        common one: by the same factor.
         """
-        settings = self.training
+        settings, chosen = self.training, self.methods[method]
         if self.learning is not None and training.stages:
             settings = self.learning.stages[training.stages[-1]].training(settings)
-        return self.methods[method].training(settings)
+        if own := chosen.own_training:
+            change = settings.learning_rate / self.training.learning_rate
+            settings = own.applied_to(settings, rate_factor=change)
+        if chosen.cost_of:
+            as_long = self.training_costs[chosen.cost_of] / self.training_costs[method]
+            settings = settings.lasting(max(1, round(settings.iterations * as_long)))
+        return settings
+
+    def chooses_rate(self, method: str) -> bool:
+        """Whether trials choose the learning rate of ``method``."""
+        tried = self.training.learning_rate_trials is not None
+        return tried and self.methods[method].trained and self.methods[method].own_training is None
+
+    @property
+    def tried_on(self) -> Training:
+        """What all trials of learning rates learn from: the study's own phantoms at one dose."""
+        levels = self.doses.low
+        published = (name for name, level in levels.items() if level.published)
+        return Training(dataset=PHANTOM, setting=next(published, next(iter(levels))))
 
     def weights_for(self, *, dataset: str, setting: str, regime: str) -> Training:
         """The training whose weights restore ``setting`` of ``dataset``.

@@ -12,7 +12,7 @@ from quietpet.jobs.invivo import RegistrationEngineJob
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import SamplingJob
 from quietpet.study.root import Study
-from quietpet.study.select_learning import fit_job, plan_job, restore_job
+from quietpet.study.select_learning import fit_job, learning_rate_job, plan_job, restore_job
 from quietpet.study.select_scans import (
     fetch_invivo_job,
     import_scan_job,
@@ -47,6 +47,7 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "register": register_job,
     "pack": pack_job,
     "pack_scans": pack_scans_job,
+    "learning_rate": learning_rate_job,
     "fit": fit_job,
     "restore": restore_job,
     "plan": plan_job,

@@ -5,13 +5,16 @@ from __future__ import annotations
 from quietpet.config.networks import TrainingSettings
 from quietpet.errors import InputError
 from quietpet.jobs.acquisition import AcquisitionJob
-from quietpet.jobs.methods import FitJob, PlanJob, RestoreJob
+from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob
 from quietpet.study.root import Study
 from quietpet.study.select_simulation import acquisition_of
 from quietpet.study.trainings import Training, training_data
 
 PLANNED_REPLICATE = "r0"
 """The training whose sampling is planned; what is chosen holds for all."""
+
+TRIAL = "trial"
+"""The training that chooses a learning rate, in place of a replicate: its draws are those of none."""
 
 
 def fit_job(
@@ -39,6 +42,12 @@ def fit_job(
         acquisition=acquisition_for(study, dataset=dataset, method=method, setting=setting),
         training=_optimisation(study, training, method),
     )
+
+
+def learning_rate_job(study: Study, *, dataset: str, setting: str, method: str) -> LearningRateJob:
+    """The trials of one method's learning rate."""
+    training = fit_job(study, dataset=dataset, setting=setting, method=method, replicate=TRIAL)
+    return LearningRateJob(**dict(training))
 
 
 def restore_job(
@@ -78,6 +87,8 @@ def plan_job(study: Study, *, dataset: str, setting: str, method: str) -> PlanJo
 
 def _optimisation(study: Study, training: Training, method: str) -> TrainingSettings:
     settings = study.training_of(training, method)
+    if not study.chooses_rate(method):
+        settings = settings.model_copy(update={"learning_rate_trials": None})
     if study.methods[method].learns_from_sinograms:
         return settings.model_copy(update={"patch_pixels": None, "whole_share": 0.0, "flip": False})
     if study.methods[method].learns_from_whole_heads:

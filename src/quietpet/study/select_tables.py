@@ -37,25 +37,28 @@ def tables_job(study: Study) -> TablesJob:
 
 def _described(study: Study, name: str) -> str:
     """A method, and what its training has of its own."""
-    method = study.methods[name]
-    own = method.own_training
-    return "; ".join([method.describe(), *([own.describe(study.training)] if own else [])])
+    method, costs = study.methods[name], study.training_costs
+    words = [method.describe()]
+    if own := method.own_training:
+        words.append(own.describe(study.training))
+    if method.cost_of:
+        words.append(
+            f"as many iterations as take the time of those of {method.cost_of} "
+            f"({costs[name]:g} and {costs[method.cost_of]:g} core seconds per 1000)"
+        )
+    return "; ".join(words)
 
 
-def _iterations(study: Study) -> dict[str, dict[str, str]]:
-    """Iterations of each stage of learning, by data set and value of the column 'learning'."""
-    return {
-        name: {
-            dataset.learning_word(run.method, run.regime): " + ".join(
-                map(
-                    str,
-                    study.iterations_of(
-                        dataset=name, setting=run.setting, method=run.method, regime=run.regime
-                    ),
+def _iterations(study: Study) -> dict[str, dict[str, dict[str, str]]]:
+    """Iterations of each stage of learning, by data set, method and value of the column 'learning'."""
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for name, dataset in study.data_sets.items():
+        of_methods = found.setdefault(name, {})
+        for run in dataset.scored:
+            if study.methods[run.method].trained:
+                stages = study.iterations_of(
+                    dataset=name, setting=run.setting, method=run.method, regime=run.regime
                 )
-            )
-            for run in dataset.scored
-            if study.methods[run.method].trained
-        }
-        for name, dataset in study.data_sets.items()
-    }
+                learned = dataset.learning_word(run.method, run.regime)
+                of_methods.setdefault(run.method, {})[learned] = " + ".join(map(str, stages))
+    return found

@@ -28,16 +28,17 @@ def model_card(
     data: Mapping[str, str],
     rows: Sequence[LogRow],
     provenance: Mapping[str, Any],
+    rate: str = "",
 ) -> str:
     """Markdown to lie beside the weights.
 
     ``parameters`` is how many numbers are trained. ``data`` describes the data sets by their part in
     the training; ``rows`` is the training log, empty for a method that is only tuned; ``provenance`` as
-    in :func:`quietpet.provenance.provenance`.
+    in :func:`quietpet.provenance.provenance`; ``rate`` says how the learning rate was chosen, if it was.
     """
     sections = {
         "Data": [f"{part}: {description}" for part, description in data.items()],
-        "Training": _training(rows),
+        "Training": [*_training(rows), *([f"{rate[0].upper()}{rate[1:]}."] if rate else [])],
         "Limits and licence": LIMITS,
         "Model settings": _settings(model.model_dump(mode="json")),
         "Training settings": _settings(training.model_dump(mode="json")) if rows else [],

@@ -12,10 +12,10 @@ from torch import nn
 
 from quietpet.config.networks import TrainingSettings
 from quietpet.data.pairs import Batch
-from quietpet.errors import InputError
 from quietpet.methods.base import Restorer
 from quietpet.seeds import Name, named_seed, torch_generator
 from quietpet.training.checkpoint import Learner
+from quietpet.training.diverged import Diverged
 from quietpet.training.optimiser import learning_rate
 
 _READ_EVERY = 50
@@ -23,10 +23,6 @@ _READ_EVERY = 50
 
 _LEAST_SCALE = 2.0**-10
 """Smaller scales of a float16 loss mean that its gradients are not finite; scales start at 2**16."""
-
-
-class Diverged(InputError):
-    """A loss stopped being finite."""
 
 
 class Steps:

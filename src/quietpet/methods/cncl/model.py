@@ -37,6 +37,7 @@ class CNCL(AdversarialRestorer):
             ),
         )
         initialise(self)
+        self.generator.start_with_the_mean()
 
     def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
         """Content (slice, 1, y, x)."""
@@ -64,6 +65,12 @@ class ContentAndNoise(nn.Module):
         self.content = LinearHeadUNet(2, widths)
         self.noise = LinearHeadUNet(2, widths)
         self.fusion = nn.Conv2d(2, 1, kernel_size=1)
+
+    @torch.no_grad()
+    def start_with_the_mean(self) -> None:
+        """Weigh both contents alike before training."""
+        self.fusion.weight.fill_(0.5)
+        self.fusion.bias.zero_()  # type: ignore[union-attr]  # it has one
 
     def forward(self, low: torch.Tensor, t1: torch.Tensor) -> torch.Tensor:
         """Content and noise (slice, 2, y, x) of images (slice, 1, y, x)."""

@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from quietpet.config.methods import MethodSettings
+from quietpet.config.networks import OptimiserSettings
+from quietpet.config.published import PublishedTraining
 from quietpet.config.section import NonNegative
 
 Width = Annotated[int, Field(ge=1)]
@@ -44,6 +46,15 @@ class Settings(MethodSettings):
     @property
     def published_parameters(self) -> Mapping[str, int]:
         return {"generator": 43_826_565, "discriminator": 2_765_760}
+
+    @property
+    def published_training(self) -> PublishedTraining:
+        return PublishedTraining(
+            source="gengmufeng/CNCL-denoising, training script",
+            learning_rate=2e-5,
+            optimiser=OptimiserSettings(kind="adam", betas=(0.5, 0.999), weight_decay=0.0),
+            batch_size=2,
+        )
 
     def describe(self) -> str:
         return f"adversarial, content and noise predicted side by side; {self.l1_weight:g} L1 of both"

@@ -64,7 +64,8 @@ class CSRD(Restorer):
             generator=generator,
         )
         noise = torch.randn(clean.shape, generator=generator)
-        return self._preconditioning.loss(
+        design = Preconditioning(sigma_data=self.sigma_data)
+        return design.loss(
             partial(self._predict, condition=_condition(batch)),
             clean,
             sent(noise, clean.device),
@@ -72,28 +73,32 @@ class CSRD(Restorer):
         )
 
     def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
-        """The low-dose image plus one sample of the residual per slice, (slice, 1, y, x)."""
+        """The low-dose image plus one sample of the residual per slice, (slice, 1, y, x).
+
+        All but the network computes in float64, as in EDM's code: noise of 160 sigma_data is to end in
+        an image.
+        """
+        width = self.sigma_data.double()
+        design = Preconditioning(sigma_data=width)
         predict = partial(self._predict, condition=_condition(batch))
 
         def denoised(noisy: torch.Tensor, sigma: float) -> torch.Tensor:
             """In units of sigma_data, as the levels of the walk."""
-            levels = (sigma * self.sigma_data).expand(len(noisy), 1, 1, 1)
-            residual = self._preconditioning.denoised(predict, noisy * self.sigma_data, levels)
-            return residual / self.sigma_data
+            levels = (sigma * width).expand(len(noisy), 1, 1, 1)
+            return design.denoised(predict, noisy * width, levels) / width
+
+        def draw() -> torch.Tensor:
+            return draw_noise(batch.low.shape, generators, batch.low.device).double()
 
         sampler = SAMPLERS[self._settings.sampler]
-        draw = partial(draw_noise, batch.low.shape, generators, batch.low.device)
         residual = sampler(denoiser_of(denoised, self._walk), self._walk, draw)
-        return batch.low + self.sigma_data * residual
-
-    @property
-    def _preconditioning(self) -> Preconditioning:
-        return Preconditioning(sigma_data=self.sigma_data)
+        return batch.low + (width * residual).to(batch.low.dtype)
 
     def _predict(
         self, noisy: torch.Tensor, level: torch.Tensor, *, condition: torch.Tensor
     ) -> torch.Tensor:
-        return self.network(torch.cat([noisy, condition], dim=1), level)
+        images = torch.cat([noisy.to(condition.dtype), condition], dim=1)
+        return self.network(images, level.to(condition.dtype))
 
 
 def _walk(settings: Settings) -> Walk:

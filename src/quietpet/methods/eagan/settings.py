@@ -8,6 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from quietpet.config.methods import MethodSettings
+from quietpet.config.networks import OptimiserSettings
+from quietpet.config.published import PublishedTraining
 from quietpet.config.section import NonNegative
 
 Width = Annotated[int, Field(ge=1)]
@@ -63,6 +65,17 @@ class Settings(MethodSettings):
     @property
     def published_parameters(self) -> Mapping[str, int]:
         return {"generator": 29_242_369, "discriminator": 2_767_553}
+
+    @property
+    def published_training(self) -> PublishedTraining:
+        return PublishedTraining(
+            source="by-lab/Ea-GANs, train_dEaGAN.sh: 100 epochs, then 50 of decay",
+            learning_rate=2e-4,
+            optimiser=OptimiserSettings(kind="adam", betas=(0.5, 0.999), weight_decay=0.0),
+            batch_size=6,
+            schedule="linear",
+            constant_share=2 / 3,
+        )
 
     def describe(self) -> str:
         return (

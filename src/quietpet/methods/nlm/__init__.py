@@ -1,0 +1,1 @@
+"""Non-local means, its weights from the low-dose image, from T1 or from both."""
