@@ -19,6 +19,17 @@ def sinograms_of(split):
     return paths
 
 
+def training_sinograms(wildcards):
+    """Input function: the low-dose sinograms of all that a training learns from, for methods that need them."""
+    if not STUDY.methods[wildcards.method].learns_from_sinograms:
+        return []
+    return [
+        f"results/sinograms/{dataset}/{subject}/{setting}.h5"
+        for dataset, setting in training_data(STUDY.learning, training_named(wildcards))
+        for subject in DATASETS[dataset].splits_of(setting).train
+    ]
+
+
 def training_named(wildcards):
     """The training whose weights these wildcards name."""
     return Training.named(
@@ -87,6 +98,7 @@ rule learning_rate:
     input:
         train="results/datasets/{dataset}/{setting}/train.h5",
         validation="results/datasets/{dataset}/{setting}/validation.h5",
+        train_sinograms=sinograms_of("train"),
         sinograms=sinograms_of("validation"),
     output:
         rate="results/learning_rates/{dataset}/{setting}/{method}.json",
@@ -110,6 +122,7 @@ rule fit:
         validation="results/datasets/{dataset}/{setting}/validation.h5",
         start=starting_weights,
         rate=lambda wildcards: rate_of(wildcards.method),
+        train_sinograms=training_sinograms,
         sinograms=sinograms_of("validation"),
     output:
         weights="results/models/{dataset}/{setting}/{method}/{stages}{replicate}/weights.safetensors",

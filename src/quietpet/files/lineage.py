@@ -10,6 +10,9 @@ import h5py
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import read_attribute
 
+NOT_PROJECTED = "-"
+"""Value of ``projector`` in the lineage of real scans: the scanner's own reconstruction."""
+
 Lineage = dict[str, str]
 """Keys ``data_source``, ``projector``, ``registration``; a step adds what it decides."""
 

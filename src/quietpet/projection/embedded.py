@@ -59,12 +59,15 @@ class EmbeddedProjector:
         return slice(int(occupied[0]), int(occupied[-1]) + 1)
 
     def trimmed(self) -> EmbeddedProjector:
-        """The projector of the seen bins alone; built once and kept."""
+        """The projector of the seen bins alone, itself if these are all; built once and kept."""
         return self._trimmed
 
     @functools.cached_property
     def _trimmed(self) -> EmbeddedProjector:
-        return self.of_bins(self.seen_bins)
+        seen = self.seen_bins
+        return (
+            self if len(range(*seen.indices(n := self.sinogram_shape[-1]))) == n else self.of_bins(seen)
+        )
 
     def of_bins(self, bins: slice) -> EmbeddedProjector:
         """The projector of some bins of every view."""

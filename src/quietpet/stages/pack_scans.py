@@ -10,7 +10,7 @@ import numpy as np
 
 from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
-from quietpet.files.lineage import Lineage, common_lineage
+from quietpet.files.lineage import NOT_PROJECTED, Lineage, common_lineage
 from quietpet.files.named import Files
 from quietpet.files.packed import write_dataset
 from quietpet.files.text import read_json
@@ -24,9 +24,6 @@ from quietpet.registration.head import head_mask, head_mm
 from quietpet.registration.planes import SlicePixels, sampled, smoothed_for
 from quietpet.registration.volume import RigidTransform, require_image
 from quietpet.seeds import numpy_rng
-
-NOT_PROJECTED = "-"
-"""Value of ``projector`` in the lineage of real scans: the scanner's own reconstruction."""
 
 
 @dataclass(frozen=True, kw_only=True)
