@@ -121,7 +121,7 @@ def _require_costs(study: StudyContents) -> None:
             if needed not in study.training_costs:
                 raise ValueError(
                     f"{key}: training_costs lacks {needed!r}; add the core seconds of 1000 of its "
-                    "iterations, as `python benchmarks/networks.py` measures them"
+                    "iterations, 1000 divided by iterations_per_s of a training.csv"
                 )
 
 

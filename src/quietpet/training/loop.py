@@ -119,7 +119,7 @@ def _learner(
 
 
 def _loaded(
-    batches: StepBatches | ResidentBatches,
+    batches: StepBatches | ResidentBatches | MeasuredBatches,
     settings: TrainingSettings,
     fabric: Fabric,
     meter: Meter,
