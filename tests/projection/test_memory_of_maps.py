@@ -68,3 +68,12 @@ def test_the_last_one_is_kept_alone():
     del first
     embedded_projector(scanner, grids[1], rays=1)
     assert gone() is None
+
+
+def test_subsets_of_one_number_are_kept(projector):
+    thirds = [projector.subset(index, 3) for index in range(3)]
+    assert [projector.subset(index, 3) for index in range(3)] == thirds
+    gone = [weakref.ref(each) for each in thirds]
+    del thirds
+    projector.subset(0, 2)
+    assert [each() for each in gone] == [None] * 3

@@ -44,9 +44,15 @@ class EmbeddedProjector:
         return self._system.adjoint(sinogram)
 
     def subset(self, index: int, of: int) -> EmbeddedProjector:
-        """The projector of every ``of``-th view, from view ``index``; built once and kept."""
+        """The projector of every ``of``-th view, from view ``index``.
+
+        Those of one ``of`` are built once and kept, until another is asked for: they are as large as the
+        whole projector.
+        """
         if not 0 <= index < of <= len(self.views):
             raise ValueError(f"subset {index} of {of} does not exist for {len(self.views)} views")
+        if any(kept != of for _, kept in self._subsets):
+            self._subsets.clear()
         if (index, of) not in self._subsets:
             self._subsets[index, of] = self._build_subset(index, of)
         return self._subsets[index, of]
