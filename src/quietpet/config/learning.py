@@ -90,7 +90,8 @@ class LearningSettings(Section):
         for regime in self.compared.others if self.compared else ():
             if regime not in self.regimes:
                 raise ValueError(
-                    f"compared.others names the unknown regime {regime!r}; known: {', '.join(self.regimes)}"
+                    f"compared.others names the unknown regime {regime!r}; known: "
+                    f"{', '.join(self.regimes)}"
                 )
         return self
 
