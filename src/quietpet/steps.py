@@ -113,7 +113,7 @@ _PROVENANCE = NamedFile(
 )
 _PLANS = "JSON of `plan`: quality against steps of one diffusion method"
 _SINOGRAMS_OF_SLICES = "low-dose sinograms of all {} subjects, for methods that reconstruct"
-_TRAINING_SINOGRAMS = NamedFile(
+_TRAIN_SINOGRAMS = NamedFile(
     "train_sinograms",
     "low-dose sinograms of each training subject, in the order of `train`, for methods that learn from "
     "them",
@@ -251,7 +251,7 @@ _STEPS = (
         inputs=(
             NamedFile("train", "HDF5 of `pack`"),
             NamedFile("validation", "HDF5 of `pack`"),
-            _TRAINING_SINOGRAMS,
+            _TRAIN_SINOGRAMS,
             NamedFile(
                 "sinograms", _SINOGRAMS_OF_SLICES.format("validation"), optional=True, several=True
             ),
@@ -266,7 +266,7 @@ _STEPS = (
                 "train", "HDF5 of `pack` or `pack_scans`, in the order of trained_on", several=True
             ),
             NamedFile("validation", "HDF5 of `pack` or `pack_scans`"),
-            _TRAINING_SINOGRAMS,
+            _TRAIN_SINOGRAMS,
             NamedFile(
                 "start", "weights of the stage before, for later stages of learning", optional=True
             ),

@@ -126,8 +126,8 @@ HARMLESS = [
     ("stages/fit.py", '"is the first of its kind"', '"is the first"'),
     ("stages/fit.py", 'logger.info("%s: %d parameters", job.method', 'logger.info("%d, %s", job.kind'),
     ("files/hdf5.py", "damaged or not an HDF5 file", "not a whole HDF5 file"),
-    ("stages/restore.py", "restored {name!r}", "{name!r} restored"),
-    ("stages/reconstruct.py", 'f"OSEM of ', 'f"Images of '),
+    ("runtime/restoring.py", "restored {name!r}", "{name!r} restored"),
+    ("recon/slices.py", 'f"OSEM of ', 'f"Images of '),
     ("stages/fit.py", 'key="training.precision"', 'key="precision"'),
     # types
     ("phantom/maps.py", ") -> LesionMap:", ') -> "LesionMap | None":'),
@@ -250,7 +250,7 @@ def test_computed_imports_are_told_to_the_fingerprint(repository):
         and not isinstance(call.args[0], ast.Constant)
     }
     assert found == {
-        ("cli.py", "f'quietpet.stages.{options.stage}'"),
+        ("chain.py", "f'quietpet.stages.{name}'"),
         ("diffusion/samplers/__init__.py", "f'quietpet.{FOLDER}.{name}'"),
         ("config/method_kinds.py", "f'quietpet.methods.{kind}.settings'"),
         ("methods/registry.py", "f'quietpet.methods.{settings.kind}.model'"),

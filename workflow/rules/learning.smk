@@ -35,7 +35,7 @@ def training_named(wildcards):
     return Training.named(
         dataset=wildcards.dataset,
         setting=wildcards.setting,
-        stages=Path(wildcards.stages).name,
+        stages=Path(wildcards.get("stages", "")).name,
     )
 
 
@@ -98,7 +98,7 @@ rule learning_rate:
     input:
         train="results/datasets/{dataset}/{setting}/train.h5",
         validation="results/datasets/{dataset}/{setting}/validation.h5",
-        train_sinograms=sinograms_of("train"),
+        train_sinograms=training_sinograms,
         sinograms=sinograms_of("validation"),
     output:
         rate="results/learning_rates/{dataset}/{setting}/{method}.json",
@@ -121,8 +121,8 @@ rule fit:
         train=training_sets,
         validation="results/datasets/{dataset}/{setting}/validation.h5",
         start=starting_weights,
-        rate=lambda wildcards: rate_of(wildcards.method),
         train_sinograms=training_sinograms,
+        rate=lambda wildcards: rate_of(wildcards.method),
         sinograms=sinograms_of("validation"),
     output:
         weights="results/models/{dataset}/{setting}/{method}/{stages}{replicate}/weights.safetensors",
@@ -161,8 +161,7 @@ rule plan:
         command("plan")
 
 
-# The restored slices stay where they are while the job runs, which does not restore again what is as it was:
-# a new metric scores them anew.
+# A new metric scores anew what was restored.
 rule restore:
     input:
         weights=learned_weights,

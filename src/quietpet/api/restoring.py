@@ -22,7 +22,7 @@ from quietpet.jobs.methods import RestoreJob
 from quietpet.recon.measuring import measurement_of
 from quietpet.recon.system import as_simulated, image_grid
 from quietpet.runtime.device import compute_device, placed
-from quietpet.stages.restore import restored_slices
+from quietpet.runtime.restoring import restored_slices
 from quietpet.study.root import Study
 from quietpet.study.select_learning import acquisition_for, restore_job
 from quietpet.training.weights import load_weights

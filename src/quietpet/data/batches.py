@@ -55,8 +55,8 @@ class StepBatches(Dataset[Batch]):
         flip: bool,
         patch_steps: int | None = None,
         processes: int = 1,
-        divisor: int = 1,
         whole_pixels: int | None = None,
+        divisor: int = 1,
     ) -> None:
         _require_fits(pairs, patch_pixels or whole_pixels)
         self.pairs = pairs
@@ -231,12 +231,12 @@ def head_extent(pairs: PairDataset | JointPairs) -> int:
     return 2 * int(max(-offsets.min(), offsets.max() + 1)) if offsets.size else 2
 
 
-def head_square(pairs: PairDataset | JointPairs, *, multiple: int = 32, divisor: int = 1) -> int:
-    """The head's extent rounded up to a ``multiple`` and one of ``divisor``, if the image allows.
+def head_square(pairs: PairDataset | JointPairs, *, divisor: int = 1, step: int = 32) -> int:
+    """The head's extent rounded up to a multiple of ``step`` and of ``divisor``, if the image allows.
 
     Else the largest multiple of 16 and of ``divisor`` that it allows.
     """
-    step, least_step = math.lcm(multiple, divisor), math.lcm(16, divisor)
+    step, least_step = math.lcm(step, divisor), math.lcm(16, divisor)
     return min(-(-head_extent(pairs) // step) * step, pairs.pixels // least_step * least_step)
 
 

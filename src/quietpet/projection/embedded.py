@@ -85,14 +85,32 @@ class EmbeddedProjector:
         )
 
 
-@functools.lru_cache(maxsize=1)
+_LAST: dict[tuple[ScannerGeometry, ImageGrid, int, str], EmbeddedProjector] = {}
+
+
 def embedded_projector(
     scanner: ScannerGeometry, grid: ImageGrid, *, rays: int, device: torch.device | str = "cpu"
 ) -> EmbeddedProjector:
     """The direct-plane projector of all views, for slices (..., y, x).
 
-    Takes half a second to build, with its subsets, so the last one is kept.
+    Takes half a second to build, with its subsets, so the last one is kept; it is forgotten before
+    another is built, since each may hold a gigabyte.
     """
+    wanted = (scanner, grid, rays, str(device))
+    if wanted not in _LAST:
+        forget_projector()
+        _LAST[wanted] = _built(scanner, grid, rays=rays, device=device)
+    return _LAST[wanted]
+
+
+def forget_projector() -> None:
+    """Keep no projector any longer."""
+    _LAST.clear()
+
+
+def _built(
+    scanner: ScannerGeometry, grid: ImageGrid, *, rays: int, device: torch.device | str
+) -> EmbeddedProjector:
     system = SparseMap(
         system_matrix(scanner, grid, rays=rays),
         source_shape=grid.shape[1:],

@@ -54,9 +54,6 @@ WORKERS_PER_GPU = 2
 """Processes that prepare batches for a GPU that the data do not fit; on a CPU they would compete with
 the network."""
 
-WHOLE_MULTIPLE = 16
-"""The squares of a training on measured slices are multiples of this: no network halves them."""
-
 RESIDENT_SHARE = 0.25
 """Training images are kept on the device if they fit this share of its free memory."""
 
@@ -226,7 +223,7 @@ def _trained(
         patch_steps=settings.patch_steps,
         processes=fabric.world_size,
         divisor=job.model.divisor,
-        whole_pixels=head_square(pairs, multiple=WHOLE_MULTIPLE) if learned else None,
+        whole_pixels=_whole_pixels(job, pairs) if learned else None,
     )
     resident = ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
     batches = ResidentBatches(drawn, device) if resident else drawn
@@ -245,6 +242,11 @@ def _trained(
         workers=0 if resident or learned or device.type == "cpu" else WORKERS_PER_GPU,
         report=report,
     )
+
+
+def _whole_pixels(job: FitJob, pairs: PairDataset | JointPairs) -> int:
+    """The square of a training on measured slices: it holds the heads, and is no larger than need be."""
+    return head_square(pairs, divisor=job.model.divisor, step=16)
 
 
 def _restored_rows(held_out: PairDataset, settings: TrainingSettings) -> Sequence[int]:
