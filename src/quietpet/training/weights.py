@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.methods import OF_TRAINING_ALONE, MethodSettings
 from quietpet.errors import InputError
 from quietpet.files.tensors import read_tensors, require_same_network, write_tensors
 from quietpet.methods.base import Restorer
@@ -46,7 +46,7 @@ def load_weights(path: Path, settings: MethodSettings) -> tuple[Restorer, dict[s
 
 
 def _require_same_settings(found: Mapping[str, Any], settings: MethodSettings, *, path: Path) -> None:
-    wanted = settings.for_training().model_dump(mode="json")
+    wanted = settings.for_training().model_dump(mode="json", exclude=OF_TRAINING_ALONE)
     for key, value in wanted.items():
         if found.get(key) != value:
             raise InputError(
