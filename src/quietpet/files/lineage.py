@@ -7,6 +7,9 @@ from pathlib import Path
 
 from quietpet.errors import InputError
 
+NOT_PROJECTED = "-"
+"""Value of ``projector`` in the lineage of real scans: the scanner's own reconstruction."""
+
 Lineage = dict[str, str]
 """Keys ``data_source``, ``projector``, ``registration``; a step adds what it decides."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from quietpet.errors import InputError
+from quietpet.files.lineage import NOT_PROJECTED
 from quietpet.files.named import Files
 from quietpet.files.records import write_record
 from quietpet.files.text import read_json
@@ -24,9 +25,6 @@ from quietpet.registration.packing import (
 )
 from quietpet.registration.volume import RigidTransform, require_image
 from quietpet.seeds import numpy_rng
-
-NOT_PROJECTED = "-"
-"""Value of ``projector`` in the lineage of real scans: the scanner's own reconstruction."""
 
 
 def run(job: PackScansJob, inputs: Files, outputs: Files) -> None:
