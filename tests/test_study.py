@@ -195,7 +195,8 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
     half = {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}
     invivo = read_yaml(repository / "workflow/configs/invivo.yaml")["invivo"]
     further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING}
-    study = load_study(changed(raw, "doses.low.half", half) | further, origin="config.yaml")
+    tried = changed(raw, "training.learning_rate_trials", {"factors": [1, 3], "iterations": 100})
+    study = load_study(changed(tried, "doses.low.half", half) | further, origin="config.yaml")
     trained = {"dataset": "phantom", "setting": "low", "method": "mfdiff", "replicate": "r0"}
     names = {
         "fetch": {},
@@ -212,6 +213,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "registration_engine": {},
         "register": {"source": "rspetmr", "participant": "04"},
         "pack_scans": {"dataset": "ood1", "setting": "2min", "split": "test"},
+        "learning_rate": {name: trained[name] for name in ("dataset", "setting", "method")},
         "fit": trained,
         "restore": trained,
         "plan": {name: trained[name] for name in ("dataset", "setting", "method")},
