@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from quietpet.acquisition.measurement import Measurement
 from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.geometry.grid import ImageGrid, mmr_grid
@@ -65,6 +66,19 @@ def reconstruction(
     projector: Projector, bins: ParallelBins, protocol: Protocol, batch: int
 ) -> Callable[[], torch.Tensor]:
     """A call that reconstructs ``batch`` slices of Poisson data; projector and subsets are ready."""
+    data = measurement(projector, bins, psf_fwhm_mm=protocol.psf_fwhm_mm, batch=batch)
+
+    def run(iterations: int = protocol.iterations) -> torch.Tensor:
+        return osem(data.prompts, data.model, iterations=iterations, subsets=protocol.subsets)
+
+    run(iterations=1)
+    return run
+
+
+def measurement(
+    projector: Projector, bins: ParallelBins, *, psf_fwhm_mm: float, batch: int
+) -> Measurement:
+    """Poisson data of ``batch`` slices of one head; ``psf_fwhm_mm`` is that of their model."""
     attenuation = np.exp(-line_integrals(HEAD_MU_PER_CM, bins) / MM_PER_CM)
     expected = attenuation * line_integrals(HEAD_ACTIVITY, bins)
     per_activity = COUNTS / expected.sum()
@@ -75,18 +89,11 @@ def reconstruction(
         slice_prompts[:] = torch.from_numpy(rng.poisson(per_activity * expected))
     model = AcquisitionModel(
         projector=projector,
-        psf=GaussianPSF(
-            fwhm_mm=protocol.psf_fwhm_mm, pixel_mm=GRID.pixel_mm, image_shape=projector.image_shape
-        ),
+        psf=GaussianPSF(fwhm_mm=psf_fwhm_mm, pixel_mm=GRID.pixel_mm, image_shape=projector.image_shape),
         # A copy for every slice: attenuation differs from slice to slice.
         multiplicative=torch.tensor(factors, dtype=torch.float32).repeat(batch, 1, 1),
     )
-
-    def run(iterations: int = protocol.iterations) -> torch.Tensor:
-        return osem(measured, model, iterations=iterations, subsets=protocol.subsets)
-
-    run(iterations=1)
-    return run
+    return Measurement(prompts=measured, model=model)
 
 
 def least_cpu_s(calls: dict[Key, Callable[[], object]], *, repeats: int) -> dict[Key, float]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
 from pathlib import Path
 
 # Before NumPy and PyTorch: the images of the tests are small, and where other programs keep the cores
@@ -63,7 +65,16 @@ def sirf():
     return engine()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_large_stays():
+    """Each worker runs many modules: what one has made, and nobody holds, leaves its memory."""
+    yield
+    if embedded := sys.modules.get("quietpet.projection.embedded"):
+        embedded.forget_projector()
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
 def head_projector():
     """A projector for a head-sized disc, ten rays per bin, as STIR's reference has."""
     from quietpet.geometry.grid import mmr_grid

@@ -10,6 +10,7 @@ import h5py
 import pytest
 from packed import write_splits
 
+from quietpet import provenance
 from quietpet.chain import Link, split_at_then
 from quietpet.cli import main
 from quietpet.stages import restore, score
@@ -96,9 +97,18 @@ def test_a_step_with_other_inputs_or_code_runs_again(test_slices, tmp_path, runs
         file["low"][0] *= 2
     assert main(chain) == 0
     assert runs[3:] == [restore, score]
-    monkeypatch.setattr("quietpet.chain.fingerprint", lambda *_: "another")
+    for described in ("fingerprint", "platform.python_version"):
+        monkeypatch.setattr(f"quietpet.provenance.{described}", lambda *_: "another")
+        runs.clear()
+        assert main(chain) == 0
+        assert runs == [restore, score], described
+        assert main(chain) == 0
+        assert runs == [restore, score, score], described
+    versions = {**provenance._versions(), "torch": "3.0"}
+    monkeypatch.setattr("quietpet.provenance._versions", lambda: versions)
+    runs.clear()
     assert main(chain) == 0
-    assert runs[5:] == [restore, score]
+    assert runs == [restore, score]
 
 
 def test_a_step_that_is_given_alone_always_runs(test_slices, tmp_path, runs):

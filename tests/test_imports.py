@@ -34,6 +34,8 @@ def slow_after(*statements: str) -> set[str]:
     [
         (["import quietpet.cli", "import quietpet.stages.thin", "import quietpet.stages.pack"], set()),
         (["import quietpet.stages.fit", "import quietpet.methods.gaussian.model"], {"torch"}),
+        (["import quietpet.stages.fit", "import quietpet.methods.nlm.model"], {"torch"}),
+        (["import quietpet.stages.fit", "import quietpet.methods.nafnet.model"], {"torch"}),
         (["import quietpet.stages.restore", "import quietpet.methods.mfdiff.model"], {"torch", "monai"}),
         (["import quietpet.stages.score"], set()),
     ],

@@ -227,6 +227,13 @@ def test_a_method_that_reconstructs_takes_the_scan(study, tmp_path):
         quietpet.restore(study, weights, low.activity, 1.0 * DISC, sinograms=scan, **other)
 
 
+def test_scans_are_no_data_for_a_method_that_reconstructs(repository):
+    scans = quietpet.read_study(repository / "config.yaml")
+    given = {"dataset": "ood1", "dose": "2min", "method": "bowsher", "pixel_mm": 4.5}
+    with pytest.raises(quietpet.InputError, match=r"bowsher .* ood1/2min has none: of scans"):
+        quietpet.restore(scans, "weights", 1.0 * DISC, 1.0 * DISC, **given)
+
+
 def test_the_best_scores_are_those_of_the_standard_dose(study):
     standard = 20.0 * DISC + 5.0 * (RADIUS_MM < 20)
     found = {

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from pathlib import Path
 
+import pytest
 from edited_package import edited_package
 from pydantic import BaseModel
 
@@ -32,6 +33,13 @@ def test_settings_have_one_room():
     assert own <= places
     strangers = {place for place in places - own if place.split(".")[1] not in ("config", "jobs")}
     assert not strangers
+
+
+@pytest.mark.parametrize("library", ["h5py", "nibabel", "safetensors"])
+def test_one_room_knows_the_formats_of_files(repository: Path, tmp_path: Path, library: str):
+    edits = {"evaluation/peeking.py": f'"""Reads files by itself."""\n\nimport {library}\n'}
+    (broken,) = edited_package(tmp_path, edits).broken_contracts(repository / "pyproject.toml")
+    assert broken.startswith("one room knows the formats of files")
 
 
 def test_a_new_room_needs_its_place_among_the_layers(repository: Path, tmp_path: Path):

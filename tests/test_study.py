@@ -323,6 +323,50 @@ def test_networks_may_learn_from_any_setting_of_any_data_set(whole):
     assert job["weights_of"] == "ood1"
 
 
+UNROLLED = {"kind": "fbsem", "updates": 2, "subsets": 6, "start": "low"}
+
+
+def test_a_method_learns_from_sinograms_measured_as_each_of_its_data_sets(raw, staged):
+    """Whole slices, unmirrored, whatever the others see; validation is on those of its own set."""
+    mixed = changed(staged, "learning.stages.mixed", {"data": ["phantom/low", "own"]})
+    mixed = changed(mixed, "learning.regimes.mixed", ["mixed"])
+    mixed = changed(mixed, "domains.shifted.doses.low.low.psf_fwhm_mm", 3.0)
+    study = load_study(changed(mixed, "methods.unrolled", UNROLLED), origin="")
+    assert (study.training.patch_pixels, study.training.flip) == (64, True)
+    names = {"dataset": "shifted", "setting": "low", "replicate": "r0"}
+    job = json.loads(settings_for(study, "fit", **names, method="unrolled", stages="mixed"))
+    learned = [each["protocol"]["psf_fwhm_mm"] for each in job["train_acquisitions"]]
+    assert learned == [raw["doses"]["low"]["low"]["psf_fwhm_mm"], 3.0]
+    assert job["acquisition"]["protocol"]["psf_fwhm_mm"] == 3.0
+    assert (job["training"]["patch_pixels"], job["training"]["flip"]) == (None, False)
+    other = json.loads(settings_for(study, "fit", **names, method="unet", stages="mixed"))
+    assert (other["acquisition"], other["train_acquisitions"]) == (None, [])
+
+
+def test_scans_are_restored_without_methods_that_reconstruct(whole):
+    """Simulated scans too: a study has the images of both alone."""
+    study = load_study(changed(whole, "methods.unrolled", UNROLLED), origin="")
+    for method in ("bowsher", "unrolled"):
+        assert method in study.data_sets["phantom"].methods
+        names = {"dataset": "ood1", "setting": "2min", "method": method, "replicate": "r0"}
+        assert not any(each.method == method and each.dataset == "ood1" for each in study.scored)
+        for step in ("fit", "restore"):
+            with pytest.raises(InputError, match=rf"methods\.{method} .* ood1/2min has none: of scans"):
+                settings_for(study, step, **names)
+
+
+def test_no_domain_is_learned_from_scans_without_their_sinograms(whole):
+    mixed = changed(whole, "domains", DOMAINS)
+    mixed = changed(mixed, "learning.stages.mixed.data", ["phantom/low", "ood1/2min"])
+    load_study(mixed, origin="")
+    message = (
+        r"learning\.stages\.mixed: under the regime 'mixed' methods\.unrolled would learn from "
+        r"ood1/2min to restore domains\.shifted, but it learns from sinograms"
+    )
+    with pytest.raises(InputError, match=message):
+        load_study(changed(mixed, "methods.unrolled", UNROLLED), origin="")
+
+
 def test_whole_heads_are_for_networks_that_see_the_field_of_view(raw):
     """Batch normalisation suffers from batches of one head; such networks are not trained again."""
     names = {"dataset": "phantom", "setting": "low", "replicate": "r0"}

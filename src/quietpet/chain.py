@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import gc
 import importlib
-import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -24,9 +22,8 @@ from quietpet.errors import InputError
 from quietpet.files.atomic import require_writable
 from quietpet.files.hdf5 import recorded_provenance
 from quietpet.files.named import Files
-from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.job import Job
-from quietpet.provenance import file_digest
+from quietpet.provenance import tells_of
 from quietpet.steps import STEPS, Step
 from quietpet.study.mistakes import explain
 
@@ -66,18 +63,18 @@ class Link:
 
     @property
     def is_made(self) -> bool:
-        """Whether all its files are there, whole, and made of these settings, inputs and code."""
-        records: list[dict[str, Any]] = []
+        """Whether its files are there, whole, and made of these settings, inputs, code and packages."""
         for path in self.outputs.all():
-            if not (record := recorded_provenance(path)):
+            record = recorded_provenance(path)
+            if not record or not tells_of(
+                record,
+                self.step.name,
+                settings=self.job.model_dump(mode="json"),
+                inputs=self.inputs.all(),
+                also=self.job.named_code,
+            ):
                 return False
-            records.append(record)
-        wanted = {
-            "settings": self.job.model_dump(mode="json"),
-            "inputs": {str(path): file_digest(path) for path in self.inputs.all()},
-            "code": fingerprint(f"stages.{self.step.name}", *self.job.named_code),
-        }
-        return all(_of_names(record, wanted) == json.dumps(wanted, sort_keys=True) for record in records)
+        return True
 
 
 def split_at_then(arguments: Sequence[str]) -> Iterator[list[str]]:
@@ -152,7 +149,3 @@ def _stage(name: str) -> ModuleType:
     finally:
         gc.freeze()
         gc.enable()
-
-
-def _of_names(record: dict[str, Any], wanted: dict[str, Any]) -> str:
-    return json.dumps({name: record.get(name) for name in wanted}, sort_keys=True)

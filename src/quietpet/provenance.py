@@ -28,6 +28,8 @@ _REPORTED_PACKAGES = (
     "scikit-image",
 )
 
+_ORIGIN = ("stage", "settings", "inputs", "code", "python")
+
 
 class Stopwatch:
     """Wall time since construction."""
@@ -65,6 +67,26 @@ def provenance(
         "wall_s": watch.seconds(),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def tells_of(
+    record: Mapping[str, Any],
+    stage: str,
+    *,
+    settings: Mapping[str, Any],
+    inputs: Iterable[Path],
+    also: tuple[str, ...] = (),
+) -> bool:
+    """Whether a :func:`provenance` is that of these settings, inputs, code and packages.
+
+    Versions of ``engines``, the device and the time do not matter.
+    """
+    now = provenance(stage, settings=settings, inputs=inputs, watch=Stopwatch(), also=also)
+    found = {name: record.get(name) for name in _ORIGIN}
+    versions = record.get("versions", {})
+    return json.dumps(found, sort_keys=True) == json.dumps(
+        {name: now[name] for name in _ORIGIN}, sort_keys=True
+    ) and all(versions.get(package) == version for package, version in now["versions"].items())
 
 
 def file_digest(path: Path) -> str:

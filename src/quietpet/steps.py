@@ -113,6 +113,13 @@ _PROVENANCE = NamedFile(
 )
 _PLANS = "JSON of `plan`: quality against steps of one diffusion method"
 _SINOGRAMS_OF_SLICES = "low-dose sinograms of all {} subjects, for methods that reconstruct"
+_TRAIN_SINOGRAMS = NamedFile(
+    "train_sinograms",
+    "low-dose sinograms of each training subject, in the order of `train`, for methods that learn from "
+    "them",
+    optional=True,
+    several=True,
+)
 
 _STEPS = (
     Step(
@@ -244,6 +251,7 @@ _STEPS = (
         inputs=(
             NamedFile("train", "HDF5 of `pack`"),
             NamedFile("validation", "HDF5 of `pack`"),
+            _TRAIN_SINOGRAMS,
             NamedFile(
                 "sinograms", _SINOGRAMS_OF_SLICES.format("validation"), optional=True, several=True
             ),
@@ -258,6 +266,7 @@ _STEPS = (
                 "train", "HDF5 of `pack` or `pack_scans`, in the order of trained_on", several=True
             ),
             NamedFile("validation", "HDF5 of `pack` or `pack_scans`"),
+            _TRAIN_SINOGRAMS,
             NamedFile(
                 "start", "weights of the stage before, for later stages of learning", optional=True
             ),

@@ -65,6 +65,7 @@ ROOTS = {
 ALL = set(ROOTS)
 LEARNING = of("fit") | of("restore") | of("plan")
 LEARNING_OF_DIFFUSION = {f"{step} mfdiff" for step in OF_A_METHOD}
+RECONSTRUCTING = {f"{step} {kind}" for step in ("fit", "restore") for kind in ("bowsher", "fbsem")}
 OF_SIRF = {"simulate sirf", "reconstruct sirf"}
 DRAWING_OF_DIFFUSION = {"restore mfdiff", "plan mfdiff"}
 
@@ -125,8 +126,8 @@ HARMLESS = [
     ("stages/fit.py", '"is the first of its kind"', '"is the first"'),
     ("stages/fit.py", 'logger.info("%s: %d parameters", job.method', 'logger.info("%d, %s", job.kind'),
     ("files/hdf5.py", "damaged or not an HDF5 file", "not a whole HDF5 file"),
-    ("stages/restore.py", "restored {name!r}", "{name!r} restored"),
-    ("stages/reconstruct.py", 'f"OSEM of ', 'f"Images of '),
+    ("runtime/restoring.py", "restored {name!r}", "{name!r} restored"),
+    ("recon/slices.py", 'f"OSEM of ', 'f"Images of '),
     ("stages/fit.py", 'key="training.precision"', 'key="precision"'),
     # types
     ("phantom/maps.py", ") -> LesionMap:", ') -> "LesionMap | None":'),
@@ -154,12 +155,12 @@ RERUN = [
     ("phantom/template.py", "\n\n\ndef ", '\n\n\nprint("made")\n\n\ndef ', {"phantom", "standin"}),
     (
         "projection/gather.py", "torch.empty((rows.n_rows", "torch.zeros((rows.n_rows",
-        {"simulate", "reconstruct", "standin", "fit bowsher", "restore bowsher"}
+        {"simulate", "reconstruct", "standin"} | RECONSTRUCTING
         | OF_SIRF,  # the point spread is a sparse map, too
     ),
     (
         "recon/osem.py", "LEAST_PROJECTION = ", "LEAST_PROJECTION = 2 * ",
-        {"reconstruct", "reconstruct sirf", "standin", "fit bowsher", "restore bowsher"},
+        {"reconstruct", "reconstruct sirf", "standin"} | RECONSTRUCTING,
     ),
     # engines of the system model: that of the settings alone
     ("projection/sirf.py", "np.ascontiguousarray(values", "np.array(values", OF_SIRF),
@@ -167,8 +168,9 @@ RERUN = [
     ("recon/sirf_osem.py", "sensitivity > 0", "sensitivity >= 0", {"reconstruct sirf"}),
     (
         "projection/backends/embedded.py", "rays=settings.rays", "rays=1 + settings.rays",
-        {"simulate", "reconstruct", "fit bowsher", "restore bowsher"},
+        {"simulate", "reconstruct"} | RECONSTRUCTING,
     ),
+    ("acquisition/psf.py", "image.split(1)", "image.split(2)", RECONSTRUCTING),
     ("recon/bowsher.py", "def ", "def _", of("fit", "bowsher") | of("restore", "bowsher")),
     # behaviour of settings
     ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', of("restore") | of("plan")),
@@ -179,10 +181,7 @@ RERUN = [
     ),
     (
         "geometry/scanner.py", '": small_test,', '": small_test, "toy": small_test,',
-        {
-            "phantom", "simulate", "reconstruct", "pack", "standin", "fit bowsher", "restore bowsher",
-            *OF_SIRF,
-        },
+        {"phantom", "simulate", "reconstruct", "pack", "standin"} | RECONSTRUCTING | OF_SIRF,
     ),
     ("config/scanner.py", "DATA_RAYS = 10", "DATA_RAYS = 12", {"simulate", "simulate sirf", "standin"}),
     ("config/networks.py", "round(self.iterations", "int(self.iterations", of("fit")),
@@ -251,7 +250,7 @@ def test_computed_imports_are_told_to_the_fingerprint(repository):
         and not isinstance(call.args[0], ast.Constant)
     }
     assert found == {
-        ("cli.py", "f'quietpet.stages.{options.stage}'"),
+        ("chain.py", "f'quietpet.stages.{name}'"),
         ("diffusion/samplers/__init__.py", "f'quietpet.{FOLDER}.{name}'"),
         ("config/method_kinds.py", "f'quietpet.methods.{kind}.settings'"),
         ("methods/registry.py", "f'quietpet.methods.{settings.kind}.model'"),

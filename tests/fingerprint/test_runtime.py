@@ -33,6 +33,7 @@ MODELS = {
     "lpet": {"kind": "lpet"},
     "gaussian": {"kind": "gaussian"},
     "bowsher": {"kind": "bowsher", "iterations": 2, "radius_pixels": 2, "neighbours": 8},
+    "fbsem": {"kind": "fbsem", "updates": 2, "kernels": 4, "layers": 2, "start": "low"},
     "unet": {"kind": "unet", "features": [8, 8, 16, 16, 16, 8], "fusion": FUSION},
     "mfdiff": {
         "kind": "mfdiff", "timesteps": 20, "sampling_steps": 2, "samples_per_slice": 2,
@@ -93,6 +94,7 @@ def uncovered(step, job, ran):
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("observed")
     made = write_splits(folder, slices=2)
+    made["train sinograms"] = write_sinograms(folder / "train_sinograms.h5", made["train"])
     made["sinograms"] = write_sinograms(folder / "validation_sinograms.h5", made["validation"])
     made["test sinograms"] = write_sinograms(folder / "test_sinograms.h5", made["test"])
     return made
@@ -102,14 +104,17 @@ def files(tmp_path_factory):
 @pytest.mark.parametrize("method", MODELS)
 def test_learning_and_scoring(files, tmp_path, method):
     names = {"dataset": "phantom", "setting": "low", "method": method, "replicate": "r0"}
-    model, measured = MODELS[method], method == "bowsher"
+    model, measured = MODELS[method], method in ("bowsher", "fbsem")
+    learns = method == "fbsem"
     acquisition = AcquisitionJob(scanner=SCANNER, protocol=PROTOCOL) if measured else None
     learned = {"study_seed": 1, **names, "model": model, "acquisition": acquisition}
-    training = TrainingSettings(batch_size=2, iterations=2, validate_every=1, patch_pixels=32)
+    patch_pixels = None if learns else 32
+    training = TrainingSettings(batch_size=2, iterations=2, validate_every=1, patch_pixels=patch_pixels)
     inference = InferenceSettings(pixels=PIXELS, batch_size=2)
-    fit = FitJob(**learned, training=training)
+    fit = FitJob(**learned, training=training, train_acquisitions=(acquisition,) if learns else ())
     inputs = {"train": files["train"], "validation": files["validation"]}
     inputs |= {"sinograms": files["sinograms"]} if measured else {}
+    inputs |= {"train_sinograms": files["train sinograms"]} if learns else {}
     outputs = {name: tmp_path / name for name in ("weights", "log", "card")}
     assert uncovered("fit", fit, observed("fit", fit, inputs, outputs)) == set()
 

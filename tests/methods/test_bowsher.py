@@ -13,7 +13,7 @@ from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.methods.bowsher.model import build
 from quietpet.methods.bowsher.settings import Settings
-from quietpet.methods.tuning import mean_squared_error
+from quietpet.methods.tuning import mean_nmse
 from quietpet.projection.embedded import embedded_projector
 from quietpet.recon.osem import osem
 
@@ -56,7 +56,7 @@ def tuned(batch):
 def error(batch, *, beta):
     method = build(SETTINGS)
     method.beta.fill_(beta)
-    return mean_squared_error([method.restore(batch, [])], [batch])
+    return mean_nmse([method.restore(batch, [])], [batch])
 
 
 def test_the_tuned_weight_beats_its_neighbours_and_no_weight(tuned, batch):

@@ -139,6 +139,18 @@ def test_restored_images_lie_between_nothing_and_the_headroom(batch):
             )
 
 
+def test_little_activity_survives_16_bits(batch):
+    """Next to -1, where it stands, bfloat16 has steps of 1/256."""
+    method = tuned(batch).eval()
+    nn.init.constant_(method.generator.up[0][1].bias, -4.0)
+    with torch.inference_mode():
+        expected = method.restore(batch, ())
+        with torch.autocast("cpu", torch.bfloat16):
+            found = method.restore(batch, ())
+    assert float(expected.max()) < 1e-3 * float(method.peak)
+    torch.testing.assert_close(found, expected, rtol=0.03, atol=0)
+
+
 def test_an_empty_validation_is_refused(batch):
     empty = replace(batch, standard=0 * batch.standard)
     with pytest.raises(InputError, match="the standard dose is empty"):

@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from quietpet.data.pairs import Batch
 from quietpet.methods.gaussian.model import build, smooth
 from quietpet.methods.gaussian.settings import Settings
-from quietpet.methods.tuning import mean_squared_error
+from quietpet.methods.tuning import mean_nmse
 from quietpet.units import sigma_from_fwhm
 
 PIXEL_MM = 2.08626
@@ -40,7 +40,7 @@ def test_the_tuned_width_beats_its_neighbours():
     method.tune([noisy])
     best = float(method.fwhm_mm)
     widths = (best - 1.0, best, best + 1.0)
-    errors = [mean_squared_error([smooth(noisy, fwhm_mm=width)], [noisy]) for width in widths]
+    errors = [mean_nmse([smooth(noisy, fwhm_mm=width)], [noisy]) for width in widths]
     assert min(errors) == errors[1]
 
 

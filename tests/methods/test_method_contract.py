@@ -28,9 +28,11 @@ SMALL_DENOISER = {
 SMALL_MFDIFF = {
     "fusion": SMALL_FUSION, "denoiser": SMALL_DENOISER, "timesteps": 20, "sampling_steps": 3
 }  # fmt: skip
+SMALL_UNROLLED = {"updates": 3, "subsets": 2, "layers": 3, "kernels": 4}
 SMALL_DISCRIMINATOR = {"discriminator_widths": (4, 8, 8)}
 SMALL_CSRD = {"channels": 8, "multipliers": (1, 2), "blocks": 1}
 VARIANTS = {
+    "fbsem": [{**SMALL_UNROLLED, "start": "low"}, {**SMALL_UNROLLED, "start": "ones"}],
     "csrd": [
         {**SMALL_CSRD, "sampling_steps": 6},
         {**SMALL_CSRD, "sampling_steps": 2, "sampler": "dpmpp_2m", "dropout": 0.0},

@@ -11,7 +11,7 @@ import torch
 
 from quietpet.geometry.grid import mmr_grid, scanner_grid
 from quietpet.geometry.scanner import SCANNERS, siemens_mmr
-from quietpet.projection.embedded import embedded_projector
+from quietpet.projection.embedded import embedded_projector, forget_projector
 from quietpet.projection.sirf import sirf_projector, sirf_projector_3d
 
 SIRF = {
@@ -52,7 +52,7 @@ def test_shapes(projector):
 
 def test_memory_is_free_as_soon_as_a_projector_is():
     """Maps of all subsets take gigabytes, of which the garbage collector knows nothing."""
-    embedded_projector.cache_clear()
+    forget_projector()
     gc.disable()
     try:
         projector = embedded_projector(
@@ -61,7 +61,7 @@ def test_memory_is_free_as_soon_as_a_projector_is():
         ones = torch.ones(1, *projector.subset(0, 2).trimmed().sinogram_shape)
         projector.subset(0, 2).trimmed().adjoint(ones)
         gone = [weakref.ref(each) for each in (projector, projector.subset(0, 2))]
-        embedded_projector.cache_clear()
+        forget_projector()
         del projector
         assert [each() for each in gone] == [None, None]
     finally:

@@ -17,6 +17,7 @@ from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import ReconstructJob, SimulateJob
 from quietpet.jobs.phantoms import PhantomJob, SlicesJob
+from quietpet.simulation import scan
 from quietpet.stages import phantom, reconstruct, simulate, slices
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import settings_for
@@ -164,6 +165,6 @@ def test_attenuation_is_projected_once_for_each_grid(tmp_path, monkeypatch, data
         calls.append(named)
         return attenuation_factors(*arguments, **named)
 
-    monkeypatch.setattr(simulate, "attenuation_factors", counted)
+    monkeypatch.setattr(scan, "attenuation_factors", counted)
     simulated(tmp_path, data)
     assert len(calls) == projected

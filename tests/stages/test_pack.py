@@ -85,7 +85,7 @@ def test_different_units_are_refused(files):
     with open_hdf5(files / "low.h5", kind="images") as file:
         arrays = {"key": np.array(read_strings(file, "key")), "image": read_array(file, "image")}
     relative = {"activity_units": "relative activity", "activity_per_phantom_unit": 1.0}
-    attributes = {"lineage": LINEAGE, "dose": "low", **relative}
+    attributes = {"subject": "04", "lineage": LINEAGE, "dose": "low", **relative}
     write_hdf5(files / "relative.h5", kind="images", arrays=arrays, attributes=attributes)
     message = r"relative\.h5 is in relative activity \(1 per unit.*standard\.h5 in kBq/ml \(0\.25\)"
     with pytest.raises(InputError, match=message):

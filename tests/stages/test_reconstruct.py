@@ -20,6 +20,7 @@ from quietpet.geometry.grid import mmr_grid
 from quietpet.geometry.scanner import siemens_mmr
 from quietpet.jobs.acquisition import ReconstructJob
 from quietpet.progress import track
+from quietpet.recon import slices as recon_slices
 from quietpet.stages import reconstruct
 from quietpet.units import sigma_from_fwhm
 
@@ -52,7 +53,7 @@ def test_the_post_filter_is_a_gaussian_of_the_stated_width(sinograms, tmp_path):
 
 def test_batches_of_slices_change_nothing(sinograms, tmp_path, monkeypatch):
     whole = reconstructed(sinograms, tmp_path)
-    monkeypatch.setattr(reconstruct, "slices_per_batch", lambda settings: 2)
+    monkeypatch.setattr(recon_slices, "slices_per_batch", lambda settings: 2)
     np.testing.assert_allclose(reconstructed(sinograms, tmp_path), whole, rtol=1e-4, atol=1e-3)
 
 
@@ -92,7 +93,7 @@ def test_negative_values_are_named_before_any_work(sinograms, tmp_path, name):
 
 def test_progress_moves_within_a_batch(sinograms, tmp_path, caplog, monkeypatch):
     """Three slices are one batch of the embedded engine; a line in the log is written every 10 s."""
-    monkeypatch.setattr(reconstruct, "track", functools.partial(track, log_every_s=0.0))
+    monkeypatch.setattr(recon_slices, "track", functools.partial(track, log_every_s=0.0))
     with caplog.at_level("INFO"):
         reconstructed(sinograms, tmp_path)
     steps = [line for line in caplog.messages if line.startswith("OSEM 04 low: ")]

@@ -16,7 +16,7 @@ from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS
 from quietpet.files.hdf5 import write_hdf5
 from quietpet.files.named import Files
-from quietpet.files.text import read_json
+from quietpet.files.text import read_json, write_json
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.stages import score, tables
 
@@ -181,6 +181,33 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
     origin = read_json(outputs["provenance"][0])
     assert origin["stage"] == "tables"
     assert list(origin["inputs"]) == [str(path) for path in scores]
+
+
+def test_chosen_learning_rates_stand_in_the_protocol(tmp_path: Path) -> None:
+    test = write_test_set(tmp_path / "test.h5")
+    for method in ("lpet", "gaussian"):
+        restored = write_restored(tmp_path / f"{method}.h5", method=method)
+        run_score(tmp_path, restored, test, method=method)
+    scores = [tmp_path / "gaussian.csv", tmp_path / "lpet.csv"]
+    trials = [{"factor": each, "learning_rate": each / 100, "nmse": each} for each in (3.0, 1.0)]
+    for method in ("gaussian", "other"):
+        record = {"method": method, "iterations": 9, "trials": trials}
+        write_json(tmp_path / f"{method}.json", record)
+    outputs = {name: [tmp_path / name] for name in ("tables", "readable", "figure")}
+    inputs = {"scores": scores, "rate": [tmp_path / "gaussian.json"]}
+    tables.run(tables_job(), Files(inputs), Files(outputs))
+    words = (
+        "filtered; learning rate 0.01, the smallest tried, chosen from 0.03, 0.01 by the NMSE of "
+        "restored validation slices after 9 iterations"
+    )
+    with (tmp_path / "tables").open(newline="") as stream:
+        protocols = {row["method"]: row["protocol"] for row in csv.DictReader(stream)}
+    assert protocols == {"lpet": "tiny: no processing", "gaussian": f"tiny: {words}"}
+    assert f"gaussian (tiny): {words}." in (tmp_path / "readable").read_text()
+    with pytest.raises(
+        InputError, match=r"other\.json: is of the unknown method 'other'; known: lpet, "
+    ):
+        tables.run(tables_job(), Files({**inputs, "rate": [tmp_path / "other.json"]}), Files(outputs))
 
 
 @pytest.mark.parametrize(

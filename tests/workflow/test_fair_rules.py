@@ -39,7 +39,6 @@ def test_chosen_rates_and_equal_time_reach_the_tables(repository, tmp_path):
     }
     raw["methods"] = {"lpet": {}, "unet": UNET, "unet_long": {**UNET, "cost_of": "unet"}}
     raw["training_costs"] = {"unet": 30, "unet_long": 20}
-    raw["replicates"] = 2
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(raw))
     snakemake(repository, tmp_path, "results/tables.csv", "--configfile", config)
@@ -55,10 +54,9 @@ def test_chosen_rates_and_equal_time_reach_the_tables(repository, tmp_path):
         tried = json.loads((tmp_path / f"results/learning_rates/phantom/low/{name}.json").read_text())
         chosen = tried["chosen"]["learning_rate"]
         assert f"; learning rate {chosen:g}, the " in rows[name]["protocol"]
-        for replicate in ("r0", "r1"):
-            log = tmp_path / f"results/models/phantom/low/{name}/{replicate}/training.csv"
-            with log.open(newline="") as stream:
-                assert {float(row["learning_rate"]) for row in csv.DictReader(stream)} == {chosen}
+        log = tmp_path / f"results/models/phantom/low/{name}/r0/training.csv"
+        with log.open(newline="") as stream:
+            assert {float(row["learning_rate"]) for row in csv.DictReader(stream)} == {chosen}
     assert "learning rate" not in rows["lpet"]["protocol"]
     assert "take the time of those of unet" in rows["unet_long"]["protocol"]
     assert "Nothing to be done" in snakemake(
@@ -69,5 +67,5 @@ def test_chosen_rates_and_equal_time_reach_the_tables(repository, tmp_path):
     config.write_text(yaml.safe_dump(raw))
     planned = snakemake(repository, tmp_path, "results/tables.csv", "--dry-run", "--configfile", config)
     counts = dict(line.split()[:2] for line in planned.splitlines() if len(line.split()) == 2)
-    assert (counts["learning_rate"], counts["fit"]) == ("2", "4")
+    assert (counts["learning_rate"], counts["fit"]) == ("2", "2")
     assert not {"simulate", "pack", "thin"} & set(counts)

@@ -558,15 +558,21 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
 
 
 def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, tmp_path):
-    """Those of their own split and dose: validation for fit, test for restore."""
+    """Those of their own split and dose: validation for fit, test for restore, and what is learned."""
+    methods = {**configuration["methods"], "fbsem": {"updates": 2}}
     splits = {"train": ["04"], "validation": ["05", "18"], "test": ["06", "20"]}
-    output = dry_run(repository, tmp_path, {**configuration, "splits": splits}, tmp_path)
+    study = {**configuration, "methods": methods, "splits": splits}
+    output = dry_run(repository, tmp_path, study, tmp_path)
     planned = r"^rule (fit|restore):\n +input: (.+)\n(?:.*\n)*? +wildcards: .*method=(\w+)"
     jobs = re.findall(planned, output, re.MULTILINE)
-    assert len(jobs) == 17  # one more restoration than fits
+    assert len(jobs) == 19  # one more restoration than fits
     for stage, inputs, method in jobs:
         found = [path for path in inputs.split(", ") if "sinograms" in path]
-        subjects = splits["validation" if stage == "fit" else "test"] if method == "bowsher" else []
+        subjects = splits["validation" if stage == "fit" else "test"]
+        subjects = {
+            "bowsher": subjects,
+            "fbsem": [*(splits["train"] if stage == "fit" else []), *subjects],
+        }.get(method, [])
         wanted = [f"results/sinograms/phantom/{subject}/low.h5" for subject in subjects]
         assert found == wanted, (stage, method)
 

@@ -25,7 +25,7 @@ rule simulate:
         slices="results/slices/{dataset}/{subject}.h5",
         engine="results/engine.json" if STUDY.scanner.projector == "auto" else [],
     output:
-        sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
+        sinograms=update("results/sinograms/{dataset}/{subject}/{dose}.h5"),
         images="results/images/{dataset}/{subject}/{dose}.h5",
     priority: BEFORE_SCANS
     log:
@@ -53,7 +53,7 @@ rule thin:
     input:
         standard="results/sinograms/{dataset}/{subject}/standard.h5",
     output:
-        sinograms="results/sinograms/{dataset}/{subject}/{dose}.h5",
+        sinograms=update("results/sinograms/{dataset}/{subject}/{dose}.h5"),
         images="results/images/{dataset}/{subject}/{dose}.h5",
     priority: BEFORE_SCANS
     log:

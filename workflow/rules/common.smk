@@ -130,6 +130,8 @@ def names_of(wildcards):
 BEFOREHAND = {"tree", "own", "manifest", "sampling"}
 
 
+# Where several steps are one job, outputs of the earlier ones are flagged `update`: they stay where they are
+# while it runs, and a step whose files are as it would make them is not repeated.
 def job(*steps, rerun=True, **names):
     """Params of a rule that runs ``steps``: settings, fingerprints and files, all as the table of steps says.
 

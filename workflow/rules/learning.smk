@@ -19,12 +19,23 @@ def sinograms_of(split):
     return paths
 
 
+def training_sinograms(wildcards):
+    """Input function: the low-dose sinograms of all that a training learns from, for methods that need them."""
+    if not STUDY.methods[wildcards.method].learns_from_sinograms:
+        return []
+    return [
+        f"results/sinograms/{dataset}/{subject}/{setting}.h5"
+        for dataset, setting in training_data(STUDY.learning, training_named(wildcards))
+        for subject in DATASETS[dataset].splits_of(setting).train
+    ]
+
+
 def training_named(wildcards):
     """The training whose weights these wildcards name."""
     return Training.named(
         dataset=wildcards.dataset,
         setting=wildcards.setting,
-        stages=Path(wildcards.stages).name,
+        stages=Path(wildcards.get("stages", "")).name,
     )
 
 
@@ -87,6 +98,7 @@ rule learning_rate:
     input:
         train="results/datasets/{dataset}/{setting}/train.h5",
         validation="results/datasets/{dataset}/{setting}/validation.h5",
+        train_sinograms=training_sinograms,
         sinograms=sinograms_of("validation"),
     output:
         rate="results/learning_rates/{dataset}/{setting}/{method}.json",
@@ -109,6 +121,7 @@ rule fit:
         train=training_sets,
         validation="results/datasets/{dataset}/{setting}/validation.h5",
         start=starting_weights,
+        train_sinograms=training_sinograms,
         rate=lambda wildcards: rate_of(wildcards.method),
         sinograms=sinograms_of("validation"),
     output:
@@ -148,8 +161,7 @@ rule plan:
         command("plan")
 
 
-# The restored slices stay where they are while the job runs, which does not restore again what is as it was:
-# a new metric scores them anew.
+# A new metric scores anew what was restored.
 rule restore:
     input:
         weights=learned_weights,

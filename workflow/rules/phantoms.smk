@@ -76,7 +76,7 @@ rule phantom:
     input:
         unpack(lambda wildcards: label_files(wildcards.subject)),
     output:
-        phantom="results/phantoms/{dataset}/{subject}.h5",
+        phantom=update("results/phantoms/{dataset}/{subject}.h5"),
         slices="results/slices/{dataset}/{subject}.h5",
     priority: BEFORE_SCANS
     log:

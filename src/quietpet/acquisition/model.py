@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from quietpet.acquisition.psf import GaussianPSF
+from quietpet.acquisition.psf import GaussianPSF, SlicewisePSF
 from quietpet.projection.protocol import Projector
 
 
@@ -20,7 +20,7 @@ class AcquisitionModel:
     """
 
     projector: Projector
-    psf: GaussianPSF
+    psf: GaussianPSF | SlicewisePSF
     multiplicative: torch.Tensor
     background: torch.Tensor | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -57,6 +58,25 @@ class GaussianPSF:
             # z is fastest in memory, and so stays: the columns of voxels times a symmetric band matrix.
             image = (image.movedim(-3, -1) @ self._axial).movedim(-1, -3)
         return image
+
+    def rows(self, rows: Sequence[int]) -> GaussianPSF:
+        """That of the slices ``rows``: the same for all."""
+        return self
+
+
+class SlicewisePSF:
+    """Blurs of slices (slice, y, x) whose point spreads differ, as those of several doses do."""
+
+    def __init__(self, psfs: Sequence[GaussianPSF | SlicewisePSF]) -> None:
+        self._psfs = tuple(psfs)
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        blurred = [psf(image) for psf, image in zip(self._psfs, image.split(1), strict=True)]
+        return torch.cat(blurred)
+
+    def rows(self, rows: Sequence[int]) -> SlicewisePSF:
+        """Those of the slices ``rows``."""
+        return SlicewisePSF([self._psfs[row] for row in rows])
 
 
 def gaussian_kernel(fwhm_mm: float, pixel_mm: float) -> np.ndarray:

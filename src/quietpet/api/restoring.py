@@ -22,9 +22,9 @@ from quietpet.jobs.methods import RestoreJob
 from quietpet.recon.measuring import measurement_of
 from quietpet.recon.system import as_simulated, image_grid
 from quietpet.runtime.device import compute_device, placed
-from quietpet.stages.restore import restored_slices
+from quietpet.runtime.restoring import restored_slices
 from quietpet.study.root import Study
-from quietpet.study.select_learning import restore_job
+from quietpet.study.select_learning import acquisition_for, restore_job
 from quietpet.training.weights import load_weights
 
 
@@ -68,6 +68,8 @@ def restore(
     fit.
     """
     chosen, device = data_set_of(study, dataset, dose), compute_device()
+    require_name(method, study.methods, what="method", owner="this study")
+    acquisition_for(study, dataset=dataset, method=method, setting=dose)  # scans are refused
     require_name(method, chosen.methods, what="method", owner=f"data set {dataset!r}")
     job = restore_job(study, dataset=dataset, setting=dose, method=method, replicate=replicate)
     low_images = image_stack("low", low)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from pydantic import ValidationError
 
@@ -15,16 +14,16 @@ from quietpet.config.domains import PHANTOM
 from quietpet.config.doses import ReconstructionSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.errors import InputError
+from quietpet.files.phantoms import ScannedSlices
 from quietpet.files.sinograms import Sinograms, sinograms_of
-from quietpet.recon.system import as_simulated, data_grid, decided, image_grid, projector
+from quietpet.recon.slices import osem_images
+from quietpet.recon.system import as_simulated, data_grid, decided, image_grid
 from quietpet.runtime.device import compute_device
-from quietpet.stages.reconstruct import osem_images
-from quietpet.stages.simulate import Slices, measurement
-from quietpet.stages.thin import thinned_measurement
+from quietpet.simulation.lower_dose import thinned
+from quietpet.simulation.scan import scanned
 from quietpet.study.mistakes import explain
 from quietpet.study.root import Study
 from quietpet.study.select_simulation import reconstruct_job, simulate_job, thin_job
-from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,32 +61,15 @@ def simulate(
     Raises InputError for names that the study lacks and for arrays that are no such images, ValueError
     for slices without activity where the dose is given by counts.
     """
-    view, device = simulated_of(study, dataset, dose).study, compute_device()
-    thinned = dose in view.doses.thinned
-    job = simulate_job(study, dataset=dataset, subject=subject, dose="standard" if thinned else dose)
+    view = simulated_of(study, dataset, dose).study
+    lower = dose in view.doses.thinned
+    job = simulate_job(study, dataset=dataset, subject=subject, dose="standard" if lower else dose)
     settings = decided(job.scanner)
-    maps = _maps(settings, activity, mu_per_cm)
-    names = slice_names(keys, len(maps["mu_per_cm"]), subject=subject)
-    slices = Slices(
-        keys=names,
-        rotations=np.zeros(len(names), np.int64),
-        slice_mm=slice_positions(slice_mm, len(names)),
-        maps={name: torch.from_numpy(images).to(device) for name, images in maps.items()},
-        lineage={"data_source": "arrays"},
-    )
-    arrays = measurement(job, slices, projector(settings, device), settings, unit=1.0)
-    if thinned:
-        lower = thin_job(study, dataset=dataset, subject=subject, dose=dose)
-        arrays = thinned_measurement(lower, slices.keys, arrays)
-    return sinograms_of(
-        arrays,
-        origin=f"the scan of {subject!r}",
-        dose=dose,
-        keys=slices.keys,
-        activity_units=KBQ_PER_ML if job.standard_scan else RELATIVE_ACTIVITY,
-        activity_per_phantom_unit=1.0,
-        lineage={**slices.lineage, "projector": settings.projector},
-    )
+    slices = _slices(settings, activity, mu_per_cm, keys=keys, slice_mm=slice_mm, subject=subject)
+    scan = scanned(job, slices, settings, compute_device(), unit=1.0)
+    if lower:
+        scan = thinned(thin_job(study, dataset=dataset, subject=subject, dose=dose), scan)
+    return sinograms_of(scan)
 
 
 def reconstruct(
@@ -124,8 +106,16 @@ def reconstruct(
     )
 
 
-def _maps(settings: ScannerSettings, activity: ArrayLike, mu_per_cm: ArrayLike) -> dict[str, np.ndarray]:
-    """The maps of a file of kind "slices" that a scan needs."""
+def _slices(
+    settings: ScannerSettings,
+    activity: ArrayLike,
+    mu_per_cm: ArrayLike,
+    *,
+    keys: Sequence[str] | None,
+    slice_mm: float | Sequence[float],
+    subject: str,
+) -> ScannedSlices:
+    """What a scan needs of the object, all slices at one angle."""
     images = image_stack("activity", activity)
     maps = {"activity": images, "mu_per_cm": image_stack("mu_per_cm", mu_per_cm, images.shape)}
     side = data_grid(settings).n_pixels
@@ -137,12 +127,19 @@ def _maps(settings: ScannerSettings, activity: ArrayLike, mu_per_cm: ArrayLike) 
     for name, each in maps.items():
         if each.min() < 0:
             raise InputError(f"{name}: its least value is {each.min():g}; there is none below 0.")
-    step = settings.data_refinement
-    if step == 1:
-        return maps
+    names, step = slice_names(keys, len(images), subject=subject), settings.data_refinement
     # Each pixel of the model has its centre in common with every step-th finer one.
-    model = np.ascontiguousarray(maps["mu_per_cm"][:, ::step, ::step])
-    return {**{f"fine_{name}": each for name, each in maps.items()}, "mu_per_cm": model}
+    coarse = {name: np.ascontiguousarray(each[:, ::step, ::step]) for name, each in maps.items()}
+    return ScannedSlices(
+        key=names,
+        rotation=np.zeros(len(names), np.int64),
+        slice_mm=slice_positions(slice_mm, len(names)),
+        lineage={"data_source": "arrays"},
+        activity=coarse["activity"],
+        mu_per_cm=coarse["mu_per_cm"],
+        fine_activity=maps["activity"] if step > 1 else None,
+        fine_mu_per_cm=maps["mu_per_cm"] if step > 1 else None,
+    )
 
 
 def _with(protocol: ReconstructionSettings, given: dict[str, float]) -> ReconstructionSettings:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from quietpet.api.arrays import image_stack, region_numbers, slice_names
 from quietpet.errors import InputError
-from quietpet.evaluation.scoring import ReferenceSlices, score_slices
+from quietpet.evaluation.scoring import score_slices
+from quietpet.files.packed import ReferenceSlices
 from quietpet.study.root import Study
 
 _NUMBERED = ("head", "pet_lesions", "t1_lesions", "labels")
@@ -65,7 +67,7 @@ def score(
         "truth": truth,
         "labels": labels,
     }
-    arrays = {
+    arrays: dict[str, Any] = {
         name: region_numbers(name, each, images.shape)
         if name in _NUMBERED
         else image_stack(name, each, images.shape)
@@ -73,8 +75,8 @@ def score(
         if each is not None
     }
     slices = ReferenceSlices(
-        keys=tuple(names),
-        subjects=("object",) * len(names),
+        key=names,
+        subject=["object"] * len(names),
         slice_mm=np.zeros(len(names)),
         angle_deg=np.zeros(len(names)),
         **arrays,

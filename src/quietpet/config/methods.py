@@ -84,6 +84,11 @@ class MethodSettings(Section, ABC):
         return False
 
     @property
+    def learns_from_sinograms(self) -> bool:
+        """Whether its training is on measured slices: they are whole heads then, and never mirrored."""
+        return self.trained and self.reconstructs
+
+    @property
     def modules(self) -> tuple[str, ...]:
         """Names, below the package, of what the settings choose and code finds by that name alone."""
         return ()

@@ -48,9 +48,9 @@ class StudySections(Section):
     training: TrainingSettings = TrainingSettings()
     training_costs: dict[Label, Positive] = Field(
         {},
-        description="core seconds of 1000 iterations of a method, as `python benchmarks/networks.py` "
-        "measures them: what a method's cost_of is counted with. Stated, not measured by the study, so "
-        "that its results depend on no machine",
+        description="core seconds of 1000 iterations of a method, all measured alike (1000 divided by "
+        "iterations_per_s of its training.csv, trained on one core): what cost_of is counted with. "
+        "Stated, not measured by the study, so that its results depend on no machine",
     )
     learning: LearningSettings | None = Field(
         None, description="how networks learn to restore the data sets in domains and invivo"

@@ -36,8 +36,8 @@ class StepBatches(Dataset[Batch]):
 
     Each epoch visits the slices in an order seeded by ``(study_seed, *names, "epoch", epoch)``; the
     square and the mirroring of each slice are seeded by step and position in the batch.
-    ``patch_pixels`` None takes whole slices; otherwise each square is centred, as far as the image
-    allows, on a random pixel of the head.
+    ``patch_pixels`` None takes whole slices, or of each the central square of ``whole_pixels``;
+    otherwise each square is centred, as far as the image allows, on a random pixel of the head.
 
     After step ``patch_steps`` the squares are central ones that hold whole heads, in batches of as many
     pixels as before, rounded down, but a multiple of the ``processes`` that share them, rounded up.
@@ -55,16 +55,17 @@ class StepBatches(Dataset[Batch]):
         flip: bool,
         patch_steps: int | None = None,
         processes: int = 1,
+        whole_pixels: int | None = None,
         divisor: int = 1,
     ) -> None:
-        _require_fits(pairs, patch_pixels)
+        _require_fits(pairs, patch_pixels or whole_pixels)
         self.pairs = pairs
         self._seed: _Seed = (study_seed, *names)
         self._batch_size = batch_size
         self._patch_pixels = patch_pixels
         self._flip = flip
         self._patch_steps = patch_steps if patch_pixels else None
-        self._whole_pixels = pairs.pixels
+        self._whole_pixels = whole_pixels or pairs.pixels
         self._whole_slices = batch_size
         if patch_pixels and patch_steps is not None:
             self._whole_pixels = head_square(pairs, divisor=divisor)
@@ -137,8 +138,12 @@ class ResidentBatches(Dataset[Batch]):
         """Device memory that the images of ``pairs`` would take."""
         return len(_NETWORK_IMAGES) * len(pairs) * pairs.pixels**2 * 4
 
+    def rows(self, step: int) -> list[int]:
+        """As :meth:`StepBatches.rows`."""
+        return self._drawn.rows(step)
+
     def __getitem__(self, step: int) -> Batch:
-        rows = self._drawn.rows(step)
+        rows = self.rows(step)
         places = [
             self._drawn.place(self._heads[row], step=step, position=position)
             for position, row in enumerate(rows)
@@ -226,12 +231,12 @@ def head_extent(pairs: PairDataset | JointPairs) -> int:
     return 2 * int(max(-offsets.min(), offsets.max() + 1)) if offsets.size else 2
 
 
-def head_square(pairs: PairDataset | JointPairs, *, divisor: int = 1) -> int:
-    """The head's extent rounded up to a multiple of 32 and of ``divisor``, if the image allows.
+def head_square(pairs: PairDataset | JointPairs, *, divisor: int = 1, step: int = 32) -> int:
+    """The head's extent rounded up to a multiple of ``step`` and of ``divisor``, if the image allows.
 
     Else the largest multiple of 16 and of ``divisor`` that it allows.
     """
-    step, least_step = math.lcm(32, divisor), math.lcm(16, divisor)
+    step, least_step = math.lcm(step, divisor), math.lcm(16, divisor)
     return min(-(-head_extent(pairs) // step) * step, pairs.pixels // least_step * least_step)
 
 

@@ -68,11 +68,10 @@ class Batch:
         return self.measurement
 
     def part(self, index: int, of: int) -> Batch:
-        """Every ``of``-th slice, from ``index`` on; of a batch without measurement."""
-        if self.measurement is not None:
-            raise ValueError("a batch with a measurement cannot be divided")
+        """Every ``of``-th slice, from ``index`` on, with its measurement."""
         if of == 1:
             return self
+        rows = range(index, len(self.keys), of)
         return replace(
             self,
             low=self.low[index::of],
@@ -80,6 +79,7 @@ class Batch:
             t1=self.t1[index::of],
             scale=self.scale[index::of],
             keys=self.keys[index::of],
+            measurement=None if self.measurement is None else self.measurement.rows(rows),
         )
 
     def to(self, device: torch.device | str) -> Batch:

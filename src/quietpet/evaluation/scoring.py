@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, replacing
 from quietpet.evaluation.comparison import SliceImages
 from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.spread import spread_to_error
+from quietpet.files.packed import ReferenceSlices
+from quietpet.files.restored import RestoredSlices
 
 LINEAGE = ("data_source", "projector", "registration")
 """Facts that score files inherit from their inputs."""
@@ -24,26 +26,6 @@ SCORE_COLUMNS = (
 ``spread_to_error`` is one number of the whole file, empty for methods that draw one sample."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReferenceSlices:
-    """The standard dose that restored slices are compared with; arrays (slice, y, x) or (slice,).
-
-    ``truth`` and ``labels`` are those of phantoms; scans have none.
-    """
-
-    keys: tuple[str, ...]
-    subjects: tuple[str, ...]
-    slice_mm: np.ndarray
-    angle_deg: np.ndarray
-    standard: np.ndarray
-    t1: np.ndarray
-    head: np.ndarray
-    pet_lesions: np.ndarray
-    t1_lesions: np.ndarray
-    truth: np.ndarray | None = None
-    labels: np.ndarray | None = None
-
-
 def score_slices(
     estimates: Mapping[str, np.ndarray], reference: ReferenceSlices, *, paper_window_pixels: int
 ) -> Iterator[dict[str, Any]]:
@@ -53,11 +35,11 @@ def score_slices(
     of ``reference``. Raises InputError naming the slice when it cannot be scored.
     """
     for estimate, restored in estimates.items():
-        for index, key in enumerate(reference.keys):
+        for index, key in enumerate(reference.key):
             images = _slice_images(restored, reference, index)
             place = {
                 "estimate": estimate,
-                "subject": reference.subjects[index],
+                "subject": reference.subject[index],
                 "key": key,
                 "slice_mm": float(reference.slice_mm[index]),
                 "angle_deg": float(reference.angle_deg[index]),
@@ -66,14 +48,71 @@ def score_slices(
                 yield {**place, **row}
 
 
-def require_finite_slices(images: np.ndarray, keys: tuple[str, ...], *, what: str) -> None:
-    """Refuse NaN and infinity in ``images`` (slice, y, x), naming ``what`` and the first bad slice."""
+def estimates_of(restored: RestoredSlices, reference: ReferenceSlices) -> dict[str, np.ndarray]:
+    """What is scored of a file: the first sample, and the mean of all where there are several.
+
+    Raises:
+        InputError: other slices than those of ``reference``, or values that are not finite.
+    """
+    _require_same_keys(restored, reference)
+    estimates = {"single": restored.single}
+    if restored.mean is not None:
+        estimates[f"mean_of_{restored.samples}"] = restored.mean
+    for name, images in (("single", restored.single), ("mean", restored.mean)):
+        if images is not None:
+            require_images(images, restored.key, what=f"{restored.origin}:{name}")
+            if images.shape != reference.standard.shape:
+                raise InputError(
+                    f"{restored.origin}: {name} has the shape {images.shape}, "
+                    f"the test set {reference.standard.shape}."
+                )
+    return estimates
+
+
+def spread_of(restored: RestoredSlices, reference: ReferenceSlices) -> float | None:
+    """Spread of the samples over their error, in the heads of all slices; None of a single sample."""
+    mean, deviation = restored.mean, restored.standard_deviation
+    if mean is None or deviation is None:
+        return None
+    require_images(deviation, restored.key, what=f"{restored.origin}:standard_deviation")
+    heads = reference.head > 0
+    return spread_to_error(
+        mean[heads], deviation[heads], reference.standard[heads], samples=restored.samples
+    )
+
+
+def require_reference(reference: ReferenceSlices) -> None:
+    """Refuse a test set that holds NaN or infinity, naming the first bad slice."""
+    named = {"standard": reference.standard, "t1": reference.t1, "truth": reference.truth}
+    for name, images in named.items():
+        if images is not None:
+            require_images(images, reference.key, what=f"{reference.origin}:{name}")
+
+
+def require_images(images: np.ndarray, keys: Sequence[str], *, what: str) -> None:
+    """Refuse ``images`` (slice, y, x) of another number, and NaN and infinity, naming the slice."""
+    if len(images) != len(keys):
+        raise InputError(f"{what} holds {len(images)} slices for {len(keys)} keys.")
     bad = np.flatnonzero(~np.isfinite(images).all(axis=(1, 2)))
     if bad.size:
         raise InputError(
             f"{what}: {bad.size} of {len(keys)} slices hold values that are not finite, "
             f"the first is {keys[bad[0]]!r}. Run the step that makes them again."
         )
+
+
+def _require_same_keys(restored: RestoredSlices, reference: ReferenceSlices) -> None:
+    found, expected = restored.key, reference.key
+    if found == expected:
+        return
+    differing = [
+        index for index, pair in enumerate(zip(found, expected, strict=False)) if len({*pair}) > 1
+    ]
+    place = f"first at row {differing[0]}" if differing else f"{len(found)} rows, not {len(expected)}"
+    raise InputError(
+        f"{restored.origin}: its slices are not those of the test set, in its order ({place}). "
+        f"{replacing(restored.origin)}"
+    )
 
 
 def _slice_images(restored: np.ndarray, reference: ReferenceSlices, index: int) -> SliceImages:

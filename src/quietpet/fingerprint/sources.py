@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from quietpet.fingerprint.kept import COMPILED
 from quietpet.fingerprint.silence import Places, silent_parameters, without_silent
 from quietpet.fingerprint.stripping import called
 from quietpet.fingerprint.syntax import ClassParts, ModuleSource, read_module
@@ -70,7 +71,9 @@ class Sources:
         """Every file that is no source, by its name."""
         found: dict[str, list[Path]] = {}
         for path in self._folder.rglob("*"):
-            if path.is_file() and path.suffix not in (".py", ".pyc", ".pyi", ".typed"):
+            if COMPILED in path.parts or not path.is_file():
+                continue
+            if path.suffix not in (".py", ".pyi", ".typed"):
                 found.setdefault(path.name, []).append(path)
         return found
 

@@ -20,6 +20,7 @@ import functools
 import hashlib
 from pathlib import Path
 
+from quietpet.fingerprint.kept import kept
 from quietpet.fingerprint.sources import PACKAGE, Definition, Sources
 from quietpet.fingerprint.syntax import EFFECTS
 
@@ -34,12 +35,13 @@ def fingerprint(*roots: str) -> str:
 
 @functools.cache
 def _of_installed(roots: tuple[str, ...]) -> str:
-    return fingerprint_of(_installed(), *roots)
+    folder = Path(__file__).parents[1]
+    return kept(folder, roots, lambda: fingerprint_of(_sources(folder), *roots))
 
 
 @functools.cache
-def _installed() -> Sources:
-    return Sources(Path(__file__).parents[1])
+def _sources(folder: Path) -> Sources:
+    return Sources(folder)
 
 
 def fingerprint_of(sources: Sources, *roots: str) -> str:

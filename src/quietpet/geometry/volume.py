@@ -42,8 +42,14 @@ class Volume:
 
     def contains(self, world_mm: np.ndarray) -> np.ndarray:
         """Which world positions (n, 3) lie between the outermost voxel centres, bool (n,)."""
-        indices, last = self.indices(world_mm), np.array(self.values.shape) - 1
-        return np.all((indices >= -EDGE_VOXELS) & (indices <= last + EDGE_VOXELS), axis=1)
+        return self.holds(self.indices(world_mm).T)
+
+    def holds(self, indices: np.ndarray) -> np.ndarray:
+        """Which fractional indices (3, n) lie between the outermost voxel centres, bool (n,)."""
+        inside = np.ones(indices.shape[1], dtype=bool)
+        for index, size in zip(indices, self.values.shape, strict=True):
+            inside &= (index >= -EDGE_VOXELS) & (index <= size - 1 + EDGE_VOXELS)
+        return inside
 
 
 def mapped(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -35,7 +35,10 @@ class LearningJob(MethodJob):
     @model_validator(mode="after")
     def _measured(self) -> Self:
         if self.model.reconstructs != (self.acquisition is not None):
-            raise ValueError("acquisition is given for methods that reconstruct, and for no other")
+            raise ValueError(
+                "acquisition is given for methods that reconstruct, and for no other: it says how their "
+                "sinograms were measured; slices of scans have none"
+            )
         return self
 
     @property
@@ -52,13 +55,30 @@ class FitJob(LearningJob):
 
     ``dataset`` and ``setting`` name the validation slices and, unless ``trained_on`` names others, the
     training data. ``stages`` are the stages of learning up to and with this one; where it ``continues``,
-    others went before.
+    others went before. ``train_acquisitions`` tells a method that learns from sinograms how those
+    of each of its training data were measured.
     """
 
     stages: tuple[str, ...] = ()
     trained_on: tuple[tuple[str, str], ...] = ()
+    train_acquisitions: tuple[AcquisitionJob, ...] = ()
     continues: bool = False
     training: TrainingSettings
+
+    @model_validator(mode="after")
+    def _sinograms_to_learn_from(self) -> Self:
+        wanted = max(1, len(self.trained_on)) if self.model.learns_from_sinograms else 0
+        if len(self.train_acquisitions) != wanted:
+            raise ValueError(
+                f"{len(self.train_acquisitions)} train_acquisitions where {self.method} needs {wanted}: "
+                "one for each data set that a method learns from with sinograms, and none for any other"
+            )
+        if wanted and (self.training.patch_pixels or self.training.flip):
+            raise ValueError(
+                f"{self.method} learns from whole, unmirrored slices, as their sinograms are: "
+                "training.patch_pixels must be none and training.flip false"
+            )
+        return self
 
     @property
     def named_code(self) -> tuple[str, ...]:

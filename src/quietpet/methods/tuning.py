@@ -23,9 +23,9 @@ def least_error(
     bounds: tuple[float, float],
     tolerance: float,
 ) -> float:
-    """The number within ``bounds`` whose restorations have the least mean squared error."""
+    """The number within ``bounds`` whose restorations have the least NMSE."""
     found = minimize_scalar(
-        lambda number: mean_squared_error(restorations(number), validation),
+        lambda number: mean_nmse(restorations(number), validation),
         bounds=bounds,
         method="bounded",
         options={"xatol": tolerance},
@@ -40,7 +40,7 @@ def least_errors(
     bounds: Sequence[tuple[float, float]],
     tolerance: float,
 ) -> tuple[float, ...]:
-    """As many numbers as ``bounds``, each within its own, of least mean squared error together."""
+    """As many numbers as ``bounds``, each within its own, of least NMSE together."""
     if len(bounds) == 1:
         return (
             least_error(
@@ -50,7 +50,7 @@ def least_errors(
     lower, upper = np.transpose(bounds)
     middle, quarter = (lower + upper) / 2, (upper - lower) / 4
     found = minimize(
-        lambda numbers: mean_squared_error(restorations(list(numbers)), validation),
+        lambda numbers: mean_nmse(restorations(list(numbers)), validation),
         middle,
         method="Nelder-Mead",
         bounds=list(bounds),
@@ -63,13 +63,25 @@ def least_errors(
     return tuple(map(float, found.x))
 
 
-def mean_squared_error(restored: Iterable[torch.Tensor], validation: Sequence[Batch]) -> float:
-    """Mean squared difference to the standard dose, in scaled units, each slice weighing alike."""
+def mean_nmse(restored: Iterable[torch.Tensor], validation: Sequence[Batch]) -> float:
+    """Mean over slices of :func:`nmse_of_slices`, the criterion by which all methods are selected."""
     per_slice = [
-        (images - batch.standard).square().mean(dim=(1, 2, 3))
+        nmse_of_slices(images, batch.standard)
         for images, batch in zip(restored, validation, strict=True)
     ]
-    return float(torch.cat(per_slice).double().mean())
+    return float(torch.cat(per_slice).mean())
+
+
+def nmse_of_slices(restored: torch.Tensor, standard: torch.Tensor) -> torch.Tensor:
+    """sum (x - y)^2 / sum y^2 of each slice (slice, 1, y, x), float64, on the CPU.
+
+    x is restored and clipped at zero as the stage ``restore`` does, y the standard dose.
+    """
+    difference, energy = (
+        images.square().sum(dim=(1, 2, 3)).double().cpu()
+        for images in (restored.float().clamp(min=0) - standard.float(), standard.float())
+    )
+    return difference / energy
 
 
 def activity_weighted_rms(image: Callable[[Batch], torch.Tensor], validation: Sequence[Batch]) -> float:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from quietpet.config.phantoms import LesionSettings, TissueValues
+from quietpet.files.lineage import Lineage
+from quietpet.files.phantoms import Phantom
 from quietpet.geometry.grid import ImageGrid
 from quietpet.phantom.lesions import Lesion, lesion_values, paint
 from quietpet.phantom.resample import grid_index, require_inside_image, sample_linear, sample_nearest
 from quietpet.phantom.tissues import LabelVolume, lesion_numbers, value_table
+
+UNITS = {"activity": "relative", "mu_per_cm": "1/cm", "t1": "arbitrary"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +24,47 @@ class LesionMap:
 
     values: np.ndarray
     numbers: np.ndarray
+
+
+def phantom_of(
+    volume: LabelVolume,
+    lesions: Mapping[str, Sequence[Lesion]],
+    *,
+    subject: str,
+    lineage: Lineage,
+    activity: TissueValues,
+    mu_per_cm: TissueValues,
+    t1: TissueValues,
+    settings: LesionSettings,
+    grid: ImageGrid,
+    refinement: int = 1,
+) -> Phantom:
+    """The head of ``volume`` on ``grid``, with the ``lesions`` of "pet" and of "t1".
+
+    With a ``refinement`` above 1, activity and attenuation are there also on so much finer pixels.
+    """
+    fine = grid.refined(refinement) if refinement > 1 else None
+
+    def active(pixels: ImageGrid) -> LesionMap:
+        return activity_map(volume, lesions["pet"], values=activity, settings=settings, grid=pixels)
+
+    seen = active(grid)
+    signal = t1_map(volume, lesions["t1"], values=t1, settings=settings, grid=grid)
+    return Phantom(
+        subject=subject,
+        affine_ras_mm=grid.affine_ras_mm,
+        units=UNITS,
+        lesions={name: describe_lesions(volume, drawn, grid=grid) for name, drawn in lesions.items()},
+        lineage=lineage,
+        activity=seen.values,
+        mu_per_cm=attenuation_map(volume, values=mu_per_cm, grid=grid),
+        t1=signal.values,
+        labels=sample_nearest(volume, grid=grid),
+        pet_lesions=seen.numbers,
+        t1_lesions=signal.numbers,
+        fine_activity=active(fine).values if fine else None,
+        fine_mu_per_cm=attenuation_map(volume, values=mu_per_cm, grid=fine) if fine else None,
+    )
 
 
 def activity_map(

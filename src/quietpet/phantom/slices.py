@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from quietpet.errors import InputError
+from quietpet.files.phantoms import Phantom, PhantomSlices
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,40 @@ def slice_rows(indices: Sequence[int], angles_deg: np.ndarray) -> list[SliceRow]
         for index in indices
         for rotation, angle_deg in enumerate(angles_deg)
     ]
+
+
+def slices_of(planes: Phantom, *, indices: Sequence[int], angles_deg: np.ndarray) -> PhantomSlices:
+    """Every one of the ``planes``, whose numbers are ``indices``, at every angle."""
+    rows = slice_rows(indices, angles_deg)
+    slice_mm, _, _, first_mm = planes.affine_ras_mm[2]
+    index = np.array([row.slice_index for row in rows])
+
+    def linear(planes: np.ndarray) -> np.ndarray:
+        return cut_linear(planes, angles_deg)
+
+    def nearest(planes: np.ndarray) -> np.ndarray:
+        return cut_nearest(planes, angles_deg)
+
+    return PhantomSlices(
+        subject=planes.subject,
+        affine_ras_mm=planes.affine_ras_mm,
+        units=planes.units,
+        lineage=planes.lineage,
+        key=[row.key(planes.subject) for row in rows],
+        slice_index=index,
+        slice_mm=first_mm + slice_mm * index,
+        angle_deg=np.array([row.angle_deg for row in rows]),
+        rotation=np.array([row.rotation for row in rows]),
+        activity=linear(planes.activity),
+        mu_per_cm=linear(planes.mu_per_cm),
+        t1=linear(planes.t1),
+        fine_activity=None if planes.fine_activity is None else linear(planes.fine_activity),
+        fine_mu_per_cm=None if planes.fine_mu_per_cm is None else linear(planes.fine_mu_per_cm),
+        labels=nearest(planes.labels),
+        pet_lesions=nearest(planes.pet_lesions),
+        t1_lesions=nearest(planes.t1_lesions),
+        head=nearest((planes.mu_per_cm > 0).astype(np.uint8)),
+    )
 
 
 def cut_linear(planes: np.ndarray, angles_deg: np.ndarray) -> np.ndarray:

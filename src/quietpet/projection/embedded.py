@@ -59,12 +59,15 @@ class EmbeddedProjector:
         return slice(int(occupied[0]), int(occupied[-1]) + 1)
 
     def trimmed(self) -> EmbeddedProjector:
-        """The projector of the seen bins alone; built once and kept."""
+        """The projector of the seen bins alone, itself if these are all; built once and kept."""
         return self._trimmed
 
     @functools.cached_property
     def _trimmed(self) -> EmbeddedProjector:
-        return self.of_bins(self.seen_bins)
+        seen = self.seen_bins
+        return (
+            self if len(range(*seen.indices(n := self.sinogram_shape[-1]))) == n else self.of_bins(seen)
+        )
 
     def of_bins(self, bins: slice) -> EmbeddedProjector:
         """The projector of some bins of every view."""
@@ -82,14 +85,32 @@ class EmbeddedProjector:
         )
 
 
-@functools.lru_cache(maxsize=1)
+_LAST: dict[tuple[ScannerGeometry, ImageGrid, int, str], EmbeddedProjector] = {}
+
+
 def embedded_projector(
     scanner: ScannerGeometry, grid: ImageGrid, *, rays: int, device: torch.device | str = "cpu"
 ) -> EmbeddedProjector:
     """The direct-plane projector of all views, for slices (..., y, x).
 
-    Takes half a second to build, with its subsets, so the last one is kept.
+    Takes half a second to build, with its subsets, so the last one is kept; it is forgotten before
+    another is built, since each may hold a gigabyte.
     """
+    wanted = (scanner, grid, rays, str(device))
+    if wanted not in _LAST:
+        forget_projector()
+        _LAST[wanted] = _built(scanner, grid, rays=rays, device=device)
+    return _LAST[wanted]
+
+
+def forget_projector() -> None:
+    """Keep no projector any longer."""
+    _LAST.clear()
+
+
+def _built(
+    scanner: ScannerGeometry, grid: ImageGrid, *, rays: int, device: torch.device | str
+) -> EmbeddedProjector:
     system = SparseMap(
         system_matrix(scanner, grid, rays=rays),
         source_shape=grid.shape[1:],

@@ -54,9 +54,11 @@ class Shear:
 def sparse_rows(matrix: sparse.csr_array) -> SparseRows:
     """The float32 rows of a scipy matrix."""
     column_type = np.uint16 if matrix.shape[1] <= 2**16 else np.uint32
+    # 32-bit numbers that are never negative are the same with a sign and without: no copy.
+    same = matrix.indices.dtype == np.int32 and column_type is np.uint32
     return SparseRows(
         row_starts=matrix.indptr.astype(np.int64),
-        columns=matrix.indices.astype(column_type),
+        columns=matrix.indices.view(column_type) if same else matrix.indices.astype(column_type),
         weights=np.ascontiguousarray(matrix.data, dtype=np.float32),
         n_columns=matrix.shape[1],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -25,10 +26,25 @@ class LinearMap(ABC):
             raise ValueError(f"expected (..., *{self.source_shape}), got {tuple(values.shape)}")
         return _Product.apply(values, self)
 
+    _adjoint: LinearMap | None = None
+    _origin: weakref.ref[LinearMap] | None = None
+    """Of an adjoint: the map that it was made from."""
+
     @property
-    @abstractmethod
     def adjoint(self) -> LinearMap:
-        """The transposed map; its own adjoint is this map."""
+        """The transposed map, made once and kept; its own adjoint is this map, as long as that lives."""
+        # Two maps that hold each other would stay in memory, often gigabytes, until Python's next search
+        # for cycles in all objects, which comes after many new objects, however large they are.
+        if self._origin is not None and (origin := self._origin()) is not None:
+            return origin
+        if self._adjoint is None:
+            self._adjoint = self._make_adjoint()
+            self._adjoint._origin = weakref.ref(self)
+        return self._adjoint
+
+    @abstractmethod
+    def _make_adjoint(self) -> LinearMap:
+        """The transposed map, which must not hold this one."""
 
     @abstractmethod
     def multiply(self, values: torch.Tensor) -> torch.Tensor:

@@ -260,9 +260,8 @@ class _StirMap(LinearMap):
         self._per_call = per_call
         self._device = device
 
-    @functools.cached_property
-    def adjoint(self) -> _StirMap:
-        adjoint = _StirMap(
+    def _make_adjoint(self) -> _StirMap:
+        return _StirMap(
             self._transposed,
             self._call,
             source_shape=self.target_shape,
@@ -270,8 +269,6 @@ class _StirMap(LinearMap):
             per_call=self._per_call,
             device=self._device,
         )
-        adjoint.adjoint = self
-        return adjoint
 
     def multiply(self, values: torch.Tensor) -> torch.Tensor:
         """Copy the batch to SIRF in blocks, and the results back."""

@@ -29,17 +29,13 @@ class SparseMap(LinearMap):
         self.target_shape = target_shape
         self.device = torch.device(device)
 
-    @functools.cached_property
-    def adjoint(self) -> SparseMap:
-        """The transposed map; its own adjoint is this map."""
-        transposed = SparseMap(
+    def _make_adjoint(self) -> SparseMap:
+        return SparseMap(
             sparse.csr_array(self.matrix.T),
             source_shape=self.target_shape,
             target_shape=self.source_shape,
             device=self.device,
         )
-        transposed.adjoint = self
-        return transposed
 
     def select(self, rows: np.ndarray) -> SparseMap:
         """The map to the chosen elements of the target; ``rows`` numbers them, in the new shape."""

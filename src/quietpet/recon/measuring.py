@@ -13,10 +13,11 @@ from quietpet.acquisition.model import AcquisitionModel
 from quietpet.acquisition.psf import GaussianPSF
 from quietpet.config.doses import ReconstructionSettings
 from quietpet.config.scanner import ScannerSettings
+from quietpet.data.batches import ResidentBatches, StepBatches
 from quietpet.data.dataset import PairDataset
-from quietpet.data.measured import MeasuredSlices
+from quietpet.data.measured import MeasuredBatches, MeasuredSlices
 from quietpet.errors import InputError
-from quietpet.files.lineage import common_lineage
+from quietpet.files.lineage import NOT_PROJECTED, common_lineage
 from quietpet.files.sinograms import Sinograms, read_sinograms
 from quietpet.recon.system import as_simulated, engine_versions, image_grid, projector
 
@@ -75,8 +76,13 @@ def measured_slices(
 
     Raises:
         InputError: a file is of another dose, or of other phantoms or another projector than ``pairs``;
-            a slice has no sinogram or two; the pixels differ in size.
+            a slice has no sinogram or two; the pixels differ in size; the slices are of scans.
     """
+    if pairs.lineage["projector"] == NOT_PROJECTED:
+        raise InputError(
+            f"{pairs.path}: its slices are of scans, whose images come without sinograms; a method that "
+            "reconstructs cannot learn from them or restore them. Use another method."
+        )
     files = [read_sinograms(path) for path in paths]
     for each in files:
         if each.dose != pairs.setting:
@@ -101,7 +107,17 @@ def measured_slices(
                 "instead of one. Give those of its subjects, each once."
             )
     measurement = measurement_of(files, scanner=settings, protocol=protocol, device=device)
-    return MeasuredSlices(keys, measurement)
+    return MeasuredSlices(keys, measurement.trimmed())
+
+
+def measured_batches(
+    batches: StepBatches | ResidentBatches,
+    parts: Sequence[PairDataset],
+    measured: Sequence[MeasuredSlices],
+) -> MeasuredBatches:
+    """The ``batches`` of the data sets ``parts``, with the measurements of their slices."""
+    keys = (part.keys for part in parts)
+    return MeasuredBatches(batches, list(zip(keys, measured, strict=True)))
 
 
 def engines_behind(pairs: PairDataset) -> dict[str, str]:

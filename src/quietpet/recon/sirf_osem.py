@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from quietpet.acquisition.model import AcquisitionModel
+from quietpet.acquisition.psf import GaussianPSF
 from quietpet.projection.sirf import SirfProjector, engine, filled, in_blocks
 from quietpet.recon.osem import osem, require_reconstructible
 
@@ -47,6 +48,9 @@ def sirf_osem(
         )
     require_reconstructible(prompts, model, subsets=subsets)
     batch_shape = prompts.shape[: prompts.ndim - len(projector.sinogram_shape)]
+
+    if not isinstance(model.psf, GaussianPSF):
+        raise TypeError("SIRF's OSEM blurs all slices by one point spread")
 
     def stacked(sinograms: torch.Tensor) -> torch.Tensor:
         return sinograms.expand(prompts.shape).reshape(-1, *projector.sinogram_shape)

@@ -88,11 +88,14 @@ class Similarity:
         Studholme et al., Pattern Recognition 32:71 (1999); entropies of 32 x 32 bins over the points
         that lie in the moving image, 1 if that holds less than a quarter of the fixed head.
         """
-        if self.moving.contains(transform.apply(self.head_mm)).mean() < _LEAST_SHARED:
+        # One product for each point, and axes first: this is called some hundred times for a scan.
+        to_indices = np.linalg.inv(self.moving.affine_ras_mm) @ transform.fixed_to_moving
+        rotation, shift = to_indices[:3, :3], to_indices[:3, 3:]
+        if self.moving.holds(rotation @ self.head_mm.T + shift).mean() < _LEAST_SHARED:
             return 1.0
-        there_mm = transform.apply(self.positions_mm)
-        shared = self.moving.contains(there_mm)
-        moving = _interpolated(self.moving, self.moving.indices(there_mm[shared]))
+        there = rotation @ self.positions_mm.T + shift
+        shared = self.moving.holds(there)
+        moving = _interpolated(self.moving, there[:, shared].T)
         pairs = _BINS * self.fixed_bins[shared] + _bins(moving, self.moving.values)
         joint = np.bincount(pairs, minlength=_BINS**2).reshape(_BINS, _BINS)
         together = _entropy(joint)

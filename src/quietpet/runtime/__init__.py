@@ -1,1 +1,1 @@
-"""What a job has to compute with: its processor, and the measurements that some methods need."""
+"""What jobs compute with: a processor, the measurements that some methods need, a method at work."""

@@ -14,6 +14,7 @@ from quietpet.config.networks import TrainingSettings
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches, head_square, spread_rows
 from quietpet.data.dataset import PairDataset
 from quietpet.data.joint import JointPairs
+from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.files.lineage import common_lineage
@@ -31,7 +32,12 @@ from quietpet.runtime.device import (
     process_count,
     require_precision,
 )
-from quietpet.runtime.measuring import engines_behind, measured_slices
+from quietpet.runtime.measuring import (
+    engines_behind,
+    measured_slices,
+    training_slices,
+    with_measurements,
+)
 from quietpet.seeds import named_seed
 from quietpet.training.card import model_card
 from quietpet.training.checkpoint import Checkpoint, LogRow
@@ -59,7 +65,8 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     the weights it starts from as ``start``.
     If asked for, also ``card``: Markdown that says what the weights are, and what not.
     Where the learning rate is chosen, ``rate`` is the file of the stage ``learning_rate``.
-    A method that reconstructs also takes the ``sinograms`` of all validation subjects.
+    A method that reconstructs also takes the ``sinograms`` of all validation subjects, and if it is
+    trained the ``train_sinograms`` of all training subjects.
     """
     keep_freed_memory()
     watch = Stopwatch()
@@ -81,6 +88,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
     log = TrainingLog(outputs.one("log"), names=_names(job))
     checkpoint = Checkpoint(outputs.one("weights"), digest=_job_digest(job, inputs, fabric))
     measured = measured_slices(job, inputs, held_out, device)
+    learned = training_slices(job, inputs, parts, device)
     square = head_square(held_out, divisor=job.model.divisor)
 
     def held_out_batches(rows: Sequence[int]) -> list[Batch]:
@@ -96,6 +104,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
             method,
             job,
             parts,
+            learned,
             validation=validation,
             restored=held_out_batches(_restored_rows(held_out, job.training)),
             start=start,
@@ -190,6 +199,7 @@ def _trained(
     method: Restorer,
     job: FitJob,
     parts: Sequence[PairDataset],
+    learned: Sequence[MeasuredSlices],
     *,
     validation: Sequence[Batch],
     restored: Sequence[Batch],
@@ -198,7 +208,7 @@ def _trained(
     report: Callable[[Sequence[LogRow]], None],
     fabric: Fabric,
 ) -> tuple[LogRow, ...]:
-    """Train ``method`` in place on all ``parts`` and return its log."""
+    """Train ``method`` in place on all ``parts``, measured as ``learned``; return its log."""
     from quietpet.training.loop import train  # noqa: PLC0415 (slow; filters do without Fabric)
 
     settings, names, device = job.training, _names(job), fabric.device
@@ -213,11 +223,13 @@ def _trained(
         patch_steps=settings.patch_steps,
         processes=fabric.world_size,
         divisor=job.model.divisor,
+        whole_pixels=_whole_pixels(job, pairs) if learned else None,
     )
     resident = ResidentBatches.bytes(pairs) <= RESIDENT_SHARE * free_bytes(device)
+    batches = ResidentBatches(drawn, device) if resident else drawn
     return train(
         method,
-        batches=ResidentBatches(drawn, device) if resident else drawn,
+        batches=with_measurements(batches, parts, learned) if learned else batches,
         validation=validation,
         restored=restored,
         settings=settings,
@@ -226,9 +238,15 @@ def _trained(
         checkpoint=checkpoint,
         fabric=fabric,
         start=start,
-        workers=0 if resident or device.type == "cpu" else WORKERS_PER_GPU,
+        # A projector is never copied to another process.
+        workers=0 if resident or learned or device.type == "cpu" else WORKERS_PER_GPU,
         report=report,
     )
+
+
+def _whole_pixels(job: FitJob, pairs: PairDataset | JointPairs) -> int:
+    """The square of a training on measured slices: it holds the heads, and is no larger than need be."""
+    return head_square(pairs, divisor=job.model.divisor, step=16)
 
 
 def _restored_rows(held_out: PairDataset, settings: TrainingSettings) -> Sequence[int]:

@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-import torch
-
-from quietpet.acquisition.psf import GaussianPSF
-from quietpet.config.doses import ReconstructionSettings
-from quietpet.config.scanner import ScannerSettings
-from quietpet.errors import InputError
-from quietpet.files.hdf5 import require_finite, write_hdf5
+from quietpet.files.images import ReconstructedSlices
 from quietpet.files.named import Files
-from quietpet.files.sinograms import Sinograms, read_sinograms
+from quietpet.files.records import write_record
+from quietpet.files.sinograms import read_sinograms
 from quietpet.jobs.acquisition import ReconstructJob
-from quietpet.progress import track
-from quietpet.projection.protocol import Projector
 from quietpet.provenance import Stopwatch, provenance
-from quietpet.recon.measuring import measurement_of
-from quietpet.recon.surroundings import HOTTEST_OUTSIDE, hottest_outside, outside_object
-from quietpet.recon.system import (
-    as_simulated,
-    engine_versions,
-    image_grid,
-    reconstruction,
-    slices_per_batch,
-)
+from quietpet.recon.slices import osem_images
+from quietpet.recon.system import as_simulated, engine_versions
 from quietpet.runtime.device import compute_device
 
 
@@ -35,92 +18,22 @@ def run(job: ReconstructJob, inputs: Files, outputs: Files) -> None:
     watch, device = Stopwatch(), compute_device()
     sinograms = read_sinograms(inputs.one("sinograms"))
     settings = as_simulated(job.scanner, sinograms.lineage, origin=sinograms.origin)
-    reconstructed = osem_images(sinograms, job.protocol, settings, device, label=job.subject)
-    write_hdf5(
-        outputs.one("images"),
-        kind="images",
-        arrays={"key": np.array(sinograms.keys), "image": reconstructed},
-        attributes={
-            "axes": "(slice, y, x)",
-            "dose": job.dose,
-            "subject": job.subject,
-            "activity_units": sinograms.activity_units,
-            "activity_per_phantom_unit": sinograms.activity_per_phantom_unit,
-            "lineage": sinograms.lineage,
-            "provenance": provenance(
-                "reconstruct",
-                settings=job.model_dump(),
-                inputs=inputs.all(),
-                watch=watch,
-                device=str(device),
-                also=job.named_code,
-                engines=engine_versions(settings.projector),
-            ),
-        },
+    images = ReconstructedSlices(
+        dose=job.dose,
+        subject=job.subject,
+        activity_units=sinograms.activity_units,
+        activity_per_phantom_unit=sinograms.activity_per_phantom_unit,
+        lineage=sinograms.lineage,
+        key=sinograms.keys,
+        image=osem_images(sinograms, job.protocol, settings, device, label=job.subject),
     )
-
-
-def osem_images(
-    sinograms: Sinograms,
-    protocol: ReconstructionSettings,
-    settings: ScannerSettings,
-    device: torch.device,
-    *,
-    label: str,
-) -> np.ndarray:
-    """Filtered OSEM images (slice, y, x) in the sinograms' units; ``label`` names them in the progress.
-
-    Raises:
-        InputError: an image is brightest outside the head, or not finite.
-        ValueError: the subsets or the sinograms are none that can be reconstructed.
-    """
-    osem = reconstruction(settings)
-    measurement = measurement_of([sinograms], scanner=settings, protocol=protocol, device=device)
-    post_filter = GaussianPSF(
-        fwhm_mm=protocol.post_fwhm_mm,
-        pixel_mm=image_grid(settings).pixel_mm,
-        image_shape=measurement.model.projector.image_shape,
-        device=device,
+    origin = provenance(
+        "reconstruct",
+        settings=job.model_dump(),
+        inputs=inputs.all(),
+        watch=watch,
+        device=str(device),
+        also=job.named_code,
+        engines=engine_versions(settings.projector),
     )
-    images = []
-    size = slices_per_batch(settings)
-    starts = range(0, len(sinograms.keys), size)
-    tick = _ticks(f"OSEM {label} {sinograms.dose}", len(starts) * protocol.iterations)
-    for start in starts:
-        rows = range(start, min(start + size, len(sinograms.keys)))
-        batch = measurement.rows(rows).to(device)
-        image = osem(
-            batch.prompts,
-            batch.model,
-            iterations=protocol.iterations,
-            subsets=protocol.subsets,
-            after_iteration=tick,
-        )
-        _require_cold_outside(image, sinograms, rows, batch.model.projector)
-        images.append(post_filter(image).cpu().numpy())
-    reconstructed = np.concatenate(images)
-    require_finite(reconstructed, f"OSEM of {sinograms.origin}")
-    return reconstructed
-
-
-def _ticks(label: str, iterations: int) -> Callable[[], object]:
-    """What to call after each iteration of each batch, to show progress."""
-    steps = track(range(iterations), label=label, total=iterations, unit="iteration")
-    next(steps, None)
-    return lambda: next(steps, None)
-
-
-def _require_cold_outside(
-    images: torch.Tensor, sinograms: Sinograms, rows: range, system: Projector
-) -> None:
-    """Refuse images (slice, y, x) that are far brighter outside the head than anywhere inside."""
-    through_air = torch.from_numpy(sinograms.through_air[rows.start : rows.stop]).to(images.device)
-    ratios = hottest_outside(images, outside_object(through_air, system)).cpu().numpy()
-    worst = int(ratios.argmax())
-    if ratios[worst] > HOTTEST_OUTSIDE:
-        raise InputError(
-            f"OSEM of {sinograms.origin}: slice {sinograms.keys[rows[worst]]!r} is {ratios[worst]:.3g} "
-            "times as bright outside the head as anywhere inside. Its prompts do not fit its "
-            f"attenuation and background, or the iterations of dose {sinograms.dose!r} are too many for "
-            "its counts: simulate it again, lower them, or see if 'quietpet check projector' passes."
-        )
+    write_record(outputs.one("images"), images, provenance=origin)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from quietpet.config.datasets import SPLITS, SplitSettings
 from quietpet.config.domains import PHANTOM
+from quietpet.config.learning import LearningSettings
 from quietpet.config.method_kinds import method_kinds
 from quietpet.config.methods import require_batch
 from quietpet.data_source import PHANTOMS
@@ -120,7 +121,7 @@ def _require_costs(study: StudyContents) -> None:
             if needed not in study.training_costs:
                 raise ValueError(
                     f"{key}: training_costs lacks {needed!r}; add the core seconds of 1000 of its "
-                    "iterations, as `python benchmarks/networks.py` measures them"
+                    "iterations, 1000 divided by iterations_per_s of a training.csv"
                 )
 
 
@@ -291,3 +292,24 @@ def _require_stages(study: StudyContents) -> None:
             stage.training(study.training)
         except ValidationError as error:
             raise ValueError(f"learning.stages.{name}: {explain(error)}") from None
+    _require_measured_stages(study, study.learning)
+
+
+def _require_measured_stages(study: StudyContents, learning: LearningSettings) -> None:
+    """What domains are restored with is learned from sinograms by some methods, and scans have none."""
+    learners = [name for name, method in study.methods.items() if method.learns_from_sinograms]
+    if not (study.domains and learners):
+        return
+    for regime, stages in learning.regimes.items():
+        for stage in stages:
+            scanned = [
+                reference
+                for reference in learning.stages[stage].data
+                if reference.partition("/")[0] in study.scanned
+            ]
+            if scanned:
+                raise ValueError(
+                    f"learning.stages.{stage}: under the regime {regime!r} methods.{learners[0]} would "
+                    f"learn from {scanned[0]} to restore domains.{next(iter(study.domains))}, but it "
+                    "learns from sinograms, which scans do not have; leave one of the three out"
+                )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quietpet.config.networks import TrainingSettings
+from quietpet.errors import InputError
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob
 from quietpet.study.root import Study
@@ -21,17 +22,24 @@ def fit_job(
 ) -> FitJob:
     """One training; ``stages`` are those up to and with its own, as in paths."""
     training = Training.named(dataset=dataset, setting=setting, stages=stages)
+    data = training_data(study.learning, training)
+    learns_from_sinograms = study.methods[method].learns_from_sinograms
     return FitJob(
         dataset=dataset,
         setting=setting,
         method=method,
         replicate=replicate,
         stages=training.stages,
-        trained_on=training_data(study.learning, training) if training.stages else (),
+        trained_on=data if training.stages else (),
+        train_acquisitions=tuple(
+            _measured(study, dataset=part, method=method, setting=dose) for part, dose in data
+        )
+        if learns_from_sinograms
+        else (),
         continues=study.training_before(training) is not None,
         study_seed=study.study_seed,
         model=study.methods[method].for_training(),
-        acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
+        acquisition=acquisition_for(study, dataset=dataset, method=method, setting=setting),
         training=_optimisation(study, training, method),
     )
 
@@ -46,6 +54,7 @@ def restore_job(
     study: Study, *, dataset: str, setting: str, method: str, replicate: str, regime: str = ""
 ) -> RestoreJob:
     """One restoration, with the weights of the regime."""
+    acquisition = acquisition_for(study, dataset=dataset, method=method, setting=setting)
     weights = study.weights_for(dataset=dataset, setting=setting, regime=regime)
     return RestoreJob(
         dataset=dataset,
@@ -56,7 +65,7 @@ def restore_job(
         replicate=replicate,
         study_seed=study.study_seed,
         model=study.methods[method],
-        acquisition=_acquisition(study, dataset=dataset, method=method, setting=setting),
+        acquisition=acquisition,
         inference=study.inference,
     )
 
@@ -80,12 +89,28 @@ def _optimisation(study: Study, training: Training, method: str) -> TrainingSett
     settings = study.training_of(training, method)
     if not study.chooses_rate(method):
         settings = settings.model_copy(update={"learning_rate_trials": None})
+    if study.methods[method].learns_from_sinograms:
+        return settings.model_copy(update={"patch_pixels": None, "whole_share": 0.0, "flip": False})
     if study.methods[method].learns_from_whole_heads:
         return settings
     return settings.model_copy(update={"whole_share": 0.0})
 
 
-def _acquisition(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob | None:
+def acquisition_for(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob | None:
+    """How the sinograms were measured that a method reconstructs; None for one that takes images.
+
+    Raises:
+        InputError: it reconstructs, and the data set is of scans.
+    """
     if not study.methods[method].reconstructs:
         return None
+    return _measured(study, dataset=dataset, method=method, setting=setting)
+
+
+def _measured(study: Study, *, dataset: str, method: str, setting: str) -> AcquisitionJob:
+    if dataset in study.scanned:
+        raise InputError(
+            f"methods.{method} reconstructs sinograms, and {dataset}/{setting} has none: of scans, "
+            "simulated ones among them, a study has the images alone. Restore them with another method."
+        )
     return acquisition_of(study, dataset=dataset, setting=setting)

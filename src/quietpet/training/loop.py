@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import torch
 from lightning_fabric import Fabric
@@ -24,11 +25,14 @@ from quietpet.training.steps import Steps, require_finite
 from quietpet.training.throughput import Meter
 from quietpet.training.validation import HeldOut
 
+if TYPE_CHECKING:
+    from quietpet.data.measured import MeasuredBatches
+
 
 def train(
     method: Restorer,
     *,
-    batches: StepBatches | ResidentBatches,
+    batches: StepBatches | ResidentBatches | MeasuredBatches,
     validation: Sequence[Batch],
     settings: TrainingSettings,
     study_seed: int,
@@ -115,7 +119,7 @@ def _learner(
 
 
 def _loaded(
-    batches: StepBatches | ResidentBatches,
+    batches: StepBatches | ResidentBatches | MeasuredBatches,
     settings: TrainingSettings,
     fabric: Fabric,
     meter: Meter,

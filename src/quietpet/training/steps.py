@@ -111,7 +111,8 @@ def require_finite(value: float, what: str, *, step: int, settings: TrainingSett
         raise Diverged(
             f"training: the {what} is {value} at step {step}. Lower training.learning_rate "
             f"(now {settings.learning_rate:g}), set training.gradient_clip "
-            f"(now {settings.gradient_clip}), or use precision 32-true (now {settings.precision})."
+            f"(now {settings.gradient_clip}), or use precision 32-true (now {settings.precision}); "
+            "a method with optimiser: published has a rate and clip of its own."
         )
 
 

@@ -11,6 +11,7 @@ import torch
 
 from quietpet.data.pairs import Batch
 from quietpet.methods.base import Restorer
+from quietpet.methods.tuning import nmse_of_slices
 from quietpet.seeds import Name, torch_generator
 
 
@@ -86,11 +87,6 @@ def restoration_nmse(
     with torch.inference_mode():
         for batch in batches:
             generators = [torch_generator(study_seed, *names, "validation", key) for key in batch.keys]
-            restored = method.restore(batch, generators).clamp(min=0)
-            difference, energy = (
-                images.float().square().sum(dim=(1, 2, 3))
-                for images in (restored - batch.standard, batch.standard)
-            )
-            errors.append((difference / energy).cpu())
+            errors.append(nmse_of_slices(method.restore(batch, generators), batch.standard))
     mean = float(torch.cat(errors).mean())
     return mean if math.isfinite(mean) else math.inf

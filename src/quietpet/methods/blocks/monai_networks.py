@@ -15,7 +15,7 @@ __all__ = ["BasicUNet", "CABlock", "DiffusionModelUNet", "FeedForward"]
 
 _NOT_FOR_NETWORKS = (
     *("h5py", "joblib", "matplotlib", "nibabel", "pandas", "PIL", "rich", "skimage", "sklearn"),
-    *("scipy.ndimage", "scipy.signal", "scipy.spatial", "scipy.stats"),
+    *("scipy.ndimage", "scipy.optimize", "scipy.signal", "scipy.spatial", "scipy.stats"),
 )
 
 

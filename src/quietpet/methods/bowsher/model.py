@@ -44,7 +44,7 @@ class BowsherMAPEM(Restorer):
         return self._reconstruct(batch, self._prior(batch), beta=float(self.beta))
 
     def tune(self, validation: Sequence[Batch]) -> None:
-        """Choose the weight of least mean squared error, in scaled units, over all validation pixels."""
+        """Choose the weight of least NMSE of the validation slices."""
         priors = [self._prior(batch) for batch in validation]
         decade = least_error(
             lambda decade: (

@@ -117,8 +117,9 @@ class SkippingGenerator(nn.Module):
             up: list[nn.Module] = [
                 nn.ReLU(),
                 nn.ConvTranspose2d(skipped * after, out_channels, kernel_size=4, stride=2, padding=1),
-                nn.BatchNorm2d(out_channels) if level else nn.Tanh(),
             ]
+            if level:
+                up.append(nn.BatchNorm2d(out_channels))
             if _FIRST_DROPOUT <= level < coarsest:
                 up.append(nn.Dropout(dropout))
             self.up.append(nn.Sequential(*up))
@@ -133,7 +134,7 @@ class SkippingGenerator(nn.Module):
         features = self.up[-1](features)
         for up, skip in zip(reversed(self.up[:-1]), reversed(skipped[:-1]), strict=True):
             features = up(torch.cat([features, skip], dim=1))
-        return features
+        return features.float().tanh()  # in 16 bits values near -1, that is 0, would be coarse
 
 
 def sobel_edges(images: torch.Tensor) -> torch.Tensor:
@@ -143,11 +144,16 @@ def sobel_edges(images: torch.Tensor) -> torch.Tensor:
     slice, are Sobel's two of weights 1, 2, 1 and -1, 0, 1, unscaled. Outside the image is -1, that is
     no activity.
     """
-    smooth, difference = images.new_tensor([1.0, 2.0, 1.0]), images.new_tensor([-1.0, 0.0, 1.0])
-    kernels = torch.stack([torch.outer(smooth, difference), torch.outer(difference, smooth)])
     padded = nn.functional.pad(images, (1, 1, 1, 1), value=-1.0)
-    gradient = nn.functional.conv2d(padded, kernels[:, None])
-    return 2 * torch.linalg.vector_norm(gradient, dim=1, keepdim=True).tanh() - 1
+    along_x = _smoothed((padded[..., 2:] - padded[..., :-2]).mT).mT
+    along_y = _smoothed(padded[..., 2:, :] - padded[..., :-2, :])
+    gradient = torch.linalg.vector_norm(torch.stack([along_x, along_y]), dim=0)
+    return 2 * gradient.tanh() - 1
+
+
+def _smoothed(images: torch.Tensor) -> torch.Tensor:
+    """Weights 1, 2, 1 along the last axis, which becomes shorter by 2."""
+    return images[..., :-2] + 2 * images[..., 1:-1] + images[..., 2:]
 
 
 def build(settings: Settings) -> EaGAN:

@@ -37,7 +37,7 @@ class GaussianFilter(Restorer):
         return smooth(batch, fwhm_mm=float(self.fwhm_mm))
 
     def tune(self, validation: Sequence[Batch]) -> None:
-        """Choose the width of least mean squared error, in scaled units, over all validation pixels."""
+        """Choose the width of least NMSE of the validation slices."""
         best = least_error(
             lambda fwhm_mm: (smooth(batch, fwhm_mm=fwhm_mm) for batch in validation),
             validation,

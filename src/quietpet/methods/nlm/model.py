@@ -46,7 +46,7 @@ class NonLocalMeans(Restorer):
         return self._filtered(batch, self.strengths.tolist())
 
     def tune(self, validation: Sequence[Batch]) -> None:
-        """Choose the strengths of least mean squared error, in scaled units, over all pixels."""
+        """Choose the strengths of least NMSE of the validation slices."""
         least, most = map(math.log10, self._range)
 
         def restored(decades: Sequence[float]) -> Iterable[torch.Tensor]:

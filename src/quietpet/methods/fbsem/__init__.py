@@ -1,0 +1,1 @@
+"""FB-SEM: EM of the low-dose sinograms unrolled, each update fused with a network of image and T1."""

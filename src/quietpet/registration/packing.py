@@ -1,0 +1,162 @@
+"""Slices of several registered scans as one packed data set.
+
+They are cut straight from the PET images through the transform, turned as phantoms are, so that every
+image is interpolated once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from quietpet.data.scaling import activity_weighted_mean
+from quietpet.errors import InputError
+from quietpet.files.lineage import Lineage, common_lineage
+from quietpet.files.packed import Packed, packed_units
+from quietpet.geometry.volume import Volume
+from quietpet.phantom.slices import slice_rows
+from quietpet.registration.head import head_mask, head_mm
+from quietpet.registration.planes import SlicePixels, sampled, smoothed_for
+from quietpet.registration.volume import RigidTransform
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisteredScan:
+    """PET images on their own voxels, in ``units``, and where T1 lies in them.
+
+    ``origin`` and ``t1_origin`` are the files that messages name.
+    """
+
+    participant: str
+    origin: Path
+    t1_origin: Path
+    standard: Volume
+    low: Volume
+    t1: Volume
+    t1_to_pet: RigidTransform
+    units: str
+    lineage: Lineage
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ScanSlices:
+    """Rows of one scan: images (slice, y, x), ``slice_mm`` from the middle of T1's axis and angles."""
+
+    scan: RegisteredScan
+    key: list[str]
+    slice_mm: np.ndarray
+    angle_deg: np.ndarray
+    low: np.ndarray
+    standard: np.ndarray
+    t1: np.ndarray
+    head: np.ndarray
+
+
+def cut_scan(
+    scan: RegisteredScan,
+    *,
+    numbers: Sequence[int],
+    angles_deg: np.ndarray,
+    pixels: int,
+    pixel_mm: float | None,
+) -> ScanSlices:
+    """The slices ``numbers`` of T1, each at every angle; pixels are those of T1 if of no other size."""
+    offset_mm = (np.array(numbers) - (scan.t1.values.shape[2] - 1) / 2) * scan.t1.voxel_mm[2]
+    grid = SlicePixels.of(scan.t1, centre_mm=_middle(head_mm(scan.t1)), pixels=pixels, pixel_mm=pixel_mm)
+    head, t1 = head_mask(scan.t1), smoothed_for(scan.t1, grid.pixel_mm)
+    rows = slice_rows(range(len(numbers)), angles_deg)
+    places = [
+        grid.positions_mm(offset_mm=offset_mm[row.slice_index], angle_deg=row.angle_deg) for row in rows
+    ]
+    return ScanSlices(
+        scan=scan,
+        key=[f"{scan.participant}/z{numbers[row.slice_index]:03d}/r{row.rotation}" for row in rows],
+        slice_mm=np.array([offset_mm[row.slice_index] for row in rows]),
+        angle_deg=np.array([row.angle_deg for row in rows]),
+        low=np.stack([sampled(scan.low, at, through=scan.t1_to_pet) for at in places]),
+        standard=np.stack([sampled(scan.standard, at, through=scan.t1_to_pet) for at in places]),
+        t1=np.stack([sampled(t1, at) for at in places]),
+        head=np.stack([(sampled(head, at) > 0.5).astype(np.uint8) for at in places]),
+    )
+
+
+def packed_scans(
+    parts: Sequence[ScanSlices], *, pixel_mm: float, dataset: str, setting: str, split: str
+) -> Packed:
+    """All scans in a row.
+
+    Raises:
+        InputError: they differ in units or origin.
+    """
+
+    def joined(of: Callable[[ScanSlices], np.ndarray]) -> np.ndarray:
+        return np.concatenate([of(part) for part in parts])
+
+    low, t1, head = (
+        joined(lambda each: each.low),
+        joined(lambda each: each.t1),
+        joined(lambda each: each.head),
+    )
+    scans = [part.scan for part in parts]
+    return Packed(
+        dataset=dataset,
+        setting=setting,
+        split=split,
+        lineage=common_lineage((scan.origin, scan.lineage) for scan in scans),
+        affine_ras_mm=_slice_affine(pixel_mm),
+        pixel_mm=pixel_mm,
+        units=packed_units(_common_units(scans), truth=False),
+        key=[key for part in parts for key in part.key],
+        subject=[part.scan.participant for part in parts for _ in part.key],
+        slice_mm=joined(lambda each: each.slice_mm),
+        angle_deg=joined(lambda each: each.angle_deg),
+        scale=np.array([activity_weighted_mean(image) for image in low]),
+        t1_scale=np.array([activity_weighted_mean(image) for image in t1]),
+        low=low,
+        standard=joined(lambda each: each.standard),
+        t1=t1,
+        head=head,
+        pet_lesions=np.zeros_like(head),
+        t1_lesions=np.zeros_like(head),
+    )
+
+
+def common_pixel_mm(scans: Sequence[RegisteredScan], asked_mm: float | None) -> float:
+    """The one size of pixels that all scans share: that asked for, else that of T1.
+
+    Raises:
+        InputError: the T1 images differ in it, and none is asked for.
+    """
+    if asked_mm is not None:
+        return asked_mm
+    first, *others = scans
+    for scan in others:
+        if abs(scan.t1.voxel_mm[0] / first.t1.voxel_mm[0] - 1) > 1e-3:
+            raise InputError(
+                f"{scan.t1_origin}: voxels of {scan.t1.voxel_mm[0]:.4g} mm, but {first.t1_origin} has "
+                f"{first.t1.voxel_mm[0]:.4g} mm; set invivo.slices.pixel_mm, on which both are sampled."
+            )
+    return float(first.t1.voxel_mm[0])
+
+
+def _middle(positions_mm: np.ndarray) -> np.ndarray:
+    """Middle of the box that holds all positions (n, 3)."""
+    return (positions_mm.min(axis=0) + positions_mm.max(axis=0)) / 2
+
+
+def _common_units(scans: Sequence[RegisteredScan]) -> str:
+    first, *others = scans
+    for scan in others:
+        if scan.units != first.units:
+            raise InputError(f"{scan.origin} is in {scan.units}, but {first.origin} in {first.units}.")
+    return first.units
+
+
+def _slice_affine(pixel_mm: float) -> np.ndarray:
+    """From (slice offset in mm, y, x, 1) to mm to the right, front and top of the slices' middle."""
+    affine = np.zeros((4, 4))
+    affine[0, 2], affine[1, 1], affine[2, 0], affine[3, 3] = pixel_mm, -pixel_mm, 1.0, 1.0
+    return affine

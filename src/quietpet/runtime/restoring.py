@@ -1,0 +1,90 @@
+"""A method applied to batches of slices: what `restore` and the public functions do alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+
+from quietpet.data.batches import central_batches, head_extent
+from quietpet.data.crop import central_crop
+from quietpet.data.dataset import PairDataset
+from quietpet.data.measured import MeasuredSlices
+from quietpet.data.pairs import Batch
+from quietpet.errors import InputError
+from quietpet.files.hdf5 import require_finite
+from quietpet.jobs.methods import RestoreJob
+from quietpet.methods.base import Restorer
+from quietpet.progress import track
+from quietpet.runtime.device import inferring
+from quietpet.seeds import torch_generator
+
+
+def require_whole_heads(pairs: PairDataset, pixels: int) -> None:
+    """Refuse squares of so many ``pixels`` (inference.pixels) that would cut heads."""
+    if pixels < (extent := head_extent(pairs)):
+        raise InputError(
+            f"inference.pixels = {pixels} would cut the heads of {pairs.path}, "
+            f"which reach over {extent} pixels; make it larger."
+        )
+
+
+def batches_of(
+    pairs: PairDataset, job: RestoreJob, measured: MeasuredSlices | None, device: torch.device
+) -> Iterator[Batch]:
+    """Central squares of all slices on ``device``, with their measurement if it is given."""
+    size = job.inference.batch_size
+    batches = central_batches(pairs, pixels=job.inference.pixels, batch_size=size)
+    label, total = f"restoring with {job.method}", -(-len(pairs) // size)
+    for batch in track(batches, label=label, total=total, unit="batch"):
+        moved = batch.to(device)
+        yield measured.attach(moved) if measured else moved
+
+
+def restored_slices(
+    method: Restorer, batches: Iterable[Batch], job: RestoreJob, *, pixels: int
+) -> dict[str, np.ndarray]:
+    """The restored images (slice, y, x) of all ``batches``, on the device of ``method``, by name.
+
+    They are in the unit of the data and ``pixels`` wide, with 0 outside the squares of the batches.
+    Raises InputError for values that are not finite.
+    """
+    restored = [_restored(method, batch, job) for batch in batches]
+    arrays = {
+        name: central_crop(np.concatenate([images[name] for images in restored]), pixels)
+        for name in restored[0]
+    }
+    for name, images in arrays.items():
+        require_finite(images, f"{job.method}: restored {name!r}")
+    return arrays
+
+
+def _restored(method: Restorer, batch: Batch, job: RestoreJob) -> dict[str, np.ndarray]:
+    """Images (slice, y, x) of one batch, in the unit of the data."""
+    drawn = (_generators(batch, job, number) for number in range(job.model.samples))
+    scale = batch.scale[:, None, None, None]
+    with inferring(batch.low.device, half=job.half):
+        images = _summary(sample * scale for sample in method.samples(batch, drawn))
+    return {name: image[:, 0].float().cpu().numpy() for name, image in images.items()}
+
+
+def _summary(samples: Iterator[torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The first of the samples, and of several their mean and sample standard deviation, in one pass."""
+    single = mean = next(samples)
+    squares = torch.zeros_like(mean)
+    count = 1
+    for count, sample in enumerate(samples, start=2):
+        before = sample - mean
+        mean = mean + before / count
+        squares = squares + before * (sample - mean)  # Welford (1962)
+    images = {"single": single.clamp(min=0)}
+    if count > 1:
+        images |= {"mean": mean.clamp(min=0), "standard_deviation": (squares / (count - 1)).sqrt()}
+    return images
+
+
+def _generators(batch: Batch, job: RestoreJob, number: int) -> list[torch.Generator]:
+    """Of sample ``number`` of every slice, whose noise is seeded by the slice's own name."""
+    names = (job.dataset, job.setting, job.method, job.replicate)
+    return [torch_generator(job.study_seed, *names, key, "sample", number) for key in batch.keys]
