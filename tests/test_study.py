@@ -323,6 +323,32 @@ def test_networks_may_learn_from_any_setting_of_any_data_set(whole):
     assert job["weights_of"] == "ood1"
 
 
+def test_regimes_of_some_methods_are_compared(staged):
+    """The others learn as asked, and where a data set has none of their regimes they have no row."""
+    compared = {"methods": ["mfdiff"], "others": ["external_internal"]}
+    study = load_study(changed(staged, "learning.compared", compared), origin="")
+    trained = [name for name, method in study.methods.items() if method.trained]
+    shifted = study.data_sets["shifted"]
+    found = {name: shifted.regimes_of("low", name) for name in trained}
+    assert found.pop("mfdiff") == ("external", "external_internal")
+    assert set(found.values()) == {("external_internal",)}
+    assert shifted.regimes_of("low", "lpet") == ("",)
+    assert study.data_sets["phantom"].regimes_of("low", "unet") == ("",)
+
+
+@pytest.mark.parametrize(
+    ("compared", "named"),
+    [
+        ({"methods": ["mfdif"], "others": ["external"]}, "no method 'mfdif'"),
+        ({"methods": ["mfdiff"], "others": ["extern"]}, "unknown regime 'extern'"),
+        ({"methods": [], "others": ["external"]}, "methods"),
+    ],
+)
+def test_unknown_names_of_compared_methods_are_refused(staged, compared, named):
+    with pytest.raises(InputError, match=named):
+        load_study(changed(staged, "learning.compared", compared), origin="x.yaml")
+
+
 UNROLLED = {"kind": "fbsem", "updates": 2, "subsets": 6, "start": "low"}
 
 

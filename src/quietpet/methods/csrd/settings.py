@@ -59,7 +59,7 @@ class Settings(MethodSettings):
         18,
         ge=1,
         description="strides from noise to image; Heun's cost two network evaluations each, and in "
-        "fewer than ten its corrections magnify errors of the network; ddim and dpmpp_2m bear any number",
+        "fewer than ten its corrections magnify the network's errors. ddim and dpmpp_2m bear any number",
     )
     samples_per_slice: int = Field(
         1, ge=1, description="restorations drawn per slice; the first and their mean are both scored"
