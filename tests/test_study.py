@@ -195,7 +195,9 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
     half = {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}
     invivo = read_yaml(repository / "workflow/configs/invivo.yaml")["invivo"]
     further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING}
-    study = load_study(changed(raw, "doses.low.half", half) | further, origin="config.yaml")
+    trials = {"factors": [0.3, 1], "iterations": 2}
+    tried = changed(raw, "training.learning_rate_trials", trials)
+    study = load_study(changed(tried, "doses.low.half", half) | further, origin="config.yaml")
     trained = {"dataset": "phantom", "setting": "low", "method": "mfdiff", "replicate": "r0"}
     names = {
         "fetch": {},
@@ -212,6 +214,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "registration_engine": {},
         "register": {"source": "rspetmr", "participant": "04"},
         "pack_scans": {"dataset": "ood1", "setting": "2min", "split": "test"},
+        "learning_rate": {name: trained[name] for name in ("dataset", "setting", "method")},
         "fit": trained,
         "restore": trained,
         "plan": {name: trained[name] for name in ("dataset", "setting", "method")},
