@@ -20,6 +20,7 @@ from quietpet.files.text import read_json, write_json
 from quietpet.files.volumes import read_description, read_volume, write_volume
 from quietpet.geometry.volume import Volume
 from quietpet.jobs.invivo import RegisterJob, RegistrationEngineJob
+from quietpet.registration import choice
 from quietpet.registration.formats import matrix_text
 from quietpet.registration.register import register_rigid
 from quietpet.registration.spm import Engine
@@ -124,7 +125,7 @@ def test_the_same_job_writes_the_same_bytes(done, scan, tmp_path):
 
 def test_a_long_image_alone_is_registered(scan, tmp_path, embedded, monkeypatch):
     """Short frames are not what registration needs; the transform is that of a true run, kept."""
-    monkeypatch.setattr(register, "register_rigid", lambda *_, **__: embedded)
+    monkeypatch.setattr(choice, "register_rigid", lambda *_, **__: embedded)
     inputs = Files({"standard": [scan / "standard.nii.gz"], "t1": [scan / "T1w.nii.gz"]})
     outputs = {name: [tmp_path / file] for name, file in RECORD.items()}
     register.run(JOB, inputs, Files(outputs | {"standard": [tmp_path / "standard.nii.gz"]}))
@@ -153,7 +154,7 @@ def test_shear_is_found_before_the_engine_starts(scan, tmp_path, monkeypatch, wh
     def starts(*_, **__):
         raise AssertionError("an engine was started")
 
-    monkeypatch.setattr(register, "register_rigid", starts)
+    monkeypatch.setattr(choice, "register_rigid", starts)
     names = {"t1": "T1w.nii.gz", "standard": "standard.nii.gz", "low": "16s.nii.gz"}
     path = altered(scan / names[which], tmp_path / "given.nii.gz", sheared)
     with pytest.raises(
@@ -277,8 +278,8 @@ def test_auto_is_decided_once(scan, tmp_path, decision, without_spm, caplog):
     assert "all scans of this study use 'embedded'" in caplog.text
     assert read_json(decision)["engine"] == "embedded"
     auto = RegistrationSettings(engine="auto")
-    assert register.decided(auto, decision).engine == "embedded"
-    assert register.decided(auto, None).engine == "auto"
+    assert choice.decided(auto, decision).engine == "embedded"
+    assert choice.decided(auto, None).engine == "auto"
     # A working SPM12 that appears later does not register the rest of the scans.
     from quietpet.registration import register as engines
 
@@ -297,7 +298,7 @@ def test_a_decision_for_spm_is_not_forgotten_where_it_fails(scan, tmp_path, deci
     with pytest.raises(InputError, match=r"_engine\.json: .*by SPM12, but .* delete this file"):
         run(scan, tmp_path / "out", job=job, engine=decision)
     assert not (tmp_path / "out").exists()
-    assert register.decided(RegistrationSettings(engine="embedded"), decision).engine == "embedded"
+    assert choice.decided(RegistrationSettings(engine="embedded"), decision).engine == "embedded"
 
 
 @pytest.mark.parametrize(
@@ -341,17 +342,17 @@ def test_a_study_begun_with_one_spm_is_not_continued_with_another(
 ):
     launcher = Launcher(name="GNU Octave", command="octave-cli")
     engine = Engine(launcher=launcher, name=here.split()[0].lower(), version=here)
-    monkeypatch.setattr(register, "find_engine", lambda: engine)
+    monkeypatch.setattr(choice, "find_engine", lambda: engine)
     write_json(decision, {"engine": decided_for})
     auto = RegistrationSettings(engine="auto")
     if here.lower().startswith(decided_for):
-        assert register.decided(auto, decision).engine == "spm12"  # the setting that means both
+        assert choice.decided(auto, decision).engine == "spm12"  # the setting that means both
     else:
         with pytest.raises(
             InputError,
             match=rf"by (SPM\d+), but {here} is here\. Name an \1 \(see envs/spm\.md\)\. Or delete",
         ):
-            register.decided(auto, decision)
+            choice.decided(auto, decision)
 
 
 def test_the_decision_names_the_spm_that_was_found(decision, monkeypatch):

@@ -96,6 +96,14 @@ class SamplingPlan:
         """What the plan proposes, by the name of the criterion."""
         return {"no_worse": self.no_worse, "alike": self.alike, "best": self.best}
 
+    def record(self) -> dict[str, Any]:
+        """What the file of a plan holds, which :func:`plan_of` reads back."""
+        return {
+            "choices": {name: asdict(row) for name, row in self.choices.items()},
+            "tolerance_db": self.tolerance_db,
+            "rows": [asdict(row) for row in self.rows],
+        }
+
     def difference_db(self, row: SamplingRow) -> float:
         """PSNR of ``row`` above that of the reference [dB]."""
         return row.psnr_db - self.reference.psnr_db

@@ -15,6 +15,15 @@ _MATRIX_HEADER = """\
 """
 
 
+def transform_texts(transform: RigidTransform, *, fixed: Volume, moving: Volume) -> dict[str, str]:
+    """The transform as each program reads it: ``itk``, ``matrix`` and ``fsl``."""
+    return {
+        "itk": itk_text(transform),
+        "matrix": matrix_text(transform),
+        "fsl": fsl_text(transform, fixed=fixed, moving=moving),
+    }
+
+
 def itk_text(transform: RigidTransform) -> str:
     """An ITK transform file (``.tfm``): fixed to moving points in LPS, as ITK resamples."""
     matrix = _LPS_FROM_RAS @ transform.fixed_to_moving @ _LPS_FROM_RAS

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -85,6 +86,32 @@ class Registration:
         """All numbers by name."""
         own = {name: value for name, value in vars(self).items() if isinstance(value, float)}
         return {**own, "margin": self.margin, "lead": self.lead}
+
+    def record(self) -> dict[str, Any]:
+        """What the file of a registration says of it."""
+        return {
+            "engine": self.engine,
+            "version": self.version,
+            **self.figures(),
+            "t1_to_pet_ras_mm": self.transform.fixed_to_moving.tolist(),
+        }
+
+    def tell(self, scan: str) -> None:
+        """Log the figures of the ``scan``."""
+        logger.info(
+            "%s: %s, %.1f degrees, %.1f mm, NMI %.4f -> %.4f, margin %.2f, lead %.2f, %.0f %% of the "
+            "head in PET, %.1f s",
+            scan,
+            self.version,
+            self.rotation_deg,
+            self.translation_mm,
+            self.nmi_before,
+            self.nmi_after,
+            self.margin,
+            self.lead,
+            100 * self.field_of_view,
+            self.seconds,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.files.named import Files
-from quietpet.files.text import read_json, write_json, write_text
+from quietpet.files.text import write_json, write_text
 from quietpet.files.volumes import read_description, read_volume, write_volume
 from quietpet.geometry.volume import Volume
 from quietpet.jobs.invivo import RegisterJob
 from quietpet.provenance import Stopwatch, provenance
+from quietpet.registration.choice import decided, registered
 from quietpet.registration.figure import write_figure
-from quietpet.registration.formats import fsl_text, itk_text, matrix_text
-from quietpet.registration.given import read_transform
-from quietpet.registration.register import (
-    Registration,
-    register_given,
-    register_rigid,
-    require_credible,
-)
-from quietpet.registration.spm import find_engine
-from quietpet.registration.volume import RigidTransform, require_image, resample
-
-logger = logging.getLogger(__name__)
+from quietpet.registration.formats import transform_texts
+from quietpet.registration.register import require_credible
+from quietpet.registration.volume import require_image, resample
 
 
 def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
@@ -41,111 +30,28 @@ def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
     ``itk`` (.tfm), ``matrix`` (RAS mm) and ``fsl`` (text), ``figure`` (PNG).
     """
     watch, settings = Stopwatch(), decided(job.registration, inputs.get("engine"))
-    t1_path, standard_path = inputs.one("t1"), inputs.one("standard")
-    t1, standard = read_volume(t1_path), read_volume(standard_path)
+    names = (str(inputs.one("t1")), str(inputs.one("standard")))
+    t1, standard = read_volume(inputs.one("t1")), read_volume(inputs.one("standard"))
     moved = _moved(inputs, outputs)
-    low = [_frame_of(standard, path, standard_path) for path in inputs.any("low")]
-    names = (str(t1_path), str(standard_path))
+    low = [_frame_of(standard, path, inputs.one("standard")) for path in inputs.any("low")]
     found = registered(t1, standard, settings, given=inputs.get("transform"), names=names)
-    logger.info(
-        "%s: %s, %.1f degrees, %.1f mm, NMI %.4f -> %.4f, margin %.2f, lead %.2f, %.0f %% of the head "
-        "in PET, %.1f s",
-        job.scan,
-        found.version,
-        found.rotation_deg,
-        found.translation_mm,
-        found.nmi_before,
-        found.nmi_after,
-        found.margin,
-        found.lead,
-        100 * found.field_of_view,
-        found.seconds,
-    )
+    found.tell(job.scan)
     require_credible(found, settings, names=names)
     for (path, target), image in zip(moved, (standard, *low), strict=True):
         description = read_description(path)  # of the window and the unit
         write_volume(target, resample(image, found.transform, like=t1), description=description)
-    write_text(outputs.one("itk"), itk_text(found.transform))
-    write_text(outputs.one("matrix"), matrix_text(found.transform))
-    write_text(outputs.one("fsl"), fsl_text(found.transform, fixed=t1, moving=standard))
+    for name, text in transform_texts(found.transform, fixed=t1, moving=standard).items():
+        write_text(outputs.one(name), text)
     write_figure(outputs.one("figure"), t1, standard, found, title=job.scan)
-    write_json(
-        outputs.one("registration"),
-        {
-            "scan": job.scan,
-            "engine": found.engine,
-            "version": found.version,
-            **found.figures(),
-            "t1_to_pet_ras_mm": found.transform.fixed_to_moving.tolist(),
-            "provenance": provenance(
-                "register",
-                settings=job.model_dump(),
-                inputs=inputs.all(),
-                watch=watch,
-                engines={found.engine: found.version},
-            ),
-        },
+    origin = provenance(
+        "register",
+        settings=job.model_dump(),
+        inputs=inputs.all(),
+        watch=watch,
+        engines={found.engine: found.version},
     )
-
-
-def decided(settings: RegistrationSettings, decision: Path | None) -> RegistrationSettings:
-    """The settings with ``auto`` replaced by the engine in the file ``decision``, if there is one.
-
-    Raises:
-        InputError: the study was decided to use SPM12, and it does not work here, or is another SPM.
-    """
-    if decision is None or settings.engine != "auto":
-        return settings
-    chosen = read_json(decision)["engine"]
-    if chosen == "embedded":
-        return settings.model_copy(update={"engine": chosen})
-    spm_of_study = chosen.upper()
-    try:
-        found = find_engine()
-        if found.name != chosen:
-            raise InputError(f"{found.version} is here. Name an {spm_of_study} (see envs/spm.md).")
-    except InputError as error:
-        raise InputError(
-            f"{decision}: the scans of this study are registered by {spm_of_study}, but {error} Or "
-            "delete this file: an engine that works here is chosen then, and all scans are registered "
-            "by it."
-        ) from None
-    return settings.model_copy(update={"engine": "spm12"})
-
-
-def registered(
-    t1: Volume,
-    pet: Volume,
-    settings: RegistrationSettings,
-    *,
-    given: Path | None,
-    names: tuple[str, str],
-) -> Registration:
-    """PET registered to T1 as the settings ask, by the transform in the file ``given`` if that is how.
-
-    Raises:
-        InputError: an image cannot be used, the engine failed, or the file holds no rigid transform.
-    """
-    given_as = partial(register_given, t1, pet, correct_bias=settings.correct_bias, names=names)
-    match settings.engine:
-        case "identity":
-            identity = RigidTransform.identity()
-            return given_as(identity, engine="identity", version="as the headers say")
-        case "file":
-            if given is None:
-                raise InputError(
-                    "registration.engine is 'file', but no file called 'transform' was given."
-                )
-            return given_as(read_transform(given), engine="file", version=str(given))
-        case engine:
-            return register_rigid(
-                t1,
-                pet,
-                engine=engine,
-                spm_minutes=settings.spm_minutes,
-                correct_bias=settings.correct_bias,
-                names=names,
-            )
+    record = {"scan": job.scan, **found.record(), "provenance": origin}
+    write_json(outputs.one("registration"), record)
 
 
 def _moved(inputs: Files, outputs: Files) -> list[tuple[Path, Path]]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.methods import OF_TRAINING_ALONE, MethodSettings
 from quietpet.errors import InputError
-from quietpet.files.tensors import read_tensors, require_same_network, write_tensors
+from quietpet.files.tensors import require_same_network
+from quietpet.files.weights import Weights, read_weights, write_weights
 from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build
 
@@ -22,13 +23,13 @@ def save_weights(
     provenance: Mapping[str, Any],
 ) -> None:
     """Write the method's parameters and buffers."""
-    record = {
-        "settings": settings.for_training().model_dump(mode="json"),
-        "parameters": method.parameter_count,
-        "lineage": dict(lineage),
-        "provenance": dict(provenance),
-    }
-    write_tensors(target, method.state_dict(), record)
+    weights = Weights(
+        settings=settings.for_training().model_dump(mode="json"),
+        parameters=method.parameter_count,
+        lineage=dict(lineage),
+        tensors=method.state_dict(),
+    )
+    write_weights(target, weights, provenance=provenance)
 
 
 def load_weights(path: Path, settings: MethodSettings) -> tuple[Restorer, dict[str, str]]:
@@ -37,16 +38,16 @@ def load_weights(path: Path, settings: MethodSettings) -> tuple[Restorer, dict[s
     Raises:
         InputError: the file is of another method, or its tensors do not fit the settings.
     """
-    tensors, record = read_tensors(path)
-    _require_same_settings(record.get("settings", {}), settings, path=path)
+    weights = read_weights(path)
+    _require_same_settings(weights.settings, settings, path=path)
     method = build(settings)
-    require_same_network(tensors, method.state_dict(), path=path)
-    method.load_state_dict(tensors)
-    return method.eval(), record["lineage"]
+    require_same_network(weights.tensors, method.state_dict(), path=path)
+    method.load_state_dict(weights.tensors)
+    return method.eval(), weights.lineage
 
 
 def _require_same_settings(found: Mapping[str, Any], settings: MethodSettings, *, path: Path) -> None:
-    wanted = settings.for_training().model_dump(mode="json")
+    wanted = settings.for_training().model_dump(mode="json", exclude=OF_TRAINING_ALONE)
     for key, value in wanted.items():
         if found.get(key) != value:
             raise InputError(
