@@ -195,7 +195,9 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
     half = {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}
     invivo = read_yaml(repository / "workflow/configs/invivo.yaml")["invivo"]
     further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING}
-    study = load_study(changed(raw, "doses.low.half", half) | further, origin="config.yaml")
+    trials = {"factors": [0.3, 1], "iterations": 2}
+    tried = changed(raw, "training.learning_rate_trials", trials)
+    study = load_study(changed(tried, "doses.low.half", half) | further, origin="config.yaml")
     trained = {"dataset": "phantom", "setting": "low", "method": "mfdiff", "replicate": "r0"}
     names = {
         "fetch": {},
@@ -212,6 +214,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "registration_engine": {},
         "register": {"source": "rspetmr", "participant": "04"},
         "pack_scans": {"dataset": "ood1", "setting": "2min", "split": "test"},
+        "learning_rate": {name: trained[name] for name in ("dataset", "setting", "method")},
         "fit": trained,
         "restore": trained,
         "plan": {name: trained[name] for name in ("dataset", "setting", "method")},
@@ -321,6 +324,32 @@ def test_networks_may_learn_from_any_setting_of_any_data_set(whole):
     restored = {"dataset": "ood2", "setting": "ld", "method": "mfdiff", "replicate": "r0"}
     job = json.loads(settings_for(study, "restore", **restored, regime="external"))
     assert job["weights_of"] == "ood1"
+
+
+def test_regimes_of_some_methods_are_compared(staged):
+    """The others learn as asked, and where a data set has none of their regimes they have no row."""
+    compared = {"methods": ["mfdiff"], "others": ["external_internal"]}
+    study = load_study(changed(staged, "learning.compared", compared), origin="")
+    trained = [name for name, method in study.methods.items() if method.trained]
+    shifted = study.data_sets["shifted"]
+    found = {name: shifted.regimes_of("low", name) for name in trained}
+    assert found.pop("mfdiff") == ("external", "external_internal")
+    assert set(found.values()) == {("external_internal",)}
+    assert shifted.regimes_of("low", "lpet") == ("",)
+    assert study.data_sets["phantom"].regimes_of("low", "unet") == ("",)
+
+
+@pytest.mark.parametrize(
+    ("compared", "named"),
+    [
+        ({"methods": ["mfdif"], "others": ["external"]}, "no method 'mfdif'"),
+        ({"methods": ["mfdiff"], "others": ["extern"]}, "unknown regime 'extern'"),
+        ({"methods": [], "others": ["external"]}, "methods"),
+    ],
+)
+def test_unknown_names_of_compared_methods_are_refused(staged, compared, named):
+    with pytest.raises(InputError, match=named):
+        load_study(changed(staged, "learning.compared", compared), origin="x.yaml")
 
 
 UNROLLED = {"kind": "fbsem", "updates": 2, "subsets": 6, "start": "low"}

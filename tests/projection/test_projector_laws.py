@@ -107,6 +107,7 @@ def test_trimming_drops_only_bins_that_see_nothing(head_projector):
     image, bins = _random((1, 128, 128), 7), head_projector.seen_bins
     assert (bins.start, bins.stop) == (107, 238)
     whole, trimmed = head_projector.forward(image), head_projector.trimmed()
+    assert trimmed.trimmed() is trimmed
     assert trimmed.sinogram_shape == (252, 131)
     torch.testing.assert_close(trimmed.forward(image), whole[..., bins])
     assert float(whole[..., : bins.start].sum() + whole[..., bins.stop :].sum()) == 0.0

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from sinograms import PROTOCOL, SCANNER, write_sinograms
 
 from quietpet.config.networks import InferenceSettings, TrainingSettings
-from quietpet.data.batches import ResidentBatches, StepBatches
+from quietpet.data.batches import ResidentBatches, StepBatches, recentred
 from quietpet.data.dataset import PairDataset
 from quietpet.data.joint import JointPairs
 from quietpet.errors import InputError
@@ -144,6 +144,9 @@ def test_slices_of_several_sets_keep_their_own_measurement(files, processes):
     )  # fmt: skip
     whole = measured_batches(drawn, parts, measured)[1]
     assert whole.low.shape == (8, 1, 48, 48)
+    middle = recentred(torch.from_numpy(parts[0][2].t1 / parts[0][2].t1_scale), 48)
+    first = drawn.rows(1).index(2)
+    torch.testing.assert_close(whole.t1[first, 0], middle.float())
     found = [whole.part(index, processes) for index in range(processes)]
     rows = [drawn.rows(1)[index::processes] for index in range(processes)]
     for batch, own_rows in zip(found, rows, strict=True):

@@ -21,6 +21,19 @@ def saved(tmp_path):
     return path
 
 
+def test_how_weights_were_trained_does_not_keep_them_from_restoring(saved):
+    """Nor does it matter that files of before these settings do not have them."""
+    trained = UNET.model_copy(update={"optimiser": "published", "cost_of": "mfdiff"})
+    assert load_weights(saved, trained)[1] == {"data_source": "template"}
+    tensors, record = read_tensors(saved)
+    for name in ("optimiser", "cost_of"):
+        del record["settings"][name]
+    write_tensors(saved, tensors, record)
+    load_weights(saved, UNET)
+    with pytest.raises(InputError, match="was trained with residual = True, but False is to be run"):
+        load_weights(saved, UNET.model_copy(update={"residual": False}))
+
+
 def rewrite(path, change):
     tensors, record = read_tensors(path)
     change(tensors)

@@ -539,6 +539,10 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         "learning": staged, "planner": {"report": True, "slices": 1, "evaluations": [2]},
         "phantoms": {"source": "auto"}, "scanner": {"projector": "auto"},
         "doses": {**doses, "low": {**doses["low"], "half": half}},
+        "training": {
+            **configuration["training"],
+            "learning_rate_trials": {"factors": [0.3, 1], "iterations": 2},
+        },
     }  # fmt: skip
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
     output = snakemake(

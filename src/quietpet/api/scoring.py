@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,38 +58,47 @@ def score(
     if t1_lesions is not None and t1 is None:
         raise InputError("t1_lesions: their contrast is that of t1; give t1, too.")
     none = np.zeros_like(images)
-    given = {
-        "standard": standard,
-        "head": head,
-        "t1": none if t1 is None else t1,
-        "pet_lesions": none if pet_lesions is None else pet_lesions,
-        "t1_lesions": none if t1_lesions is None else t1_lesions,
-        "truth": truth,
-        "labels": labels,
-    }
+    slices = _reference_slices(
+        names,
+        images.shape,
+        {
+            "standard": standard,
+            "head": head,
+            "t1": none if t1 is None else t1,
+            "pet_lesions": none if pet_lesions is None else pet_lesions,
+            "t1_lesions": none if t1_lesions is None else t1_lesions,
+            "truth": truth,
+            "labels": labels,
+        },
+    )
+    rows = score_slices(
+        {"single": images}, slices, paper_window_pixels=study.evaluation.paper_window_pixels
+    )
+    return tuple(map(_score, rows))
+
+
+def _reference_slices(
+    names: list[str], shape: tuple[int, ...], given: Mapping[str, ArrayLike | None]
+) -> ReferenceSlices:
+    """The slices called ``names`` as files of packed slices hold them, of the arrays that are given."""
     arrays: dict[str, Any] = {
-        name: region_numbers(name, each, images.shape)
-        if name in _NUMBERED
-        else image_stack(name, each, images.shape)
+        name: region_numbers(name, each, shape) if name in _NUMBERED else image_stack(name, each, shape)
         for name, each in given.items()
         if each is not None
     }
-    slices = ReferenceSlices(
+    return ReferenceSlices(
         key=names,
         subject=["object"] * len(names),
         slice_mm=np.zeros(len(names)),
         angle_deg=np.zeros(len(names)),
         **arrays,
     )
-    rows = score_slices(
-        {"single": images}, slices, paper_window_pixels=study.evaluation.paper_window_pixels
-    )
-    return tuple(
-        Score(
-            key=row["key"],
-            metric=row["metric"],
-            variant=row["variant"],
-            value=math.nan if row["value"] == "" else float(row["value"]),
-        )
-        for row in rows
+
+
+def _score(row: Mapping[str, Any]) -> Score:
+    return Score(
+        key=row["key"],
+        metric=row["metric"],
+        variant=row["variant"],
+        value=math.nan if row["value"] == "" else float(row["value"]),
     )

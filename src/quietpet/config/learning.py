@@ -39,6 +39,24 @@ class LearningStage(Section):
         return TrainingSettings.model_validate({**common.model_dump(), **self.changes})
 
 
+class ComparedMethods(Section):
+    """Which methods learn under every regime, and under which the others do."""
+
+    methods: tuple[Label, ...] = Field(
+        min_length=1, description="methods that learn under all regimes of a data set"
+    )
+    others: tuple[Label, ...] = Field(
+        min_length=1,
+        description="regimes of all other networks; a data set without them leaves those out",
+    )
+
+    def of(self, method: str, regimes: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of a data set's ``regimes`` under which ``method`` learns."""
+        if method in self.methods:
+            return regimes
+        return tuple(regime for regime in regimes if regime in self.others)
+
+
 class LearningSettings(Section):
     """Regimes under which networks learn to restore the data sets in ``domains``."""
 
@@ -47,6 +65,11 @@ class LearningSettings(Section):
         min_length=1,
         description="stages in their order, each starting from the weights of the one before; the "
         "regime's name is the value of the table column 'learning'",
+    )
+    compared: ComparedMethods | None = Field(
+        None,
+        description="methods whose regimes are compared, in Tables 6 and 7, while the others learn as "
+        "the other tables ask; none: all methods are",
     )
 
     @model_validator(mode="after")
@@ -60,6 +83,16 @@ class LearningSettings(Section):
                         f"regime {regime!r} names the unknown stage {stage!r}; known: "
                         f"{', '.join(self.stages)}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _others_exist(self) -> Self:
+        for regime in self.compared.others if self.compared else ():
+            if regime not in self.regimes:
+                raise ValueError(
+                    f"compared.others names the unknown regime {regime!r}; known: "
+                    f"{', '.join(self.regimes)}"
+                )
         return self
 
     @property

@@ -11,6 +11,9 @@ from pydantic import Field
 from quietpet.config.published import PublishedTraining
 from quietpet.config.section import Label, Section
 
+OF_TRAINING_ALONE = {"optimiser", "cost_of"}
+"""Settings that say how a method is trained; whatever they are, trained weights restore alike."""
+
 
 class MethodSettings(Section, ABC):
     """Settings of one restoration method.

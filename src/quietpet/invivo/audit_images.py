@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from quietpet.files.placement import header_faults
+from quietpet.files.series import ImageHeader
 from quietpet.invivo import geometry
 from quietpet.invivo.findings import DATA_SET, Finding, Origin
 from quietpet.invivo.scans import Dataset, Image, Participant, t1_candidates
@@ -37,9 +38,25 @@ def image_findings(dataset: Dataset) -> Iterator[Finding]:
 
 def _one_image(image: Image, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
     """``whole``: the image may well be one volume."""
-    header, origin = image.header, image.image_origin
+    yield from _foreign_files(image)
+    if (header := image.header) is None:
+        yield from _absence(image)
+        return
+    yield from _misnamed(header, image.image_origin)
+    yield from _dimensions(header, image.image_origin, whole=whole, is_pet=is_pet)
+    faults = [*header_faults(header)]
+    if is_pet:
+        cosines = numbers(image.values, "ImageOrientationPatientDICOM")
+        faults += geometry.dicom_faults(header, cosines)
+        faults += geometry.voxel_faults(header, numbers(image.values, "ImageVoxelSize"))
+    for fault in faults:
+        yield _geometry_finding(image.image_origin, fault)
+
+
+def _foreign_files(image: Image) -> Iterator[Finding]:
+    """Files of other formats under the image's name."""
     for foreign in image.foreign:
-        yield replace(origin, file=foreign.file).finding(
+        yield replace(image.image_origin, file=foreign.file).finding(
             "image-format",
             "warning" if image.is_there else "error",
             "file name",
@@ -47,37 +64,42 @@ def _one_image(image: Image, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
             expected=f"{image.stem.rpartition('/')[2]}.nii.gz, or its .json",
             evidence=foreign.remedy,
         )
-    if header is None:
-        if image.twin:
-            yield origin.finding(
-                "two-images",
-                "error",
-                "file name",
-                value=f"{image.twin} lies beside it",
-                expected="one image of a name",
-                evidence="nothing says which of the two is meant",
-            )
-        elif image.fault:
-            yield origin.finding(
-                "unreadable-image",
-                "error",
-                "image",
-                value=image.fault.removeprefix(f"{origin.file}: "),
-                expected="a NIfTI image",
-                evidence="opened",
-            )
-        elif not image.foreign:
-            yield origin.finding(
-                "missing-image",
-                "warning",
-                "image",
-                value="a link to an image that was not fetched"
-                if image.not_fetched
-                else "no image beside the side-car",
-                expected="a NIfTI image",
-                evidence="other images are there",
-            )
-        return
+
+
+def _absence(image: Image) -> Iterator[Finding]:
+    """Why there is no image that can be read."""
+    origin = image.image_origin
+    if image.twin:
+        yield origin.finding(
+            "two-images",
+            "error",
+            "file name",
+            value=f"{image.twin} lies beside it",
+            expected="one image of a name",
+            evidence="nothing says which of the two is meant",
+        )
+    elif image.fault:
+        yield origin.finding(
+            "unreadable-image",
+            "error",
+            "image",
+            value=image.fault.removeprefix(f"{origin.file}: "),
+            expected="a NIfTI image",
+            evidence="opened",
+        )
+    elif not image.foreign:
+        linked = "a link to an image that was not fetched"
+        yield origin.finding(
+            "missing-image",
+            "warning",
+            "image",
+            value=linked if image.not_fetched else "no image beside the side-car",
+            expected="a NIfTI image",
+            evidence="other images are there",
+        )
+
+
+def _misnamed(header: ImageHeader, origin: Origin) -> Iterator[Finding]:
     if header.misnamed:
         yield origin.finding(
             "misnamed-gz",
@@ -88,8 +110,11 @@ def _one_image(image: Image, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
             evidence=f"the first two bytes are {'' if header.gzipped else 'not '}1f 8b",
             correction="read as it is stored",
         )
-    dimensions = 4 if is_pet else 3
-    if len(header.shape) != dimensions and not (len(header.shape) > 2 and whole):
+
+
+def _dimensions(header: ImageHeader, origin: Origin, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
+    """PET has frames and T1 has none; ``whole``: the image may well be one volume."""
+    if len(header.shape) != (4 if is_pet else 3) and not (len(header.shape) > 2 and whole):
         yield origin.finding(
             "dimensions",
             "error",
@@ -98,13 +123,6 @@ def _one_image(image: Image, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
             expected="4-D, or one frame in FrameTimesStart and FrameDuration" if is_pet else "3-D",
             evidence="a dynamic PET series has frames" if is_pet else "a T1 image is one volume",
         )
-    faults = [*header_faults(header)]
-    if is_pet:
-        cosines = numbers(image.values, "ImageOrientationPatientDICOM")
-        faults += geometry.dicom_faults(header, cosines)
-        faults += geometry.voxel_faults(header, numbers(image.values, "ImageVoxelSize"))
-    for fault in faults:
-        yield _geometry_finding(origin, fault)
 
 
 def _is_one_frame(runs: Sequence[Image], run: int) -> bool:

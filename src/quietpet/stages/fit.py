@@ -68,7 +68,7 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
         device=f"{processes} x {device.type}" if processes > 1 else str(device),
         also=job.named_code,
         engines=engines_behind(job, data.held_out),
-    ) | {"learning_rate": job.training.learning_rate}
+    ) | ({"learning_rate": job.training.learning_rate} if rows else {})
     save_weights(
         outputs.one("weights"), method, settings=job.model, lineage=data.lineage, provenance=origin
     )

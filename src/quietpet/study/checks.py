@@ -287,6 +287,11 @@ def _require_stages(study: StudyContents) -> None:
         ]
         if reference not in known:
             raise ValueError(f"learning.stages: no data set {reference!r}; there are {', '.join(known)}")
+    for name in study.learning.compared.methods if study.learning.compared else ():
+        if name not in study.methods:
+            raise ValueError(
+                f"learning.compared.methods: no method {name!r}; there are {', '.join(study.methods)}"
+            )
     for name, stage in study.learning.stages.items():
         try:
             stage.training(study.training)

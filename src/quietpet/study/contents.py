@@ -73,6 +73,7 @@ class StudyContents(StudySections):
             methods=self.methods,
             replicates=self.replicates,
             regimes=None,
+            compared=None,
             learned_alone=None,
         )
         domains = {
@@ -83,6 +84,7 @@ class StudyContents(StudySections):
                 methods=self.methods,
                 replicates=self.replicates,
                 regimes=self._regimes,
+                compared=self.learning.compared if self.learning else None,
                 learned_alone=INTERNAL,
             )
             for name, domain in self.domains.items()
@@ -107,6 +109,7 @@ class StudyContents(StudySections):
                 methods=methods,
                 replicates=self.invivo.replicates or self.replicates,
                 regimes=self._regimes,
+                compared=self.learning.compared if self.learning else None,
                 learned_alone=INTERNAL,
             )
             for name, cohort in self.invivo.datasets.items()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from quietpet.config.datasets import DatasetKind, SplitSettings
 from quietpet.config.invivo import CohortSettings, WindowSettings
+from quietpet.config.learning import ComparedMethods
 from quietpet.config.methods import MethodSettings
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ class DataSet(ABC):
     """What a study does with one data set.
 
     ``methods`` are those that restore it, ``replicates`` the trainings of each network. ``regimes`` are
-    those under which networks learn to restore it; None: on this data set alone. What a method learned
-    without a regime is called ``learned_alone``; None: as the method calls it.
+    those under which networks learn to restore it, each as ``compared`` says; None: on this data set
+    alone. What a method learned without a regime is called ``learned_alone``; None: as the method
+    calls it.
     """
 
     kind: ClassVar[DatasetKind]
@@ -40,6 +42,7 @@ class DataSet(ABC):
     methods: Mapping[str, MethodSettings]
     replicates: int
     regimes: tuple[str, ...] | None
+    compared: ComparedMethods | None
     learned_alone: str | None
 
     @property
@@ -67,7 +70,9 @@ class DataSet(ABC):
     def regimes_of(self, setting: str, method: str) -> tuple[str, ...]:
         """Regimes under which ``method`` is scored on a setting; "" is no regime."""
         regimes = self._regimes_of(setting)
-        return ("",) if regimes is None or not self.methods[method].trained else regimes
+        if regimes is None or not self.methods[method].trained:
+            return ("",)
+        return self.compared.of(method, regimes) if self.compared else regimes
 
     def replicates_of(self, method: str) -> tuple[str, ...]:
         """Names of the trainings of ``method``; one where the seed changes nothing."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.methods import OF_TRAINING_ALONE, MethodSettings
 from quietpet.errors import InputError
 from quietpet.files.tensors import require_same_network
 from quietpet.files.weights import Weights, read_weights, write_weights
@@ -47,7 +47,7 @@ def load_weights(path: Path, settings: MethodSettings) -> tuple[Restorer, dict[s
 
 
 def _require_same_settings(found: Mapping[str, Any], settings: MethodSettings, *, path: Path) -> None:
-    wanted = settings.for_training().model_dump(mode="json")
+    wanted = settings.for_training().model_dump(mode="json", exclude=OF_TRAINING_ALONE)
     for key, value in wanted.items():
         if found.get(key) != value:
             raise InputError(
