@@ -22,6 +22,7 @@ from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_stri
 from quietpet.files.named import Files
 from quietpet.files.tensors import read_tensors
 from quietpet.jobs.methods import FitJob, RestoreJob
+from quietpet.runtime import fitting
 from quietpet.runtime.device import require_precision
 from quietpet.seeds import torch_generator
 from quietpet.stages import fit, restore
@@ -44,9 +45,9 @@ def files(tmp_path_factory):
     return write_splits(tmp_path_factory.mktemp("packed"), slices=5)
 
 
-def fitted(files, folder, model, *, training=TRAINING):
+def fitted(files, folder, model, *, training=None):
     names = {"dataset": "phantom", "setting": "low", "method": "m", "replicate": "0"}
-    job = FitJob(study_seed=1, **names, model=model, training=training)
+    job = FitJob(study_seed=1, **names, model=model, training=training or TRAINING)
     inputs = Files({split: [files[split]] for split in ("train", "validation")})
     weights, log, card = (folder / name for name in ("weights.safetensors", "log.csv", "card.md"))
     fit.run(job, inputs, Files({"weights": [weights], "log": [log], "card": [card]}))
@@ -138,7 +139,7 @@ def test_data_too_large_for_the_device_train_the_same_weights(files, tmp_path, m
     needed = ResidentBatches.bytes(PairDataset(files["train"]))
     weights = []
     for free in (4 * needed, 4 * needed - 1):
-        monkeypatch.setattr(fit, "free_bytes", lambda _, free=free: free)
+        monkeypatch.setattr(fitting, "free_bytes", lambda _, free=free: free)
         weights.append(read_tensors(fitted(files, tmp_path / str(free), UNET)[0])[0])
     assert kinds == [ResidentBatches, StepBatches]
     for name, tensor in weights[0].items():
@@ -156,7 +157,7 @@ def killed_at(step, monkeypatch):
                 raise Killed
             return super().__getitem__(wanted)
 
-    monkeypatch.setattr(fit, "ResidentBatches", Failing)
+    monkeypatch.setattr(fitting, "ResidentBatches", Failing)
 
 
 def test_outputs_appear_when_a_training_has_ended(files, tmp_path, monkeypatch, caplog):

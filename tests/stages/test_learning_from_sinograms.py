@@ -23,6 +23,7 @@ from quietpet.files.tensors import read_tensors
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.jobs.methods import FitJob, RestoreJob
 from quietpet.recon.measuring import measured_batches, measured_slices
+from quietpet.runtime import fitting
 from quietpet.stages import fit, restore
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
@@ -114,10 +115,10 @@ def test_an_interrupted_training_ends_with_the_same_weights(files, tmp_path, mon
                 raise KeyboardInterrupt
             return super().__getitem__(step)
 
-    monkeypatch.setattr(fit, "ResidentBatches", Failing)
+    monkeypatch.setattr(fitting, "ResidentBatches", Failing)
     with pytest.raises(KeyboardInterrupt):
         fitted(files, cut)
-    monkeypatch.setattr(fit, "ResidentBatches", ResidentBatches)
+    monkeypatch.setattr(fitting, "ResidentBatches", ResidentBatches)
     fitted(files, cut)
     for name, tensor in read_tensors(whole)[0].items():
         assert torch.equal(read_tensors(cut)[0][name], tensor), name

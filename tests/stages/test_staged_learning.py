@@ -14,6 +14,7 @@ from quietpet.files.hdf5 import open_hdf5, read_attribute
 from quietpet.files.named import Files
 from quietpet.files.tensors import read_tensors
 from quietpet.jobs.methods import FitJob, RestoreJob
+from quietpet.runtime import fitting
 from quietpet.stages import fit, restore
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
@@ -98,10 +99,10 @@ def test_an_interrupted_later_stage_ends_with_the_same_weights(files, external, 
                 raise KeyboardInterrupt
             return super().__getitem__(step)
 
-    monkeypatch.setattr(fit, "ResidentBatches", Failing)
+    monkeypatch.setattr(fitting, "ResidentBatches", Failing)
     with pytest.raises(KeyboardInterrupt):
         fitted(files, cut, **chosen)
-    monkeypatch.setattr(fit, "ResidentBatches", ResidentBatches)
+    monkeypatch.setattr(fitting, "ResidentBatches", ResidentBatches)
     fitted(files, cut, **chosen)
     for name, tensor in read_tensors(whole)[0].items():
         assert torch.equal(read_tensors(cut)[0][name], tensor), name
