@@ -24,12 +24,11 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM
 import torch
 from peers import embedded_engine
 from problem import LOW, measurement
-from torch.utils.data import Dataset
 from training import write_pairs
 
 from quietpet.data.batches import ResidentBatches, StepBatches, central_batches
 from quietpet.data.dataset import PairDataset
-from quietpet.data.measured import MeasuredSlices
+from quietpet.data.measured import MeasuredBatches, MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
@@ -118,16 +117,6 @@ def sinograms(keys: Sequence[str]) -> MeasuredSlices:
     )
 
 
-class Measured(Dataset[Batch]):
-    """Batches of whole slices with their sinograms."""
-
-    def __init__(self, batches: ResidentBatches, measured: MeasuredSlices) -> None:
-        self._batches, self._measured = batches, measured
-
-    def __getitem__(self, step: int) -> Batch:
-        return self._measured.attach(self._batches[step])
-
-
 def _training_s(
     job: FitJob,
     pairs: PairDataset,
@@ -156,7 +145,7 @@ def _training_s(
     def run(folder: str) -> None:
         train(
             method,
-            batches=Measured(batches, measured) if measured else batches,
+            batches=MeasuredBatches(batches, [(pairs.keys, measured)]) if measured else batches,
             validation=[held_out],
             settings=settings,
             study_seed=0,

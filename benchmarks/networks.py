@@ -5,9 +5,9 @@
 
 Parameters are counted for each group that has an optimiser of its own, beside those of the published
 code. Each part of a network runs once on one slice and is counted by torch (2 FLOP per multiply-add,
-convolutions and matrix products only); how often a restoration calls it is counted too. With ``--cost``
-every method is also trained for some iterations and applied, in a process of its own
-(`benchmarks/cost.py`): hours for networks of published sizes on a CPU.
+convolutions and matrix products of the network only, no projections); how often a restoration calls it
+is counted too. With ``--cost`` every method is also trained for some iterations and applied, in a
+process of its own (`benchmarks/cost.py`): hours for networks of published sizes on a CPU.
 """
 
 from __future__ import annotations
