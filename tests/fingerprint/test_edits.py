@@ -17,7 +17,8 @@ from quietpet.projection.engines import code_of as code_of_projector
 from quietpet.projection.engines import osem_code_of
 from quietpet.steps import STEPS
 
-OF_A_METHOD = ("fit", "restore", "plan")
+OF_A_METHOD = ("learning_rate", "fit", "restore", "plan")
+TRAININGS = ("learning_rate", "fit")
 KINDS = method_kinds()
 
 
@@ -28,7 +29,7 @@ def models(step, kind):
     """The settings of the methods that a job builds."""
     settings = SETTINGS[kind]
     planned = PlannerSettings().candidates(settings) if step == "plan" else ()
-    return (settings.for_training() if step == "fit" else settings, *planned)
+    return (settings.for_training() if step in TRAININGS else settings, *planned)
 
 
 def engine(settings):
@@ -63,9 +64,11 @@ ROOTS = {
     },
 }
 ALL = set(ROOTS)
-LEARNING = of("fit") | of("restore") | of("plan")
+TRAINING = of("learning_rate") | of("fit")
+LEARNING = TRAINING | of("restore") | of("plan")
 LEARNING_OF_DIFFUSION = {f"{step} mfdiff" for step in OF_A_METHOD}
-RECONSTRUCTING = {f"{step} {kind}" for step in ("fit", "restore") for kind in ("bowsher", "fbsem")}
+LEARNING_OF_CSRD = {f"{step} csrd" for step in (*TRAININGS, "restore")}
+RECONSTRUCTING = {f"{step} {kind}" for step in (*TRAININGS, "restore") for kind in ("bowsher", "fbsem")}
 OF_SIRF = {"simulate sirf", "reconstruct sirf"}
 DRAWING_OF_DIFFUSION = {"restore mfdiff", "plan mfdiff"}
 
@@ -171,7 +174,7 @@ RERUN = [
         {"simulate", "reconstruct"} | RECONSTRUCTING,
     ),
     ("acquisition/psf.py", "image.split(1)", "image.split(2)", RECONSTRUCTING),
-    ("recon/bowsher.py", "def ", "def _", of("fit", "bowsher") | of("restore", "bowsher")),
+    ("recon/bowsher.py", "def ", "def _", {f"{step} bowsher" for step in (*TRAININGS, "restore")}),
     # behaviour of settings
     ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', of("restore") | of("plan")),
     ("config/invivo.py", "(self.axis_slices - 1) / 2", "self.axis_slices / 2", {"pack_scans"}),
@@ -184,27 +187,30 @@ RERUN = [
         {"phantom", "simulate", "reconstruct", "pack", "standin"} | RECONSTRUCTING | OF_SIRF,
     ),
     ("config/scanner.py", "DATA_RAYS = 10", "DATA_RAYS = 12", {"simulate", "simulate sirf", "standin"}),
-    ("config/networks.py", "round(self.iterations", "int(self.iterations", of("fit")),
-    ("config/methods.py", "slices // processes <", "slices // processes <=", of("fit")),
+    ("config/networks.py", "round(self.iterations", "int(self.iterations", TRAINING),
+    ("config/methods.py", "slices // processes <", "slices // processes <=", TRAINING),
     (
         "config/diffusion.py", '"sampler": "dpmpp_2m"', '"sampler": "ddim"',
         LEARNING_OF_DIFFUSION,
     ),
-    ("methods/unet/settings.py", "def least_batch", "def least_batches", {"fit unet"}),
+    ("methods/unet/settings.py", "def least_batch", "def least_batches", {"learning_rate unet", "fit unet"}),
     # methods
-    ("diffusion/walk.py", "self.there.noisy", "2 * self.there.noisy", LEARNING_OF_DIFFUSION),
+    (
+        "diffusion/walk.py", "self.there.noisy", "2 * self.there.noisy",
+        LEARNING_OF_DIFFUSION | LEARNING_OF_CSRD,
+    ),
     # samplers: that of the settings, that of all trainings, that of the plan alone
     ("diffusion/samplers/ddpm.py", "noisy = draw()", "noisy = 2 * draw()", DRAWING_OF_DIFFUSION),
     (
         "diffusion/samplers/dpmpp_2m.py", "(2 * earlier_rise)", "(3 * earlier_rise)",
-        {"fit mfdiff", "plan mfdiff"},
+        {"learning_rate mfdiff", "fit mfdiff", "plan mfdiff"},
     ),
-    ("diffusion/samplers/heun.py", "+ 0.5 * length", "+ length", {"plan mfdiff"}),
+    ("diffusion/samplers/heun.py", "+ 0.5 * length", "+ length", {"plan mfdiff"} | LEARNING_OF_CSRD),
     ("methods/mfdiff/model.py", "return ", "return 2 * ", LEARNING_OF_DIFFUSION),
-    ("methods/unet/model.py", "return ", "return 2 * ", {"fit unet", "restore unet"}),
-    ("methods/lpet/model.py", "return ", "return 2 * ", {"fit lpet", "restore lpet"}),
+    ("methods/unet/model.py", "return ", "return 2 * ", {"learning_rate unet", "fit unet", "restore unet"}),
+    ("methods/lpet/model.py", "return ", "return 2 * ", {"learning_rate lpet", "fit lpet", "restore lpet"}),
     ("methods/base.py", "self.restore(batch, each)", "2 * self.restore(batch, each)", LEARNING),
-    ("training/loop.py", "_READ_EVERY = ", "_READ_EVERY = 1 + ", of("fit")),
+    ("training/steps.py", "_READ_EVERY = ", "_READ_EVERY = 1 + ", TRAINING),
     # tables, and the package's own
     ("evaluation/lesions.py", "MIN_PIXELS = ", "MIN_PIXELS = 1 + ", {"score", "tables"} | of("plan")),
     ("evaluation/published.csv", "21.13", "21.14", {"tables"}),

@@ -13,7 +13,7 @@ from quietpet.files.named import Files
 from quietpet.files.rates import RateTrial, RateTrials
 from quietpet.files.text import write_json
 from quietpet.fingerprint.walk import fingerprint
-from quietpet.jobs.methods import FitJob, LearningRateJob
+from quietpet.jobs.methods import LearningRateJob
 from quietpet.provenance import Stopwatch, file_digest, provenance, settings_digest
 from quietpet.runtime.device import PROCESSES_VARIABLE, process_count
 from quietpet.stages import fit
@@ -70,7 +70,7 @@ def _tried(job: LearningRateJob, factor: float, inputs: Files, scratch: Path) ->
         folder.mkdir(parents=True, exist_ok=True)
         files = Files({"weights": [folder / "weights.safetensors"], "log": [log]})
         try:
-            fit.run(FitJob(**{**dict(job), "training": settings}), inputs, files)
+            fit.run(job.model_copy(update={"training": settings}), inputs, files)
         except Diverged as error:
             logger.info("%s: learning rate %g: %s", job.method, settings.learning_rate, error)
             diverged.touch()
