@@ -193,7 +193,10 @@ RERUN = [
         "config/diffusion.py", '"sampler": "dpmpp_2m"', '"sampler": "ddim"',
         LEARNING_OF_DIFFUSION,
     ),
-    ("methods/unet/settings.py", "def least_batch", "def least_batches", {"learning_rate unet", "fit unet"}),
+    (
+        "methods/unet/settings.py", "def least_batch", "def least_batches",
+        {"learning_rate unet", "fit unet"},
+    ),
     # methods
     (
         "diffusion/walk.py", "self.there.noisy", "2 * self.there.noisy",
@@ -207,8 +210,14 @@ RERUN = [
     ),
     ("diffusion/samplers/heun.py", "+ 0.5 * length", "+ length", {"plan mfdiff"} | LEARNING_OF_CSRD),
     ("methods/mfdiff/model.py", "return ", "return 2 * ", LEARNING_OF_DIFFUSION),
-    ("methods/unet/model.py", "return ", "return 2 * ", {"learning_rate unet", "fit unet", "restore unet"}),
-    ("methods/lpet/model.py", "return ", "return 2 * ", {"learning_rate lpet", "fit lpet", "restore lpet"}),
+    (
+        "methods/unet/model.py", "return ", "return 2 * ",
+        {"learning_rate unet", "fit unet", "restore unet"},
+    ),
+    (
+        "methods/lpet/model.py", "return ", "return 2 * ",
+        {"learning_rate lpet", "fit lpet", "restore lpet"},
+    ),
     ("methods/base.py", "self.restore(batch, each)", "2 * self.restore(batch, each)", LEARNING),
     ("training/steps.py", "_READ_EVERY = ", "_READ_EVERY = 1 + ", TRAINING),
     # tables, and the package's own

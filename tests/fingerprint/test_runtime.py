@@ -49,13 +49,13 @@ MODELS = {
 
 
 def observed(step, job, inputs, outputs):
-    """Run a step; the definitions of the package whose code ran, but for what imports run."""
+    """Run a step; the definitions of the package whose code ran, but for imports and fingerprints."""
     run = importlib.import_module(f"quietpet.stages.{step}").run
     ran = set()
 
     def note(frame, event, _):
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(str(FOLDER)) and not _imports(frame):
+        if event == "call" and code.co_filename.startswith(str(FOLDER)) and not _is_apart(frame):
             parts = Path(code.co_filename).relative_to(FOLDER).with_suffix("").parts
             ran.add((".".join(("quietpet", *parts)), code.co_qualname))
 
@@ -71,9 +71,13 @@ def observed(step, job, inputs, outputs):
     return ran
 
 
-def _imports(frame):
+def _is_apart(frame):
+    """Whether a module is being imported, or a fingerprint found and kept."""
     while frame:
-        if frame.f_code.co_name == "<module>" and frame.f_code.co_filename.startswith(str(FOLDER)):
+        code = frame.f_code
+        if code.co_name == "<module>" and code.co_filename.startswith(str(FOLDER)):
+            return True
+        if code.co_filename.startswith(str(FOLDER / "fingerprint")):
             return True
         frame = frame.f_back
     return False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -11,6 +12,7 @@ from quietpet.files.named import Files
 from quietpet.files.text import write_text
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.methods import FitJob
+from quietpet.methods.base import Restorer
 from quietpet.methods.registry import build
 from quietpet.provenance import Stopwatch, file_digest, provenance, settings_digest
 from quietpet.runtime.device import compute_device
@@ -59,33 +61,60 @@ def run(job: FitJob, inputs: Files, outputs: Files) -> None:
             return
     else:
         method.begin(data.validation(job, device), data.start)
-    processes = fabric.world_size if fabric else 1
-    origin = provenance(
-        "fit",
-        settings=settings,
-        inputs=inputs.all(),
-        watch=watch,
-        device=f"{processes} x {device.type}" if processes > 1 else str(device),
-        also=job.named_code,
-        engines=engines_behind(job, data.held_out),
-    ) | ({"learning_rate": job.training.learning_rate} if rows else {})
+    ended = _Training(job=job, method=method, data=data, rows=rows, processes=_processes(fabric))
+    origin = ended.origin(inputs, settings=settings, watch=watch, device=device)
     save_weights(
         outputs.one("weights"), method, settings=job.model, lineage=data.lineage, provenance=origin
     )
     if card := outputs.get("card"):
-        text = model_card(
-            title=f"{job.method}, trained for {job.dataset}/{job.setting}, replicate {job.replicate}",
-            model=job.model,
-            parameters=method.parameter_count,
-            training=job.training,
-            data=data.describe(),
-            rows=rows,
-            rate=chosen.describe() if chosen else "",
-            provenance=origin,
-        )
-        write_text(card, text)
+        write_text(card, ended.card(rate=chosen.describe() if chosen else "", provenance=origin))
     log.finish(rows)
     checkpoint.remove()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """A training that has ended, and what is told of it."""
+
+    job: FitJob
+    method: Restorer
+    data: LearningData
+    rows: tuple[LogRow, ...]
+    processes: int
+
+    def origin(
+        self, inputs: Files, *, settings: dict[str, Any], watch: Stopwatch, device: torch.device
+    ) -> dict[str, Any]:
+        """The provenance of the weights; ``settings`` are those of the job as it was given."""
+        origin = provenance(
+            "fit",
+            settings=settings,
+            inputs=inputs.all(),
+            watch=watch,
+            device=f"{self.processes} x {device.type}" if self.processes > 1 else str(device),
+            also=self.job.named_code,
+            engines=engines_behind(self.job, self.data.held_out),
+        )
+        rate = {"learning_rate": self.job.training.learning_rate} if self.rows else {}
+        return origin | rate
+
+    def card(self, *, rate: str, provenance: dict[str, Any]) -> str:
+        """What the weights are, and what not, in Markdown; ``rate`` says how it was chosen."""
+        job = self.job
+        return model_card(
+            title=f"{job.method}, trained for {job.dataset}/{job.setting}, replicate {job.replicate}",
+            model=job.model,
+            parameters=self.method.parameter_count,
+            training=job.training,
+            data=self.data.describe(),
+            rows=self.rows,
+            rate=rate,
+            provenance=provenance,
+        )
+
+
+def _processes(fabric: Fabric | None) -> int:
+    return fabric.world_size if fabric else 1
 
 
 def _job_digest(job: FitJob, inputs: Files, fabric: Fabric | None) -> str:
@@ -94,7 +123,7 @@ def _job_digest(job: FitJob, inputs: Files, fabric: Fabric | None) -> str:
         {
             "job": job.model_dump(mode="json"),
             "code": fingerprint("stages.fit", *job.named_code),
-            "processes": fabric.world_size if fabric else 1,
+            "processes": _processes(fabric),
             "data": [file_digest(path) for path in inputs.all()],
         }
     )

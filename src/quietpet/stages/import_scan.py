@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from quietpet.invivo.facts import (
     scan_facts,
     scan_timing,
 )
-from quietpet.invivo.findings import merged
+from quietpet.invivo.findings import Finding, merged
 from quietpet.invivo.frame_times import FrameTiming, choose_frames
 from quietpet.invivo.injection import Injection, injection_of
 from quietpet.invivo.scans import BQ_PER_MBQ, Dataset, Image, Participant, Table
@@ -60,8 +60,86 @@ def run(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
 def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     watch = Stopwatch()
     located = read_json(inputs.one("located"))
-    root = Path(located["root"])
     targets = _targets(job, outputs)
+    scan = _read_scan(job, located)
+    windows = _windows(job, scan.timing, scan.facts, scan.runs, scan.injection)
+    _require_several_frames(job, scan.present)
+    t1 = scan.t1.opened()
+    ((_, t1_values),) = frames(scan.root / t1.file, t1)
+    images = window_means(_all_frames(scan.root, scan.present, scan.runs, windows), windows)
+    affine = _common_affine(scan.present)
+    _require_possible(images, windows, scan, voxel_mm3=abs(np.linalg.det(affine[:3, :3])))
+    for name, image in images.items():
+        volume = Volume(values=image, affine_ras_mm=affine)
+        write_volume(targets[name], in_ras_order(volume), description=f"{name}, {BQ_PER_ML}")
+    head = Volume(values=t1_values, affine_ras_mm=t1.affine_ras_mm)
+    write_volume(outputs.one("t1"), in_ras_order(head), description="T1w")
+    read = [*inputs.all(), *files_read(scan.root, scan.dataset.participants)]
+    write_json(
+        outputs.one("scan"),
+        {
+            "source": job.source,
+            "participant": job.participant,
+            "data_source": located["data_source"],
+            **scan.record(),
+            "rounding": job.rounding,
+            "windows": {name: _recorded(window, job, name) for name, window in windows.items()},
+            "t1": t1.file,
+            "provenance": provenance("import_scan", settings=job.model_dump(), inputs=read, watch=watch),
+            "complete": True,
+        },
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scan:
+    """What is known of the scan of one participant before its images are read.
+
+    ``present`` are the runs that are imported; ``runs`` tells of each.
+    """
+
+    root: Path
+    dataset: Dataset
+    label: str
+    present: list[Image]
+    t1: Image
+    findings: list[Finding]
+    facts: ScanFacts
+    runs: list[RunFacts]
+    injection: Injection
+    timing: FrameTiming
+
+    @property
+    def corrected_to_s(self) -> float:
+        """Time to which its images are corrected for decay, after the injection began [s]."""
+        return reference_s(self.runs, otherwise=self.injection.seconds) - self.injection.seconds
+
+    def record(self) -> dict[str, Any]:
+        """For the file of the scan."""
+        return {
+            "units": BQ_PER_ML,
+            **asdict(self.facts),
+            "frame_times_from": self.timing.source,
+            "time_zero": "the injection: times below are seconds after it began",
+            "injection_from": self.injection.source,
+            "injection_after_time_zero_s": self.injection.seconds,
+            # None: to one time for all frames, which nothing tells.
+            "decay_corrected_to_s": self.corrected_to_s if known_reference(self.runs) else None,
+            "runs": [
+                _recorded_run(*each, self.injection)
+                for each in zip(self.present, self.runs, strict=True)
+            ],
+            "corrections": [asdict(each) for each in merged(applied(self.findings, self.label))],
+        }
+
+
+def _read_scan(job: ImportScanJob, located: Mapping[str, Any]) -> _Scan:
+    """Names, side-cars and headers of the located scan.
+
+    Raises:
+        InputError: they leave something open, or are not of the cohort that the job names.
+    """
+    root = Path(located["root"])
     table = read_table(root / PARTICIPANTS)
     participant = _located_participant(root, located, table, f"sub-{job.participant}")
     dataset = _with_others(root, participant, table)
@@ -73,55 +151,34 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     facts = scan_facts(participant, all_runs, present)
     require_cohort(job.requirements, facts)
     runs = run_facts(all_runs, present, half_life_s=facts.half_life_s)
-    injection = injection_of(all_runs)
-    timing = scan_timing(all_runs, present)
-    windows = _windows(job, timing, facts, runs, injection)
-    _require_several_frames(job, present)
-    t1_header = t1.opened()
-    ((_, t1_values),) = frames(root / t1_header.file, t1_header)
-    corrected_to_s = reference_s(runs, otherwise=injection.seconds) - injection.seconds
-    images = window_means(_all_frames(root, present, runs, windows), windows)
-    affine = _common_affine(present)
-    for name, image in images.items():
-        _require_activity(image, name, windows[name], present)
-        _require_less_than_was_given(
-            image,
-            name,
-            facts,
-            millilitres=abs(np.linalg.det(affine[:3, :3])) / MM3_PER_ML,
-            decayed=float(np.exp2(np.clip(-corrected_to_s / facts.half_life_s, -1000, 1000))),
-        )
-    for name, image in images.items():
-        volume = Volume(values=image, affine_ras_mm=affine)
-        write_volume(targets[name], in_ras_order(volume), description=f"{name}, {BQ_PER_ML}")
-    head = Volume(values=t1_values, affine_ras_mm=t1_header.affine_ras_mm)
-    write_volume(outputs.one("t1"), in_ras_order(head), description="T1w")
-    sources = files_read(root, dataset.participants)
-    write_json(
-        outputs.one("scan"),
-        {
-            "source": job.source,
-            "participant": job.participant,
-            "data_source": located["data_source"],
-            "units": BQ_PER_ML,
-            **asdict(facts),
-            "frame_times_from": timing.source,
-            "time_zero": "the injection: times below are seconds after it began",
-            "injection_from": injection.source,
-            "injection_after_time_zero_s": injection.seconds,
-            # None: to one time for all frames, which nothing tells.
-            "decay_corrected_to_s": corrected_to_s if known_reference(runs) else None,
-            "runs": [_recorded_run(*each, injection) for each in zip(present, runs, strict=True)],
-            "rounding": job.rounding,
-            "windows": {name: _recorded(window, job, name) for name, window in windows.items()},
-            "corrections": [asdict(finding) for finding in merged(applied(findings, participant.label))],
-            "t1": t1_header.file,
-            "provenance": provenance(
-                "import_scan", settings=job.model_dump(), inputs=[*inputs.all(), *sources], watch=watch
-            ),
-            "complete": True,
-        },
+    return _Scan(
+        root=root,
+        dataset=dataset,
+        label=participant.label,
+        present=present,
+        t1=t1,
+        findings=findings,
+        facts=facts,
+        runs=runs,
+        injection=injection_of(all_runs),
+        timing=scan_timing(all_runs, present),
     )
+
+
+def _require_possible(
+    images: Mapping[str, np.ndarray],
+    windows: Mapping[str, FrameWindow],
+    scan: _Scan,
+    *,
+    voxel_mm3: float,
+) -> None:
+    """Every mean of a window holds activity, and no more than was given."""
+    decayed = float(np.exp2(np.clip(-scan.corrected_to_s / scan.facts.half_life_s, -1000, 1000)))
+    for name, image in images.items():
+        _require_activity(image, name, windows[name], scan.present)
+        _require_less_than_was_given(
+            image, name, scan.facts, millilitres=voxel_mm3 / MM3_PER_ML, decayed=decayed
+        )
 
 
 def _located_participant(
