@@ -189,3 +189,19 @@ def test_single_slices_are_refused_without_naming_a_key_it_has_not():
         require_batch(Settings(), 1, "methods.hinet")
     with pytest.raises(ValueError, match=r"must be 2 or more, or set normalisation: group$"):
         require_batch(UNetSettings(), 1, "methods.unet")
+
+
+def test_little_activity_survives_16_bits():
+    """Next to -1, where it stands, bfloat16 has steps of 1/256."""
+    data = images()
+    method = made(data).eval()
+    for layer in method.generator.modules():
+        if isinstance(layer, torch.nn.Conv2d) and layer.out_channels == 1:
+            torch.nn.init.zeros_(layer.weight)
+            torch.nn.init.constant_(layer.bias, -4.0)
+    with torch.inference_mode():
+        expected = method.restore(data, ())
+        with torch.autocast("cpu", torch.bfloat16):
+            found = method.restore(data, ())
+    assert 0 < float(expected.max()) < 1e-3 * float(method.largest[0])
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=0)

@@ -33,7 +33,14 @@ def doubled(features: torch.Tensor) -> torch.Tensor:
 
 def output(inputs: int) -> nn.Sequential:
     """The last layer of each decoder, an image (slice, 1, y, x) within (-1, 1)."""
-    return nn.Sequential(nn.Conv2d(inputs, 1, 3, padding=1), nn.Tanh())
+    return nn.Sequential(nn.Conv2d(inputs, 1, 3, padding=1), _Tanh())
+
+
+class _Tanh(nn.Tanh):
+    """In 32 bits: values near -1, which stands for 0, would be coarse in 16."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return super().forward(features.float())
 
 
 class Encoder(nn.Module):
