@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
@@ -36,19 +39,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
     placed(method, device, half=job.half)
     measured = measured_slices(job, inputs, pairs, device)
     images = restored_slices(method, batches_of(pairs, job, measured, device), job, pixels=pairs.pixels)
-    restored = RestoredSlices(
-        dataset=job.dataset,
-        setting=job.setting,
-        method=job.method,
-        learning=job.learning,
-        replicate=job.replicate,
-        samples=job.model.samples,
-        lineage=common_lineage([*learned, (pairs.path, pairs.lineage)]),
-        key=pairs.keys,
-        single=images["single"],
-        mean=images.get("mean"),
-        standard_deviation=images.get("standard_deviation"),
-    )
+    lineage = common_lineage([*learned, (pairs.path, pairs.lineage)])
     origin = provenance(
         "restore",
         settings=job.model_dump(mode="json"),
@@ -58,7 +49,26 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
         also=job.named_code,
         engines=engines_behind(job, pairs),
     )
+    restored = _record(job, images, keys=pairs.keys, lineage=lineage)
     write_record(outputs.one("restored"), restored, provenance=origin)
+
+
+def _record(
+    job: RestoreJob, images: Mapping[str, np.ndarray], *, keys: list[str], lineage: Lineage
+) -> RestoredSlices:
+    return RestoredSlices(
+        dataset=job.dataset,
+        setting=job.setting,
+        method=job.method,
+        learning=job.learning,
+        replicate=job.replicate,
+        samples=job.model.samples,
+        lineage=lineage,
+        key=keys,
+        single=images["single"],
+        mean=images.get("mean"),
+        standard_deviation=images.get("standard_deviation"),
+    )
 
 
 def _learned(job: RestoreJob, weights: Path | None) -> tuple[Restorer, list[tuple[Path, Lineage]]]:

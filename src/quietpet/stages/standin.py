@@ -93,22 +93,22 @@ def run(job: StandinJob, inputs: Files, outputs: Files) -> None:
         write_json(outputs.one("t1_json"), sidecars.t1_sidecar(_facts(job, job.participant, scan)))
         for number, path in enumerate(outputs.many("pet_json")):
             write_json(path, _pet_sidecar(job, scan, number, prompts))
-        write_json(
-            outputs.one("truth"),
-            {
-                "data_source": standin_of(scan.head),
-                "anatomy_source": scan.head,
-                "cohort": job.cohort,
-                "participant": job.participant,
-                "anatomy": job.participants[job.participant].anatomy,
-                **_motion_truth(geometry),
-                **_activity_truth(job, scan),
-                "prompts": prompts,
-                "provenance": provenance(
-                    "standin", settings=job.model_dump(), inputs=inputs.all(), watch=watch
-                ),
-            },
-        )
+        origin = provenance("standin", settings=job.model_dump(), inputs=inputs.all(), watch=watch)
+        truth = {**_truth(job, scan, geometry), "prompts": prompts, "provenance": origin}
+        write_json(outputs.one("truth"), truth)
+
+
+def _truth(job: StandinJob, scan: _Scan, geometry: T1Geometry) -> dict[str, Any]:
+    """Whose head it is, how it lay, and its activity."""
+    return {
+        "data_source": standin_of(scan.head),
+        "anatomy_source": scan.head,
+        "cohort": job.cohort,
+        "participant": job.participant,
+        "anatomy": job.participants[job.participant].anatomy,
+        **_motion_truth(geometry),
+        **_activity_truth(job, scan),
+    }
 
 
 def _scan(job: StandinJob, head: str) -> _Scan:
