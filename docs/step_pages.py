@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -62,14 +63,28 @@ def _step(step: Step) -> str:
 
 def _files(step: Step, rules: Sequence[RuleFiles]) -> str:
     # Several rules may make the same, of other inputs.
-    rows = list(dict.fromkeys(row for rule in rules for row in _rows(rule, step.outputs)))
+    patterns = {pattern for rule in rules for several in rule.outputs.values() for pattern in several}
+    rows = list(
+        dict.fromkeys(
+            row
+            for rule in rules
+            for pattern, row in _rows(rule, step.outputs)
+            if not any(_covers(other, pattern) for other in patterns - {pattern})
+        )
+    )
     if not rows:
         return ""
     return "\n".join([f"## {step.name}", "", "| path | content |", "|---|---|", *rows])
 
 
-def _rows(rule: RuleFiles, outputs: Sequence[NamedFile]) -> Iterator[str]:
+def _covers(general: str, special: str) -> bool:
+    """Whether a pattern has wildcards where another has names."""
+    wildcard = re.compile(r"\\{\w+\\}")
+    return re.fullmatch(wildcard.sub(".+", re.escape(general)), special) is not None
+
+
+def _rows(rule: RuleFiles, outputs: Sequence[NamedFile]) -> Iterator[tuple[str, str]]:
     contents: dict[str, Any] = {file.name: file.content for file in outputs}
     for name, patterns in rule.outputs.items():
         for pattern in patterns:
-            yield f"| `{pattern}` | {escaped(contents[name])} |"
+            yield pattern, f"| `{pattern}` | {escaped(contents[name])} |"

@@ -45,18 +45,23 @@ def rules_of_the_small_study() -> list[RuleFiles]:
 
 def _of_steps(rules) -> Iterator[RuleFiles]:
     for rule in rules:
-        for step in re.findall(rf"(?:^\s*quietpet| {THEN}) (\w+)", rule.shellcmd or ""):
+        links = re.findall(
+            rf"(?:^\s*quietpet| {THEN}) (\w+).*?\{{params\.\1_?(\w*)_settings", rule.shellcmd or ""
+        )
+        for step, setting in links:
             outputs = {
                 file.name: _patterns(files)
                 for file in STEPS[step].outputs
-                if (files := _of_name(rule.output, step, file.name))
+                if (files := _of_name(rule.output, step, setting, file.name))
             }
             yield RuleFiles(rule=rule.name, step=step, outputs=outputs)
 
 
-def _of_name(files, step: str, name: str):
-    """What a rule calls ``<step>_<name>``, as where two of its steps have the name, or ``name``."""
+def _of_name(files, step: str, setting: str, name: str):
+    """What a rule calls ``<step>_<name>`` or ``name``; of several settings ``<setting>_<name>``."""
     given = dict(files.items())
+    if setting:
+        return given.get(f"{setting}_{name}")
     return given.get(f"{step}_{name}", given.get(name))
 
 

@@ -3,6 +3,7 @@
 import os
 import shlex
 from pathlib import Path
+from typing import NamedTuple
 
 from snakemake.logging import logger
 
@@ -92,6 +93,41 @@ def folder_of(names):
     return f"(({one_of(names)})/)?"
 
 
+def restoring_rule(dataset, settings):
+    """Name of the rule that restores ``settings`` of a data set of scans; it has them if they are not all.
+
+    No label has a hyphen, so that each name is there once.
+    """
+    some = () if settings == dataset.settings else settings
+    return "-".join([f"restore_{dataset.name}", *some])
+
+
+RESTORED_TOGETHER = {
+    restoring_rule(dataset, each.settings): (dataset.name, each)
+    for dataset in STUDY.scanned.values()
+    for each in dataset.restored_together
+}
+
+
+def rule_as_another(rule, name):
+    """What `--set-resources` and `--set-threads`, or a profile, say of ``rule`` they say of ``name``, too.
+
+    So a profile need not know the data sets of a study. What they say of ``name`` itself comes first.
+    """
+    asked = workflow.resource_settings
+    if rule in asked.overwrite_threads:
+        asked.overwrite_threads.setdefault(name, asked.overwrite_threads[rule])
+    if rule in asked.overwrite_resources:
+        resources = asked.overwrite_resources[rule].copy()
+        resources.update(asked.overwrite_resources.get(name, {}))
+        asked.overwrite_resources[name] = resources
+
+
+# Before the first rule: Snakemake then reads them.
+for name in RESTORED_TOGETHER:
+    rule_as_another("restore", name)
+
+
 DATASETS = STUDY.data_sets
 STAGES = one_of(STUDY.learning.stages if STUDY.learning else [])
 
@@ -130,33 +166,61 @@ def names_of(wildcards):
 BEFOREHAND = {"tree", "own", "manifest", "sampling"}
 
 
+class Link(NamedTuple):
+    """One step of the chain that a job runs; ``setting``, where the job does its steps for each of several."""
+
+    step: str
+    setting: str = ""
+
+    @property
+    def label(self):
+        """What its params begin with."""
+        return f"{self.step}_{self.setting}" if self.setting else self.step
+
+    def aliases(self, name):
+        """How a rule may call its files ``name``: 2min_test in a job of several settings; else score_test, as where
+        two steps have the name, or test."""
+        return [f"{self.setting}_{name}"] if self.setting else [f"{self.step}_{name}", name]
+
+    def names(self, given):
+        """Names of its job that no wildcard has."""
+        return {**given, "setting": self.setting} if self.setting else given
+
+
+def links_of(steps, of):
+    """The chain of ``steps`` for each of the settings ``of``."""
+    return [Link(step, setting) for setting in of for step in steps]
+
+
 # Where several steps are one job, outputs of the earlier ones are flagged `update`: they stay where they are
 # while it runs, and a step whose files are as it would make them is not repeated.
-def job(*steps, rerun=True, **names):
-    """Params of a rule that runs ``steps``: settings, fingerprints and files, all as the table of steps says.
+def job(*steps, of=("",), rerun=True, **names):
+    """Params of a rule that runs ``steps``, for each of the settings ``of`` if they are given.
 
-    ``names`` are those of the job that no wildcard has. Without ``rerun`` an edit of code runs nothing again.
+    They are settings, fingerprints and files, all as the table of steps says. ``names`` are those of the job that
+    no wildcard has. Without ``rerun`` an edit of code runs nothing again.
     """
+    links = links_of(steps, of)
     return {
-        f"{step}_{what}": param
-        for number, step in enumerate(steps)
+        f"{link.label}_{what}": param
+        for number, link in enumerate(links)
         for what, param in {
-            "settings": settings(step, **names),
-            **({"code": code_of_step(step, **names)} if rerun else {}),
-            "inputs": input_files(steps, number),
-            "outputs": output_files(steps, number),
+            "settings": settings(link.step, **link.names(names)),
+            **({"code": code_of_step(link.step, **link.names(names))} if rerun else {}),
+            "inputs": input_files(links, number),
+            "outputs": output_files(links, number),
         }.items()
     }
 
 
-def command(*steps, told=False):
+def command(*steps, of=("",), told=False):
     """Shell command of a rule with the params :func:`job`; if ``told``, its log is on the terminal too."""
     limits = " --threads {threads} --gpus {resources.gpu}"
     words = [
-        f"{step}{'' if number else limits} --settings {{params.{step}_settings:q}}"
-        f"{f' --in {{params.{step}_inputs:q}}' if STEPS[step].inputs else ''}"
-        f" --out {{params.{step}_outputs:q}}"
-        for number, step in enumerate(steps)
+        f"{link.step}{'' if number else limits} --settings {{params.{link.label}_settings:q}}"
+        f"{f' --in {{params.{link.label}_inputs:q}}' if STEPS[link.step].inputs else ''}"
+        f" --out {{params.{link.label}_outputs:q}}"
+        for number, link in enumerate(links_of(steps, of))
     ]
     log = "2>&1 | tee {log} >&2" if told else "2> {log}"
     return f"quietpet {f' {THEN} '.join(words)} {log}"
@@ -169,43 +233,43 @@ def settings(step, **names):
     )
 
 
-def input_files(steps, number):
-    """Params function: what one of the ``steps`` of a rule reads, as arguments in the order of the table.
+def input_files(links, number):
+    """Params function: what one of the ``links`` of a rule reads, as arguments in the order of the table.
 
-    It is what an earlier one makes, or an input of the rule.
+    It is what an earlier one of its setting makes, or an input of the rule.
     """
+    this = links[number]
+    before = [link for link in links[:number] if link.setting == this.setting]
 
     def arguments(wildcards, input, output):
-        require_known(steps, "inputs", input)
-        found = {file.name: of_name(input, steps[number], file.name) for file in STEPS[steps[number]].inputs}
-        for step in steps[:number]:
-            for file in STEPS[step].outputs:
+        require_known(links, "inputs", input)
+        found = {file.name: of_name(input, this, file.name) for file in STEPS[this.step].inputs}
+        for link in before:
+            for file in STEPS[link.step].outputs:
                 if file.name in found:
-                    found[file.name] = of_name(output, step, file.name)
+                    found[file.name] = of_name(output, link, file.name)
         return as_arguments(found)
 
     return arguments
 
 
-def output_files(steps, number):
-    """Params function: what one of the ``steps`` of a rule writes, in the same way."""
+def output_files(links, number):
+    """Params function: what one of the ``links`` of a rule writes, in the same way."""
+    this = links[number]
 
     def arguments(wildcards, input, output):
-        require_known(steps, "outputs", output)
+        require_known(links, "outputs", output)
         return as_arguments(
-            {
-                file.name: of_name(output, steps[number], file.name)
-                for file in STEPS[steps[number]].outputs
-            }
+            {file.name: of_name(output, this, file.name) for file in STEPS[this.step].outputs}
         )
 
     return arguments
 
 
-def of_name(files, step, name):
-    """Files that a rule calls ``<step>_<name>``, as where two of its steps have the name, or ``name``."""
+def of_name(files, link, name):
+    """Files of a rule that are those called ``name`` of ``link``."""
     given = dict(files.items())
-    found = given.get(f"{step}_{name}", given.get(name, []))
+    found = next((given[alias] for alias in link.aliases(name) if alias in given), [])
     return [found] if isinstance(found, str) else found
 
 
@@ -213,11 +277,16 @@ def as_arguments(files):
     return [f"{name}={path}" for name, paths in files.items() for path in paths]
 
 
-def require_known(steps, kind, given):
-    """Refuse names of a rule's files that none of its ``steps`` has."""
-    names = [(step, file.name) for step in steps for file in getattr(STEPS[step], kind)]
-    known = BEFOREHAND | {name for _, name in names} | {f"{step}_{name}" for step, name in names}
+def require_known(links, kind, given):
+    """Refuse names of a rule's files that none of its ``links`` has."""
+    known = BEFOREHAND | {
+        alias
+        for link in links
+        for file in getattr(STEPS[link.step], kind)
+        for alias in link.aliases(file.name)
+    }
     if unknown := {name for name, _ in given.items()} - known:
+        steps = dict.fromkeys(link.step for link in links)
         raise WorkflowError(f"{' and '.join(steps)}: no {kind} called {', '.join(unknown)}")
 
 

@@ -1,5 +1,7 @@
 # Packed data sets -> trained methods -> restored test slices.
 
+import functools
+
 
 def sinograms_of(split):
     """Input function: the low-dose sinograms of a split, for methods that reconstruct; else none."""
@@ -62,15 +64,15 @@ def starting_weights(wildcards):
     return [weights_of(before, wildcards)] if before else []
 
 
-def learned_weights(wildcards):
-    """Input function: the weights that restore under the wildcards' regime; none if there is nothing to fit."""
+def learned_weights(wildcards, **names):
+    """Input function: the weights that restore under the wildcards' regime; none if there is nothing to fit.
+
+    ``names`` are the data set and setting that no wildcard has.
+    """
     if not STUDY.methods[wildcards.method].fitted:
         return []
-    training = STUDY.weights_for(
-        dataset=wildcards.dataset,
-        setting=wildcards.setting,
-        regime=Path(wildcards.regime).name,
-    )
+    found = {**names_of(wildcards), **names}
+    training = STUDY.weights_for(**{name: found[name] for name in ("dataset", "setting", "regime")})
     return weights_of(training, wildcards)
 
 
@@ -175,6 +177,8 @@ rule restore:
         provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
     log:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
+    wildcard_constraints:
+        dataset=one_of(STUDY.simulated),
     threads: network_threads
     resources:
         mem_mb=6000,
@@ -184,3 +188,49 @@ rule restore:
         **job("restore", "score"),
     shell:
         command("restore", "score")
+
+
+# All settings of a data set of scans are restored by one job, because each is seconds and Python starts in as many.
+# A dose of phantoms is a job of its own, so that another one repeats nothing.
+for name, (dataset, restored) in RESTORED_TOGETHER.items():
+
+    rule:
+        name:
+            name
+        input:
+            **{
+                f"{setting}_weights": functools.partial(
+                    learned_weights, dataset=dataset, setting=setting
+                )
+                for setting in restored.settings
+            },
+            **{
+                f"{setting}_test": f"results/datasets/{dataset}/{setting}/test.h5"
+                for setting in restored.settings
+            },
+        output:
+            **{
+                f"{setting}_{file}": flagged(
+                    f"results/{folder}/{dataset}/{setting}/{{method}}/{{regime}}{{replicate}}.{suffix}"
+                )
+                for setting in restored.settings
+                for file, folder, suffix, flagged in (
+                    ("restored", "restored", "h5", update),
+                    ("scores", "scores", "csv", str),
+                    ("provenance", "scores", "json", str),
+                )
+            },
+        log:
+            f"logs/restore/{dataset}-{{method}}-{{regime}}{{replicate}}.log",
+        wildcard_constraints:
+            method=one_of(restored.methods),
+            regime="|".join(f"{regime}/" if regime else "" for regime in restored.regimes),
+        threads: network_threads
+        resources:
+            mem_mb=6000,
+            runtime=720 * len(restored.settings),
+            gpu=network_gpus,
+        params:
+            **job("restore", "score", of=restored.settings, dataset=dataset),
+        shell:
+            command("restore", "score", of=restored.settings)

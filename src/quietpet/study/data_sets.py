@@ -26,6 +26,14 @@ class Scored(NamedTuple):
     replicate: str
 
 
+class RestoredTogether(NamedTuple):
+    """Settings of a data set that the same methods restore under the same regimes."""
+
+    settings: tuple[str, ...]
+    methods: tuple[str, ...]
+    regimes: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataSet(ABC):
     """What a study does with one data set.
@@ -167,3 +175,21 @@ class Scanned(DataSet):
     def _regimes_of(self, setting: str) -> tuple[str, ...] | None:
         chosen = self.cohort.regimes_of(setting)
         return self.regimes if chosen is None else chosen
+
+    @property
+    def restored_together(self) -> Iterator[RestoredTogether]:
+        """Everything that is scored, in parts: of each regime, all settings that have it.
+
+        A method of a part may lack one of its regimes, and then has it in no other part either.
+        """
+        settings: dict[tuple[str, str], dict[str, None]] = {}
+        for run in self.scored:
+            settings.setdefault((run.method, run.regime), {})[run.setting] = None
+        parts: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+        for learned, found in settings.items():
+            parts.setdefault(tuple(found), []).append(learned)
+        for together, learned_by in parts.items():
+            methods, regimes = zip(*learned_by, strict=True)
+            yield RestoredTogether(
+                together, tuple(dict.fromkeys(methods)), tuple(dict.fromkeys(regimes))
+            )
