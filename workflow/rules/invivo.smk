@@ -231,29 +231,33 @@ def all_read(steps, source):
     }
 
 
-# Rules for each source, because its windows decide the names of the files.
+# Rules for each source, because its windows decide the names of the files. They are made in a function, because
+# Snakemake makes the command again when a job runs, and a loop's variables are then those of its last turn.
+def define_steps(steps, source):
+    rule:
+        name:
+            f"{steps[-1].partition('_')[0]}_{source}"
+        input:
+            **all_read(steps, source),
+        output:
+            **all_made(steps, source),
+        log:
+            f"logs/invivo/{source}-{{participant}}-{steps[-1].partition('_')[0]}.log",
+        threads: 1
+        resources:
+            mem_mb=4000,
+            runtime=720 if steps == ("fetch_invivo",) else 120,
+            gpu=0,
+            downloads=1 if steps == ("fetch_invivo",) else 0,
+        params:
+            **job(*steps, source=source),
+        shell:
+            command(*steps)
+
+
 for source in SOURCES_INVIVO:
     for steps in steps_together(source):
-
-        rule:
-            name:
-                f"{steps[-1].partition('_')[0]}_{source}"
-            input:
-                **all_read(steps, source),
-            output:
-                **all_made(steps, source),
-            log:
-                f"logs/invivo/{source}-{{participant}}-{steps[-1].partition('_')[0]}.log",
-            threads: 1
-            resources:
-                mem_mb=4000,
-                runtime=720 if steps == ("fetch_invivo",) else 120,
-                gpu=0,
-                downloads=1 if steps == ("fetch_invivo",) else 0,
-            params:
-                **job(*steps, source=source),
-            shell:
-                command(*steps)
+        define_steps(steps, source)
 
 
 def scans_of_split(wildcards):

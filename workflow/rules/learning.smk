@@ -191,12 +191,12 @@ rule restore:
 
 
 # All settings of a data set of scans are restored by one job, because each is seconds and Python starts in as many.
-# A dose of phantoms is a job of its own, so that another one repeats nothing.
-for name, (dataset, restored) in RESTORED_TOGETHER.items():
-
+# A dose of phantoms is a job of its own, so that another one repeats nothing. A function, because Snakemake makes
+# the command again when a job runs, and a loop's variables are then those of its last turn.
+def define_restore(called, dataset, restored):
     rule:
         name:
-            name
+            called
         input:
             **{
                 f"{setting}_weights": functools.partial(
@@ -234,3 +234,7 @@ for name, (dataset, restored) in RESTORED_TOGETHER.items():
             **job("restore", "score", of=restored.settings, dataset=dataset),
         shell:
             command("restore", "score", of=restored.settings)
+
+
+for called, together in RESTORED_TOGETHER.items():
+    define_restore(called, *together)
