@@ -239,6 +239,40 @@ def test_calibration_needs_grey_matter(repository):
         load_study({**raw, "phantoms": {"activity": activity}}, origin=str(path))
 
 
+@pytest.mark.parametrize("path", CONFIGURATIONS)
+def test_what_is_restored_together_is_what_is_scored(repository, path):
+    """Each restoration of scans is in one part alone, whose regimes are all that its settings have."""
+    study = load_study(read_yaml(repository / path), origin=path)
+    for dataset in study.scanned.values():
+        scored = {(run.setting, run.method, run.regime) for run in dataset.scored}
+        parts = list(dataset.restored_together)
+        found = [
+            (setting, method, regime)
+            for part in parts
+            for setting in part.settings
+            for method in part.methods
+            for regime in part.regimes
+        ]
+        assert len(found) == len(set(found))
+        assert scored <= set(found)
+        # Beyond it are none but regimes under which a method learns nothing of this data set.
+        learned = {(method, regime) for _, method, regime in scored}
+        assert not {each for each in set(found) - scored if each[1:] in learned}
+        assert {name for part in parts for name in part.settings} == set(dataset.settings)
+
+
+def test_a_regime_of_some_settings_is_restored_for_these(whole):
+    parts = {
+        part.settings: part for part in load_study(whole, origin="").scanned["ood1"].restored_together
+    }
+    assert list(parts) == [("2min", "16s"), ("2min",)]
+    together, alone = parts.values()
+    assert set(together.regimes) == {"", "external", "internal", "external_internal"}
+    assert {"lpet", "gaussian", "munet", "mfdiff"} <= set(together.methods)
+    assert alone.regimes == ("mixed",)
+    assert alone.methods == ("munet_concat", "mfdiff")
+
+
 DOMAINS = {
     "shifted": {
         "doses": {

@@ -67,7 +67,7 @@ def snakemake(repository, tmp_path):
 
 def gpus_of(output: str) -> Counter[tuple[str, int]]:
     """How many jobs of a dry run of each rule ask for how many GPUs."""
-    jobs = re.findall(r"^(?:rule|checkpoint) (\w+):\n(?:.+\n)*?.* gpu=(\d+)", output, re.MULTILINE)
+    jobs = re.findall(r"^(?:rule|checkpoint) ([\w-]+):\n(?:.+\n)*?.* gpu=(\d+)", output, re.MULTILINE)
     return Counter((rule, int(gpus)) for rule, gpus in jobs)
 
 
@@ -121,6 +121,33 @@ def test_a_cluster_gives_gpus_by_its_profile_alone(snakemake):
     output = snakemake("--dry-run", "results/tables.csv", "--workflow-profile", "slurm", gpus=4)
     assert "Networks are trained" not in output
     assert {rule for rule, count in gpus_of(output) if count} == {"fit", "restore"}
+
+
+def test_a_profile_rules_restorations_of_every_data_set(repository, snakemake):
+    """Rules of data sets of scans are restorations, which it need not know by name, but may."""
+    study = (
+        "--configfile",
+        repository / "config.yaml",
+        "--dry-run",
+        "results/tables.csv",
+        "--workflow-profile",
+        "slurm",
+    )
+    found = gpus_of(snakemake(*study, gpus=0))
+    restoring = {rule for rule, _ in found if rule.startswith("restore")}
+    assert restoring == {"restore", "restore_ood1", "restore_ood1-2min", "restore_ood2", "restore_ood3"}
+    assert {rule for rule, count in found if count == 1} == {"fit", *restoring}
+    asked = ("--set-resources", "restore:gpu=1", "restore:mem_mb=9000", "restore_ood1-2min:gpu=2")
+    output = snakemake(*study, *asked, "--set-threads", "restore=3", "restore_ood2=5", gpus=0)
+    said = dict(re.findall(r"^rule (restore[\w-]*):\n((?: .+\n)+)", output, re.MULTILINE))
+    for rule, gpus, threads in (
+        ("restore_ood1", 1, 3),
+        ("restore_ood1-2min", 2, 3),
+        ("restore_ood2", 1, 5),
+    ):
+        assert f"gpu={gpus}" in said[rule]
+        assert "mem_mb=9000" in said[rule]
+        assert f"threads: {threads}\n" in said[rule]
 
 
 def test_no_more_networks_run_at_once_than_there_are_gpus(snakemake, tmp_path):

@@ -18,6 +18,7 @@ import numpy as np
 import petbids
 import pytest
 import yaml
+from packed import write_packed
 
 from quietpet.chain import split_at_then
 from quietpet.config.phantoms import TissueValues
@@ -80,7 +81,7 @@ def planned_jobs(output):
     """Jobs per rule in the table that a dry run prints last."""
     table = output.rsplit("Job stats:", 1)[-1].split("total")[0]
     return Counter(
-        {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
+        {rule: int(count) for rule, count in re.findall(r"^([\w-]+) +(\d+)$", table, re.MULTILINE)}
     )
 
 
@@ -368,6 +369,47 @@ def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configu
     engine = read_json(study / "results/registration_engine.json")["engine"]
     assert {(row["data_source"], row["registration"]) for row in rows} == {("standin-template", engine)}
     assert "Nothing to be done" in snakemake(repository, *options, "--dry-run")
+
+
+def test_settings_of_scans_are_one_job_that_keeps_what_is_as_it_was(repository, configuration, tmp_path):
+    """One for each regime; of three settings, one whose slices change is restored again."""
+    settings = {
+        "a": {"window": "16s", "regimes": ["external", "external_internal"]},
+        "b": {"window": "16s"},
+        "c": {"window": "16s"},
+    }
+    ood1 = {**INVIVO["datasets"]["ood1"], "settings": settings, "regimes": ["external"]}
+    methods = {name: configuration["methods"][name] for name in ("lpet", "unet")}
+    study = {
+        **configuration, "methods": methods, "standin": STANDIN, "learning": LEARNING,
+        "invivo": {**INVIVO, "datasets": {"ood1": ood1}},
+    }  # fmt: skip
+    jobs = planned_jobs(dry_run(repository, tmp_path, study, tmp_path))
+    restorations = {rule: count for rule, count in jobs.items() if rule.startswith("restore")}
+    # lpet without a regime and the U-Net's external stage have all three, and both stages one.
+    assert restorations == {"restore": 2, "restore_ood1": 2, "restore_ood1-a": 1}
+
+    slices = {name: tmp_path / f"results/datasets/ood1/{name}/test.h5" for name in settings}
+    for seed, (setting, path) in enumerate(slices.items()):
+        write_packed(path, split="test", dataset="ood1", setting=setting, seed=seed, pixels=144)
+    options = ("--configfile", tmp_path / "study.yaml", "--directory", tmp_path, "--show-failed-logs")
+    scores = "results/scores/ood1/b/lpet/r0.csv"
+    assert planned_jobs(snakemake(repository, *options, scores, "--dry-run")) == {"restore_ood1": 1}
+    snakemake(repository, *options, scores)
+    restored = [tmp_path / f"results/restored/ood1/{setting}/lpet/r0.h5" for setting in settings]
+    before = [path.stat().st_ino for path in restored]
+    write_packed(slices["b"], split="test", dataset="ood1", setting="b", seed=7, pixels=144)
+    snakemake(repository, *options, scores)
+    after = [path.stat().st_ino for path in restored]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+    with (
+        open_hdf5(slices["b"], kind="dataset") as packed,
+        open_hdf5(restored[1], kind="restored") as file,
+    ):
+        np.testing.assert_allclose(read_array(file, "single"), read_array(packed, "low"), rtol=1e-5)
+    log = (tmp_path / "logs/restore/ood1-lpet-r0.log").read_text()
+    assert log.count("restore: its files are made of these settings") == 2
+    assert "Nothing to be done" in snakemake(repository, *options, scores, "--dry-run")
 
 
 def test_a_corrected_side_car_of_a_folder_imports_its_scan_again(repository, configuration, tmp_path):
