@@ -67,6 +67,7 @@ ALL = set(ROOTS)
 TRAINING = of("learning_rate") | of("fit")
 LEARNING = TRAINING | of("restore") | of("plan")
 LEARNING_OF_DIFFUSION = {f"{step} mfdiff" for step in OF_A_METHOD}
+TRAINING_OF_SAMPLERS = {f"{step} {kind}" for step in TRAININGS for kind in ("csrd", "mfdiff")}
 LEARNING_OF_CSRD = {f"{step} csrd" for step in (*TRAININGS, "restore")}
 RECONSTRUCTING = {f"{step} {kind}" for step in (*TRAININGS, "restore") for kind in ("bowsher", "fbsem")}
 OF_SIRF = {"simulate sirf", "reconstruct sirf"}
@@ -206,9 +207,9 @@ RERUN = [
     ("diffusion/samplers/ddpm.py", "noisy = draw()", "noisy = 2 * draw()", DRAWING_OF_DIFFUSION),
     (
         "diffusion/samplers/dpmpp_2m.py", "(2 * earlier_rise)", "(3 * earlier_rise)",
-        {"learning_rate mfdiff", "fit mfdiff", "plan mfdiff"},
+        TRAINING_OF_SAMPLERS | {"plan mfdiff"},
     ),
-    ("diffusion/samplers/heun.py", "+ 0.5 * length", "+ length", {"plan mfdiff"} | LEARNING_OF_CSRD),
+    ("diffusion/samplers/heun.py", "+ 0.5 * length", "+ length", {"plan mfdiff", "restore csrd"}),
     ("methods/mfdiff/model.py", "return ", "return 2 * ", LEARNING_OF_DIFFUSION),
     (
         "methods/unet/model.py", "return ", "return 2 * ",

@@ -147,10 +147,10 @@ def test_reconstructing(files, tmp_path):
 
 def test_what_is_not_covered_is_found(files):
     """The observation itself sees a step's code: that of one step is not covered by another's."""
-    reached, _ = reach(SOURCES, "stages.score")
-    assert ("quietpet.recon.osem", "osem") not in reached
     job = ReconstructJob(subject="04", dose="low", protocol=PROTOCOL, scanner=SCANNER)
-    assert uncovered("score", job, {("quietpet.recon.osem", "osem")})
+    of_reconstruct = {("quietpet.recon.slices", "osem_images")}
+    assert not uncovered("reconstruct", job, of_reconstruct)
+    assert uncovered("score", job, of_reconstruct) == of_reconstruct
 
 
 @pytest.fixture
