@@ -76,6 +76,7 @@ def small(repository: Path) -> dict[str, Any]:
     datasets = {"ood2": raw["invivo"]["datasets"]["ood2"]}
     return {
         **raw, "methods": methods, "invivo": {**invivo, "datasets": datasets}, "replicates": 1,
+        "learning": {**raw["learning"], "compared": None},
         "evaluation": {"bootstrap_resamples": 100},
     }  # fmt: skip
 

@@ -121,7 +121,7 @@ def test_validate_prints_the_doubts_and_succeeds(repository, tmp_path, capsys):
         ({"whole_share": 0.0}, {}, ["mfdiff see the field of view"]),
         ({"whole_share": 0.0, "patch_pixels": None}, {}, []),
         ({"whole_share": 0.0, "patch_pixels": 128}, {}, []),
-        ({"whole_share": 0.0}, {"unet": {"normalisation": "group"}}, ["unet, mfdiff see"]),
+        ({"whole_share": 0.0}, {"unet": {"normalisation": "group"}}, ["unet, csrd, nafnet, mfdiff see"]),
         ({}, {"unet": {"own_maximum_weight": 0.5}}, ["methods.unet.own_maximum_weight = 0.5"]),
     ],
 )
