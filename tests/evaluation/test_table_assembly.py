@@ -201,6 +201,23 @@ def test_a_setting_that_lacks_a_regime_is_not_compared() -> None:
     assert settings == {"2": set(learned), "6": {"2min", "16s"}, "7": {"2min"}}
 
 
+def test_networks_that_learned_in_one_way_are_in_no_comparison_of_ways() -> None:
+    """Filters stay, to tell what learning is worth at all."""
+    table = pd.concat(
+        [
+            scores(dataset="ood1", settings=("16s",), methods=("lpet",)),
+            scores(dataset="ood1", settings=("16s",), methods=("unet",), learning="external_internal"),
+            *(
+                scores(dataset="ood1", settings=("16s",), methods=("mfdiff",), learning=regime)
+                for regime in REGIMES
+            ),
+        ]
+    )
+    rows = assemble(table, plan=PLAN)
+    methods = {number: {row.method for row in pick(rows, table=number)} for number in "26"}
+    assert methods == {"2": {"lpet", "unet", "mfdiff"}, "6": {"lpet", "mfdiff"}}
+
+
 def test_a_setting_without_the_published_regime_shows_what_it_has() -> None:
     """Table 2 is about two stages; a setting that one stage restores is not left out of every table."""
     table = pd.concat(

@@ -207,11 +207,13 @@ def _shown(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Ser
 
 
 def _compared(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Series:
-    """Settings whose networks learned in several ways: in every one that the table is about."""
+    """Networks that learned in every way that the table is about, or in several, and all filters."""
     networks = scores["method"].isin(plan.trained)
     about = networks if layout.regimes is None else networks & scores["learning"].isin(layout.regimes)
-    ways = _of_setting(scores, scores["learning"].where(about), "nunique")
-    return ways >= len(layout.regimes or ("one", "another"))
+    ways, needed = scores["learning"].where(about), len(layout.regimes or ("one", "another"))
+    of_method = ways.groupby([scores["dataset"], scores["setting"], scores["method"]])
+    compared = of_method.transform("nunique") >= needed
+    return compared | (~networks & _of_setting(scores, compared, "any"))
 
 
 def _of_setting(scores: pd.DataFrame, values: pd.Series, summary: str) -> pd.Series:

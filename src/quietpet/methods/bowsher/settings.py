@@ -71,5 +71,5 @@ class Settings(MethodSettings):
     def describe(self) -> str:
         return (
             f"MAP-EM of the sinograms, Bowsher prior with {self.neighbours} of "
-            f"{(2 * self.radius_pixels + 1) ** 2 - 1} T1 neighbours, weight of least validation MSE"
+            f"{(2 * self.radius_pixels + 1) ** 2 - 1} T1 neighbours, weight of least validation NMSE"
         )

@@ -23,4 +23,4 @@ class Settings(MethodSettings):
         return False
 
     def describe(self) -> str:
-        return "Gaussian filter, width of least validation MSE"
+        return "Gaussian filter, width of least validation NMSE"

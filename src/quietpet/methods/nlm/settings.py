@@ -60,5 +60,5 @@ class Settings(MethodSettings):
     def describe(self) -> str:
         return (
             f"non-local means, surroundings compared in {_GUIDES[self.guide]}, "
-            "strength of least validation MSE"
+            "strength of least validation NMSE"
         )
