@@ -13,7 +13,7 @@ from quietpet.files.hdf5 import open_hdf5, read_array, read_strings
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-METHODS = ("gaussian", "unet", "munet_concat", "mfdiff")
+METHODS = ("gaussian", "fbsem", "munet_concat", "mfdiff")
 WINDOW = slice(36, 156)
 SLICES = ("45/z069/r0", "47/z077/r0")
 

@@ -1,4 +1,4 @@
-"""Print the five rows of the README from a finished small study: python docs/rows.py [folder]."""
+"""Print the rows of the README from a finished small study: python docs/rows.py [folder]."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ METHODS = {
     "lpet": "the low-dose image itself",
     "gaussian": "a Gaussian filter, its width tuned",
     "bowsher": "MAP-EM with the MR-guided Bowsher prior",
+    "fbsem": "EM unrolled on the sinograms, with a network",
     "munet_concat": "a regression U-Net of PET and T1",
     "mfdiff": "the published diffusion model, small",
 }
