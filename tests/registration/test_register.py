@@ -11,12 +11,8 @@ import SimpleITK as sitk
 from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.geometry.volume import Volume
-from quietpet.registration.register import (
-    Registration,
-    register_given,
-    register_rigid,
-    require_credible,
-)
+from quietpet.registration.credible import Registration, require_credible
+from quietpet.registration.register import register_given, register_rigid
 from quietpet.registration.volume import RigidTransform, resample
 
 pytestmark = pytest.mark.slow

@@ -9,14 +9,9 @@ import numpy as np
 from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.files.volumes import read_volume
+from quietpet.registration.credible import Registration, require_credible
 from quietpet.registration.figure import write_figure
-from quietpet.registration.register import (
-    PreparedPair,
-    Registration,
-    register_pair,
-    require_credible,
-    working_spm,
-)
+from quietpet.registration.register import PreparedPair, register_pair, working_spm
 from quietpet.registration.spm import Engine, find_engine
 
 AGREEMENT_MM = 0.5

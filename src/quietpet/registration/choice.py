@@ -9,8 +9,9 @@ from quietpet.config.registration import RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.files.text import read_json
 from quietpet.geometry.volume import Volume
+from quietpet.registration.credible import Registration
 from quietpet.registration.given import read_transform
-from quietpet.registration.register import Registration, register_given, register_rigid
+from quietpet.registration.register import register_given, register_rigid
 from quietpet.registration.spm import find_engine
 from quietpet.registration.volume import RigidTransform
 

@@ -15,8 +15,8 @@ from skimage.feature import canny
 
 from quietpet.files.atomic import atomic_path
 from quietpet.geometry.volume import Volume
+from quietpet.registration.credible import Registration
 from quietpet.registration.head import head_mm
-from quietpet.registration.register import Registration
 from quietpet.registration.volume import RigidTransform, resample
 from quietpet.units import sigma_from_fwhm
 

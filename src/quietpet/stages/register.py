@@ -14,9 +14,9 @@ from quietpet.geometry.volume import Volume
 from quietpet.jobs.invivo import RegisterJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.choice import decided, registered
+from quietpet.registration.credible import require_credible
 from quietpet.registration.figure import write_figure
 from quietpet.registration.formats import transform_texts
-from quietpet.registration.register import require_credible
 from quietpet.registration.volume import require_image, resample
 
 
