@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from noisy_disc import disc, measured_batch
 from toy import toy_model
 
 from quietpet.acquisition.measurement import Measurement
@@ -15,7 +16,6 @@ from quietpet.methods.bowsher.model import build
 from quietpet.methods.bowsher.settings import Settings
 from quietpet.methods.tuning import mean_nmse
 from quietpet.projection.embedded import embedded_projector
-from quietpet.recon.osem import osem
 
 SIDE = 24
 SETTINGS = Settings(neighbours=8, radius_pixels=2, iterations=6, subsets=4)
@@ -24,26 +24,12 @@ SETTINGS = Settings(neighbours=8, radius_pixels=2, iterations=6, subsets=4)
 @pytest.fixture(scope="module")
 def batch() -> Batch:
     """Two noisy slices of two tissues in a disc, in units of 50; T1 shows the tissues."""
-    steps = torch.arange(SIDE) - SIDE // 2
-    radius = torch.hypot(steps[:, None].float(), steps[None].float())
-    return _measured((radius < 9).float() + 2.0 * (radius < 5), scale=50.0)
+    return _measured(disc(SIDE), scale=50.0)
 
 
 def _measured(tissue: torch.Tensor, *, scale: float) -> Batch:
-    activity = scale * torch.stack([tissue, 0.8 * tissue])
     model = toy_model(embedded_projector(siemens_mmr(), mmr_grid(SIDE), rays=1), slices=2)
-    model = replace(model, multiplicative=model.multiplicative * 2e-3)
-    prompts = torch.poisson(model.expected(activity), generator=torch.Generator().manual_seed(0))
-    low = osem(prompts, model, iterations=6, subsets=4)
-    return Batch(
-        low=low[:, None] / scale,
-        standard=activity[:, None] / scale,
-        t1=tissue.expand(2, 1, -1, -1),
-        scale=torch.full((2,), scale),
-        keys=("a", "b"),
-        pixel_mm=2.0,
-        measurement=Measurement(prompts=prompts, model=model),
-    )
+    return measured_batch(tissue, model, scale=scale, pixel_mm=2.0)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from noisy_disc import disc, measured_batch
 from toy import DenseProjector, random_projector, toy_model
 
 from quietpet.acquisition.measurement import Measurement
@@ -30,27 +31,11 @@ OFF = -math.inf
 @pytest.fixture(scope="module")
 def batch() -> Batch:
     """Two noisy slices of a disc with a core, in units of 50; attenuated, blurred, with background."""
-    steps = torch.arange(SIDE) - SIDE // 2
-    radius = torch.hypot(steps[:, None].float(), steps[None].float())
-    tissue = (radius < 9).float() + 2.0 * (radius < 5)
-    scale = 50.0
-    activity = scale * torch.stack([tissue, 0.8 * tissue])
     grid = mmr_grid(SIDE)
     projector = embedded_projector(siemens_mmr(), grid, rays=1)
     psf = GaussianPSF(fwhm_mm=4.0, pixel_mm=grid.pixel_mm, image_shape=projector.image_shape)
     model = replace(toy_model(projector, slices=2, background=0.1), psf=psf)
-    model = replace(model, multiplicative=model.multiplicative * 2e-3)
-    prompts = torch.poisson(model.expected(activity), generator=torch.Generator().manual_seed(0))
-    low = osem(prompts, model, iterations=6, subsets=4)
-    return Batch(
-        low=low[:, None] / scale,
-        standard=activity[:, None] / scale,
-        t1=tissue.expand(2, 1, -1, -1),
-        scale=torch.full((2,), scale),
-        keys=("a", "b"),
-        pixel_mm=grid.pixel_mm,
-        measurement=Measurement(prompts=prompts, model=model),
-    )
+    return measured_batch(disc(SIDE), model, scale=50.0, pixel_mm=grid.pixel_mm)
 
 
 def unrolled(*, log_gamma: float | None = None, learned: bool = True, **changes):
