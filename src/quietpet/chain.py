@@ -23,7 +23,7 @@ from quietpet.files.atomic import require_writable
 from quietpet.files.hdf5 import recorded_provenance
 from quietpet.files.named import Files
 from quietpet.jobs.job import Job
-from quietpet.provenance import tells_of
+from quietpet.provenance import tell_of
 from quietpet.steps import STEPS, Step
 from quietpet.study.mistakes import explain
 
@@ -64,17 +64,14 @@ class Link:
     @property
     def is_made(self) -> bool:
         """Whether its files are there, whole, and made of these settings, inputs, code and packages."""
-        for path in self.outputs.all():
-            record = recorded_provenance(path)
-            if not record or not tells_of(
-                record,
-                self.step.name,
-                settings=self.job.model_dump(mode="json"),
-                inputs=self.inputs.all(),
-                also=self.job.named_code,
-            ):
-                return False
-        return True
+        records = [recorded_provenance(path) for path in self.outputs.all()]
+        return all(records) and tell_of(
+            [record for record in records if record],
+            self.step.name,
+            settings=self.job.model_dump(mode="json"),
+            inputs=self.inputs.all(),
+            also=self.job.named_code,
+        )
 
 
 def split_at_then(arguments: Sequence[str]) -> Iterator[list[str]]:

@@ -69,24 +69,27 @@ def provenance(
     }
 
 
-def tells_of(
-    record: Mapping[str, Any],
+def tell_of(
+    records: Iterable[Mapping[str, Any]],
     stage: str,
     *,
     settings: Mapping[str, Any],
     inputs: Iterable[Path],
     also: tuple[str, ...] = (),
 ) -> bool:
-    """Whether a :func:`provenance` is that of these settings, inputs, code and packages.
+    """Whether each :func:`provenance` is that of these settings, inputs, code and packages.
 
     Versions of ``engines``, the device and the time do not matter.
     """
     now = provenance(stage, settings=settings, inputs=inputs, watch=Stopwatch(), also=also)
-    found = {name: record.get(name) for name in _ORIGIN}
-    versions = record.get("versions", {})
-    return json.dumps(found, sort_keys=True) == json.dumps(
-        {name: now[name] for name in _ORIGIN}, sort_keys=True
-    ) and all(versions.get(package) == version for package, version in now["versions"].items())
+    return all(
+        _origin(record) == _origin(now) and now["versions"].items() <= record.get("versions", {}).items()
+        for record in records
+    )
+
+
+def _origin(record: Mapping[str, Any]) -> str:
+    return json.dumps({name: record.get(name) for name in _ORIGIN}, sort_keys=True)
 
 
 def file_digest(path: Path) -> str:
