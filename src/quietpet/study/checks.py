@@ -19,6 +19,7 @@ from quietpet.geometry.scanner import SCANNERS
 from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import Scanned
 from quietpet.study.mistakes import explain
+from quietpet.study.t1 import require_variants
 from quietpet.study.windows import require_frames_of_windows
 
 
@@ -29,6 +30,7 @@ def require_consistent(study: StudyContents) -> None:
     _require_sizes(study)
     _require_batches(study)
     _require_costs(study)
+    require_variants(study)
     _require_scanner_limits(study)
     _require_domains(study)
     _require_invivo(study)

@@ -1,0 +1,36 @@
+"""What a study says of T1: which methods are variants without it."""
+
+from __future__ import annotations
+
+from quietpet.config.methods import MethodSettings
+from quietpet.study.contents import StudyContents
+
+
+def require_variants(study: StudyContents) -> None:
+    """Raise ValueError if a method is not the variant without T1 of the one that it names."""
+    for name, method in study.methods.items():
+        if method.pet_only_of is None:
+            continue
+        key = f"methods.{name}.pet_only_of = {method.pet_only_of!r}"
+        other = study.methods.get(method.pet_only_of)
+        if other is None:
+            raise ValueError(f"{key}: no such method; there are {', '.join(study.methods)}")
+        if other.t1_use == "none":
+            raise ValueError(f"{key}: that method never looks at T1 itself; name one that does")
+        variant = other.on_pet_alone()
+        if variant is None:
+            raise ValueError(f"{key}: of that method there is none ({other.without_t1}); remove the key")
+        if differing := _first_difference(method, variant):
+            raise ValueError(
+                f"{key}: a variant is equal to its method in all but the inputs, but {differing}; give "
+                "both the same"
+            )
+
+
+def _first_difference(method: MethodSettings, variant: MethodSettings) -> str:
+    """The first setting in which ``method`` is not the ``variant``; empty where it is."""
+    found, wanted = (each.model_dump(mode="json", exclude={"pet_only_of"}) for each in (method, variant))
+    for setting in dict.fromkeys([*wanted, *found]):
+        if found.get(setting) != wanted.get(setting):
+            return f"{setting} is {found.get(setting)!r} and should be {wanted.get(setting)!r}"
+    return ""
