@@ -42,8 +42,8 @@ MUNET = {"kind": "munet", "channels": [16, 32, 64], "pet_only_of": "munet"}
     [
         (
             {**MUNET, "inputs": ["low"], "channels": [8]},
-            r"a variant is equal to its method in all but the inputs, but channels is \[8\] and should be "
-            r"\[16, 32, 64\]; give both the same",
+            r"a variant is equal to its method in all but the inputs, but channels is \[8\] and should "
+            r"be \[16, 32, 64\]; give both the same",
         ),
         (MUNET, r"inputs is \['low', 't1'\] and should be \['low'\]"),
         (
@@ -66,3 +66,15 @@ def test_what_is_no_variant_is_refused(raw, extra, said):
     raw["methods"]["extra"] = extra
     with pytest.raises(InputError, match=rf"methods\.extra\.pet_only_of = .*{said}"):
         load_study(raw, origin="")
+
+
+def test_the_tables_know_every_method_that_uses_t1_and_its_variants(raw):
+    raw["methods"]["unet"]["pet_only_of"] = "munet_concat"
+    found = {each.method: each for each in job_of(load_study(raw, origin=""), "tables").without_t1}
+    assert not set(found) & {"lpet", "gaussian", "nlm", "unet"}
+    assert (found["munet_concat"].variant, found["munet_concat"].how) == ("unet", "trained on PET alone")
+    assert (found["munet"].variant, found["munet"].how) == (
+        None,
+        "trained on PET alone: not in this study",
+    )
+    assert found["bowsher"].how == "refused: its prior is the neighbours that T1 chooses"

@@ -7,9 +7,21 @@ from typing import Literal, Self
 from pydantic import Field, field_validator
 
 from quietpet.config.methods import MethodSettings, T1Use
+from quietpet.config.section import Section
 
 Input = Literal["low", "t1"]
 """An image that a network sees: the low dose, or T1."""
+
+
+class WithoutT1(Section):
+    """A method that uses T1, its variant without it, if a study has one, and how that does without.
+
+    Or why there is none.
+    """
+
+    method: str
+    variant: str | None
+    how: str
 
 
 class PetAndT1Settings(MethodSettings):

@@ -10,6 +10,7 @@ import pandas as pd
 
 from quietpet.config.datasets import DatasetKind
 from quietpet.config.evaluation import EvaluationSettings
+from quietpet.config.inputs import WithoutT1
 from quietpet.errors import InputError
 from quietpet.evaluation.comparison import PAPER
 from quietpet.evaluation.metrics import METRICS
@@ -110,7 +111,7 @@ class TablePlan:
     ``datasets`` are all there are, and the kind of each; ``regimes`` those under which networks learn to
     restore them, ``trained`` the methods that do. ``iterations`` are those of each stage, by data set,
     method and regime, and ``budget`` says what else a training may spend. ``physics`` are sentences on
-    what the simulation makes easier or harder than reality.
+    what the simulation makes easier or harder than reality. ``without_t1`` are the methods that use T1.
     """
 
     study_seed: int
@@ -127,6 +128,7 @@ class TablePlan:
     evaluation: EvaluationSettings
     physics: tuple[str, ...] = ()
     budget: str = ""
+    without_t1: tuple[WithoutT1, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from quietpet.config.inputs import WithoutT1
 from quietpet.config.methods import MethodSettings
 from quietpet.study.contents import StudyContents
 
@@ -25,6 +28,20 @@ def require_variants(study: StudyContents) -> None:
                 f"{key}: a variant is equal to its method in all but the inputs, but {differing}; give "
                 "both the same"
             )
+
+
+def without_t1(study: StudyContents) -> Iterator[WithoutT1]:
+    """Every method that uses T1, with each of its variants without that the study has."""
+    for name, method in study.methods.items():
+        if method.t1_use == "none":
+            continue
+        variants = [other for other, each in study.methods.items() if each.pet_only_of == name]
+        for variant in variants:
+            yield WithoutT1(method=name, variant=variant, how=method.without_t1)
+        if not variants:
+            possible = method.on_pet_alone() is not None
+            how = f"{method.without_t1}: not in this study" if possible else method.without_t1
+            yield WithoutT1(method=name, variant=None, how=how)
 
 
 def _first_difference(method: MethodSettings, variant: MethodSettings) -> str:
