@@ -78,3 +78,53 @@ def test_the_tables_know_every_method_that_uses_t1_and_its_variants(raw):
         "trained on PET alone: not in this study",
     )
     assert found["bowsher"].how == "refused: its prior is the neighbours that T1 chooses"
+
+
+def if_there(raw, *, source: str = "dacra"):
+    raw["invivo"]["sources"][source]["t1_presence"] = "if_there"
+    return raw["invivo"]["datasets"]
+
+
+NEEDING = ["nlm_t1", "munet_concat", "munet", "eagan", "hinet", "cncl", "csrd", "nafnet", "mfdiff"]
+
+
+def test_methods_that_need_t1_are_refused_for_scans_that_may_lack_it(raw):
+    datasets = if_there(raw)
+    said = (
+        r"invivo\.sources\.dacra\.t1_presence = if_there: scans of invivo\.datasets\.ood3 may lack T1, "
+        r"which methods\.nlm_t1, methods\.munet_concat, .* methods\.mfdiff need; add to "
+        r"invivo\.datasets\.ood3\.without, or set required"
+    )
+    with pytest.raises(InputError, match=said):
+        load_study(raw, origin="")
+    datasets["ood3"]["without"] = NEEDING[:-1]
+    with pytest.raises(InputError, match=r"which methods\.mfdiff needs; add to"):
+        load_study(raw, origin="")
+    datasets["ood3"]["without"] = NEEDING
+    study = load_study(raw, origin="")
+    assert set(study.scanned["ood3"].methods) == {"lpet", "gaussian", "nlm"}
+    assert "mfdiff" in study.scanned["ood1"].methods
+
+
+def test_nor_do_they_learn_from_such_scans_to_restore_others(raw):
+    if_there(raw)["ood3"]["without"] = NEEDING
+    raw["learning"]["stages"]["mixed"]["data"] = ["phantom/low", "ood3/bolus"]
+    said = (
+        r"learning\.stages\.mixed: under the regime 'mixed' methods\.munet_concat would learn from "
+        r"ood3/bolus, whose scans may lack the T1 that it needs \(invivo\.sources\.dacra\.t1_presence = "
+        r"if_there\); leave one of the three out"
+    )
+    with pytest.raises(InputError, match=said):
+        load_study(raw, origin="")
+
+
+def test_a_method_left_out_of_a_data_set_must_be_one(raw):
+    raw["invivo"]["datasets"]["ood1"]["without"] = ["nobody"]
+    with pytest.raises(InputError, match=r"invivo\.datasets\.ood1\.without: no method 'nobody'"):
+        load_study(raw, origin="")
+
+
+def test_scans_without_t1_are_refused_unless_asked_for(raw):
+    study = load_study(raw, origin="")
+    assert {each.t1_presence for each in study.in_vivo.sources.values()} == {"required"}
+    assert not any(dataset.may_lack_t1 for dataset in study.scanned.values())

@@ -17,6 +17,7 @@ from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_methods, published_values
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import Summary, summarise
+from quietpet.files.lineage import UNREGISTERED
 from quietpet.files.text import csv_cell
 from quietpet.seeds import numpy_rng
 
@@ -346,10 +347,13 @@ def _check_slices(scores: pd.DataFrame) -> None:
 
 
 def _check_lineage(scores: pd.DataFrame) -> None:
-    """One origin for each data set; different ones may have different origins."""
+    """One origin for each data set; different ones may have different origins.
+
+    Settings of scans without T1, to which nothing is registered, may stand beside registered ones.
+    """
     for dataset, block in scores.groupby("dataset"):
         for column in LINEAGE:
-            if len(found := sorted(block[column].unique())) > 1:
+            if len(found := sorted({*block[column]} - {UNREGISTERED})) > 1:
                 raise InputError(
                     f"data set {dataset!r} would mix the {column} values {', '.join(found)}; "
                     "delete the older scores and run again."

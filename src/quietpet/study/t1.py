@@ -1,12 +1,13 @@
-"""What a study says of T1: which methods are variants without it."""
+"""What a study says of T1: which methods are variants without it, and where it may be missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from quietpet.config.inputs import WithoutT1
 from quietpet.config.methods import MethodSettings
 from quietpet.study.contents import StudyContents
+from quietpet.study.data_sets import Scanned, Scored
 
 
 def require_variants(study: StudyContents) -> None:
@@ -28,6 +29,42 @@ def require_variants(study: StudyContents) -> None:
                 f"{key}: a variant is equal to its method in all but the inputs, but {differing}; give "
                 "both the same"
             )
+
+
+def require_t1_where_needed(study: StudyContents) -> None:
+    """Raise ValueError if a method that needs T1 restores or learns from scans that may lack it."""
+    lacking = {name: each for name, each in study.scanned.items() if each.may_lack_t1}
+    for name, dataset in lacking.items():
+        needing = [method for method, each in dataset.methods.items() if each.t1_use == "needed"]
+        if needing:
+            raise ValueError(
+                f"{_key(dataset)} = if_there: scans of invivo.datasets.{name} may lack T1, which "
+                f"{_named(needing)}; add to invivo.datasets.{name}.without, or set required"
+            )
+    for run in study.scored if lacking else ():
+        if run.regime and study.methods[run.method].t1_use == "needed":
+            _require_learned_with_t1(study, run, lacking)
+
+
+def _require_learned_with_t1(study: StudyContents, run: Scored, lacking: Mapping[str, Scanned]) -> None:
+    learning = study.learning
+    for stage in learning.regimes[run.regime] if learning else ():
+        for reference in learning.stages[stage].data if learning else ():
+            if found := lacking.get(reference.partition("/")[0]):
+                raise ValueError(
+                    f"learning.stages.{stage}: under the regime {run.regime!r} methods.{run.method} "
+                    f"would learn from {reference}, whose scans may lack the T1 that it needs "
+                    f"({_key(found)} = if_there); leave one of the three out"
+                )
+
+
+def _key(dataset: Scanned) -> str:
+    return f"invivo.sources.{dataset.cohort.source}.t1_presence"
+
+
+def _named(methods: Sequence[str]) -> str:
+    names = ", ".join(f"methods.{name}" for name in methods)
+    return f"{names} {'needs' if len(methods) == 1 else 'need'}"
 
 
 def without_t1(study: StudyContents) -> Iterator[WithoutT1]:
