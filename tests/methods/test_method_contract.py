@@ -31,6 +31,10 @@ SMALL_MFDIFF = {
 SMALL_UNROLLED = {"updates": 3, "subsets": 2, "layers": 3, "kernels": 4}
 SMALL_DISCRIMINATOR = {"discriminator_widths": (4, 8, 8)}
 SMALL_CSRD = {"channels": 8, "multipliers": (1, 2), "blocks": 1}
+SMALL_M2DIFF = {
+    "channels": 8, "multipliers": (1, 2), "attention": (False, True), "blocks": 1, "heads": 2,
+    "norm_groups": 4, "timesteps": 20, "sampling_steps": 3,
+}  # fmt: skip
 VARIANTS = {
     "fbsem": [{**SMALL_UNROLLED, "start": "low"}, {**SMALL_UNROLLED, "start": "ones"}],
     "csrd": [
@@ -75,6 +79,11 @@ VARIANTS = {
             "spacing": "log_snr",
         },
         {**SMALL_MFDIFF, "prediction": "x0", "sampler": "heun", "spacing": "quadratic"},
+    ],
+    "m2diff": [
+        {**SMALL_M2DIFF, "sampler": "ddpm", "skip_replacement": 0.0},
+        {**SMALL_M2DIFF, "diffused": "residual", "sampler": "ddim", "t1": "none"},
+        {**SMALL_M2DIFF, "schedule": "cosine", "sampler": "dpmpp_2m", "spacing": "log_snr"},
     ],
     "eagan": [
         {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8), "sobel_ramp_iterations": 0},
