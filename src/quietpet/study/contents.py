@@ -155,6 +155,20 @@ class StudyContents(StudySections):
             settings = settings.lasting(max(1, round(settings.iterations * as_long)))
         return settings
 
+    def trained_as(self, method: str) -> str:
+        """The first method of the same training, with whose weights ``method`` restores.
+
+        They differ at most in what matters after training: how samples are drawn, or whether the same
+        network looks at T1. So their rows differ in that alone, not in a seed as well.
+        """
+        wanted = self._trained_by(method)
+        return next(name for name in self.methods if self._trained_by(name) == wanted)
+
+    def _trained_by(self, method: str) -> dict[str, Any]:
+        """All that decides the weights of a method."""
+        settings = self.methods[method].for_training()
+        return settings.model_dump(exclude={"pet_only_of"})  # which names a row of a table
+
     def chooses_rate(self, method: str) -> bool:
         """Whether trials choose the learning rate of ``method``."""
         tried = self.training.learning_rate_trials is not None

@@ -48,6 +48,8 @@ def _described(study: Study, name: str) -> str:
             f"as many iterations as take the time of those of {method.cost_of} "
             f"({costs[name]:g} and {costs[method.cost_of]:g} core seconds per 1000)"
         )
+    if (trained := study.trained_as(name)) != name:
+        words.append(f"restores with the weights of {trained}")
     return "; ".join(words)
 
 
