@@ -310,6 +310,25 @@ def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
     assert "Dose shifted/low: 5e+07 counts per volume" in study.describe()
 
 
+def test_a_stage_may_name_another_data_set_at_the_dose_to_be_restored(staged, whole):
+    """Its training is that of the named data set; a dose that this lacks, and scans, are refused."""
+    levels = {"x20": {"counts": 5e7, **RECONSTRUCTION}, "x100": {"counts": 1e7, **RECONSTRUCTION}}
+    raw = changed(staged, "learning.stages.external.data", ["phantom/own"])
+    raw = changed(raw, "domains.shifted.doses.low", levels)
+    with pytest.raises(InputError, match=r"'phantom/own' is phantom/x20 where shifted/x20 is restored"):
+        load_study(raw, origin="")
+    standard = raw["doses"]["standard"]
+    study = load_study(changed(raw, "doses", {"standard": standard, "low": levels}), origin="")
+    for setting in levels:
+        names = {"setting": setting, "method": "unet", "replicate": "r0", "regime": "external"}
+        job = json.loads(settings_for(study, "restore", dataset="shifted", **names))
+        assert job["weights_of"] == "phantom"
+        weights = study.weights_for(dataset="shifted", setting=setting, regime="external")
+        assert (weights.dataset, weights.setting, weights.stages) == ("phantom", setting, ())
+    with pytest.raises(InputError, match=r"'phantom/own' has doses of phantoms, but ood1 is of scans"):
+        load_study(changed(whole, "learning.stages.external.data", ["phantom/own"]), origin="")
+
+
 def test_a_domain_may_be_of_people_with_a_disease(staged):
     """One that names none has the regions of the study; the study's own phantoms stay as they are."""
     ill = {"disease": {"severity": 0.7, "reductions": {"medial_temporal": 0.4}}}
@@ -537,6 +556,16 @@ def test_stages_reach_their_jobs(staged):
             r"no data set 'phantom/none'; .*phantom/low",
         ),
         ("learning.stages.external.data", ["phantom"], r"learning\.stages\.external\.data"),
+        (
+            "learning.stages.external.data",
+            ["nobody/own"],
+            r"external: 'nobody/own' names no simulated data set; there are phantom, shifted",
+        ),
+        (
+            "domains.shifted.doses.low",
+            {"low": {"counts": 5e7, **RECONSTRUCTION}, "own": {"counts": 5e7, **RECONSTRUCTION}},
+            r"shifted: a dose or setting cannot be called 'own'",
+        ),
         ("learning.regimes.other", ["late"], r"regime 'other' names the unknown stage 'late'"),
         ("learning.regimes.other", [], r"regime 'other' has no stages"),
     ],
