@@ -15,7 +15,16 @@ CONFIGURATIONS = (
     "config.yaml",
     *(
         f"workflow/configs/{name}.yaml"
-        for name in ("ablations", "dose_ladder", "invivo", "paper", "paper_short", "stages", "tiny")
+        for name in (
+            "ablations",
+            "cohorts",
+            "dose_ladder",
+            "invivo",
+            "paper",
+            "paper_short",
+            "stages",
+            "tiny",
+        )
     ),
 )
 THINNED = {"thinned": {"fraction": 0.1}, "psf_fwhm_mm": 2.5, "iterations": 10, "subsets": 14}

@@ -25,6 +25,7 @@ CONFIGURATIONS = (
     "workflow/configs/paper.yaml",
     "workflow/configs/paper_short.yaml",
     "workflow/configs/tiny.yaml",
+    "workflow/configs/cohorts.yaml",
     "workflow/configs/dose_ladder.yaml",
     "workflow/configs/stages.yaml",
     "workflow/configs/invivo.yaml",
