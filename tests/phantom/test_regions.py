@@ -27,6 +27,7 @@ from quietpet.phantom.regions import (
     RegionalUptake,
     draw_uptake,
     region_numbers,
+    slices_through,
 )
 from quietpet.phantom.resample import mni_mm, sample_nearest
 from quietpet.phantom.template import load_template, template_volume
@@ -133,6 +134,15 @@ def test_regions_are_of_grey_matter_and_of_some_millilitres_on_either_side(head)
 def test_the_symmetric_template_has_the_same_region_on_either_side(unwarped):
     numbers = region_numbers(unwarped, grid=GRID)[:, :, 1:]  # of 128 pixels, 64 is in the middle
     np.testing.assert_array_equal(numbers, numbers[:, :, ::-1])
+
+
+def test_slices_through_a_region_are_those_that_hold_it(unwarped):
+    numbers = region_numbers(unwarped, grid=GRID)
+    for number, name in enumerate(REGION_NAMES, start=1):
+        holding = np.flatnonzero((numbers == number).any(axis=(1, 2)))
+        through = slices_through(name, grid=GRID)
+        assert set(holding) <= set(through)
+        assert len(through) - len(holding) <= 2
 
 
 def test_the_warp_carries_the_template_to_the_head(maps, warped):

@@ -18,7 +18,7 @@ import numpy as np
 from quietpet.config.regions import REGION_NAMES, RegionSettings
 from quietpet.geometry.grid import ImageGrid
 from quietpet.phantom.resample import mni_mm, sample_linear, sample_nearest
-from quietpet.phantom.tissues import LabelVolume, Tissue
+from quietpet.phantom.tissues import CENTRE_MNI_MM, LabelVolume, Tissue
 
 EDGE_MM = 8.0
 """Around an ellipsoid the change of uptake fades over this width, about the resolution of the images."""
@@ -96,6 +96,16 @@ def region_numbers(volume: LabelVolume, *, grid: ImageGrid) -> np.ndarray:
             numbers[ellipsoid.radius(xyz_mm) <= 1] = number
     numbers[sample_nearest(volume, grid=grid) != Tissue.GREY_MATTER] = 0
     return numbers
+
+
+def slices_through(name: str, *, grid: ImageGrid) -> list[int]:
+    """Slices of ``grid`` that cut the ellipsoids of a region, in a head that lies in MNI space."""
+    z_mm = CENTRE_MNI_MM[0] + grid.slice_positions_mm
+    return [
+        index
+        for index, height_mm in enumerate(z_mm)
+        if any(abs(height_mm - each.centre_mm[2]) < each.semi_axes_mm[2] for each in ELLIPSOIDS[name])
+    ]
 
 
 def uptake_change(
