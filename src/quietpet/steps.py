@@ -319,7 +319,15 @@ _STEPS = (
             NamedFile("restored", "HDF5 of `restore`"),
             NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
         ),
-        outputs=(NamedFile("scores", "CSV: metrics of each slice and volume"), _PROVENANCE),
+        outputs=(
+            NamedFile("scores", "CSV: metrics of each slice and volume"),
+            NamedFile(
+                "regions",
+                "CSV: mean activity of each brain region and subject, of data sets that number regions",
+                optional=True,
+            ),
+            _PROVENANCE,
+        ),
     ),
     Step(
         name="tables",

@@ -146,9 +146,9 @@ def change_of_effect(after: Groups, before: Groups, *, confidence: float) -> Cha
 
     Its variance is that of the jackknife, sum over groups of (n - 1) / n sum_i (c_i - mean c)^2, c_i
     the change without subject i (Arvesen, Ann Math Stat 1969;40:2076; Efron and Tibshirani 1993, ch.
-    11). With the quantile of t of n1 + n2 - 2 degrees of freedom it covers 0.93 to 0.99 for 0.95 with 3 to
-    20 subjects per group, be their spreads equal or as 1 to 3; a percentile bootstrap of subjects covers
-    0.83 to 0.92. None where a d is undefined, or groups are too small to be tested.
+    11). With the quantile of t of n1 + n2 - 2 degrees of freedom it covers 0.93 to 0.99 for 0.95 with 3
+    to 20 subjects per group, be their spreads equal or as 1 to 3; a percentile bootstrap of subjects
+    covers 0.83 to 0.92. None where a d is undefined, or groups are too small to be tested.
     """
     if not before.testable:
         return None
