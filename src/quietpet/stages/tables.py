@@ -28,15 +28,16 @@ _EMPTY = {"value": [""], "spread_to_error": [""]}
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     """Read ``scores``; write ``tables``, ``readable``, ``figure`` and, if asked for, ``provenance``.
 
-    ``readable`` also shows each ``plan`` of quality against sampling steps, if there are any. ``rate``
-    are the files of methods whose learning rate was chosen.
+    ``readable`` also shows each ``plan`` of quality against sampling steps, and the page of ``cohorts``,
+    if there are any. ``rate`` are the files of methods whose learning rate was chosen.
     """
     watch = Stopwatch()
     plan = TablePlan(**{**dict(job), "methods": _described(job, inputs.any("rate"))})
     rows = assemble(_read_scores(inputs.many("scores")), plan=plan)
     write_csv(outputs.one("tables"), TABLE_COLUMNS, (row.cells() for row in rows))
     sampling = [plan_of(read_json(path)) for path in inputs.any("plan")]
-    write_text(outputs.one("readable"), render(rows, plan=plan, sampling=sampling))
+    sections = [_read_section(path) for path in inputs.any("cohorts")]
+    write_text(outputs.one("readable"), render(rows, plan=plan, sampling=sampling, sections=sections))
     with atomic_path(outputs.one("figure")) as partial:
         draw(rows).savefig(partial, format="png", dpi=150)
     if sidecar := outputs.get("provenance"):
@@ -58,6 +59,11 @@ def _described(job: TablesJob, rates: Iterable[Path]) -> dict[str, str]:
             )
         methods[found.method] += f"; {found.describe()}"
     return methods
+
+
+def _read_section(path: Path) -> str:
+    with reading(path, "not readable as text"):
+        return path.read_text().strip()
 
 
 def _read_scores(paths: Iterable[Path]) -> pd.DataFrame:
