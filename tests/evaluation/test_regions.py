@@ -24,7 +24,8 @@ def reference(**changed) -> ReferenceSlices:
     head[:, 1:, :] = 1
     made = ReferenceSlices(
         origin="test.h5", key=KEYS, subject=["04", "05", "04"], slice_mm=np.zeros(3),
-        angle_deg=np.zeros(3), standard=np.full((3, 4, 4), 10.0), t1=np.ones((3, 4, 4)), head=head,
+        angle_deg=np.zeros(3), standard=np.full((3, 4, 4), 10.0), t1=np.ones((3, 4, 4)),
+        has_t1=np.ones(3, bool), head=head,
         pet_lesions=NONE, t1_lesions=NONE, truth=np.full((3, 4, 4), 20.0), regions=regions,
         region_names=["cortex", "pons"],
     )  # fmt: skip

@@ -282,3 +282,17 @@ def test_a_data_set_without_regions_is_refused_before_anything_is_written(tmp_pa
         regions_of(tmp_path, write_test_set(tmp_path / "test.h5"))
     assert not (tmp_path / "scores.csv").exists()
     assert not (tmp_path / "regions.csv").exists()
+
+
+def test_the_page_of_cohorts_stands_among_the_tables(tmp_path: Path) -> None:
+    test = write_test_set(tmp_path / "test.h5")
+    run_score(tmp_path, write_restored(tmp_path / "r.h5"), test)
+    outputs = {name: [tmp_path / name] for name in ("tables", "readable", "figure")}
+    inputs = {"scores": [tmp_path / "lpet.csv"]}
+    tables.run(tables_job(), Files(inputs), Files(outputs))
+    without = outputs["readable"][0].read_text()
+    section = "## Cohorts: alzheimer against healthy\n\nSome lines."
+    (tmp_path / "cohorts.md").write_text(section + "\n")
+    tables.run(tables_job(), Files({**inputs, "cohorts": [tmp_path / "cohorts.md"]}), Files(outputs))
+    page = outputs["readable"][0].read_text()
+    assert page == without.replace("## Claim", f"{section}\n\n## Claim")

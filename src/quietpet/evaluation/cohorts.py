@@ -253,7 +253,7 @@ def _effect_cells(
         "cohens_d": d,
         "hedges_g": None if d is None else hedges_factor(found.freedom) * d,
         **_ends("ci", own),
-        "share_percent": 100 * d / before if shown and d is not None and before else None,
+        "share_percent": 100 * d / before + 0.0 if shown and d is not None and before else None,
         "change": change.value if change else None,
         "change_low": change.low if change else None,
         "change_high": change.high if change else None,
