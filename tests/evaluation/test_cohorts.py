@@ -103,7 +103,7 @@ def test_a_blur_to_the_head_loses_d_and_is_warned_about() -> None:
     assert lost.ci_low > of_three[STANDARD, "-", "precuneus"].ci_high
     assert lost.verdict == SMALLER
     page = page_of(regions, "lpet", "blur")
-    assert "> **WARNING - `blur` shrinks the difference between the cohorts: precuneus, d 0.00" in page
+    assert "> **WARNING - `blur` shrinks the difference between the cohorts: precuneus, 0 % of " in page
     assert "`lpet` shrinks" not in page
 
 

@@ -23,12 +23,10 @@ from quietpet.evaluation.cohort_rows import (
     CohortPlan,
     EffectRow,
 )
-from quietpet.evaluation.effects import AGREEMENT, LEAST_SUBJECTS
+from quietpet.evaluation.effects import AGREEMENT, LEAST_SUBJECTS, hedges_factor
 
 MARKS = {SMALLER: "▼", LARGER: "▲", UNCLEAR: "", NO_EFFECT: "○", NO_SPREAD: "", UNTESTED: "", "": ""}
 """Behind an effect, by its verdict."""
-
-UNTESTABLE = "not testable"
 
 
 def render_cohorts(bias: Sequence[BiasRow], effects: Sequence[EffectRow], *, plan: CohortPlan) -> str:
@@ -65,16 +63,16 @@ def _legend(rows: Sequence[EffectRow], plan: CohortPlan) -> str:
         "A region's activity: mean over its pixels in all test slices of a subject. Its ratio: over "
         f"that of `{plan.reference}` in the same image. Trainings are averaged first; n are subjects.",
         f"Effect: Hedges' g [{percent} interval of the population's d] of the ratio, diseased against "
-        "healthy; negative where the diseased have less. In brackets Cohen's d in % of that of the "
-        "standard dose. The interval is exact for normal groups that spread alike; where one spreads "
-        "three times as much as the other, a 95 % interval covers 89 to 93 %.",
+        "healthy; negative where the diseased have less. In brackets what is kept of the effect at the "
+        "standard dose, d in % of d. The interval is exact for normal groups that spread alike; where "
+        "one spreads three times as much as the other, a 95 % interval covers 89 to 93 %.",
         f"{MARKS[SMALLER]} smaller, {MARKS[LARGER]} larger than at the standard dose: the {percent} "
         "interval of the change in the same subjects leaves 0 out, or the intervals of both d do not "
         "overlap. No mark: no change shown, which does not show that there is none. "
         f"{MARKS[NO_EFFECT]}: the standard dose shows no effect there, so none can be lost. Each region "
         "and method is tested by itself, without a correction for their number.",
-        "d divides by the spread between subjects. A method that shrinks differences and spread alike "
-        "keeps it: look at the differences, too (`difference_percent` in `effects.csv`).",
+        "Behind it the difference of the means itself, in % of the healthy. d divides by the spread "
+        "between subjects: a method that shrinks differences and spread alike keeps it.",
         f"Bias: error of a region's mean in %, mean over subjects [limits of agreement, between which "
         f"{100 * AGREEMENT:g} % of subjects lie]; intervals of the mean and of the limits are in "
         "`cohorts.csv`.",
@@ -99,10 +97,14 @@ def _sentences(rows: Sequence[EffectRow]) -> Iterator[str]:
             f"not be said ({', '.join(small)}).**"
         )
     restored = [row for row in rows if row.image == RESTORED]
-    if reaches := [row.change_high - row.change for row in restored if row.change is not None]:
+    if reaches := [
+        hedges_factor(_freedom(row)) * (row.change_high - row.change)
+        for row in restored
+        if row.change is not None and row.change_high is not None
+    ]:
         yield (
-            f"So few subjects show changes of d beyond about {np.median(reaches):.1f} alone, the median "
-            "reach of the intervals of the methods' changes."
+            f"With so many, changes of g below about {np.median(reaches):.1f} can hardly be told: the "
+            "median reach of the intervals of the methods' changes."
         )
     for name, members in groupby(restored, key=name_of):
         if lost := [row for row in members if row.verdict == SMALLER]:
@@ -111,12 +113,23 @@ def _sentences(rows: Sequence[EffectRow]) -> Iterator[str]:
 
 
 def _losses(rows: Sequence[EffectRow]) -> str:
-    return "; ".join(
-        f"{row.region}, d {_number(row.cohens_d)} where the standard dose has "
-        f"{_number(None if row.cohens_d is None or row.change is None else row.cohens_d - row.change)} "
-        f"(change {_number(row.change)} [{_number(row.change_low)}, {_number(row.change_high)}])"
-        for row in rows
+    return "; ".join(map(_loss, rows))
+
+
+def _loss(row: EffectRow) -> str:
+    """What is left in one region, in units of g."""
+    if row.change is None or row.change_low is None or row.change_high is None:
+        return row.region
+    g, low, high = (
+        f"{hedges_factor(_freedom(row)) * each:.2f}"
+        for each in (row.change, row.change_low, row.change_high)
     )
+    kept = "" if row.share_percent is None else f" {row.share_percent:.0f} % of g kept"
+    return f"{row.region},{kept} (change {g} [{low}, {high}])"
+
+
+def _freedom(row: EffectRow) -> int:
+    return row.n_healthy + row.n_diseased - 2
 
 
 def name_of(row: EffectRow | BiasRow) -> str:
@@ -140,21 +153,26 @@ def _effect_grid(rows: Sequence[EffectRow]) -> str:
 
 def _effect_cell(row: EffectRow) -> str:
     if row.hedges_g is None:
-        return UNTESTABLE
+        return f"{row.verdict or UNTESTED}{_difference(row)}"
     text = _number(row.hedges_g)
     if row.ci_low is None:
-        return f"{text} ({UNTESTABLE})"
+        return f"{text} ({UNTESTED}){_difference(row)}"
     text += f" [{_number(row.ci_low)}, {_number(row.ci_high)}]"
     if row.share_percent is not None and row.image != STANDARD:
         text += f" ({row.share_percent:.0f} %)"
-    return f"{text} {MARKS[row.verdict]}".rstrip()
+    return f"{text}{_difference(row)} {MARKS[row.verdict]}".rstrip()
+
+
+def _difference(row: EffectRow) -> str:
+    return "" if row.difference_percent is None else f"; {_signed(row.difference_percent)} %"
 
 
 def _bias_grid(cohort: str, quantity: str, rows: Sequence[BiasRow]) -> str:
     """Kinds of images down, regions across; against the standard dose, then against the truth."""
     regions = list(dict.fromkeys(row.region for row in rows))
-    against = list(dict.fromkeys(row.against for row in rows))
-    words = " / ".join({STANDARD: "standard dose", TRUTH: "truth"}[each] for each in against)
+    known = {STANDARD: "standard dose", TRUTH: "truth"}
+    against = [each for each in known if any(row.against == each for row in rows)]
+    words = " / ".join(known[each] for each in against)
     header = [f"bias of the {quantity}, {cohort} (%), against {words}", *regions]
     lines = [_line(header), _line(["---"] * len(header))]
     for name, members in groupby(rows, key=name_of):
@@ -169,9 +187,13 @@ def _bias_grid(cohort: str, quantity: str, rows: Sequence[BiasRow]) -> str:
 
 
 def _bias_cell(row: BiasRow) -> str:
-    if row.loa_low is None:
-        return f"{row.mean_percent:+.1f} (n = {row.n_subjects}, {UNTESTABLE})"
-    return f"{row.mean_percent:+.1f} [{row.loa_low:+.1f}, {row.loa_high:+.1f}]"
+    if row.loa_low is None or row.loa_high is None:
+        return f"{_signed(row.mean_percent)} (n = {row.n_subjects}, {UNTESTED})"
+    return f"{_signed(row.mean_percent)} [{_signed(row.loa_low)}, {_signed(row.loa_high)}]"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"
 
 
 def _number(value: float | None) -> str:
