@@ -24,9 +24,11 @@ def raw(repository):
     doses = {"standard": whole["doses"]["standard"], "low": {"x20": whole["doses"]["low"]["low"]}}
     splits = {"train": ["48"], "validation": ["50"], "test": ["51", "52", "53"]}
     domains = {
-        "healthy": {"doses": doses, "splits": splits},
-        "alzheimer": {"doses": doses, "splits": {**splits, "test": ["54", "49"]}},
-    }
+        "healthy": {"doses": doses, "splits": splits, "regions": {}},
+        "alzheimer": {
+            "doses": doses, "splits": {**splits, "test": ["54", "49"]}, "regions": {"disease": {}},
+        },
+    }  # fmt: skip
     cohorts = {"healthy": "healthy", "diseased": ["alzheimer"]}
     return copy.deepcopy({**study, "domains": domains, "learning": LEARNING, "cohorts": cohorts})
 
@@ -59,6 +61,7 @@ def test_the_same_heads_may_be_in_both(raw) -> None:
 
 def test_the_studys_own_phantoms_may_be_the_healthy(raw) -> None:
     raw["cohorts"]["healthy"] = "phantom"
+    raw["phantoms"]["regions"] = {}
     raw["domains"]["alzheimer"]["doses"] = raw["doses"]
     assert loaded(raw).compared == ("phantom", "alzheimer")
 
@@ -96,6 +99,18 @@ def name_nothing(raw):
     raw["cohorts"]["diseased"] = ["alzheimers"]
 
 
+def number_no_regions(raw):
+    raw["domains"]["healthy"].pop("regions")
+
+
+def take_phantoms_without_regions(raw):
+    raw["cohorts"]["healthy"] = "phantom"
+
+
+def refer_to_nothing(raw):
+    raw["cohorts"]["reference"] = "pons"
+
+
 DIFFERS = r"cohorts: domains\.alzheimer\.{} differs from domains\.healthy\.{}"
 
 
@@ -106,6 +121,9 @@ DIFFERS = r"cohorts: domains\.alzheimer\.{} differs from domains\.healthy\.{}"
             name_nothing,
             r"cohorts: 'alzheimers' is none; there are the simulated data sets phantom, heal",
         ),
+        (number_no_regions, r"cohorts: 'healthy' numbers no regions; give it domains\.healthy\.regions"),
+        (take_phantoms_without_regions, r"'phantom' numbers no regions; give it phantoms\.regions"),
+        (refer_to_nothing, r"reference: no region 'pons'; there are .*, sensorimotor, head"),
         (name_twice, r"cohorts: the data set 'healthy' is named twice"),
         (name_none, r"cohorts\.diseased: .* at least 1"),
         (another_dose, DIFFERS.format("doses", "doses")),
@@ -130,5 +148,6 @@ def test_what_cannot_be_compared_is_refused(raw, edit, message) -> None:
 def test_scans_are_refused(repository) -> None:
     raw = read_yaml(repository / "config.yaml")
     raw["cohorts"] = {"healthy": "phantom", "diseased": ["ood1"]}
+    raw["phantoms"]["regions"] = {}
     with pytest.raises(InputError, match="cohorts: 'ood1' has scans, whose regions nobody numbered"):
         loaded(raw)

@@ -195,7 +195,9 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
     half = {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}
     invivo = read_yaml(repository / "workflow/configs/invivo.yaml")["invivo"]
     further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING}
-    further["domains"] = {name: {"doses": raw["doses"]} for name in ("healthy", "alzheimer")}
+    further["domains"] = {
+        name: {"doses": raw["doses"], "regions": {}} for name in ("healthy", "alzheimer")
+    }
     further["cohorts"] = {"healthy": "healthy", "diseased": ["alzheimer"]}
     trials = {"factors": [0.3, 1], "iterations": 2}
     tried = changed(raw, "training.learning_rate_trials", trials)
@@ -311,6 +313,29 @@ def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
     assert view.study_seed != study.study_seed
     assert study.simulated["phantom"].study is study
     assert "Dose shifted/low: 5e+07 counts per volume" in study.describe()
+
+
+def test_a_domain_may_be_of_people_with_a_disease(staged):
+    """One that names none has the regions of the study; the study's own phantoms stay as they are."""
+    ill = {"disease": {"severity": 0.7, "reductions": {"medial_temporal": 0.4}}}
+    changes = {"domains.shifted.regions": ill, "phantoms.regions": {"variation": 0.1}}
+    raw = {**staged, "domains": {**staged["domains"], "like_phantom": {**DOMAINS["shifted"]}}}
+    for key, value in changes.items():
+        raw = changed(raw, key, value)
+    study = load_study(raw, origin="")
+
+    def regions(dataset):
+        return json.loads(settings_for(study, "phantom", dataset=dataset, subject="04"))["regions"]
+
+    assert regions("phantom") == regions("like_phantom") == {"variation": 0.1, "disease": None}
+    found = regions("shifted")
+    assert found["disease"]["severity"] == [0.7, 0.7]
+    assert found["disease"]["reductions"]["medial_temporal"] == 0.4
+    assert found["disease"]["reductions"]["posterior_cingulate_precuneus"] == 0.3
+    words = study.describe()
+    assert "Subjects of phantom: healthy: uptake of 5 regions varies by 0.1" in words
+    assert "Subjects of shifted: uptake of 5 regions varies by 0.08 between subjects, and loses" in words
+    assert "severity (0.7) times posterior cingulate precuneus 0.3" in words
 
 
 def test_a_study_without_domains_has_the_jobs_it_had(raw, staged):
@@ -480,6 +505,27 @@ def test_stages_reach_their_jobs(staged):
             r"domains\.shifted: doses\.low\.low\.subsets = 253",
         ),
         ("domains.shifted.slices", {"indices": [127]}, r"domains\.shifted: slices\.indices = 127"),
+        (
+            "domains.shifted.regions",
+            {"disease": {"severity": [1.0, 0.5]}},
+            r"domains\.shifted\.regions\.disease\.severity: a range of severities is \[low, high\], got",
+        ),
+        (
+            "domains.shifted.regions",
+            {"disease": {"severity": [0.5, 1.5]}},
+            r"domains\.shifted\.regions\.disease\.severity.*less than or equal to 1",
+        ),
+        (
+            "domains.shifted.regions",
+            {"disease": {"reductions": {"medial_temporal": 1.0}}},
+            r"regions\.disease\.reductions\.medial_temporal: .*less than 1, got 1",
+        ),
+        (
+            "domains.shifted.regions",
+            {"disease": {"reductions": {"precuneus": 0.3}}},
+            r"regions\.disease\.reductions\.precuneus: unknown key",
+        ),
+        ("domains.shifted.regions", {"variation": -0.1}, r"domains\.shifted\.regions\.variation: "),
         (
             "domains.shifted.splits",
             {"train": ["45"], "validation": ["43"], "test": ["46"]},

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from quietpet.config.comparison import HEAD
 from quietpet.evaluation.cohort_rows import CohortPlan
-from quietpet.evaluation.regions import HEAD, REGION_COLUMNS
+from quietpet.evaluation.regions import REGION_COLUMNS
 
 REGIONS = ("precuneus", "temporal", "sensorimotor", HEAD)
 LABELS = {name: (number + 1) % len(REGIONS) for number, name in enumerate(REGIONS)}

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from quietpet.config.comparison import HEAD
 from quietpet.errors import InputError
 from quietpet.evaluation.cohort_rows import (
     ACTIVITY,
@@ -25,7 +26,6 @@ from quietpet.evaluation.cohort_rows import (
 from quietpet.evaluation.cohorts import assemble_cohorts
 from quietpet.evaluation.cohorts_figure import draw_cohorts
 from quietpet.evaluation.cohorts_page import render_cohorts
-from quietpet.evaluation.regions import HEAD
 from tests.builders.cohorts import REGIONS, blurred, identity, measured, plan, subject
 
 

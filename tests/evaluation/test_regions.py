@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from quietpet.config.comparison import HEAD
 from quietpet.errors import InputError
-from quietpet.evaluation.regions import HEAD, regional_activity
+from quietpet.evaluation.regions import regional_activity
 from quietpet.files.packed import LowSlices, ReferenceSlices
 
 KEYS = ["04_a", "05_a", "04_b"]

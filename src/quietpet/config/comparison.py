@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from quietpet.config.section import Label, Section
 
+HEAD = "head"
+"""Everything inside the head, as a region of its own."""
+
 
 class CohortComparison(Section):
     """Healthy and diseased data sets whose regions are compared at every dose, by every method."""

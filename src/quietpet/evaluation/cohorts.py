@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from quietpet.config.comparison import HEAD
 from quietpet.evaluation.cohort_checks import require_comparable
 from quietpet.evaluation.cohort_rows import (
     ACTIVITY,
@@ -36,7 +37,6 @@ from quietpet.evaluation.effects import (
     effect_interval,
     hedges_factor,
 )
-from quietpet.evaluation.regions import HEAD
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import sample_std
 

@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from quietpet.config.comparison import HEAD
 from quietpet.errors import InputError
 from quietpet.evaluation.scoring import LINEAGE, require_images
 from quietpet.files.packed import LowSlices, ReferenceSlices
-
-HEAD = "head"
-"""Everything inside the head, as a region of its own; its label is 0."""
 
 REGION_COLUMNS = (
     "dataset", "setting", "method", "learning", "replicate", "estimate", "subject", "label", "region",
     "pixels", "restored", "low", "standard", "truth", *LINEAGE,
 )  # fmt: skip
-"""Columns of a file of regional activity; ``truth`` is empty of scans."""
+"""Columns of a file of regional activity; ``truth`` is empty of scans, the label of the head 0."""
 
 
 def regional_activity(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from quietpet.config.comparison import HEAD
+from quietpet.config.regions import REGION_NAMES
 from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import Simulated
 
@@ -15,9 +17,18 @@ def require_comparable_cohorts(study: StudyContents) -> None:
             known = ", ".join(study.simulated)
             found = "has scans, whose regions nobody numbered" if name in study.scanned else "is none"
             raise ValueError(f"cohorts: {name!r} {found}; there are the simulated data sets {known}")
+        _require_regions(study.simulated[name], study.cohorts.reference)
     healthy = study.simulated[study.cohorts.healthy]
     for name in study.cohorts.diseased:
         _require_alike(study.simulated[name], healthy)
+
+
+def _require_regions(dataset: Simulated, reference: str) -> None:
+    if dataset.study.phantoms.regions is None:
+        place = dataset.key("regions") if dataset.domain else "phantoms.regions"
+        raise ValueError(f"cohorts: {dataset.name!r} numbers no regions; give it {place}")
+    if reference not in (known := (*REGION_NAMES, HEAD)):
+        raise ValueError(f"cohorts.reference: no region {reference!r}; there are {', '.join(known)}")
 
 
 def _require_alike(diseased: Simulated, healthy: Simulated) -> None:

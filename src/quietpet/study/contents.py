@@ -127,7 +127,7 @@ class StudyContents(StudySections):
     def _with_domain(self, name: str, domain: DomainSettings) -> Self:
         """The study as if ``domain`` were its only data set."""
         parts = ("slices", "splits", "acquisition", "doses")
-        phantoms = ("activity", "t1", "lesions")
+        phantoms = ("activity", "t1", "lesions", "regions")
         return self.model_copy(
             update={
                 **_given(domain, parts),
@@ -216,6 +216,8 @@ class StudyContents(StudySections):
         lines = [f"Acquisition: {self.acquisition.describe()}.", f"Images: {self._units()}."]
         for dataset in self.simulated.values():
             lines += [f"Dose {name}: {level}." for name, level in dataset.doses.items()]
+            if regions := dataset.study.phantoms.regions:
+                lines.append(f"Subjects of {dataset.name}: {regions.describe()}.")
         lines += [self.invivo.describe()] if self.invivo else []
         return "\n".join(lines)
 
