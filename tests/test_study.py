@@ -196,6 +196,10 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
     half = {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}
     invivo = read_yaml(repository / "workflow/configs/invivo.yaml")["invivo"]
     further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING}
+    further["domains"] = {
+        name: {"doses": raw["doses"], "regions": {}} for name in ("healthy", "alzheimer")
+    }
+    further["cohorts"] = {"healthy": "healthy", "diseased": ["alzheimer"]}
     trials = {"factors": [0.3, 1], "iterations": 2}
     tried = changed(raw, "training.learning_rate_trials", trials)
     study = load_study(changed(tried, "doses.low.half", half) | further, origin="config.yaml")
@@ -221,6 +225,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "plan": {name: trained[name] for name in ("dataset", "setting", "method")},
         "sampling": {},
         "score": trained,
+        "cohorts": {},
         "tables": {},
         "standin": {"cohort": "rspetmr", "participant": "02"},
         "standin_cohort": {"cohort": "rspetmr"},

@@ -195,7 +195,7 @@ rule restore:
     log:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
     wildcard_constraints:
-        dataset=one_of(STUDY.simulated),
+        dataset=one_of([name for name in STUDY.simulated if name not in STUDY.compared]),
     threads: network_threads
     resources:
         mem_mb=6000,
@@ -205,6 +205,19 @@ rule restore:
         **job("restore", "score"),
     shell:
         command("restore", "score")
+
+
+# Regions are measured in the data sets that `cohorts` compares alone.
+use rule restore as cohort_restore with:
+    output:
+        restored=update(
+            "results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
+        ),
+        scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        regions="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.regions.csv",
+        provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
+    wildcard_constraints:
+        dataset=one_of(STUDY.compared),
 
 
 # All settings of a data set of scans are restored by one job, because each is seconds and Python starts in as many.

@@ -16,6 +16,7 @@ from quietpet.config.method_kinds import method_kinds
 from quietpet.config.methods import require_batch
 from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
+from quietpet.study.cohorts import require_comparable_cohorts
 from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import DataSet, Scanned
 from quietpet.study.mistakes import explain
@@ -40,6 +41,7 @@ def require_consistent(study: StudyContents) -> None:
     require_frames_of_windows(study)
     _require_stages(study)
     require_t1_where_needed(study)
+    require_comparable_cohorts(study)
 
 
 def _require_calibration(study: StudyContents) -> None:

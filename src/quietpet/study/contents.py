@@ -49,6 +49,11 @@ class StudyContents(StudySections):
         return self.standin
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """Data sets whose regions are compared, the healthy first; none if nobody asked for it."""
+        return self.cohorts.datasets if self.cohorts else ()
+
+    @property
     def diffusion_methods(self) -> tuple[str, ...]:
         """Methods that sample."""
         return tuple(n for n, each in self.methods.items() if isinstance(each, DiffusionSettings))
@@ -135,6 +140,7 @@ class StudyContents(StudySections):
                 "domains": {},
                 "invivo": None,
                 "learning": None,
+                "cohorts": None,
             }
         )
 
