@@ -1,10 +1,18 @@
 # Scores -> the tables.
 
 
-ALL_SCORES = [
-    f"results/scores/{run.dataset}/{run.setting}/{run.method}/"
-    f"{f'{run.regime}/' if run.regime else ''}{run.replicate}.csv"
+def scores_of(run, suffix="csv"):
+    """What is measured of one restoration: a file of this suffix."""
+    regime = f"{run.regime}/" if run.regime else ""
+    folder = f"results/scores/{run.dataset}/{run.setting}/{run.method}/{regime}"
+    return f"{folder}{run.replicate}.{suffix}"
+
+
+ALL_SCORES = [scores_of(run) for run in STUDY.scored]
+ALL_REGIONS = [
+    scores_of(run, "regions.csv")
     for run in STUDY.scored
+    if run.dataset in STUDY.compared
 ]
 
 
@@ -37,10 +45,33 @@ rule sampling:
         command("sampling")
 
 
+rule cohorts:
+    input:
+        regions=ALL_REGIONS,
+    output:
+        bias="results/cohorts.csv",
+        effects="results/effects.csv",
+        readable="results/cohorts.md",
+        figure="results/cohorts.png",
+        provenance="results/cohorts.json",
+    log:
+        "logs/cohorts.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("cohorts"),
+    shell:
+        command("cohorts")
+
+
 rule tables:
     input:
         scores=ALL_SCORES,
         plan=REPORTED_PLANS,
+        cohorts=["results/cohorts.md"] if STUDY.compared else [],
         rate=[path for method in STUDY.methods for path in rate_of(method)],
         sampling=["results/sampling.png"] if REPORTED_PLANS else [],
     output:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from quietpet.config.acquisition import AcquisitionSettings
+from quietpet.config.comparison import CohortComparison
 from quietpet.config.datasets import DatasetSettings, SliceSettings, SplitSettings
 from quietpet.config.domains import DomainSettings
 from quietpet.config.doses import DoseLevels
@@ -60,6 +61,9 @@ class StudySections(Section):
     methods: dict[Label, AnyMethodSettings] = Field(min_length=1)
     planner: PlannerSettings = PlannerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    cohorts: CohortComparison | None = Field(
+        None, description="healthy and diseased data sets that are compared region by region; none: off"
+    )
 
     @model_validator(mode="before")
     @classmethod

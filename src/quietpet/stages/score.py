@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quietpet.errors import InputError
+from quietpet.evaluation.regions import REGION_COLUMNS, regional_activity
 from quietpet.evaluation.scoring import (
     LINEAGE,
     SCORE_COLUMNS,
@@ -15,7 +16,7 @@ from quietpet.evaluation.scoring import (
 )
 from quietpet.files.lineage import Lineage, common_lineage
 from quietpet.files.named import Files
-from quietpet.files.packed import PackedName, ReferenceSlices
+from quietpet.files.packed import LowSlices, PackedName, ReferenceSlices
 from quietpet.files.records import Record, read_record
 from quietpet.files.restored import RestoredSlices
 from quietpet.files.text import csv_cell, write_csv, write_json
@@ -26,7 +27,7 @@ _NAMES = ("dataset", "setting", "method", "learning", "replicate")
 
 
 def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
-    """Read ``restored`` and ``test``; write ``scores`` and, if asked for, ``provenance``."""
+    """Read ``restored`` and ``test``; write ``scores``, and if asked for ``regions``, ``provenance``."""
     watch = Stopwatch()
     about = read_record(inputs.one("test"), PackedName)
     _require_named(about, job, ("dataset", "setting"))
@@ -36,8 +37,12 @@ def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
     _require_named(restored, job, _NAMES)
     estimates, lineage = estimates_of(restored, reference), _reported(restored.lineage)
     common_lineage([(about.origin, _reported(about.lineage)), (restored.origin, lineage)])
-    origin = {**{name: getattr(job, name) for name in _NAMES}, **lineage}
-    origin["spread_to_error"] = csv_cell(spread_of(restored, reference))
+    names = {**{name: getattr(job, name) for name in _NAMES}, **lineage}
+    if regions := outputs.get("regions"):
+        low = read_record(inputs.one("test"), LowSlices)
+        means = regional_activity(estimates, reference, low)
+        write_csv(regions, REGION_COLUMNS, ({**names, **row} for row in means))
+    origin = {**names, "spread_to_error": csv_cell(spread_of(restored, reference))}
     rows = score_slices(estimates, reference, paper_window_pixels=job.evaluation.paper_window_pixels)
     write_csv(outputs.one("scores"), SCORE_COLUMNS, ({**origin, **row} for row in rows))
     if sidecar := outputs.get("provenance"):

@@ -13,7 +13,7 @@ from quietpet.evaluation.readable import render
 from quietpet.evaluation.sampling import plan_of
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, assemble
-from quietpet.evaluation.with_without_t1 import T1_COLUMNS, compare_t1
+from quietpet.evaluation.with_without_t1 import T1_COLUMNS, compare_t1, render_t1
 from quietpet.files.atomic import atomic_path
 from quietpet.files.named import Files
 from quietpet.files.rates import read_rate_trials
@@ -31,8 +31,8 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
 
     If asked for, also ``with_without_t1``, a table of its own, and ``provenance``.
 
-    ``readable`` also shows each ``plan`` of quality against sampling steps, if there are any. ``rate``
-    are the files of methods whose learning rate was chosen.
+    ``readable`` also shows each ``plan`` of quality against sampling steps, and the page of ``cohorts``,
+    if there are any. ``rate`` are the files of methods whose learning rate was chosen.
     """
     watch = Stopwatch()
     plan = TablePlan(**{**dict(job), "methods": _described(job, inputs.any("rate"))})
@@ -41,8 +41,8 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     with_without_t1 = compare_t1(scores, plan=plan)
     write_csv(outputs.one("tables"), TABLE_COLUMNS, (row.cells() for row in rows))
     sampling = [plan_of(read_json(path)) for path in inputs.any("plan")]
-    page = render(rows, plan=plan, sampling=sampling, with_without_t1=with_without_t1)
-    write_text(outputs.one("readable"), page)
+    sections = [render_t1(with_without_t1), *map(_read_section, inputs.any("cohorts"))]
+    write_text(outputs.one("readable"), render(rows, plan=plan, sampling=sampling, sections=sections))
     if pairs := outputs.get("with_without_t1"):
         write_csv(pairs, T1_COLUMNS, (row.cells() for row in with_without_t1))
     with atomic_path(outputs.one("figure")) as partial:
@@ -66,6 +66,11 @@ def _described(job: TablesJob, rates: Iterable[Path]) -> dict[str, str]:
             )
         methods[found.method] += f"; {found.describe()}"
     return methods
+
+
+def _read_section(path: Path) -> str:
+    with reading(path, "not readable as text"):
+        return path.read_text().strip()
 
 
 def _read_scores(paths: Iterable[Path]) -> pd.DataFrame:
