@@ -113,6 +113,7 @@ class Settings(DiffusionSettings):
         return "refused: with skip_replacement = 0 it has not learned to do without"
 
     def on_pet_alone(self) -> Self | None:
+        """The same trained network without T1; None where it has not learned to do without."""
         return self.model_copy(update={"t1": "none"}) if self.skip_replacement else None
 
     @property
