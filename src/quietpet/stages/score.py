@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quietpet.errors import InputError
-from quietpet.evaluation.scoring import (
-    LINEAGE,
-    SCORE_COLUMNS,
-    estimates_of,
-    require_reference,
-    score_slices,
-    spread_of,
-)
-from quietpet.files.lineage import Lineage, common_lineage
+from quietpet.evaluation.scoring import SCORE_COLUMNS, reported, require_reference, score_rows
+from quietpet.files.lineage import common_lineage
 from quietpet.files.named import Files
 from quietpet.files.packed import PackedName, ReferenceSlices
 from quietpet.files.records import Record, read_record
 from quietpet.files.restored import RestoredSlices
-from quietpet.files.text import csv_cell, write_csv, write_json
+from quietpet.files.text import write_csv, write_json
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.provenance import Stopwatch, provenance
 
@@ -34,12 +27,9 @@ def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
     require_reference(reference)
     restored = read_record(inputs.one("restored"), RestoredSlices)
     _require_named(restored, job, _NAMES)
-    estimates, lineage = estimates_of(restored, reference), _reported(restored.lineage)
-    common_lineage([(about.origin, _reported(about.lineage)), (restored.origin, lineage)])
-    origin = {**{name: getattr(job, name) for name in _NAMES}, **lineage}
-    origin["spread_to_error"] = csv_cell(spread_of(restored, reference))
-    rows = score_slices(estimates, reference, paper_window_pixels=job.evaluation.paper_window_pixels)
-    write_csv(outputs.one("scores"), SCORE_COLUMNS, ({**origin, **row} for row in rows))
+    common_lineage((each.origin, reported(each.lineage)) for each in (about, restored))
+    rows = score_rows(restored, reference, paper_window_pixels=job.evaluation.paper_window_pixels)
+    write_csv(outputs.one("scores"), SCORE_COLUMNS, rows)
     if sidecar := outputs.get("provenance"):
         write_json(
             sidecar,
@@ -52,7 +42,3 @@ def _require_named(record: Record, job: ScoreJob, names: Sequence[str]) -> None:
         found, expected = getattr(record, name), getattr(job, name)
         if found != expected:
             raise InputError(f"{record.origin}: holds {name} {found!r}, this job scores {expected!r}.")
-
-
-def _reported(lineage: Lineage) -> Lineage:
-    return {name: lineage.get(name, "-") for name in LINEAGE}
