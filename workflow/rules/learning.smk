@@ -190,6 +190,29 @@ rule restore:
         command("restore", "score")
 
 
+# The same slices with a wrong T1: scores alone. One training of each method, because it is about what networks
+# do, and not about their spread.
+rule robustness:
+    input:
+        weights=learned_weights,
+        test="results/datasets/{dataset}/{setting}/test.h5",
+        sinograms=sinograms_of("test"),
+    output:
+        scores="results/robustness/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        provenance="results/robustness/{dataset}/{setting}/{method}/{regime}{replicate}.json",
+    log:
+        "logs/robustness/{dataset}-{setting}-{method}-{regime}{replicate}.log",
+    threads: network_threads
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+        gpu=network_gpus,
+    params:
+        **job("robustness"),
+    shell:
+        command("robustness")
+
+
 # All settings of a data set of scans are restored by one job, because each is seconds and Python starts in as many.
 # A dose of phantoms is a job of its own, so that another one repeats nothing. A function, because Snakemake makes
 # the command again when a job runs, and a loop's variables are then those of its last turn.

@@ -17,7 +17,7 @@ from quietpet.config.methods import require_batch
 from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.study.contents import StudyContents
-from quietpet.study.data_sets import Scanned
+from quietpet.study.data_sets import DataSet, Scanned
 from quietpet.study.mistakes import explain
 from quietpet.study.windows import require_frames_of_windows
 
@@ -36,6 +36,7 @@ def require_consistent(study: StudyContents) -> None:
     _require_standin(study)
     require_frames_of_windows(study)
     _require_stages(study)
+    _require_robustness(study)
 
 
 def _require_calibration(study: StudyContents) -> None:
@@ -318,3 +319,39 @@ def _require_measured_stages(study: StudyContents, learning: LearningSettings) -
                     f"learn from {scanned[0]} to restore domains.{next(iter(study.domains))}, but it "
                     "learns from sinograms, which scans do not have; leave one of the three out"
                 )
+
+
+def _require_robustness(study: StudyContents) -> None:
+    if study.robustness is None:
+        return
+    known = {
+        f"{name}/{setting}": dataset
+        for name, dataset in study.data_sets.items()
+        for setting in dataset.settings
+    }
+    for reference in study.robustness.data:
+        if reference not in known:
+            raise ValueError(f"robustness.data: no data set {reference!r}; there are {', '.join(known)}")
+        _require_comparable(study, known[reference], reference)
+
+
+def _require_comparable(study: StudyContents, dataset: DataSet, reference: str) -> None:
+    """What the table `robustness` needs of one data set."""
+    setting = reference.partition("/")[2]
+    if not set(study.low_dose_images) & set(dataset.methods):
+        raise ValueError(
+            f"robustness.data: gains on {reference} are counted from the low-dose image itself, which "
+            "no method gives; add lpet: {} to methods"
+        )
+    if all(method.t1_use == "none" for method in dataset.methods.values()):
+        raise ValueError(
+            f"robustness.data: no method that restores {reference} looks at T1; add one to methods, or "
+            "leave the section robustness out"
+        )
+    subjects = dataset.splits_of(setting).test
+    if "other_subject" in study.robustness.conditions and len(subjects) < 2:
+        others = ", ".join(each for each in study.robustness.conditions if each != "other_subject")
+        raise ValueError(
+            f"robustness.data: {reference} has one test subject, {subjects[0]!r}, and other_subject "
+            f"needs the T1 of another; test two, or write conditions: [{others}]"
+        )
