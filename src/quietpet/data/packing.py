@@ -89,6 +89,7 @@ def packed_subjects(
         angle_deg=np.concatenate([each.angle_deg for each in slices]),
         scale=_scales(low, grid.n_pixels),
         t1_scale=_scales(t1, grid.n_pixels),
+        has_t1=np.ones(sum(map(len, t1)), bool),
         low=joined(low),
         standard=joined([each.standard.image for each in subjects]),
         t1=joined(t1),

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import affine_transform
 
-from quietpet.config.robustness import OWN, T1Condition
+from quietpet.config.robustness import NONE, OWN, T1Condition
 from quietpet.data.dataset import PairDataset
 from quietpet.data.pairs import DosePair
 from quietpet.data.scaling import activity_weighted_mean
@@ -89,32 +89,46 @@ class WrongT1Pairs(PairDataset):
     """The slices of a packed data set, each with the T1 of a ``condition``, and all else their own.
 
     T1 is divided by its own scale, as if the data set had been packed with it. Raises InputError as
-    :class:`PairDataset` does, and where ``condition`` is other_subject and there is none.
+    :class:`PairDataset` does, where a slice has no T1 that could be made wrong, and where ``condition``
+    is other_subject and there is none.
     """
 
     def __init__(self, path: Path, *, condition: T1Condition, study_seed: int) -> None:
         super().__init__(path)
         self._condition = condition
         self._study_seed = study_seed
+        self._require_t1()
+        if condition == NONE:
+            self.has_t1 = np.zeros_like(self.has_t1)
         self._other_rows = (
             rows_of_next_subject(self.subjects, origin=path) if condition == _OTHER_SUBJECT else []
         )
 
     def __getitem__(self, row: int) -> DosePair:
         pair = super().__getitem__(row)
-        if self._condition == OWN:
+        if pair.t1 is None or self._condition == OWN:
             return pair
-        t1 = self._wrong(pair, row)
+        if self._condition == _OTHER_SUBJECT:
+            other = super().__getitem__(self._other_rows[row])
+            return replace(pair, t1=other.t1, t1_scale=other.t1_scale)
+        t1 = self._moved(pair.t1, pair.key)
         return replace(pair, t1=t1, t1_scale=activity_weighted_mean(t1))
 
-    def _wrong(self, pair: DosePair, row: int) -> np.ndarray:
-        if self._condition == _OTHER_SUBJECT:
-            return super().__getitem__(self._other_rows[row]).t1
-        named = {"study_seed": self._study_seed, "key": pair.key}
-        if self._condition in _SHIFTS_MM:
-            shift_mm = drawn_shift_mm(_SHIFTS_MM[self._condition], **named)
-            return shifted(pair.t1, shift_mm=shift_mm, pixel_mm=self.pixel_mm)
-        return rotated(pair.t1, drawn_sign(**named) * _ANGLES_DEG[self._condition])
+    def _moved(self, t1: np.ndarray, key: str) -> np.ndarray:
+        seed, condition = self._study_seed, self._condition
+        if condition in _SHIFTS_MM:
+            shift_mm = drawn_shift_mm(_SHIFTS_MM[condition], study_seed=seed, key=key)
+            return shifted(t1, shift_mm=shift_mm, pixel_mm=self.pixel_mm)
+        return rotated(t1, drawn_sign(study_seed=seed, key=key) * _ANGLES_DEG[condition])
+
+    def _require_t1(self) -> None:
+        lacking = np.flatnonzero(~self.has_t1)
+        if lacking.size:
+            raise InputError(
+                f"{self.path}: {lacking.size} of {len(self)} slices have no T1, the first is "
+                f"{self.keys[lacking[0]]!r}, so that it cannot be made wrong. Leave "
+                f"{self.dataset}/{self.setting} out of robustness.data, or those subjects out of its test."
+            )
 
 
 def _resampled(image: np.ndarray, to_source: np.ndarray, offset: np.ndarray) -> np.ndarray:

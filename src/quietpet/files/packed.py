@@ -34,7 +34,8 @@ class PackedName(Record):
 class ReferenceSlices(Record):
     """The standard dose that restored slices are compared with; arrays (slice, y, x) or (slice,).
 
-    ``truth`` and ``labels`` are those of phantoms; scans have none.
+    ``truth`` and ``labels`` are those of phantoms; scans have none. ``has_t1`` tells which slices have a
+    T1: that of the others is NaN.
     """
 
     KIND: ClassVar[str] = "dataset"
@@ -46,6 +47,7 @@ class ReferenceSlices(Record):
     angle_deg: np.ndarray = field(metadata=ARRAY)
     standard: np.ndarray = field(metadata=VALUES)
     t1: np.ndarray = field(metadata=VALUES)
+    has_t1: np.ndarray = field(metadata=ARRAY)
     head: np.ndarray = field(metadata=ARRAY)
     pet_lesions: np.ndarray = field(metadata=ARRAY)
     t1_lesions: np.ndarray = field(metadata=ARRAY)
@@ -58,7 +60,8 @@ class PackedSet(PackedName):
     """Which slices a data set holds, and where they lie; arrays (slice,).
 
     ``affine_ras_mm`` takes (slice offset in mm, y, x, 1) to mm to the right, front and top; ``scale``
-    and ``t1_scale`` divide the images for a network.
+    and ``t1_scale`` divide the images for a network. ``has_t1`` tells which slices have a T1: that of
+    the others is NaN, and its scale 1.
     """
 
     split: str
@@ -69,6 +72,7 @@ class PackedSet(PackedName):
     angle_deg: np.ndarray = field(metadata=ARRAY)
     scale: np.ndarray = field(metadata=ARRAY)
     t1_scale: np.ndarray = field(metadata=ARRAY)
+    has_t1: np.ndarray = field(metadata=ARRAY)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

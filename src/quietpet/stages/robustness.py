@@ -18,6 +18,7 @@ from quietpet.provenance import Stopwatch, provenance
 from quietpet.runtime.device import compute_device, placed
 from quietpet.runtime.measuring import engines_behind, measured_slices
 from quietpet.runtime.restoring import learned_method, require_whole_heads, restored_record
+from quietpet.runtime.t1 import require_t1
 from quietpet.training.memory import keep_freed_memory
 
 
@@ -35,6 +36,7 @@ def run(job: RobustnessJob, inputs: Files, outputs: Files) -> None:
     ]
     pairs = data_sets[0]
     require_whole_heads(pairs, job.inference.pixels)
+    require_t1(job, *data_sets)
     reference = read_record(pairs.path, ReferenceSlices)
     require_reference(reference)
     method, learned = learned_method(job, inputs.get("weights"))
