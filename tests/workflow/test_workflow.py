@@ -580,6 +580,7 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         **configuration, "domains": {"other": DOMAIN}, "standin": STANDIN, "invivo": INVIVO,
         "learning": staged, "planner": {"report": True, "slices": 1, "evaluations": [2]},
         "phantoms": {"source": "auto"}, "scanner": {"projector": "auto"},
+        "robustness": {"data": ["phantom/low", "other/faint"], "conditions": ["shift_2mm"]},
         "doses": {**doses, "low": {**doses["low"], "half": half}},
         "training": {
             **configuration["training"],

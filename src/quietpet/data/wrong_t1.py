@@ -127,7 +127,8 @@ class WrongT1Pairs(PairDataset):
             raise InputError(
                 f"{self.path}: {lacking.size} of {len(self)} slices have no T1, the first is "
                 f"{self.keys[lacking[0]]!r}, so that it cannot be made wrong. Leave "
-                f"{self.dataset}/{self.setting} out of robustness.data, or those subjects out of its test."
+                f"{self.dataset}/{self.setting} out of robustness.data, or those subjects out of its "
+                "test."
             )
 
 
