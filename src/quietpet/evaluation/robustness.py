@@ -128,43 +128,55 @@ def _rows_of_setting(
     place: Mapping[str, str], scores: pd.DataFrame, plan: RobustnessPlan
 ) -> Iterator[RobustnessRow]:
     for (metric, _), block in scores.groupby(["metric", "variant"]):
-        low_dose = _mean_of(block, plan.low_dose, place)
+        low_dose = _mean_of_low_dose(block, place, plan)
         best, best_mean = _best_without_t1(block, metric, plan)
-        for _, values in block.groupby([*_RUN, "t1"]):
-            own = _own_of(values, block)
-            summary, change = _summary(values, plan), _difference(values, own, plan)
+        for _, run in block.groupby(_RUN):
+            own = _own_of(run)
             gain = BETTER[metric] * (float(own["value"].mean()) - low_dose)
-            lost = -BETTER[metric] * change.mean if change else None
-            first = values.iloc[0]
-            named: dict[str, Any] = {name: first[name] for name in (*_RUN, "t1", *LINEAGE)}
-            yield RobustnessRow(
-                **named,
-                mean=summary.mean,
-                std=summary.std,
-                ci_low=summary.ci_low,
-                ci_high=summary.ci_high,
-                difference=change and change.mean,
-                difference_ci_low=change and change.ci_low,
-                difference_ci_high=change and change.ci_high,
-                gain=gain,
-                gain_lost_percent=None if lost is None or gain <= 0 else 100 * lost / gain,
-                best_without_t1=best,
-                best_without_t1_mean=best_mean,
-                n_subjects=summary.n_subjects,
-                n_slices=summary.n_slices,
-            )
+            for _, values in run.groupby("t1"):
+                yield _row(values, own, gain, best, best_mean, plan)
 
 
-def _own_of(values: pd.DataFrame, block: pd.DataFrame) -> pd.DataFrame:
-    """The scores of the same run of the same method with the subjects' own T1."""
+def _row(
+    values: pd.DataFrame,
+    own: pd.DataFrame,
+    gain: float,
+    best_without_t1: str,
+    best_without_t1_mean: float,
+    plan: RobustnessPlan,
+) -> RobustnessRow:
+    """Of the ``values`` of one metric with one T1, beside those with the subjects' own."""
     first = values.iloc[0]
-    same = (block[_RUN] == first[_RUN]).all(axis="columns") & (block["t1"] == OWN)
-    if not same.any():
+    named: dict[str, Any] = {name: first[name] for name in (*_RUN, "t1", *LINEAGE)}
+    summary, change = _summary(values, plan), _difference(values, own, plan)
+    lost = -BETTER[first["metric"]] * change.mean if change else None
+    return RobustnessRow(
+        **named,
+        mean=summary.mean,
+        std=summary.std,
+        ci_low=summary.ci_low,
+        ci_high=summary.ci_high,
+        difference=change and change.mean,
+        difference_ci_low=change and change.ci_low,
+        difference_ci_high=change and change.ci_high,
+        gain=gain,
+        gain_lost_percent=None if lost is None or gain <= 0 else 100 * lost / gain,
+        best_without_t1=best_without_t1,
+        best_without_t1_mean=best_without_t1_mean,
+        n_subjects=summary.n_subjects,
+        n_slices=summary.n_slices,
+    )
+
+
+def _own_of(run: pd.DataFrame) -> pd.DataFrame:
+    """The scores of one run of a method with the subjects' own T1."""
+    own, first = run[run["t1"] == OWN], run.iloc[0]
+    if own.empty:
         raise InputError(
             f"{first['dataset']}/{first['setting']}: {first['method']} was not scored with the "
             "subjects' own T1, to which others are compared. Make its scores again."
         )
-    return block[same]
+    return own
 
 
 def _difference(values: pd.DataFrame, own: pd.DataFrame, plan: RobustnessPlan) -> Summary | None:
@@ -188,9 +200,9 @@ def _summary(values: pd.DataFrame, plan: RobustnessPlan) -> Summary:
     )
 
 
-def _mean_of(block: pd.DataFrame, methods: Sequence[str], place: Mapping[str, str]) -> float:
-    """Mean of the low-dose image."""
-    found = block[block["method"].isin(methods)]
+def _mean_of_low_dose(block: pd.DataFrame, place: Mapping[str, str], plan: RobustnessPlan) -> float:
+    """Mean of the low-dose image itself, from which gains are counted."""
+    found = block[block["method"].isin(plan.low_dose)]
     if found.empty:
         raise InputError(
             f"{place['dataset']}/{place['setting']}: no scores of the low-dose image itself, from "

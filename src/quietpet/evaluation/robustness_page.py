@@ -72,7 +72,7 @@ def _grid(metric: str, rows: Sequence[RobustnessRow]) -> str:
     ]
     for names, members in groupby(rows, key=lambda row: (row.method, row.learning, row.estimate)):
         by_t1 = {row.t1: row for row in members}
-        gain = f"{by_t1[OWN].gain:.{_SHOWN[metric].digits}f}"
+        gain = f"{by_t1[OWN].gain:z.{_SHOWN[metric].digits}f}"
         cells = [_cell(by_t1[each]) if each in by_t1 else "-" for each in conditions]
         lines.append(_line([*names, gain, *cells]))
     return "\n".join(lines)
@@ -80,7 +80,7 @@ def _grid(metric: str, rows: Sequence[RobustnessRow]) -> str:
 
 def _cell(row: RobustnessRow) -> str:
     digits = _SHOWN[row.metric].digits
-    text = f"{row.mean:.{digits}f}"
+    text = f"{row.mean:z.{digits}f}"
     if row.difference is not None:
         change = f"{row.difference:+.{digits}f}"
         if row.difference_ci_low is not None:
