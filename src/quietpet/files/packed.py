@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,7 +36,8 @@ class ReferenceSlices(Record):
     """The standard dose that restored slices are compared with; arrays (slice, y, x) or (slice,).
 
     ``truth`` and ``labels`` are those of phantoms; scans have none. ``has_t1`` tells which slices have a
-    T1: that of the others is NaN.
+    T1: that of the others is NaN. ``regions`` numbers the pixels of brain regions, uint8: n those of
+    ``region_names[n - 1]``, 0 the others; None and no names where nobody asked for them.
     """
 
     KIND: ClassVar[str] = "dataset"
@@ -53,6 +55,8 @@ class ReferenceSlices(Record):
     t1_lesions: np.ndarray = field(metadata=ARRAY)
     truth: np.ndarray | None = field(default=None, metadata=VALUES)
     labels: np.ndarray | None = field(default=None, metadata=ARRAY)
+    regions: np.ndarray | None = field(default=None, metadata=ARRAY)
+    region_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +81,10 @@ class PackedSet(PackedName):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Packed(PackedSet):
-    """All of a data set: images (slice, y, x), of which scans have neither ``truth`` nor ``labels``."""
+    """All of a data set: images (slice, y, x), of which scans have neither ``truth`` nor ``labels``.
+
+    ``regions`` and ``region_names`` are as in :class:`ReferenceSlices`.
+    """
 
     pixel_mm: float
     units: dict[str, str]
@@ -89,6 +96,8 @@ class Packed(PackedSet):
     labels: Images | None = field(default=None, metadata=ARRAY)
     pet_lesions: Images = field(metadata=ARRAY)
     t1_lesions: Images = field(metadata=ARRAY)
+    regions: Images | None = field(default=None, metadata=ARRAY)
+    region_names: Sequence[str] = ()
 
 
 def packed_units(activity_units: str, *, truth: bool) -> dict[str, str]:
