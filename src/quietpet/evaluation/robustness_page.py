@@ -73,7 +73,11 @@ def _grid(metric: str, rows: Sequence[RobustnessRow]) -> str:
     for names, members in groupby(rows, key=lambda row: (row.method, row.learning, row.estimate)):
         by_t1 = {row.t1: row for row in members}
         gain = f"{by_t1[OWN].gain:z.{_SHOWN[metric].digits}f}"
-        cells = [_cell(by_t1[each]) if each in by_t1 else "-" for each in conditions]
+        marks = {
+            t1: " ‡" if row.no_better_than_without_t1 and len(by_t1) > 1 else ""
+            for t1, row in by_t1.items()
+        }
+        cells = [_cell(by_t1[each]) + marks[each] if each in by_t1 else "-" for each in conditions]
         lines.append(_line([*names, gain, *cells]))
     return "\n".join(lines)
 
@@ -88,7 +92,6 @@ def _cell(row: RobustnessRow) -> str:
         if row.gain_lost_percent is not None:
             change += f"; {row.gain_lost_percent:.0f} %"
         text += f" ({change})"
-        text += " ‡" if row.no_better_than_without_t1 else ""
     return text
 
 
