@@ -227,6 +227,14 @@ def test_the_page_says_what_is_lost_and_where_no_t1_would_do_as_well():
     )
 
 
+def test_the_page_marks_a_method_that_its_own_t1_does_not_lift_above_the_best_without():
+    worse = {**PSNR, ("network", "own"): (20,) * 4}
+    rest = both()
+    page = render_robustness(rows_of(pd.concat([scores(worse), rest[rest["metric"] != "psnr_db"]])))
+    assert "| network | external | single | 7.00 | 20.00 ‡ |" in page
+    assert "| lpet | - | single | 0.00 | 13.00 | - | - |" in page
+
+
 def test_the_figure_has_a_row_for_each_method_and_a_point_for_each_t1():
     rows = rows_of(both())
     figure = draw_robustness(rows)
