@@ -585,6 +585,15 @@ def test_a_wrong_t1_adds_its_jobs_and_runs_no_other(repository, finished, config
     assert "results/robustness/phantom/low/lpet" not in output
 
 
+def test_a_wrong_t1_that_the_study_does_not_ask_for_is_refused(repository, tmp_path):
+    tiny = repository / "workflow/configs/tiny.yaml"
+    study = ("--configfile", tiny, "--directory", tmp_path, "--dry-run")
+    for path in ("results/robustness.csv", "results/robustness/phantom/low/bowsher/r0.csv"):
+        output = snakemake(repository, *study, path, check=False)
+        assert "this study has no section robustness" in output
+        assert "add robustness: {data: [phantom/low]}" in output
+
+
 def test_the_rules_name_files_as_the_table_of_steps_does(repository, configuration, tmp_path):
     """In a study that uses every step; settings that the commands carry are those of the step's job."""
     half = {"thinned": {"fraction": 0.5}, "psf_fwhm_mm": 2.5, "iterations": 4, "subsets": 14}

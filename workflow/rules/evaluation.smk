@@ -46,7 +46,7 @@ rule sampling:
 # The scores of methods that never look at T1 stand beside those of the others: no job of their own.
 rule robustness_table:
     input:
-        robustness=scores_of(WITH_WRONG_T1, folder="robustness"),
+        robustness=wanted_with_wrong_t1(scores_of(WITH_WRONG_T1, folder="robustness")),
         scores=scores_of(run for run in STUDY.in_robustness if run not in WITH_WRONG_T1),
     output:
         table="results/robustness.csv",

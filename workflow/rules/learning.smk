@@ -190,11 +190,25 @@ rule restore:
         command("restore", "score")
 
 
+def wanted_with_wrong_t1(paths):
+    """Input function: ``paths``, or those that it gives, in a study that asks for a wrong T1; else an error."""
+
+    def those_of(wildcards):
+        if STUDY.robustness is None:
+            raise WorkflowError(
+                "this study has no section robustness, which names the test slices that are restored with a wrong "
+                "T1; add robustness: {data: [" + f"{STUDY.tried_on.dataset}/{STUDY.tried_on.setting}" + "]}"
+            )
+        return paths(wildcards) if callable(paths) else paths
+
+    return those_of
+
+
 # The same slices with a wrong T1: scores alone. One training of each method, because it is about what networks
 # do, and not about their spread.
 rule robustness:
     input:
-        weights=learned_weights,
+        weights=wanted_with_wrong_t1(learned_weights),
         test="results/datasets/{dataset}/{setting}/test.h5",
         sinograms=sinograms_of("test"),
     output:

@@ -8,10 +8,10 @@ from pydantic import Field, field_validator
 
 from quietpet.config.section import LABEL, SETTING, Section
 
-OWN = "own"
+OWN: Literal["own"] = "own"
 """T1 as acquired, of the slice itself."""
 
-NONE = "none"
+NONE: Literal["none"] = "none"
 """No T1 at all, for methods that can do without."""
 
 WrongT1 = Literal["none", "shift_2mm", "shift_4mm", "rotate_3deg", "other_subject"]

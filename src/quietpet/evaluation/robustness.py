@@ -156,9 +156,9 @@ def _row(
         std=summary.std,
         ci_low=summary.ci_low,
         ci_high=summary.ci_high,
-        difference=change and change.mean,
-        difference_ci_low=change and change.ci_low,
-        difference_ci_high=change and change.ci_high,
+        difference=change.mean if change else None,
+        difference_ci_low=change.ci_low if change else None,
+        difference_ci_high=change.ci_high if change else None,
         gain=gain,
         gain_lost_percent=None if lost is None or gain <= 0 else 100 * lost / gain,
         best_without_t1=best_without_t1,
@@ -228,7 +228,7 @@ def _order(row: RobustnessRow, plan: RobustnessPlan) -> tuple[Any, ...]:
         row.replicate,
         row.estimate != "single",
         row.estimate,
-        T1_CONDITIONS.index(row.t1),  # type: ignore[arg-type]  # read from a file
+        T1_CONDITIONS.index(row.t1),
         _VARIANTS.index(row.variant),
         list(BETTER).index(row.metric),
     )

@@ -14,6 +14,7 @@ from quietpet.config.domains import PHANTOM
 from quietpet.config.learning import LearningSettings
 from quietpet.config.method_kinds import method_kinds
 from quietpet.config.methods import require_batch
+from quietpet.config.robustness import WRONG_T1, RobustnessSettings
 from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.study.contents import StudyContents
@@ -333,11 +334,12 @@ def _require_robustness(study: StudyContents) -> None:
         if reference not in known:
             raise ValueError(f"robustness.data: no data set {reference!r}; there are {', '.join(known)}")
         _require_comparable(study, known[reference], reference)
+        if "other_subject" in study.robustness.conditions:
+            _require_another_subject(study.robustness, known[reference], reference)
 
 
 def _require_comparable(study: StudyContents, dataset: DataSet, reference: str) -> None:
-    """What the table `robustness` needs of one data set."""
-    setting = reference.partition("/")[2]
+    """What the table `robustness` needs of the methods that restore a data set."""
     if not set(study.low_dose_images) & set(dataset.methods):
         raise ValueError(
             f"robustness.data: gains on {reference} are counted from the low-dose image itself, which "
@@ -348,9 +350,13 @@ def _require_comparable(study: StudyContents, dataset: DataSet, reference: str) 
             f"robustness.data: no method that restores {reference} looks at T1; add one to methods, or "
             "leave the section robustness out"
         )
-    subjects = dataset.splits_of(setting).test
-    if "other_subject" in study.robustness.conditions and len(subjects) < 2:
-        others = ", ".join(each for each in study.robustness.conditions if each != "other_subject")
+
+
+def _require_another_subject(robustness: RobustnessSettings, dataset: DataSet, reference: str) -> None:
+    subjects = dataset.splits_of(reference.partition("/")[2]).test
+    if len(subjects) < 2:
+        asked = [each for each in robustness.conditions if each != "other_subject"]
+        others = ", ".join(asked or (each for each in WRONG_T1 if each != "other_subject"))
         raise ValueError(
             f"robustness.data: {reference} has one test subject, {subjects[0]!r}, and other_subject "
             f"needs the T1 of another; test two, or write conditions: [{others}]"

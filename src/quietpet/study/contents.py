@@ -66,9 +66,9 @@ class StudyContents(StudySections):
     @property
     def in_robustness(self) -> Iterator[Scored]:
         """What the table `robustness` is about: first trainings, on the test slices that it names."""
-        for run in self.scored if self.robustness else ():
-            named = f"{run.dataset}/{run.setting}" in self.robustness.data
-            if named and run.replicate == FIRST_REPLICATE:
+        named = self.robustness.data if self.robustness else ()
+        for run in self.scored:
+            if f"{run.dataset}/{run.setting}" in named and run.replicate == FIRST_REPLICATE:
                 yield run
 
     @property
