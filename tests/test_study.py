@@ -279,8 +279,8 @@ def test_another_subjects_t1_needs_another_subject(raw):
     )
     with pytest.raises(InputError, match=message):
         load_study({**one, "robustness": ROBUSTNESS}, origin="config.yaml")
+    alone = {**ROBUSTNESS, "conditions": ["other_subject"]}
     with pytest.raises(InputError, match=message):
-        alone = {**ROBUSTNESS, "conditions": ["other_subject"]}
         load_study({**one, "robustness": alone}, origin="config.yaml")
     load_study({**one, "robustness": {**ROBUSTNESS, "conditions": ["shift_4mm"]}}, origin="")
     load_study({**raw, "robustness": ROBUSTNESS}, origin="")
