@@ -25,6 +25,7 @@ CONFIGURATIONS = (
     "workflow/configs/paper.yaml",
     "workflow/configs/paper_short.yaml",
     "workflow/configs/tiny.yaml",
+    "workflow/configs/cohorts.yaml",
     "workflow/configs/dose_ladder.yaml",
     "workflow/configs/stages.yaml",
     "workflow/configs/invivo.yaml",
@@ -220,6 +221,10 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
     half = {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}
     invivo = read_yaml(repository / "workflow/configs/invivo.yaml")["invivo"]
     further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING, "robustness": ROBUSTNESS}
+    further["domains"] = {
+        name: {"doses": raw["doses"], "regions": {}} for name in ("healthy", "alzheimer")
+    }
+    further["cohorts"] = {"healthy": "healthy", "diseased": ["alzheimer"]}
     trials = {"factors": [0.3, 1], "iterations": 2}
     tried = changed(raw, "training.learning_rate_trials", trials)
     study = load_study(changed(tried, "doses.low.half", half) | further, origin="config.yaml")
@@ -247,6 +252,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "score": trained,
         "robustness": trained,
         "robustness_table": {},
+        "cohorts": {},
         "tables": {},
         "standin": {"cohort": "rspetmr", "participant": "02"},
         "standin_cohort": {"cohort": "rspetmr"},
@@ -401,6 +407,48 @@ def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
     assert view.study_seed != study.study_seed
     assert study.simulated["phantom"].study is study
     assert "Dose shifted/low: 5e+07 counts per volume" in study.describe()
+
+
+def test_a_stage_may_name_another_data_set_at_the_dose_to_be_restored(staged, whole):
+    """Its training is that of the named data set; a dose that this lacks, and scans, are refused."""
+    levels = {"x20": {"counts": 5e7, **RECONSTRUCTION}, "x100": {"counts": 1e7, **RECONSTRUCTION}}
+    raw = changed(staged, "learning.stages.external.data", ["phantom/own"])
+    raw = changed(raw, "domains.shifted.doses.low", levels)
+    with pytest.raises(InputError, match=r"'phantom/own' is phantom/x20 where shifted/x20 is restored"):
+        load_study(raw, origin="")
+    standard = raw["doses"]["standard"]
+    study = load_study(changed(raw, "doses", {"standard": standard, "low": levels}), origin="")
+    for setting in levels:
+        names = {"setting": setting, "method": "unet", "replicate": "r0", "regime": "external"}
+        job = json.loads(settings_for(study, "restore", dataset="shifted", **names))
+        assert job["weights_of"] == "phantom"
+        weights = study.weights_for(dataset="shifted", setting=setting, regime="external")
+        assert (weights.dataset, weights.setting, weights.stages) == ("phantom", setting, ())
+    with pytest.raises(InputError, match=r"'phantom/own' has doses of phantoms, but ood1 is of scans"):
+        load_study(changed(whole, "learning.stages.external.data", ["phantom/own"]), origin="")
+
+
+def test_a_domain_may_be_of_people_with_a_disease(staged):
+    """One that names none has the regions of the study; the study's own phantoms stay as they are."""
+    ill = {"disease": {"severity": 0.7, "reductions": {"medial_temporal": 0.4}}}
+    changes = {"domains.shifted.regions": ill, "phantoms.regions": {"variation": 0.1}}
+    raw = {**staged, "domains": {**staged["domains"], "like_phantom": {**DOMAINS["shifted"]}}}
+    for key, value in changes.items():
+        raw = changed(raw, key, value)
+    study = load_study(raw, origin="")
+
+    def regions(dataset):
+        return json.loads(settings_for(study, "phantom", dataset=dataset, subject="04"))["regions"]
+
+    assert regions("phantom") == regions("like_phantom") == {"variation": 0.1, "disease": None}
+    found = regions("shifted")
+    assert found["disease"]["severity"] == [0.7, 0.7]
+    assert found["disease"]["reductions"]["medial_temporal"] == 0.4
+    assert found["disease"]["reductions"]["posterior_cingulate_precuneus"] == 0.3
+    words = study.describe()
+    assert "Subjects of phantom: healthy: uptake of 5 regions varies by 0.1" in words
+    assert "Subjects of shifted: uptake of 5 regions varies by 0.08 between subjects, and loses" in words
+    assert "severity (0.7) times posterior cingulate precuneus 0.3" in words
 
 
 def test_a_study_without_domains_has_the_jobs_it_had(raw, staged):
@@ -571,6 +619,27 @@ def test_stages_reach_their_jobs(staged):
         ),
         ("domains.shifted.slices", {"indices": [127]}, r"domains\.shifted: slices\.indices = 127"),
         (
+            "domains.shifted.regions",
+            {"disease": {"severity": [1.0, 0.5]}},
+            r"domains\.shifted\.regions\.disease\.severity: a range of severities is \[low, high\], got",
+        ),
+        (
+            "domains.shifted.regions",
+            {"disease": {"severity": [0.5, 1.5]}},
+            r"domains\.shifted\.regions\.disease\.severity.*less than or equal to 1",
+        ),
+        (
+            "domains.shifted.regions",
+            {"disease": {"reductions": {"medial_temporal": 1.0}}},
+            r"regions\.disease\.reductions\.medial_temporal: .*less than 1, got 1",
+        ),
+        (
+            "domains.shifted.regions",
+            {"disease": {"reductions": {"precuneus": 0.3}}},
+            r"regions\.disease\.reductions\.precuneus: unknown key",
+        ),
+        ("domains.shifted.regions", {"variation": -0.1}, r"domains\.shifted\.regions\.variation: "),
+        (
             "domains.shifted.splits",
             {"train": ["45"], "validation": ["43"], "test": ["46"]},
             r"subject '45' is in 'train', but in 'test' of splits; its anatomy would leak",
@@ -586,6 +655,16 @@ def test_stages_reach_their_jobs(staged):
             r"no data set 'phantom/none'; .*phantom/low",
         ),
         ("learning.stages.external.data", ["phantom"], r"learning\.stages\.external\.data"),
+        (
+            "learning.stages.external.data",
+            ["nobody/own"],
+            r"external: 'nobody/own' names no simulated data set; there are phantom, shifted",
+        ),
+        (
+            "domains.shifted.doses.low",
+            {"low": {"counts": 5e7, **RECONSTRUCTION}, "own": {"counts": 5e7, **RECONSTRUCTION}},
+            r"shifted: a dose or setting cannot be called 'own'",
+        ),
         ("learning.regimes.other", ["late"], r"regime 'other' names the unknown stage 'late'"),
         ("learning.regimes.other", [], r"regime 'other' has no stages"),
     ],

@@ -14,7 +14,7 @@ from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
-from quietpet.jobs.evaluation import ScoreJob, TablesJob
+from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob, RegistrationEngineJob
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
@@ -322,7 +322,27 @@ _STEPS = (
             NamedFile("restored", "HDF5 of `restore`"),
             NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
         ),
-        outputs=(NamedFile("scores", "CSV: metrics of each slice and volume"), _PROVENANCE),
+        outputs=(
+            NamedFile("scores", "CSV: metrics of each slice and volume"),
+            NamedFile(
+                "regions",
+                "CSV: mean activity of each brain region and subject, of data sets that number regions",
+                optional=True,
+            ),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="cohorts",
+        job=CohortsJob,
+        inputs=(NamedFile("regions", "CSV of `score`, of all compared data sets", several=True),),
+        outputs=(
+            NamedFile("bias", "CSV: errors of regional activity in each cohort"),
+            NamedFile("effects", "CSV: effects between cohorts, and what methods change in them"),
+            NamedFile("readable", "Markdown: both"),
+            NamedFile("figure", "PNG: the effects"),
+            _PROVENANCE,
+        ),
     ),
     Step(
         name="robustness",
@@ -350,6 +370,7 @@ _STEPS = (
         inputs=(
             NamedFile("scores", "CSV of `score`", several=True),
             NamedFile("plan", _PLANS, optional=True, several=True),
+            NamedFile("cohorts", "Markdown of `cohorts`", optional=True),
             NamedFile(
                 "rate",
                 "JSON of `learning_rate` of each method that has one",
@@ -362,6 +383,11 @@ _STEPS = (
             NamedFile("tables", "CSV: every row of every table"),
             NamedFile("readable", "Markdown: the tables"),
             NamedFile("figure", "PNG: the methods compared"),
+            NamedFile(
+                "with_without_t1",
+                "CSV: each method that uses T1 beside its variant without",
+                optional=True,
+            ),
             _PROVENANCE,
         ),
     ),

@@ -647,6 +647,39 @@ def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, 
         assert found == wanted, (stage, method)
 
 
+def test_methods_of_the_same_training_share_weights_and_learning_rate(
+    repository, configuration, tmp_path
+):
+    """m2diff with and without T1; another share of replaced skips is another training."""
+    small = {
+        "kind": "m2diff", "channels": 8, "norm_groups": 4, "multipliers": [1, 2], "blocks": 1,
+        "attention": [False, False], "sampler": "ddim", "sampling_steps": 2,
+    }  # fmt: skip
+    methods = {
+        "m2diff": small,
+        "m2diff_nomri": {**small, "t1": "none", "sampling_steps": 1},
+        "m2diff_other": {**small, "skip_replacement": 0.2},
+    }
+    trials = {"learning_rate_trials": {"factors": [1, 3], "iterations": 2}}
+    training = {**configuration["training"], **trials}
+    study = {**configuration, "methods": methods, "training": training, "planner": {"report": True}}
+    output = dry_run(repository, tmp_path, study, tmp_path)
+    of_weights = (
+        r"^rule (fit|learning_rate|restore|plan):\n +input: (.+)\n(?:.*\n)*? +wildcards: .*method=(\w+)"
+    )
+    jobs = re.findall(of_weights, output, re.MULTILINE)
+    for rule in ("fit", "learning_rate"):
+        assert {method for found, _, method in jobs if found == rule} == {"m2diff", "m2diff_other"}
+    for rule in ("restore", "plan"):
+        used = {method: paths for found, paths, method in jobs if found == rule}
+        assert set(used) == set(methods)
+        for method, trained in {
+            **dict.fromkeys(methods, "m2diff"),
+            "m2diff_other": "m2diff_other",
+        }.items():
+            assert f"results/models/phantom/low/{trained}/r0/weights.safetensors" in used[method]
+
+
 def test_a_folder_with_brainweb_is_used_and_named(repository, shared, configuration, tmp_path):
     """Source auto with all volumes at hand; a subject added later joins without touching the others."""
     path = tmp_path / "study.yaml"

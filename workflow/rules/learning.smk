@@ -42,10 +42,14 @@ def training_named(wildcards):
 
 
 def weights_of(training, wildcards):
-    """The file of the weights of ``training``, for the wildcards' method and replicate."""
+    """The file of the weights of ``training``, for the wildcards' method and replicate.
+
+    Methods that differ in what matters after training alone share it.
+    """
+    method = STUDY.trained_as(wildcards.method)
     stages = f"{training.stages_name}/" if training.stages else ""
     return (
-        f"results/models/{training.dataset}/{training.setting}/{wildcards.method}/"
+        f"results/models/{training.dataset}/{training.setting}/{method}/"
         f"{stages}{wildcards.replicate}/weights.safetensors"
     )
 
@@ -76,11 +80,24 @@ def learned_weights(wildcards, **names):
     return weights_of(training, wildcards)
 
 
+def planned_weights(wildcards):
+    """Input function: the weights whose sampling is planned."""
+    method = STUDY.trained_as(wildcards.method)
+    return (
+        f"results/models/{wildcards.dataset}/{wildcards.setting}/{method}/"
+        f"{PLANNED_REPLICATE}/weights.safetensors"
+    )
+
+
 def rate_of(method):
-    """The file of the trials that choose the learning rate of ``method``; none where it is given."""
+    """The file of the trials that choose the learning rate of ``method``.
+
+    None where it is given, and of methods that share the training of another one.
+    """
     on = STUDY.tried_on
     path = f"results/learning_rates/{on.dataset}/{on.setting}/{method}.json"
-    return [path] if STUDY.chooses_rate(method) else []
+    tried = STUDY.chooses_rate(method) and STUDY.trained_as(method) == method
+    return [path] if tried else []
 
 
 def length_of_training(wildcards):
@@ -146,7 +163,7 @@ rule fit:
 
 rule plan:
     input:
-        weights=f"results/models/{{dataset}}/{{setting}}/{{method}}/{PLANNED_REPLICATE}/weights.safetensors",
+        weights=planned_weights,
         validation="results/datasets/{dataset}/{setting}/validation.h5",
     output:
         plan="results/sampling/{dataset}/{setting}/{method}.json",
@@ -178,7 +195,7 @@ rule restore:
     log:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
     wildcard_constraints:
-        dataset=one_of(STUDY.simulated),
+        dataset=one_of([name for name in STUDY.simulated if name not in STUDY.compared]),
     threads: network_threads
     resources:
         mem_mb=6000,
@@ -225,6 +242,17 @@ rule robustness:
         **job("robustness"),
     shell:
         command("robustness")
+# Regions are measured in the data sets that `cohorts` compares alone.
+use rule restore as cohort_restore with:
+    output:
+        restored=update(
+            "results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
+        ),
+        scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        regions="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.regions.csv",
+        provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
+    wildcard_constraints:
+        dataset=one_of(STUDY.compared),
 
 
 # All settings of a data set of scans are restored by one job, because each is seconds and Python starts in as many.

@@ -8,6 +8,7 @@ from quietpet.config.acquisition import AcquisitionSettings
 from quietpet.config.datasets import SliceSettings, SplitSettings
 from quietpet.config.doses import DoseLevels
 from quietpet.config.phantoms import LesionSettings, TissueValues
+from quietpet.config.regions import RegionSettings
 from quietpet.config.section import Section
 
 PHANTOM = "phantom"
@@ -23,6 +24,7 @@ class DomainSettings(Section):
     activity: TissueValues | None = Field(None, description="in place of phantoms.activity")
     t1: TissueValues | None = Field(None, description="in place of phantoms.t1")
     lesions: LesionSettings | None = Field(None, description="in place of phantoms.lesions")
+    regions: RegionSettings | None = Field(None, description="in place of phantoms.regions")
     slices: SliceSettings | None = None
     splits: SplitSettings | None = None
     acquisition: AcquisitionSettings | None = None

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from quietpet.config.acquisition import AcquisitionSettings
+from quietpet.config.comparison import CohortComparison
 from quietpet.config.datasets import DatasetSettings, SliceSettings, SplitSettings
 from quietpet.config.domains import DomainSettings
 from quietpet.config.doses import DoseLevels
@@ -63,6 +64,9 @@ class StudySections(Section):
     evaluation: EvaluationSettings = EvaluationSettings()
     robustness: RobustnessSettings | None = Field(
         None, description="test slices restored again with a wrong T1; none: they are not"
+    )
+    cohorts: CohortComparison | None = Field(
+        None, description="healthy and diseased data sets that are compared region by region; none: off"
     )
 
     @model_validator(mode="before")

@@ -42,12 +42,9 @@ def render(
     *,
     plan: TablePlan,
     sampling: Sequence[SamplingPlan] = (),
-    robustness: str = "",
+    sections: Sequence[str] = (),
 ) -> str:
-    """The tables as Markdown, and after them quality against sampling steps if it was measured.
-
-    So is ``robustness``, a page of :mod:`quietpet.evaluation.robustness_page`.
-    """
+    """The tables as Markdown, and after them ``sections`` and quality against sampling steps, if any."""
     titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
     blocks = [
         "# Results",
@@ -58,7 +55,7 @@ def render(
             for table, members in _by_table(rows)
             for block in _table(table, titles[table], members)
         ),
-        *([robustness.strip()] if robustness else []),
+        *filter(None, sections),
         *([render_sampling(sampling)] if sampling else []),
         _claim(rows),
         _known_deviations(rows, plan),

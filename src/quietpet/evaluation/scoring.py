@@ -38,11 +38,15 @@ def score_rows(
 
     Raises InputError as :func:`estimates_of` and :func:`score_slices` do.
     """
-    origin = {name: getattr(restored, name) for name in _NAMES} | reported(restored.lineage)
     estimates = estimates_of(restored, reference)
-    origin["spread_to_error"] = csv_cell(spread_of(restored, reference))
+    origin = {**names_of(restored), "spread_to_error": csv_cell(spread_of(restored, reference))}
     for row in score_slices(estimates, reference, paper_window_pixels=paper_window_pixels):
         yield {**origin, **row}
+
+
+def names_of(restored: RestoredSlices) -> dict[str, str]:
+    """What was restored, how, and the facts that score files inherit."""
+    return {name: getattr(restored, name) for name in _NAMES} | reported(restored.lineage)
 
 
 def reported(lineage: Lineage) -> Lineage:

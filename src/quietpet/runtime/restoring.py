@@ -55,7 +55,6 @@ def restored_record(
     measured: MeasuredSlices | None,
     device: torch.device,
     *,
-    lineage: Lineage,
     called: str = "",
 ) -> RestoredSlices:
     """All slices of ``pairs`` restored on ``device``; ``called`` tells this run from others in the log.
@@ -73,7 +72,7 @@ def restored_record(
         learning=job.learning,
         replicate=job.replicate,
         samples=job.model.samples,
-        lineage=lineage,
+        lineage=pairs.lineage,
         key=pairs.keys,
         single=images["single"],
         mean=images.get("mean"),

@@ -29,8 +29,8 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
     method, learned = learned_method(job, inputs.get("weights"))
     placed(method, device, half=job.half)
     measured = measured_slices(job, inputs, pairs, device)
-    lineage = common_lineage([*learned, (pairs.path, pairs.lineage)])
-    restored = restored_record(method, pairs, job, measured, device, lineage=lineage)
+    common_lineage([*learned, (pairs.path, pairs.lineage)])
+    restored = restored_record(method, pairs, job, measured, device)
     origin = provenance(
         "restore",
         settings=job.model_dump(mode="json"),

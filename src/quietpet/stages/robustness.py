@@ -42,13 +42,11 @@ def run(job: RobustnessJob, inputs: Files, outputs: Files) -> None:
     method, learned = learned_method(job, inputs.get("weights"))
     placed(method, device, half=job.half)
     measured = measured_slices(job, inputs, pairs, device)
-    lineage = common_lineage([*learned, (pairs.path, pairs.lineage)])
+    common_lineage([*learned, (pairs.path, pairs.lineage)])
 
     def rows() -> Iterator[dict[str, Any]]:
         for condition, wrong in zip(job.conditions, data_sets, strict=True):
-            restored = restored_record(
-                method, wrong, job, measured, device, lineage=lineage, called=f", T1 {condition}"
-            )
+            restored = restored_record(method, wrong, job, measured, device, called=f", T1 {condition}")
             scores = score_rows(
                 restored, reference, paper_window_pixels=job.evaluation.paper_window_pixels
             )

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quietpet.errors import InputError
-from quietpet.evaluation.scoring import SCORE_COLUMNS, reported, require_reference, score_rows
+from quietpet.evaluation.regions import REGION_COLUMNS, regional_activity
+from quietpet.evaluation.scoring import (
+    SCORE_COLUMNS,
+    estimates_of,
+    names_of,
+    reported,
+    require_reference,
+    score_rows,
+)
 from quietpet.files.lineage import common_lineage
 from quietpet.files.named import Files
-from quietpet.files.packed import PackedName, ReferenceSlices
+from quietpet.files.packed import LowSlices, PackedName, ReferenceSlices
 from quietpet.files.records import Record, read_record
 from quietpet.files.restored import RestoredSlices
 from quietpet.files.text import write_csv, write_json
@@ -19,7 +27,7 @@ _NAMES = ("dataset", "setting", "method", "learning", "replicate")
 
 
 def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
-    """Read ``restored`` and ``test``; write ``scores`` and, if asked for, ``provenance``."""
+    """Read ``restored`` and ``test``; write ``scores``, and if asked for ``regions``, ``provenance``."""
     watch = Stopwatch()
     about = read_record(inputs.one("test"), PackedName)
     _require_named(about, job, ("dataset", "setting"))
@@ -28,6 +36,10 @@ def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
     restored = read_record(inputs.one("restored"), RestoredSlices)
     _require_named(restored, job, _NAMES)
     common_lineage((each.origin, reported(each.lineage)) for each in (about, restored))
+    if regions := outputs.get("regions"):
+        low = read_record(inputs.one("test"), LowSlices)
+        means = regional_activity(estimates_of(restored, reference), reference, low)
+        write_csv(regions, REGION_COLUMNS, ({**names_of(restored), **row} for row in means))
     rows = score_rows(restored, reference, paper_window_pixels=job.evaluation.paper_window_pixels)
     write_csv(outputs.one("scores"), SCORE_COLUMNS, rows)
     if sidecar := outputs.get("provenance"):

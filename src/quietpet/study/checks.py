@@ -11,15 +11,18 @@ from pydantic import ValidationError
 
 from quietpet.config.datasets import SPLITS, SplitSettings
 from quietpet.config.domains import PHANTOM
-from quietpet.config.learning import LearningSettings
+from quietpet.config.learning import OWN, LearningSettings
 from quietpet.config.method_kinds import method_kinds
 from quietpet.config.methods import require_batch
 from quietpet.config.robustness import WRONG_T1, RobustnessSettings
 from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
+from quietpet.study.cohorts import require_comparable_cohorts
 from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import DataSet, Scanned
 from quietpet.study.mistakes import explain
+from quietpet.study.t1 import require_t1_where_needed, require_variants
+from quietpet.study.trainings import of_own_setting
 from quietpet.study.windows import require_frames_of_windows
 
 
@@ -30,6 +33,7 @@ def require_consistent(study: StudyContents) -> None:
     _require_sizes(study)
     _require_batches(study)
     _require_costs(study)
+    require_variants(study)
     _require_scanner_limits(study)
     _require_domains(study)
     _require_invivo(study)
@@ -37,6 +41,8 @@ def require_consistent(study: StudyContents) -> None:
     _require_standin(study)
     require_frames_of_windows(study)
     _require_stages(study)
+    require_t1_where_needed(study)
+    require_comparable_cohorts(study)
     _require_robustness(study)
 
 
@@ -199,10 +205,12 @@ def _require_same_making(study: StudyContents) -> None:
 def _require_invivo(study: StudyContents) -> None:
     if study.invivo is None:
         return
-    if unknown := [name for name in study.invivo.without if name not in study.methods]:
-        raise ValueError(
-            f"invivo.without: no method {unknown[0]!r}; there are {', '.join(study.methods)}"
-        )
+    left_out = {"invivo.without": study.invivo.without} | {
+        f"invivo.datasets.{name}.without": each.without for name, each in study.invivo.datasets.items()
+    }
+    for key, names in left_out.items():
+        if unknown := [name for name in names if name not in study.methods]:
+            raise ValueError(f"{key}: no method {unknown[0]!r}; there are {', '.join(study.methods)}")
     for name, source in study.invivo.sources.items():
         if source.kind == "folder" and name in PHANTOMS:
             raise ValueError(
@@ -281,14 +289,17 @@ def _simulated_scans(study: StudyContents) -> Iterator[tuple[str, str, SplitSett
 def _require_stages(study: StudyContents) -> None:
     if study.learning is None:
         return
+    settings = [(name, each) for name, dataset in study.data_sets.items() for each in dataset.settings]
+    if taken := [name for name, setting in settings if setting == OWN]:
+        raise ValueError(
+            f"{taken[0]}: a dose or setting cannot be called {OWN!r}, which in learning.stages is the "
+            "one that is to be restored; rename it"
+        )
+    known = ["/".join(names) for names in settings]
     for reference in study.learning.references:
-        known = [
-            f"{name}/{setting}"
-            for name, dataset in study.data_sets.items()
-            for setting in dataset.settings
-        ]
-        if reference not in known:
+        if not of_own_setting(reference) and reference not in known:
             raise ValueError(f"learning.stages: no data set {reference!r}; there are {', '.join(known)}")
+    _require_own_settings(study, study.learning)
     for name in study.learning.compared.methods if study.learning.compared else ():
         if name not in study.methods:
             raise ValueError(
@@ -300,6 +311,42 @@ def _require_stages(study: StudyContents) -> None:
         except ValidationError as error:
             raise ValueError(f"learning.stages.{name}: {explain(error)}") from None
     _require_measured_stages(study, study.learning)
+
+
+def _require_own_settings(study: StudyContents, learning: LearningSettings) -> None:
+    """Where a stage names another data set at the setting that is restored, both have that setting."""
+    named = [(name, each) for name, stage in learning.stages.items() for each in stage.data]
+    for stage, reference in named:
+        if not of_own_setting(reference):
+            continue
+        place, other = f"learning.stages.{stage}: {reference!r}", reference.partition("/")[0]
+        if other not in study.simulated:
+            raise ValueError(
+                f"{place} names no simulated data set; there are {', '.join(study.simulated)}"
+            )
+        doses = study.simulated[other].settings
+        for dataset, setting in _restored_after(study, learning, stage):
+            if dataset.name not in study.simulated:
+                raise ValueError(
+                    f"{place} has doses of phantoms, but {dataset.name} is of scans; leave the stage "
+                    f"out of its regimes, or write {other}/{doses[0]}"
+                )
+            if setting not in doses:
+                raise ValueError(
+                    f"{place} is {other}/{setting} where {dataset.name}/{setting} is restored, but "
+                    f"{other} has no such dose; it has {', '.join(doses)}"
+                )
+
+
+def _restored_after(
+    study: StudyContents, learning: LearningSettings, stage: str
+) -> Iterator[tuple[DataSet, str]]:
+    """Data sets and settings that some method restores under a regime with ``stage``."""
+    regimes = {name for name, stages in learning.regimes.items() if stage in stages}
+    for dataset in study.data_sets.values():
+        for setting in dataset.settings:
+            if any(regimes & set(dataset.regimes_of(setting, method)) for method in dataset.methods):
+                yield dataset, setting
 
 
 def _require_measured_stages(study: StudyContents, learning: LearningSettings) -> None:
@@ -344,6 +391,12 @@ def _require_comparable(study: StudyContents, dataset: DataSet, reference: str) 
         raise ValueError(
             f"robustness.data: gains on {reference} are counted from the low-dose image itself, which "
             "no method gives; add lpet: {} to methods"
+        )
+    if isinstance(dataset, Scanned) and dataset.may_lack_t1:
+        raise ValueError(
+            f"robustness.data: scans of {reference} may lack T1 (invivo.sources.{dataset.cohort.source}."
+            "t1_presence = if_there), and none that is not there can be wrong; name another data set, or "
+            "set required"
         )
     if all(method.t1_use == "none" for method in dataset.methods.values()):
         raise ValueError(

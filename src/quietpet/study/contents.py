@@ -49,6 +49,11 @@ class StudyContents(StudySections):
         return self.standin
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """Data sets whose regions are compared, the healthy first; none if nobody asked for it."""
+        return self.cohorts.datasets if self.cohorts else ()
+
+    @property
     def diffusion_methods(self) -> tuple[str, ...]:
         """Methods that sample."""
         return tuple(n for n, each in self.methods.items() if isinstance(each, DiffusionSettings))
@@ -119,12 +124,16 @@ class StudyContents(StudySections):
             for name, method in self.methods.items()
             if not method.reconstructs and name not in self.invivo.without
         }
+        may_lack_t1 = {
+            name for name, each in self.invivo.sources.items() if each.t1_presence == "if_there"
+        }
         return {
             name: Scanned(
                 name=name,
                 cohort=cohort,
                 windows=self.invivo.windows.low,
-                methods=methods,
+                methods={name: each for name, each in methods.items() if name not in cohort.without},
+                may_lack_t1=cohort.source in may_lack_t1,
                 replicates=self.invivo.replicates or self.replicates,
                 regimes=self._regimes,
                 compared=self.learning.compared if self.learning else None,
@@ -140,7 +149,7 @@ class StudyContents(StudySections):
     def _with_domain(self, name: str, domain: DomainSettings) -> Self:
         """The study as if ``domain`` were its only data set."""
         parts = ("slices", "splits", "acquisition", "doses")
-        phantoms = ("activity", "t1", "lesions")
+        phantoms = ("activity", "t1", "lesions", "regions")
         return self.model_copy(
             update={
                 **_given(domain, parts),
@@ -149,6 +158,7 @@ class StudyContents(StudySections):
                 "domains": {},
                 "invivo": None,
                 "learning": None,
+                "cohorts": None,
             }
         )
 
@@ -168,6 +178,20 @@ class StudyContents(StudySections):
             as_long = self.training_costs[chosen.cost_of] / self.training_costs[method]
             settings = settings.lasting(max(1, round(settings.iterations * as_long)))
         return settings
+
+    def trained_as(self, method: str) -> str:
+        """The first method of the same training, with whose weights ``method`` restores.
+
+        They differ at most in what matters after training: how samples are drawn, or whether the same
+        network looks at T1. So their rows differ in that alone, not in a seed as well.
+        """
+        wanted = self._trained_by(method)
+        return next(name for name in self.methods if self._trained_by(name) == wanted)
+
+    def _trained_by(self, method: str) -> dict[str, Any]:
+        """All that decides the weights of a method."""
+        settings = self.methods[method].for_training()
+        return settings.model_dump(exclude={"pet_only_of"})  # which names a row of a table
 
     def chooses_rate(self, method: str) -> bool:
         """Whether trials choose the learning rate of ``method``."""
@@ -228,6 +252,8 @@ class StudyContents(StudySections):
         lines = [f"Acquisition: {self.acquisition.describe()}.", f"Images: {self._units()}."]
         for dataset in self.simulated.values():
             lines += [f"Dose {name}: {level}." for name, level in dataset.doses.items()]
+            if regions := dataset.study.phantoms.regions:
+                lines.append(f"Subjects of {dataset.name}: {regions.describe()}.")
         lines += [self.invivo.describe()] if self.invivo else []
         return "\n".join(lines)
 

@@ -150,11 +150,15 @@ class Simulated(DataSet):
 
 @dataclass(frozen=True, kw_only=True)
 class Scanned(DataSet):
-    """Standard and low dose from windows of scans; ``windows`` are the short ones, by name."""
+    """Standard and low dose from windows of scans; ``windows`` are the short ones, by name.
+
+    Where it ``may_lack_t1``, scans without T1 are taken too.
+    """
 
     kind: ClassVar[DatasetKind] = "scanned"
 
     cohort: CohortSettings
+    may_lack_t1: bool
     windows: Mapping[str, WindowSettings]
 
     @property
