@@ -16,7 +16,7 @@ from quietpet.config.section import Section
 from quietpet.config.standin import StandinSettings
 from quietpet.config.study import StudySections
 from quietpet.seeds import named_seed
-from quietpet.study.data_sets import DataSet, Scanned, Scored, Simulated
+from quietpet.study.data_sets import FIRST_REPLICATE, DataSet, Scanned, Scored, Simulated
 from quietpet.study.trainings import Training, last_training, training_before
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
@@ -67,6 +67,24 @@ class StudyContents(StudySections):
     def scored(self) -> Iterator[Scored]:
         """Everything that is restored and scored, in the order of the configuration."""
         return itertools.chain.from_iterable(each.scored for each in self.data_sets.values())
+
+    @property
+    def in_robustness(self) -> Iterator[Scored]:
+        """What the table `robustness` is about: first trainings, on the test slices that it names."""
+        named = self.robustness.data if self.robustness else ()
+        for run in self.scored:
+            if f"{run.dataset}/{run.setting}" in named and run.replicate == FIRST_REPLICATE:
+                yield run
+
+    @property
+    def restored_with_wrong_t1(self) -> list[Scored]:
+        """Of :attr:`in_robustness` the methods that look at T1."""
+        return [run for run in self.in_robustness if self.methods[run.method].t1_use != "none"]
+
+    @property
+    def low_dose_images(self) -> tuple[str, ...]:
+        """Methods that are the low-dose image itself."""
+        return tuple(name for name, method in self.methods.items() if method.kind == "lpet")
 
     @property
     def simulated(self) -> dict[str, Simulated]:
