@@ -411,8 +411,8 @@ def _require_comparable(study: StudyContents, dataset: DataSet, reference: str) 
     if isinstance(dataset, Scanned) and dataset.may_lack_t1:
         raise ValueError(
             f"robustness.data: scans of {reference} may lack T1 (invivo.sources.{dataset.cohort.source}."
-            "t1_presence = if_there), and none that is not there can be wrong; name another data set, or "
-            "set required"
+            "t1_presence = if_there), and none that is not there can be wrong; name another data set, "
+            "or set required"
         )
     if all(method.t1_use == "none" for method in dataset.methods.values()):
         raise ValueError(
