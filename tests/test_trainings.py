@@ -203,3 +203,22 @@ def test_a_stage_before_on_data_that_another_setting_has_too_is_shared(repositor
         study.training.iterations,
         study.learning.stages["internal"].iterations,
     )
+
+
+def test_methods_that_differ_after_training_alone_are_one_training(repository):
+    raw = read_yaml(repository / "config.yaml")
+    sizes = {"channels": 8, "norm_groups": 4}
+    raw["methods"] |= {
+        "m2diff": sizes,
+        "m2diff_nomri": {"kind": "m2diff", **sizes, "t1": "none"},
+        "m2diff_ddim": {"kind": "m2diff", **sizes, "sampler": "ddim", "sampling_steps": 3},
+        "m2diff_first": {"kind": "m2diff", **sizes, "skip_replacement": 0.0},
+        "m2diff_own": {"kind": "m2diff", **sizes, "optimiser": "published"},
+    }
+    study = load_study(raw, origin="config.yaml")
+    trained = {name: study.trained_as(name) for name in study.methods}
+    shared = {"m2diff_nomri": "m2diff", "m2diff_ddim": "m2diff"}
+    assert trained == {name: shared.get(name, name) for name in study.methods}
+    words = job_of(study, "tables").methods
+    assert words["m2diff_nomri"].endswith("restored without T1; restores with the weights of m2diff")
+    assert "weights of" not in words["m2diff"]

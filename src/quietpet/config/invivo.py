@@ -87,6 +87,13 @@ class SourceSettings(Section):
         "session of the PET images, which goes before others",
     )
 
+    t1_presence: Literal["required", "if_there"] = Field(
+        "required",
+        description="if_there: participants of whom the tree holds no T1 image are taken too, on the "
+        "grid of their PET, which nothing is registered to; methods that need T1 then restore none of "
+        "its data sets",
+    )
+
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         needed, also = _SOURCE_KEYS[self.kind]
@@ -157,6 +164,9 @@ class CohortSettings(Section):
     regimes: tuple[Label, ...] | None = Field(
         None, description="of learning.regimes, those under which networks restore it; none: all"
     )
+    without: tuple[Label, ...] = Field(
+        (), description="methods that are not applied to it, beside those of invivo.without"
+    )
 
     @model_validator(mode="after")
     def _split(self) -> Self:
@@ -188,7 +198,8 @@ class SlicePlaneSettings(Section):
 
     T1 is brought to RAS order: the third axis runs from the feet to the head, so slices are transaxial
     up to the tilt of the head. Indices are on a grid of ``axis_slices`` slices of ``slice_mm``; other
-    grids are cut at the same millimetres from the middle of the axis.
+    grids are cut at the same millimetres from the middle of the axis. A scan without T1 is cut on the
+    grid of its PET, by the same rule, and its head is that of the long PET image.
     """
 
     indices: tuple[Annotated[int, Field(ge=0)], ...] = Field(

@@ -37,8 +37,14 @@ DEVIATIONS = (
 )
 
 
-def render(rows: Sequence[TableRow], *, plan: TablePlan, sampling: Sequence[SamplingPlan] = ()) -> str:
-    """The tables as Markdown, and after them quality against sampling steps if it was measured."""
+def render(
+    rows: Sequence[TableRow],
+    *,
+    plan: TablePlan,
+    sampling: Sequence[SamplingPlan] = (),
+    sections: Sequence[str] = (),
+) -> str:
+    """The tables as Markdown, and after them ``sections`` and quality against sampling steps, if any."""
     titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
     blocks = [
         "# Results",
@@ -49,6 +55,7 @@ def render(rows: Sequence[TableRow], *, plan: TablePlan, sampling: Sequence[Samp
             for table, members in _by_table(rows)
             for block in _table(table, titles[table], members)
         ),
+        *filter(None, sections),
         *([render_sampling(sampling)] if sampling else []),
         _claim(rows),
         _known_deviations(rows, plan),

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from quietpet.config.datasets import DatasetKind
 from quietpet.config.evaluation import EvaluationSettings
+from quietpet.config.inputs import WithoutT1
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import MethodJob
 
@@ -15,6 +16,18 @@ class ScoreJob(MethodJob):
 
     learning: str
     evaluation: EvaluationSettings
+
+
+class CohortsJob(Job):
+    """Compare regional activity of healthy and diseased cohorts, restored by every method."""
+
+    healthy: str
+    diseased: tuple[str, ...]
+    reference: str
+    confidence: float
+    protocol: str
+    methods: tuple[str, ...]
+    learned: tuple[str, ...] = ()
 
 
 class TablesJob(Job):
@@ -33,4 +46,5 @@ class TablesJob(Job):
     acquisition: str
     physics: tuple[str, ...] = ()
     rays: int
+    without_t1: tuple[WithoutT1, ...] = ()
     evaluation: EvaluationSettings

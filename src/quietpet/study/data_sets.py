@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from quietpet.study.contents import StudyContents
 
 
+FIRST_REPLICATE = "r0"
+"""Name of the first training of a method."""
+
+
 class Scored(NamedTuple):
     """One restoration of a test set, by one training of a method under a regime ("": none)."""
 
@@ -146,11 +150,15 @@ class Simulated(DataSet):
 
 @dataclass(frozen=True, kw_only=True)
 class Scanned(DataSet):
-    """Standard and low dose from windows of scans; ``windows`` are the short ones, by name."""
+    """Standard and low dose from windows of scans; ``windows`` are the short ones, by name.
+
+    Where it ``may_lack_t1``, scans without T1 are taken too.
+    """
 
     kind: ClassVar[DatasetKind] = "scanned"
 
     cohort: CohortSettings
+    may_lack_t1: bool
     windows: Mapping[str, WindowSettings]
 
     @property
