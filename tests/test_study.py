@@ -409,6 +409,28 @@ def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
     assert "Dose shifted/low: 5e+07 counts per volume" in study.describe()
 
 
+def test_no_network_of_the_cohorts_has_seen_the_disease(repository):
+    """One network restores both cohorts at a dose; it learned from healthy heads that neither tests."""
+    name = "workflow/configs/cohorts.yaml"
+    study = load_study(read_yaml(repository / name), origin=name)
+    assert study.phantoms.regions.disease is None
+    for cohort in ("healthy", "alzheimer"):
+        dataset = study.simulated[cohort]
+        assert not set(dataset.study.splits.test) & set(study.splits.subjects)
+        for run in dataset.scored:
+            if study.methods[run.method].trained:
+                weights = study.weights_for(dataset=cohort, setting=run.setting, regime=run.regime)
+                assert (weights.dataset, weights.setting) == ("phantom", run.setting)
+    healthy, ill = (study.simulated[cohort].study for cohort in ("healthy", "alzheimer"))
+    assert healthy.phantoms.regions == study.phantoms.regions
+    assert ill.phantoms.regions.variation == study.phantoms.regions.variation
+    assert (ill.splits.test, ill.doses, ill.slices) == (
+        healthy.splits.test,
+        healthy.doses,
+        healthy.slices,
+    )
+
+
 def test_a_stage_may_name_another_data_set_at_the_dose_to_be_restored(staged, whole):
     """Its training is that of the named data set; a dose that this lacks, and scans, are refused."""
     levels = {"x20": {"counts": 5e7, **RECONSTRUCTION}, "x100": {"counts": 1e7, **RECONSTRUCTION}}
