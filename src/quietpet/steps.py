@@ -19,6 +19,7 @@ from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob, Reg
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
+from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 
 
@@ -119,6 +120,12 @@ _TRAIN_SINOGRAMS = NamedFile(
     "them",
     optional=True,
     several=True,
+)
+
+_TO_RESTORE = (
+    NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
+    NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
+    NamedFile("sinograms", _SINOGRAMS_OF_SLICES.format("test"), optional=True, several=True),
 )
 
 _STEPS = (
@@ -286,11 +293,7 @@ _STEPS = (
     Step(
         name="restore",
         job=RestoreJob,
-        inputs=(
-            NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
-            NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
-            NamedFile("sinograms", _SINOGRAMS_OF_SLICES.format("test"), optional=True, several=True),
-        ),
+        inputs=_TO_RESTORE,
         outputs=(NamedFile("restored", "HDF5: restored slices, in the unit of the data"),),
     ),
     Step(
@@ -342,6 +345,26 @@ _STEPS = (
         ),
     ),
     Step(
+        name="robustness",
+        job=RobustnessJob,
+        inputs=_TO_RESTORE,
+        outputs=(NamedFile("scores", "CSV: metrics of each slice with each wrong T1"), _PROVENANCE),
+    ),
+    Step(
+        name="robustness_table",
+        job=RobustnessTableJob,
+        inputs=(
+            NamedFile("robustness", "CSV of `robustness` of each method that looks at T1", several=True),
+            NamedFile("scores", "CSV of `score` of each method that never does", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: what each wrong T1 costs each method"),
+            NamedFile("readable", "Markdown: the same"),
+            NamedFile("figure", "PNG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
         name="tables",
         job=TablesJob,
         inputs=(
@@ -354,6 +377,7 @@ _STEPS = (
                 optional=True,
                 several=True,
             ),
+            NamedFile("robustness", "Markdown of `robustness_table`", optional=True),
         ),
         outputs=(
             NamedFile("tables", "CSV: every row of every table"),

@@ -202,6 +202,20 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
     assert list(origin["inputs"]) == [str(path) for path in scores]
 
 
+def test_the_page_of_robustness_stands_behind_the_tables(tmp_path: Path) -> None:
+    restored = write_restored(tmp_path / "lpet.h5")
+    run_score(tmp_path, restored, write_test_set(tmp_path / "test.h5"))
+    outputs = {name: [tmp_path / name] for name in ("tables", "readable", "figure")}
+    inputs = {"scores": [tmp_path / "lpet.csv"]}
+    tables.run(tables_job(), Files(inputs), Files(outputs))
+    plain = (tmp_path / "readable").read_text()
+    (tmp_path / "page.md").write_text("## Robustness: a wrong T1\n\nlosses\n")
+    tables.run(tables_job(), Files({**inputs, "robustness": [tmp_path / "page.md"]}), Files(outputs))
+    before, behind = plain.split("## Claim")
+    page = "## Robustness: a wrong T1\n\nlosses\n\n"
+    assert (tmp_path / "readable").read_text() == f"{before}{page}## Claim{behind}"
+
+
 def test_chosen_learning_rates_stand_in_the_protocol(tmp_path: Path) -> None:
     test = write_test_set(tmp_path / "test.h5")
     for method in ("lpet", "gaussian"):

@@ -571,6 +571,29 @@ def test_sampling_is_planned_for_the_report(repository, finished, configuration,
     assert plan["provenance"]["settings"]["planner"]["slices"] == 1
 
 
+def test_a_wrong_t1_adds_its_jobs_and_runs_no_other(repository, finished, configuration, tmp_path):
+    """One for each method that looks at T1; the others have their scores already."""
+    wrong = {"robustness": {"data": ["phantom/low"], "conditions": ["shift_2mm"]}}
+    output = dry_run(repository, finished, {**configuration, **wrong}, tmp_path)
+    free = {"lpet", "gaussian", "unet"}
+    looking = len(configuration["methods"].keys() - free)
+    assert planned_jobs(output) == {"robustness": looking, "robustness_table": 1, "tables": 1}
+    scores = ("lpet/r0", "gaussian/r0", "unet/r0")
+    for path in scores:
+        assert f"results/scores/phantom/low/{path}.csv" in output
+    assert "results/robustness/phantom/low/bowsher/r0.csv" in output
+    assert "results/robustness/phantom/low/lpet" not in output
+
+
+def test_a_wrong_t1_that_the_study_does_not_ask_for_is_refused(repository, tmp_path):
+    tiny = repository / "workflow/configs/tiny.yaml"
+    study = ("--configfile", tiny, "--directory", tmp_path, "--dry-run")
+    for path in ("results/robustness.csv", "results/robustness/phantom/low/bowsher/r0.csv"):
+        output = snakemake(repository, *study, path, check=False)
+        assert "this study has no section robustness" in output
+        assert "add robustness: {data: [phantom/low]}" in output
+
+
 def test_the_rules_name_files_as_the_table_of_steps_does(repository, configuration, tmp_path):
     """In a study that uses every step; settings that the commands carry are those of the step's job."""
     half = {"thinned": {"fraction": 0.5}, "psf_fwhm_mm": 2.5, "iterations": 4, "subsets": 14}
@@ -580,6 +603,7 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         **configuration, "domains": {"other": DOMAIN}, "standin": STANDIN, "invivo": INVIVO,
         "learning": staged, "planner": {"report": True, "slices": 1, "evaluations": [2]},
         "phantoms": {"source": "auto"}, "scanner": {"projector": "auto"},
+        "robustness": {"data": ["phantom/low", "other/faint"], "conditions": ["shift_2mm"]},
         "doses": {**doses, "low": {**doses["low"], "half": half}},
         "training": {
             **configuration["training"],

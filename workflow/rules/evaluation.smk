@@ -1,11 +1,10 @@
 # Scores -> the tables.
 
 
-def scores_of(run, suffix="csv"):
+def scores_of(run, suffix="csv", folder="scores"):
     """What is measured of one restoration: a file of this suffix."""
     regime = f"{run.regime}/" if run.regime else ""
-    folder = f"results/scores/{run.dataset}/{run.setting}/{run.method}/{regime}"
-    return f"{folder}{run.replicate}.{suffix}"
+    return f"results/{folder}/{run.dataset}/{run.setting}/{run.method}/{regime}{run.replicate}.{suffix}"
 
 
 ALL_SCORES = [scores_of(run) for run in STUDY.scored]
@@ -14,6 +13,7 @@ ALL_REGIONS = [
     for run in STUDY.scored
     if run.dataset in STUDY.compared
 ]
+WITH_WRONG_T1 = STUDY.restored_with_wrong_t1
 
 
 # A sampler is a setting of its method, whatever data are restored: it is planned on the first data set.
@@ -67,10 +67,36 @@ rule cohorts:
         command("cohorts")
 
 
+# The scores of methods that never look at T1 stand beside those of the others: no job of their own.
+rule robustness_table:
+    input:
+        robustness=wanted_with_wrong_t1(
+            [scores_of(run, folder="robustness") for run in WITH_WRONG_T1]
+        ),
+        scores=[scores_of(run) for run in STUDY.in_robustness if run not in WITH_WRONG_T1],
+    output:
+        table="results/robustness.csv",
+        readable="results/robustness.md",
+        figure="results/robustness.png",
+        provenance="results/robustness.json",
+    log:
+        "logs/robustness.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("robustness_table"),
+    shell:
+        command("robustness_table")
+
+
 rule tables:
     input:
         scores=ALL_SCORES,
         plan=REPORTED_PLANS,
+        robustness=["results/robustness.md"] if STUDY.robustness else [],
         cohorts=["results/cohorts.md"] if STUDY.compared else [],
         rate=[path for method in STUDY.methods for path in rate_of(method)],
         sampling=["results/sampling.png"] if REPORTED_PLANS else [],

@@ -207,6 +207,41 @@ rule restore:
         command("restore", "score")
 
 
+def wanted_with_wrong_t1(paths):
+    """Input function: ``paths``, or those that it gives, in a study that asks for a wrong T1; else an error."""
+
+    def those_of(wildcards):
+        if STUDY.robustness is None:
+            raise WorkflowError(
+                "this study has no section robustness, which names the test slices that are restored with a wrong "
+                "T1; add robustness: {data: [" + f"{STUDY.tried_on.dataset}/{STUDY.tried_on.setting}" + "]}"
+            )
+        return paths(wildcards) if callable(paths) else paths
+
+    return those_of
+
+
+# The same slices with a wrong T1: scores alone. One training of each method, because it is about what networks
+# do, and not about their spread.
+rule robustness:
+    input:
+        weights=wanted_with_wrong_t1(learned_weights),
+        test="results/datasets/{dataset}/{setting}/test.h5",
+        sinograms=sinograms_of("test"),
+    output:
+        scores="results/robustness/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        provenance="results/robustness/{dataset}/{setting}/{method}/{regime}{replicate}.json",
+    log:
+        "logs/robustness/{dataset}-{setting}-{method}-{regime}{replicate}.log",
+    threads: network_threads
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+        gpu=network_gpus,
+    params:
+        **job("robustness"),
+    shell:
+        command("robustness")
 # Regions are measured in the data sets that `cohorts` compares alone.
 use rule restore as cohort_restore with:
     output:

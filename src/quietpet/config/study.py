@@ -19,6 +19,7 @@ from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.planner import PlannerSettings
 from quietpet.config.registration import RegistrationSettings
+from quietpet.config.robustness import RobustnessSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.section import Label, Positive, Section
 from quietpet.config.standin import StandinSettings
@@ -61,6 +62,9 @@ class StudySections(Section):
     methods: dict[Label, AnyMethodSettings] = Field(min_length=1)
     planner: PlannerSettings = PlannerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    robustness: RobustnessSettings | None = Field(
+        None, description="test slices restored again with a wrong T1; none: they are not"
+    )
     cohorts: CohortComparison | None = Field(
         None, description="healthy and diseased data sets that are compared region by region; none: off"
     )

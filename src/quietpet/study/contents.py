@@ -16,7 +16,7 @@ from quietpet.config.section import Section
 from quietpet.config.standin import StandinSettings
 from quietpet.config.study import StudySections
 from quietpet.seeds import named_seed
-from quietpet.study.data_sets import DataSet, Scanned, Scored, Simulated
+from quietpet.study.data_sets import FIRST_REPLICATE, DataSet, Scanned, Scored, Simulated
 from quietpet.study.trainings import Training, last_training, training_before
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
@@ -69,6 +69,24 @@ class StudyContents(StudySections):
         return itertools.chain.from_iterable(each.scored for each in self.data_sets.values())
 
     @property
+    def in_robustness(self) -> Iterator[Scored]:
+        """What the table `robustness` is about: first trainings, on the test slices that it names."""
+        named = self.robustness.data if self.robustness else ()
+        for run in self.scored:
+            if f"{run.dataset}/{run.setting}" in named and run.replicate == FIRST_REPLICATE:
+                yield run
+
+    @property
+    def restored_with_wrong_t1(self) -> list[Scored]:
+        """Of :attr:`in_robustness` the methods that look at T1."""
+        return [run for run in self.in_robustness if self.methods[run.method].t1_use != "none"]
+
+    @property
+    def low_dose_images(self) -> tuple[str, ...]:
+        """Methods that are the low-dose image itself."""
+        return tuple(name for name, method in self.methods.items() if method.kind == "lpet")
+
+    @property
     def simulated(self) -> dict[str, Simulated]:
         """The data sets of phantoms, the study's own first."""
         own = Simulated(
@@ -87,9 +105,9 @@ class StudyContents(StudySections):
                 study=self._with_domain(name, domain),
                 domain=name,
                 methods=self.methods,
-                replicates=self.replicates,
-                regimes=self._regimes,
-                compared=self.learning.compared if self.learning else None,
+                replicates=domain.replicates or self.replicates,
+                regimes=domain.regimes or self._regimes,
+                compared=self.learning.compared if self.learning and not domain.regimes else None,
                 learned_alone=INTERNAL,
             )
             for name, domain in self.domains.items()
