@@ -442,6 +442,20 @@ def test_a_stage_may_name_another_data_set_at_the_dose_to_be_restored(staged, wh
         load_study(changed(whole, "learning.stages.external.data", ["phantom/own"]), origin="")
 
 
+def test_a_domain_may_be_restored_under_fewer_regimes_and_by_fewer_trainings(staged):
+    """Those it names are for every network, those of `compared.others` alone without."""
+    raw = changed(staged, "learning.compared", {"methods": ["mfdiff"], "others": ["external_internal"]})
+    raw = changed(raw, "replicates", 2)
+    own = changed(raw, "domains.shifted.regimes", ["external"])
+    own = changed(own, "domains.shifted.replicates", 1)
+    runs = [load_study(each, origin="").data_sets["shifted"] for each in (raw, own)]
+    found = [
+        {(run.regime, run.replicate) for run in each.scored if run.method == "unet"} for each in runs
+    ]
+    assert found[0] == {("external_internal", "r0"), ("external_internal", "r1")}
+    assert found[1] == {("external", "r0")}
+
+
 def test_a_domain_may_be_of_people_with_a_disease(staged):
     """One that names none has the regions of the study; the study's own phantoms stay as they are."""
     ill = {"disease": {"severity": 0.7, "reductions": {"medial_temporal": 0.4}}}
@@ -626,6 +640,16 @@ def test_stages_reach_their_jobs(staged):
         ("learning", None, r"domains or invivo, and learning, belong together"),
         ("domains", {}, r"domains or invivo, and learning, belong together"),
         ("domains.phantom", DOMAINS["shifted"], r"'phantom' is the name of the study's own"),
+        (
+            "domains.shifted.regimes",
+            ["none"],
+            r"domains\.shifted\.regimes: no regime 'none'; there are ext",
+        ),
+        (
+            "domains.shifted.replicates",
+            99,
+            r"domains\.shifted\.replicates = 99 is larger than replicates",
+        ),
         (
             "domains.shifted.doses.low.low.subsets",
             253,

@@ -437,6 +437,14 @@ def test_with_and_without_t1_are_one_training():
     assert own.for_training() != Settings(**SMALL, skip_replacement=0.1).for_training()
 
 
+def test_the_variant_on_pet_alone_is_the_same_training_without_t1():
+    settings = Settings(**SMALL)
+    variant = settings.on_pet_alone()
+    assert variant == Settings(**SMALL, t1="none")
+    assert variant.t1_use == "none"
+    assert Settings(skip_replacement=0.0).on_pet_alone() is None
+
+
 @pytest.mark.parametrize(
     ("changes", "use", "words"),
     [

@@ -45,7 +45,7 @@ class Ellipsoid:
 
 def _both_sides(
     *, centre_mm: tuple[float, float, float], semi_axes_mm: tuple[float, float, float]
-) -> tuple[Ellipsoid, Ellipsoid]:
+) -> tuple[Ellipsoid, ...]:
     """An ellipsoid of the right half of the brain, and its mirror image."""
     x, y, z = centre_mm
     return tuple(Ellipsoid(centre_mm=(s * x, y, z), semi_axes_mm=semi_axes_mm) for s in (1, -1))

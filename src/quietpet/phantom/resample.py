@@ -6,6 +6,7 @@ builds on. A BrainWeb volume (181 mm high) fills slices 19 to 107 of the 127.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,13 +82,9 @@ def mni_mm(volume: LabelVolume, *, grid: ImageGrid) -> tuple[np.ndarray, np.ndar
     """
     axes_mm = (grid.slice_positions_mm, grid.axis_mm, grid.axis_mm)
     if volume.mni_mm is None:
-        offsets = np.meshgrid(*axes_mm, indexing="ij", sparse=True)
+        offsets = list(np.meshgrid(*axes_mm, indexing="ij", sparse=True))
     else:
-        offsets = list(volume.mni_mm)
-        for axis, positions_mm in enumerate(axes_mm):
-            size = volume.codes.shape[axis]
-            index = np.clip(positions_mm / volume.voxel_mm + (size - 1) / 2, 0, size - 1)
-            offsets = [_interpolated(each, index, axis=axis) for each in offsets]
+        offsets = [_interpolated(each, axes_mm, voxel_mm=volume.voxel_mm) for each in volume.mni_mm]
     z, y, x = (each.astype(np.float32) for each in offsets)
     centre_z, centre_y, centre_x = CENTRE_MNI_MM
     # Rows run from front to back.
@@ -143,11 +140,15 @@ def _gather(codes: np.ndarray, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> n
     return gathered
 
 
-def _interpolated(array: np.ndarray, index: np.ndarray, *, axis: int) -> np.ndarray:
-    """Linear samples at fractional indices along one axis, none beyond its ends."""
-    lower = np.minimum(index.astype(np.intp), array.shape[axis] - 2)
-    weight = np.expand_dims((index - lower).astype(array.dtype), [a for a in range(3) if a != axis])
-    return _mix(array.take(lower, axis), array.take(lower + 1, axis), weight)
+def _interpolated(array: np.ndarray, axes_mm: Sequence[np.ndarray], *, voxel_mm: float) -> np.ndarray:
+    """Trilinear samples of a smooth array at the product of three lists of positions."""
+    for axis, positions_mm in enumerate(axes_mm):
+        size = array.shape[axis]
+        index = np.clip(positions_mm / voxel_mm + (size - 1) / 2, 0, size - 1)
+        lower = np.minimum(index.astype(np.intp), size - 2)
+        weight = np.expand_dims((index - lower).astype(array.dtype), [a for a in range(3) if a != axis])
+        array = _mix(array.take(lower, axis), array.take(lower + 1, axis), weight)
+    return array
 
 
 def _mix(lower: np.ndarray, upper: np.ndarray, weight: np.ndarray) -> np.ndarray:

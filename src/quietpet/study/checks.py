@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from quietpet.config.datasets import SPLITS, SplitSettings
-from quietpet.config.domains import PHANTOM
+from quietpet.config.domains import PHANTOM, DomainSettings
 from quietpet.config.learning import OWN, LearningSettings
 from quietpet.config.method_kinds import method_kinds
 from quietpet.config.methods import require_batch
@@ -164,7 +164,8 @@ def _require_domains(study: StudyContents) -> None:
         raise ValueError("domains or invivo, and learning, belong together: give both or none")
     if PHANTOM in study.domains:
         raise ValueError(f"domains: {PHANTOM!r} is the name of the study's own data set")
-    for name in study.domains:
+    for name, domain in study.domains.items():
+        _require_own_learning(study, name, domain)
         view = study.simulated[name].study
         try:
             _require_calibration(view)
@@ -173,6 +174,21 @@ def _require_domains(study: StudyContents) -> None:
             raise ValueError(f"domains.{name}: {error}") from None
     _roles_of_subjects(study)
     _require_same_making(study)
+
+
+def _require_own_learning(study: StudyContents, name: str, domain: DomainSettings) -> None:
+    known = study.learning.regimes if study.learning else {}
+    for regime in domain.regimes or ():
+        if regime not in known:
+            raise ValueError(
+                f"domains.{name}.regimes: no regime {regime!r}; there are {', '.join(known)} in "
+                "learning.regimes"
+            )
+    if (domain.replicates or 1) > study.replicates:
+        raise ValueError(
+            f"domains.{name}.replicates = {domain.replicates} is larger than replicates = "
+            f"{study.replicates}: each restores with a replicate of a training that others share"
+        )
 
 
 def _roles_of_subjects(study: StudyContents) -> dict[str, str]:

@@ -105,9 +105,9 @@ class StudyContents(StudySections):
                 study=self._with_domain(name, domain),
                 domain=name,
                 methods=self.methods,
-                replicates=self.replicates,
-                regimes=self._regimes,
-                compared=self.learning.compared if self.learning else None,
+                replicates=domain.replicates or self.replicates,
+                regimes=domain.regimes or self._regimes,
+                compared=self.learning.compared if self.learning and not domain.regimes else None,
                 learned_alone=INTERNAL,
             )
             for name, domain in self.domains.items()

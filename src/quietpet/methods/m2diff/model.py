@@ -63,12 +63,16 @@ class M2Diff(Restorer):
         return (of_pet * (pet - noised.target).square() + known * difference).mean()
 
     def restore(self, batch: Batch, generators: Sequence[torch.Generator]) -> torch.Tensor:
-        """One sample per slice, (slice, 1, y, x); slices without T1 are restored without."""
+        """One sample per slice, (slice, 1, y, x); slices without T1 are restored without.
+
+        Raises ValueError for such a slice if the network has not learned to do without.
+        """
+        t1 = batch.known_t1() if self._settings.t1_use == "needed" else batch.t1
         guided = batch.has_t1 & (self._settings.t1 == "own")
         predict = partial(
             self._predict,
             low=batch.low,
-            t1=_finite(batch.t1, guided) if guided.any() else None,
+            t1=_finite(t1, guided) if guided.any() else None,
             guided=guided,
         )
         clean = self._diffusion.sample(

@@ -112,6 +112,10 @@ class Settings(DiffusionSettings):
             return "skip connections of the PET branch in place of those of the T1 branch"
         return "refused: with skip_replacement = 0 it has not learned to do without"
 
+    def on_pet_alone(self) -> Self | None:
+        """The same trained network without T1; None where it has not learned to do without."""
+        return self.model_copy(update={"t1": "none"}) if self.skip_replacement else None
+
     @property
     def learns_from_whole_heads(self) -> bool:
         return True  # group norm and, at the lowest resolution at least, self-attention
