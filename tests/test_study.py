@@ -297,6 +297,20 @@ def test_scans_with_one_test_participant_have_no_other_either(whole):
         load_study({**whole, "robustness": {"data": ["ood1/16s"]}}, origin="config.yaml")
 
 
+def test_scans_that_may_lack_t1_have_none_to_be_wrong(repository):
+    """A network with a mode without T1 would restore them."""
+    small = read_yaml(repository / "config.yaml")
+    raw = changed(small, "invivo.sources.rspetmr.t1_presence", "if_there")
+    raw["methods"] = {"lpet": {}, "gaussian": {}}
+    raw["learning"] = {key: small["learning"][key] for key in ("stages", "regimes")}
+    raw["invivo"]["without"] = []
+    load_study(raw, origin="")
+    wrong = {"data": ["ood1/16s"], "conditions": ["shift_2mm"]}
+    message = r"ood1/16s may lack T1 \(invivo\.sources\.rspetmr\.t1_presence = if_there\).*set required"
+    with pytest.raises(InputError, match=message):
+        load_study({**raw, "robustness": wrong}, origin="config.yaml")
+
+
 def test_methods_are_given_the_wrong_t1_that_they_can_be_given(raw):
     """None is no T1 for a method that needs one; methods that never look at T1 are not asked at all."""
     study = load_study({**raw, "robustness": ROBUSTNESS}, origin="")
