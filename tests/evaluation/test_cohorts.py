@@ -162,6 +162,7 @@ def test_effects_of_the_other_sign_are_lost_towards_0_too() -> None:
 
 def test_no_effect_at_the_standard_dose_can_not_be_lost() -> None:
     found = effects_of(measured({"blur": blurred}), "blur", reference=HEAD)
+    assert "none can be seen to be kept or lost: head." in page_of(measured({"blur": blurred}), "blur")
     rows = [found[key] for key in found if key[2] == "sensorimotor"]
     assert {row.verdict for row in rows} == {NO_EFFECT}
     assert {row.share_percent for row in rows} == {None}

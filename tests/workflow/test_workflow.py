@@ -788,3 +788,23 @@ def test_a_truncated_input_is_named_and_nothing_is_written(repository, finished,
     )
     assert "Traceback" not in output
     assert not list((study / "results/images/phantom/06").glob("*"))
+
+
+def test_regions_are_measured_in_compared_data_sets_alone(repository, tmp_path):
+    """The shipped cohorts with filters alone: what is said of restorations holds for theirs, too."""
+    study = yaml.safe_load((repository / "workflow/configs/cohorts.yaml").read_text())
+    study["phantoms"]["source"] = "template"
+    study["methods"] = {"lpet": {}, "gaussian": {}}
+    path = tmp_path / "study.yaml"
+    asked = ("--dry-run", "results/tables.csv", "--set-resources", "restore:runtime=77")
+    restored = {}
+    for compared in (True, False):
+        path.write_text(yaml.safe_dump(study, sort_keys=False))
+        output = snakemake(repository, "--configfile", path, "--directory", tmp_path, *asked)
+        jobs = planned_jobs(output)
+        restored[compared] = jobs["restore"] + jobs["cohort_restore"]
+        assert output.count(", runtime=77") == restored[compared]
+        assert (jobs["cohorts"], jobs["cohort_restore"] > 0) == (compared, compared)
+        assert ("regions.csv" in output) == compared
+        study.pop("cohorts", None)
+    assert restored[True] == restored[False]

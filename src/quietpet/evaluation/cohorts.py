@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,9 @@ from quietpet.evaluation.effects import (
 )
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import sample_std
+
+Cells = Mapping[str, Any]
+"""Part of a row, by column."""
 
 
 class _Profile(NamedTuple):
@@ -84,7 +87,7 @@ def assemble_cohorts(
     """
     require_comparable(regions, plan)
     names = _region_names(regions)
-    lineage = {column: str(regions[column].iloc[0]) for column in LINEAGE}
+    lineage: Cells = {column: str(regions[column].iloc[0]) for column in LINEAGE}
     cohorts = {
         (dataset, setting): _cohort(block, names, plan)
         for (dataset, setting), block in regions.groupby(["dataset", "setting"])
@@ -152,9 +155,7 @@ def _ratio(values: pd.DataFrame, reference: str) -> pd.DataFrame:
     return values.drop(columns=reference).div(below, axis="index")
 
 
-def _bias_rows(
-    cohort: _Cohort, names: Sequence[str], plan: CohortPlan
-) -> Iterator[Mapping[str, object]]:
+def _bias_rows(cohort: _Cohort, names: Sequence[str], plan: CohortPlan) -> Iterator[Cells]:
     targets = [each for each in (cohort.standard, cohort.truth) if each]
     for profile in (cohort.standard, *cohort.others):
         for target in targets:
@@ -166,12 +167,16 @@ def _bias_rows(
                 for region in (name for name in names if name in percent):
                     values = percent[region].dropna().to_numpy()
                     if len(values):
-                        row = {"region": region, "quantity": quantity, "against": target.image}
+                        row: dict[str, Any] = {
+                            "region": region,
+                            "quantity": quantity,
+                            "against": target.image,
+                        }
                         row |= {**profile.names, "n_replicates": len(profile.replicates)}
                         yield {**row, **_agreement_cells(values, plan.confidence)}
 
 
-def _agreement_cells(percent: np.ndarray, confidence: float) -> Mapping[str, object]:
+def _agreement_cells(percent: np.ndarray, confidence: float) -> Cells:
     found = agreement(percent, confidence=confidence)
     intervals = {
         "ci": found.mean_interval,
@@ -195,7 +200,7 @@ def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
 
 def _effect_rows(
     healthy: _Cohort, diseased: _Cohort, names: Sequence[str], plan: CohortPlan
-) -> Iterator[Mapping[str, object]]:
+) -> Iterator[Cells]:
     for well, ill in zip(healthy.profiles, diseased.profiles, strict=True):
         tables = [
             _ratio(each.mean, plan.reference)
@@ -233,9 +238,7 @@ def _groups(columns: Sequence[pd.Series]) -> list[Groups]:
     ]
 
 
-def _effect_cells(
-    found: Groups, standard: Groups, image: str, confidence: float
-) -> Mapping[str, object]:
+def _effect_cells(found: Groups, standard: Groups, image: str, confidence: float) -> Cells:
     d, before = cohens_d(found), cohens_d(standard)
     own, usual = (effect_interval(each, confidence=confidence) for each in (found, standard))
     shown = usual is not None and (usual[0] > 0 or usual[1] < 0)
@@ -257,7 +260,7 @@ def _effect_cells(
         "change": change.value if change else None,
         "change_low": change.low if change else None,
         "change_high": change.high if change else None,
-        "verdict": _verdict(image, standard, shown, change and _compared(change, own, usual)),
+        "verdict": _verdict(image, standard, shown, _compared(change, own, usual) if change else None),
     }
 
 

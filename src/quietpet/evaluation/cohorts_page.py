@@ -97,6 +97,11 @@ def _sentences(rows: Sequence[EffectRow]) -> Iterator[str]:
             f"not be said ({', '.join(small)}).**"
         )
     restored = [row for row in rows if row.image == RESTORED]
+    if none := [row.region for row in rows if row.image == STANDARD and row.verdict == NO_EFFECT]:
+        yield (
+            "No effect is shown at the standard dose, so that none can be seen to be kept or lost: "
+            f"{', '.join(none)}."
+        )
     if reaches := [
         hedges_factor(_freedom(row)) * (row.change_high - row.change)
         for row in restored
