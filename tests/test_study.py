@@ -297,6 +297,20 @@ def test_scans_with_one_test_participant_have_no_other_either(whole):
         load_study({**whole, "robustness": {"data": ["ood1/16s"]}}, origin="config.yaml")
 
 
+def test_scans_that_may_lack_t1_have_none_to_be_wrong(repository):
+    """A network with a mode without T1 would restore them."""
+    small = read_yaml(repository / "config.yaml")
+    raw = changed(small, "invivo.sources.rspetmr.t1_presence", "if_there")
+    raw["methods"] = {"lpet": {}, "gaussian": {}}
+    raw["learning"] = {key: small["learning"][key] for key in ("stages", "regimes")}
+    raw["invivo"]["without"] = []
+    load_study(raw, origin="")
+    wrong = {"data": ["ood1/16s"], "conditions": ["shift_2mm"]}
+    message = r"ood1/16s may lack T1 \(invivo\.sources\.rspetmr\.t1_presence = if_there\).*set required"
+    with pytest.raises(InputError, match=message):
+        load_study({**raw, "robustness": wrong}, origin="config.yaml")
+
+
 def test_methods_are_given_the_wrong_t1_that_they_can_be_given(raw):
     """None is no T1 for a method that needs one; methods that never look at T1 are not asked at all."""
     study = load_study({**raw, "robustness": ROBUSTNESS}, origin="")
@@ -407,6 +421,28 @@ def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
     assert view.study_seed != study.study_seed
     assert study.simulated["phantom"].study is study
     assert "Dose shifted/low: 5e+07 counts per volume" in study.describe()
+
+
+def test_no_network_of_the_cohorts_has_seen_the_disease(repository):
+    """One network restores both cohorts at a dose; it learned from healthy heads that neither tests."""
+    name = "workflow/configs/cohorts.yaml"
+    study = load_study(read_yaml(repository / name), origin=name)
+    assert study.phantoms.regions.disease is None
+    for cohort in ("healthy", "alzheimer"):
+        dataset = study.simulated[cohort]
+        assert not set(dataset.study.splits.test) & set(study.splits.subjects)
+        for run in dataset.scored:
+            if study.methods[run.method].trained:
+                weights = study.weights_for(dataset=cohort, setting=run.setting, regime=run.regime)
+                assert (weights.dataset, weights.setting) == ("phantom", run.setting)
+    healthy, ill = (study.simulated[cohort].study for cohort in ("healthy", "alzheimer"))
+    assert healthy.phantoms.regions == study.phantoms.regions
+    assert ill.phantoms.regions.variation == study.phantoms.regions.variation
+    assert (ill.splits.test, ill.doses, ill.slices) == (
+        healthy.splits.test,
+        healthy.doses,
+        healthy.slices,
+    )
 
 
 def test_a_stage_may_name_another_data_set_at_the_dose_to_be_restored(staged, whole):

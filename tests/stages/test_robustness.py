@@ -43,7 +43,18 @@ SAMPLED = {
     **MFDIFF, "timesteps": 10, "sampling_steps": 2, "sampler": "ddim", "samples_per_slice": 2,
     "diffused": "residual", "prediction": "x0",
 }  # fmt: skip
-MODELS = {"lpet": LPET, "nlm": NLM_T1, "bowsher": BOWSHER, "unet": UNET, "mfdiff": SAMPLED}
+M2DIFF = {
+    "kind": "m2diff", "channels": 8, "multipliers": [1, 2], "attention": [False, False], "blocks": 1,
+    "heads": 2, "norm_groups": 4, "timesteps": 10, "sampling_steps": 2, "sampler": "ddim",
+}  # fmt: skip
+MODELS = {
+    "lpet": LPET,
+    "nlm": NLM_T1,
+    "bowsher": BOWSHER,
+    "unet": UNET,
+    "mfdiff": SAMPLED,
+    "m2diff": M2DIFF,
+}
 
 
 @pytest.fixture(scope="module")
@@ -107,13 +118,14 @@ def run_robustness(files, weights, folder, model, conditions, *, test=None, infe
     return targets["scores"][0]
 
 
-def ordinary_scores(files, weights, folder, model):
+def ordinary_scores(files, weights, folder, model, *, test=None):
     """What the steps ``restore`` and ``score`` write."""
     restored, scores = folder / "restored.h5", folder / "ordinary.csv"
     job = RestoreJob(**names_of(model), learning="-", inference=INFERENCE)
-    restore.run(job, inputs_of(files, weights, model), Files({"restored": [restored]}))
+    inputs = inputs_of(files, weights, model, test=test)
+    restore.run(job, inputs, Files({"restored": [restored]}))
     names = {name: getattr(job, name) for name in ("dataset", "setting", "method", "replicate")}
-    compared = Files({"restored": [restored], "test": [files["test"]]})
+    compared = Files({"restored": [restored], "test": [inputs.one("test")]})
     score.run(
         ScoreJob(**names, learning="-", evaluation=EVALUATION), compared, Files({"scores": [scores]})
     )
@@ -216,6 +228,20 @@ def test_the_t1_of_the_other_subject_is_that_of_a_data_set_in_which_they_changed
 def test_without_t1_a_method_that_never_looks_at_it_restores_alike(files, weights, tmp_path):
     path = run_robustness(files, weights, tmp_path, LPET, ("own", "none"))
     assert of(path, "none") == of(path, "own")
+
+
+def test_none_is_what_a_data_set_without_t1_gives(files, weights, tmp_path):
+    """Of a method whose slices may lack it; lesions are named by T1, so their metrics need one."""
+    wrong = run_robustness(files, weights, tmp_path, M2DIFF, ("own", "none"))
+    lacking = write_packed(tmp_path / "test.h5", split="test", slices=4, seed=2)
+    in_two(lacking)
+    with h5py.File(lacking, "r+") as file:
+        file["has_t1"][...] = False
+        file["t1"][...] = np.nan
+        file["t1_scale"][...] = 1.0
+    ordinary = ordinary_scores(files, weights, tmp_path, M2DIFF, test=lacking)
+    assert of(wrong, "none") == ordinary.read_text()
+    assert of(wrong, "own") != of(wrong, "none")
 
 
 def test_without_t1_a_method_that_needs_it_is_refused(files, weights, tmp_path):

@@ -14,13 +14,13 @@ from quietpet.config.domains import PHANTOM, DomainSettings
 from quietpet.config.learning import OWN, LearningSettings
 from quietpet.config.method_kinds import method_kinds
 from quietpet.config.methods import require_batch
-from quietpet.config.robustness import WRONG_T1, RobustnessSettings
 from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.study.cohorts import require_comparable_cohorts
 from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import DataSet, Scanned
 from quietpet.study.mistakes import explain
+from quietpet.study.robustness import require_robustness
 from quietpet.study.t1 import require_t1_where_needed, require_variants
 from quietpet.study.trainings import of_own_setting
 from quietpet.study.windows import require_frames_of_windows
@@ -43,7 +43,7 @@ def require_consistent(study: StudyContents) -> None:
     _require_stages(study)
     require_t1_where_needed(study)
     require_comparable_cohorts(study)
-    _require_robustness(study)
+    require_robustness(study)
 
 
 def _require_calibration(study: StudyContents) -> None:
@@ -383,50 +383,3 @@ def _require_measured_stages(study: StudyContents, learning: LearningSettings) -
                     f"learn from {scanned[0]} to restore domains.{next(iter(study.domains))}, but it "
                     "learns from sinograms, which scans do not have; leave one of the three out"
                 )
-
-
-def _require_robustness(study: StudyContents) -> None:
-    if study.robustness is None:
-        return
-    known = {
-        f"{name}/{setting}": dataset
-        for name, dataset in study.data_sets.items()
-        for setting in dataset.settings
-    }
-    for reference in study.robustness.data:
-        if reference not in known:
-            raise ValueError(f"robustness.data: no data set {reference!r}; there are {', '.join(known)}")
-        _require_comparable(study, known[reference], reference)
-        if "other_subject" in study.robustness.conditions:
-            _require_another_subject(study.robustness, known[reference], reference)
-
-
-def _require_comparable(study: StudyContents, dataset: DataSet, reference: str) -> None:
-    """What the table `robustness` needs of the methods that restore a data set."""
-    if not set(study.low_dose_images) & set(dataset.methods):
-        raise ValueError(
-            f"robustness.data: gains on {reference} are counted from the low-dose image itself, which "
-            "no method gives; add lpet: {} to methods"
-        )
-    if isinstance(dataset, Scanned) and dataset.may_lack_t1:
-        raise ValueError(
-            f"robustness.data: scans of {reference} may lack T1 (invivo.sources.{dataset.cohort.source}."
-            "t1_presence = if_there), and none that is not there can be wrong; name another data set, "
-            "or set required"
-        )
-    if all(method.t1_use == "none" for method in dataset.methods.values()):
-        raise ValueError(
-            f"robustness.data: no method that restores {reference} looks at T1; add one to methods, or "
-            "leave the section robustness out"
-        )
-
-
-def _require_another_subject(robustness: RobustnessSettings, dataset: DataSet, reference: str) -> None:
-    subjects = dataset.splits_of(reference.partition("/")[2]).test
-    if len(subjects) < 2:
-        asked = [each for each in robustness.conditions if each != "other_subject"]
-        others = ", ".join(asked or (each for each in WRONG_T1 if each != "other_subject"))
-        raise ValueError(
-            f"robustness.data: {reference} has one test subject, {subjects[0]!r}, and other_subject "
-            f"needs the T1 of another; test two, or write conditions: [{others}]"
-        )
