@@ -44,6 +44,8 @@ def test_cohorts_are_compared_by_every_method(raw) -> None:
     assert job.methods == tuple(study.methods)
     assert job.learned == ("external",)
     assert study.compared == ("healthy", "alzheimer")
+    said = "Compared: alzheimer against healthy, regions relative to sensorimotor."
+    assert said in study.describe().splitlines()
 
 
 def test_without_the_section_nothing_is_compared(raw) -> None:

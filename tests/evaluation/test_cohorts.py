@@ -316,6 +316,10 @@ def changed(regions: pd.DataFrame, column: str, value: object, **where: object) 
             r"'alzheimer', 'x20', '50', 'temporal'.* was measured in different images",
         ),
         (
+            lambda r: changed(r, "truth", np.nan, dataset="healthy"),
+            "the truth is known in alzheimer but not, or not everywhere, in healthy",
+        ),
+        (
             lambda r: changed(r, "data_source", "brainweb", dataset="alzheimer"),
             "images of the data_source values brainweb, template",
         ),

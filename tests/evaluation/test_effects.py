@@ -87,9 +87,14 @@ def test_the_interval_covers_the_population(n: int, d: float) -> None:
     assert covered == pytest.approx(0.9, abs=3 * np.sqrt(0.09 / 300))
 
 
-def test_an_interval_of_endless_effects_is_found() -> None:
-    low, high = effect_interval(groups([1, 2, 3], [1e4, 1e4 + 1, 1e4 + 2]), confidence=0.95)
-    assert 0 < low < 1e4 < high < np.inf
+@pytest.mark.parametrize("d", [300, -3000, 1e5])
+def test_of_endless_effects_the_spread_alone_is_uncertain(d: float) -> None:
+    """The population's spread is that of the groups over a chi of 4 degrees of freedom."""
+    spread = np.array([-1e-5, 0, 1e-5])
+    found = Groups(healthy=1 + spread, diseased=1 + d * 1e-5 + spread)
+    chi = np.sqrt(stats.chi2.ppf([0.025, 0.975], 4) / 4)
+    expected = sorted(d * chi)
+    assert effect_interval(found, confidence=0.95) == pytest.approx(expected, rel=1e-3)
 
 
 @pytest.mark.parametrize(

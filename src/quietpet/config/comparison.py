@@ -31,6 +31,10 @@ class CohortComparison(Section):
         """All of them, the healthy first."""
         return (self.healthy, *self.diseased)
 
+    def describe(self) -> str:
+        """The comparison in the words of a methods section."""
+        return f"{', '.join(self.diseased)} against {self.healthy}, regions relative to {self.reference}"
+
     @model_validator(mode="after")
     def _each_once(self) -> Self:
         repeated = [name for name in self.datasets if self.datasets.count(name) > 1]

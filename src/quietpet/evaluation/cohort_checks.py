@@ -100,3 +100,9 @@ def _check_images(regions: pd.DataFrame) -> None:
             f"cohorts: {differing.index[0]} was measured in different images by different methods; make "
             "the older ones again."
         )
+    known = regions.groupby("dataset")[TRUTH].agg(lambda truth: truth.notna().mean())
+    if len(lacking := known[known < known.max()]):
+        raise InputError(
+            f"cohorts: the truth is known in {known.idxmax()} but not, or not everywhere, in "
+            f"{lacking.index[0]}; score both again."
+        )

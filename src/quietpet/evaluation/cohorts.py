@@ -156,24 +156,30 @@ def _ratio(values: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def _bias_rows(cohort: _Cohort, names: Sequence[str], plan: CohortPlan) -> Iterator[Cells]:
+    for profile, target in _compared_images(cohort):
+        for quantity in (ACTIVITY, RATIO):
+            found, expected = profile.mean, target.mean
+            if quantity == RATIO:
+                found, expected = (_ratio(each, plan.reference) for each in (found, expected))
+            percent = 100 * (found / expected.where(expected > 0) - 1)
+            for region in (name for name in names if name in percent):
+                values = percent[region].dropna().to_numpy()
+                if len(values):
+                    yield {
+                        **profile.names,
+                        "region": region,
+                        "quantity": quantity,
+                        "against": target.image,
+                        "n_replicates": len(profile.replicates),
+                        **_agreement_cells(values, plan.confidence),
+                    }
+
+
+def _compared_images(cohort: _Cohort) -> Iterator[tuple[_Profile, _Profile]]:
+    """Each kind of image with what its bias is against."""
     targets = [each for each in (cohort.standard, cohort.truth) if each]
     for profile in (cohort.standard, *cohort.others):
-        for target in targets:
-            for quantity in (ACTIVITY, RATIO) if target is not profile else ():
-                found, expected = profile.mean, target.mean
-                if quantity == RATIO:
-                    found, expected = (_ratio(each, plan.reference) for each in (found, expected))
-                percent = 100 * (found / expected.where(expected > 0) - 1)
-                for region in (name for name in names if name in percent):
-                    values = percent[region].dropna().to_numpy()
-                    if len(values):
-                        row: dict[str, Any] = {
-                            "region": region,
-                            "quantity": quantity,
-                            "against": target.image,
-                        }
-                        row |= {**profile.names, "n_replicates": len(profile.replicates)}
-                        yield {**row, **_agreement_cells(values, plan.confidence)}
+        yield from ((profile, target) for target in targets if target is not profile)
 
 
 def _agreement_cells(percent: np.ndarray, confidence: float) -> Cells:

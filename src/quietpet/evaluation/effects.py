@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import gammaln, nctdtr, nctdtrit, ndtri, stdtrit
+from scipy.special import chdtri, gammaln, nctdtr, nctdtrit, ndtri, stdtrit
 
 LEAST_SUBJECTS = 3
 """Fewer subjects in a group are not tested."""
@@ -20,6 +20,9 @@ RESOLUTION = 1e-6
 
 AGREEMENT = 0.95
 """Share of subjects between the limits of agreement."""
+
+_FAR = 1e4
+"""From such a t on only the pooled spread is uncertain, and scipy's noncentral t fails."""
 
 Interval = tuple[float, float]
 
@@ -105,6 +108,10 @@ def effect_interval(groups: Groups, *, confidence: float) -> Interval | None:
         return None
     root = np.sqrt(groups.inverse_size)
     statistic, tail = found / root, (1 - confidence) / 2
+
+    if abs(statistic) > _FAR:
+        ends = statistic * np.sqrt(chdtri(groups.freedom, [1 - tail, tail]) / groups.freedom)
+        return float(min(ends) * root), float(max(ends) * root)
 
     def below(noncentrality: float) -> float:
         found = float(nctdtr(groups.freedom, noncentrality, statistic))

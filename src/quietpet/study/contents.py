@@ -255,6 +255,7 @@ class StudyContents(StudySections):
             if regions := dataset.study.phantoms.regions:
                 lines.append(f"Subjects of {dataset.name}: {regions.describe()}.")
         lines += [self.invivo.describe()] if self.invivo else []
+        lines += [f"Compared: {self.cohorts.describe()}."] if self.cohorts else []
         return "\n".join(lines)
 
     def _units(self) -> str:
