@@ -105,7 +105,7 @@ class StudyContents(StudySections):
             name: Scanned(
                 name=name,
                 cohort=cohort,
-                windows=self.invivo.windows.low,
+                invivo=self.invivo,
                 methods=methods,
                 replicates=self.invivo.replicates or self.replicates,
                 regimes=self._regimes,
