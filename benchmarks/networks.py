@@ -76,7 +76,13 @@ def parts(settings: MethodSettings, *, pixels: int) -> list[Part]:
         found.append(part)
     image = torch.rand(1, 1, pixels, pixels, generator=torch.Generator().manual_seed(0))
     batch = Batch(
-        low=image, standard=image, t1=image, scale=torch.ones(1), keys=("slice",), pixel_mm=2.0863
+        low=image,
+        standard=image,
+        t1=image,
+        has_t1=torch.ones(1, dtype=torch.bool),
+        scale=torch.ones(1),
+        keys=("slice",),
+        pixel_mm=2.0863,
     )
     if settings.reconstructs:
         batch = cost.sinograms(batch.keys).attach(batch)

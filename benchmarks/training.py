@@ -165,6 +165,7 @@ def write_pairs(path: Path, *, pixels: int, seed: int = 0) -> Path:
         "slice_mm": np.zeros(SLICES), "angle_deg": np.zeros(SLICES),
         "scale": np.array([activity_weighted_mean(image) for image in low]),
         "t1_scale": np.array([activity_weighted_mean(image) for image in t1]),
+        "has_t1": np.ones(len(t1), bool),
     }  # fmt: skip
     attributes = {
         "dataset": "phantom", "setting": "low", "split": "train", "lineage": {},

@@ -185,6 +185,12 @@ def test_slices_are_restored_and_scored_as_the_steps_do_it(study, tmp_path, meth
         study, weights, data["low"], data["t1"],
         method=method, dose="tenth", pixel_mm=2.08626, keys=keys, head=data["head"],
     )  # fmt: skip
+    if study.methods[method].t1_use == "none":
+        without = quietpet.restore(
+            study, weights, data["low"], None,
+            method=method, dose="tenth", pixel_mm=2.08626, keys=keys,
+        )  # fmt: skip
+        np.testing.assert_array_equal(without.single, found.single)
     with open_hdf5(target, kind="restored") as file:
         for name in ("single", "mean", "standard_deviation"):
             images = getattr(found, name)
@@ -284,6 +290,7 @@ def test_what_cannot_be_used_is_said(study, function, given, said):
         ({"low": FLAT[:, :32, :32], "t1": FLAT[:, :32, :32]}, "too few for squares of 64"),
         (dict.fromkeys(("low", "t1", "head"), np.ones((1, 96, 96))), "cut the head"),
         ({"weights": "nowhere.safetensors"}, "nowhere.safetensors: no such file"),
+        ({"method": "mfdiff", "t1": None}, "t1: there is none, and method mfdiff needs one"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_restored_is_said(study, given, said):

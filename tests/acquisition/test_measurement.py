@@ -35,7 +35,13 @@ def test_rows_keep_prompts_and_model_together(measurement, activity, rows):
 def test_a_batch_gets_the_measurement_of_its_keys(measurement, activity):
     image = torch.zeros(2, 1, 6, 6)
     batch = Batch(
-        low=image, standard=image, t1=image, scale=torch.ones(2), keys=("d", "b"), pixel_mm=1.0
+        low=image,
+        standard=image,
+        t1=image,
+        has_t1=torch.ones(2, dtype=torch.bool),
+        scale=torch.ones(2),
+        keys=("d", "b"),
+        pixel_mm=1.0,
     )
     attached = MeasuredSlices("abcde", measurement).attach(batch).to("cpu").measured()
     torch.testing.assert_close(attached.prompts, attached.model.expected(activity[[3, 1]]))

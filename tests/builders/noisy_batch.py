@@ -17,6 +17,7 @@ def noisy_batch(*, pixels: int = 32) -> Batch:
         low=low,
         standard=standard,
         t1=3 - standard,
+        has_t1=torch.ones(4, dtype=torch.bool),
         scale=torch.ones(4),
         keys=("a", "b", "c", "d"),
         pixel_mm=2.0,

@@ -34,6 +34,7 @@ def measured_batch(
         low=low[:, None] / scale,
         standard=activity[:, None] / scale,
         t1=tissue.expand(2, 1, -1, -1),
+        has_t1=torch.ones(2, dtype=torch.bool),
         scale=torch.full((2,), scale),
         keys=("a", "b"),
         pixel_mm=pixel_mm,

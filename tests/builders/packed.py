@@ -29,10 +29,11 @@ def write_splits(
 def write_packed(
     path: Path, *, split: str = "train", slices: int = 6, pixels: int = PIXELS, seed: int = 0,
     dataset: str = "phantom", setting: str = "low", data_source: str = "template", contrast: float = 1.0,
+    without_t1: tuple[int, ...] = (),
 ) -> Path:  # fmt: skip
     """Write a file of kind "dataset"; images are of order 100, so that scaling matters.
 
-    The ring is ``40 + 60 * contrast`` on a disc of 40.
+    The ring is ``40 + 60 * contrast`` on a disc of 40. ``without_t1`` are rows.
     """
     rng = np.random.default_rng(seed)
     radius = np.hypot(*np.meshgrid(*[np.arange(pixels) - pixels // 2] * 2, indexing="ij"))
@@ -43,6 +44,7 @@ def write_packed(
     noisy = np.maximum(standard + head * rng.normal(0, 25, truth.shape), 0)
     low = gaussian_filter(noisy, (0, 0.8, 0.8)).astype(np.float32)
     t1 = (150.0 * head - 80.0 * ring).astype(np.float32)
+    t1[list(without_t1)] = np.nan
     none = np.zeros(truth.shape, np.uint8)
     arrays = {
         "low": low, "standard": standard, "t1": t1, "truth": truth, "head": head.astype(np.uint8),
@@ -52,6 +54,7 @@ def write_packed(
         "slice_mm": np.arange(slices, dtype=float), "angle_deg": np.zeros(slices),
         "scale": np.array([activity_weighted_mean(image) for image in low]),
         "t1_scale": np.array([activity_weighted_mean(image) for image in t1]),
+        "has_t1": np.isin(range(slices), without_t1, invert=True),
     }  # fmt: skip
     attributes = {
         "dataset": dataset,

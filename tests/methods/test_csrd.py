@@ -16,7 +16,8 @@ SMALL = {"channels": 8, "multipliers": (1, 2), "blocks": 1, "dropout": 0.0}
 
 def batch(*, low: torch.Tensor, standard: torch.Tensor) -> Batch:
     return Batch(
-        low=low, standard=standard, t1=standard.round(), scale=torch.ones(len(low)),
+        low=low, standard=standard, t1=standard.round(), has_t1=torch.ones(len(low), dtype=torch.bool),
+        scale=torch.ones(len(low)),
         keys=tuple("abcdefgh"[: len(low)]), pixel_mm=2.0,
     )  # fmt: skip
 

@@ -104,6 +104,7 @@ def double_batch(*, side: int = 8, slices: int = 2) -> Batch:
         low=(standard + 0.3 * torch.randn_like(standard)).clamp(min=0.05),
         standard=standard,
         t1=torch.rand_like(standard),
+        has_t1=torch.ones(slices, dtype=torch.bool),
         scale=scale,
         keys=("a", "b")[:slices],
         pixel_mm=2.0,

@@ -37,7 +37,15 @@ def restored(settings, low):
     for parameter in method.parameters():  # also those that start at zero
         torch.nn.init.normal_(parameter, std=0.2)
     t1 = torch.rand(low.shape, generator=torch.Generator().manual_seed(2))
-    batch = Batch(low=low, standard=low, t1=t1, scale=torch.ones(1), keys=("a",), pixel_mm=2.0)
+    batch = Batch(
+        low=low,
+        standard=low,
+        t1=t1,
+        has_t1=torch.ones(1, dtype=torch.bool),
+        scale=torch.ones(1),
+        keys=("a",),
+        pixel_mm=2.0,
+    )
     with torch.inference_mode():
         return method.restore(batch, [torch_generator(1)])
 

@@ -15,8 +15,8 @@ PIXEL_MM = 2.08626
 
 def batch(*, low: torch.Tensor, standard: torch.Tensor) -> Batch:
     return Batch(
-        low=low, standard=standard, t1=low, scale=torch.ones(len(low)), keys=("a",) * len(low),
-        pixel_mm=PIXEL_MM,
+        low=low, standard=standard, t1=low, has_t1=torch.ones(len(low), dtype=torch.bool),
+        scale=torch.ones(len(low)), keys=("a",) * len(low), pixel_mm=PIXEL_MM,
     )  # fmt: skip
 
 

@@ -17,7 +17,15 @@ SMALL = {"channels": 4, "discriminator_channels": 4}
 def images(*, seed: int = 0, side: int = 32) -> Batch:
     drawn = torch.Generator().manual_seed(seed)
     low, standard, t1 = (torch.rand(2, 1, side, side, generator=drawn) for _ in range(3))
-    return Batch(low=low, standard=standard, t1=t1, scale=torch.ones(2), keys=("a", "b"), pixel_mm=2.0)
+    return Batch(
+        low=low,
+        standard=standard,
+        t1=t1,
+        has_t1=torch.ones(2, dtype=torch.bool),
+        scale=torch.ones(2),
+        keys=("a", "b"),
+        pixel_mm=2.0,
+    )
 
 
 def made(data: Batch, **changes):
@@ -132,6 +140,7 @@ def test_an_empty_image_is_refused():
         low=data.low,
         standard=0 * data.standard,
         t1=data.t1,
+        has_t1=data.has_t1,
         scale=data.scale,
         keys=data.keys,
         pixel_mm=2.0,

@@ -115,6 +115,7 @@ def small_batch(settings, rows: slice = slice(None)) -> Batch:
         low=low[rows],
         standard=standard[rows],
         t1=1 - standard[rows],
+        has_t1=torch.ones(SLICES, dtype=torch.bool)[rows],
         scale=torch.ones(SLICES)[rows],
         keys=tuple(f"s{number}" for number in range(SLICES))[rows],
         pixel_mm=2.0,
@@ -177,6 +178,60 @@ def test_the_standard_dose_does_not_reach_the_restored_image(settings):
     with torch.inference_mode():
         expected, found = (method.restore(each, generators(4)) for each in (batch, without))
     assert torch.equal(found, expected)
+
+
+def without_t1(batch: Batch, rows: list[int]) -> Batch:
+    t1, has_t1 = batch.t1.clone(), batch.has_t1.clone()
+    t1[rows], has_t1[rows] = torch.nan, False
+    return replace(batch, t1=t1, has_t1=has_t1)
+
+
+def refuses(method, batch: Batch, *, rows: list[int]) -> bool:
+    """Whether it says that T1 is missing, or every slice of ``rows`` shows it."""
+    try:
+        restored = method.restore(batch, generators(4))
+    except ValueError as error:
+        return "have no T1" in str(error)
+    return bool(torch.isnan(restored[rows]).flatten(1).any(dim=1).all())
+
+
+@every_method
+def test_a_missing_t1_is_no_matter_or_restored_without_or_never_passes_unseen(settings):
+    method, batch = made(settings, steps=2), small_batch(settings)
+    lacking = without_t1(batch, [1, 3])
+    with torch.inference_mode():
+        if settings.t1_use == "needed":
+            assert refuses(method, lacking, rows=[1, 3])
+            return
+        expected, found = (method.restore(each, generators(4)) for each in (batch, lacking))
+    torch.testing.assert_close(found[[0, 2]], expected[[0, 2]], rtol=1e-5, atol=1e-5)
+    assert torch.isfinite(found).all()
+
+
+@every_method
+def test_no_t1_at_all_trains_whatever_does_not_need_it(settings):
+    if settings.t1_use == "needed":
+        pytest.skip("needs T1")
+    lacking = without_t1(small_batch(settings), [0, 1, 2, 3])
+    method = build(settings)
+    method.tune([lacking])
+    for group in method.groups():
+        loss = method.loss(lacking, group, torch.Generator().manual_seed(0))
+        assert torch.isfinite(loss)
+
+
+@every_method
+def test_a_t1_that_is_never_looked_at_changes_nothing(settings):
+    if settings.t1_use != "none":
+        pytest.skip("looks at T1")
+    method, batch = made(settings, steps=2), small_batch(settings)
+    with torch.inference_mode():
+        restored = [
+            method.restore(replace(batch, t1=t1), generators(4))
+            for t1 in (batch.t1, torch.rand_like(batch.t1), torch.full_like(batch.t1, torch.nan))
+        ]
+    assert torch.equal(restored[0], restored[1])
+    assert torch.equal(restored[0], restored[2])
 
 
 @every_method
@@ -248,6 +303,7 @@ def test_weights_of_another_kind_are_refused(settings, tmp_path):
 def test_settings_describe_themselves(settings):
     assert settings.describe()
     assert settings.samples >= 1
+    assert settings.without_t1
     assert type(settings).model_validate_json(settings.model_dump_json()) == settings
 
 

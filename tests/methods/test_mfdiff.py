@@ -27,7 +27,13 @@ def images(slices=3, pixels=16):
 def batch():
     low, standard, t1 = images()
     return Batch(
-        low=low, standard=standard, t1=t1, scale=torch.ones(3), keys=("a", "b", "c"), pixel_mm=2.0
+        low=low,
+        standard=standard,
+        t1=t1,
+        has_t1=torch.ones(3, dtype=torch.bool),
+        scale=torch.ones(3),
+        keys=("a", "b", "c"),
+        pixel_mm=2.0,
     )
 
 

@@ -14,7 +14,13 @@ def batch(pixels: int = 16) -> Batch:
     generator = torch.Generator().manual_seed(0)
     low, standard, t1 = (torch.rand(3, 1, pixels, pixels, generator=generator) for _ in range(3))
     return Batch(
-        low=low, standard=standard, t1=t1, scale=torch.ones(3), keys=("a", "b", "c"), pixel_mm=2.0
+        low=low,
+        standard=standard,
+        t1=t1,
+        has_t1=torch.ones(3, dtype=torch.bool),
+        scale=torch.ones(3),
+        keys=("a", "b", "c"),
+        pixel_mm=2.0,
     )
 
 

@@ -65,7 +65,15 @@ def test_the_layers_give_the_published_size_for_deblurring():
 def test_training_starts_at_the_low_dose_image():
     generator = torch.Generator().manual_seed(0)
     low, t1 = torch.rand(2, 1, 16, 16, generator=generator), torch.rand(2, 1, 16, 16)
-    batch = Batch(low=low, standard=low, t1=t1, scale=torch.ones(2), keys=("a", "b"), pixel_mm=2.0)
+    batch = Batch(
+        low=low,
+        standard=low,
+        t1=t1,
+        has_t1=torch.ones(2, dtype=torch.bool),
+        scale=torch.ones(2),
+        keys=("a", "b"),
+        pixel_mm=2.0,
+    )
     method = build(Settings(width=4, encoder_blocks=(1,), middle_blocks=1, decoder_blocks=(1,)))
     with torch.inference_mode():
         assert torch.equal(method.restore(batch, []), low)

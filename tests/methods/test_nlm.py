@@ -19,7 +19,13 @@ def batch(low: np.ndarray, t1: np.ndarray, standard: np.ndarray | None = None) -
     images = [torch.tensor(each, dtype=torch.float32)[None, None] for each in (low, t1)]
     target = images[0] if standard is None else torch.tensor(standard, dtype=torch.float32)[None, None]
     return Batch(
-        low=images[0], standard=target, t1=images[1], scale=torch.ones(1), keys=("a",), pixel_mm=2.0
+        low=images[0],
+        standard=target,
+        t1=images[1],
+        has_t1=torch.ones(1, dtype=torch.bool),
+        scale=torch.ones(1),
+        keys=("a",),
+        pixel_mm=2.0,
     )
 
 

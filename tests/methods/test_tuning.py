@@ -33,6 +33,7 @@ def batches():
             low=torch.rand(count, 1, 8, 8, generator=draws),
             standard=scale * torch.rand(count, 1, 8, 8, generator=draws),
             t1=torch.zeros(count, 1, 8, 8),
+            has_t1=torch.ones(count, dtype=torch.bool),
             scale=torch.ones(count),
             keys=tuple(map(str, range(count))),
             pixel_mm=2.0,

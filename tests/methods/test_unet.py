@@ -18,7 +18,13 @@ def loss_of_the_low_dose_image(low: torch.Tensor, standard: torch.Tensor, *, wei
     method = build(Settings(features=FEATURES, own_maximum_weight=weight))
     method.eval()
     batch = Batch(
-        low=low, standard=standard, t1=low, scale=torch.ones(len(low)), keys=("a", "b"), pixel_mm=2.0
+        low=low,
+        standard=standard,
+        t1=low,
+        has_t1=torch.ones(len(low), dtype=torch.bool),
+        scale=torch.ones(len(low)),
+        keys=("a", "b"),
+        pixel_mm=2.0,
     )
     with torch.no_grad():
         return float(method.loss(batch, "network", torch.Generator()))

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from packed import LINEAGE, write_splits
+from packed import LINEAGE, write_packed, write_splits
 from pydantic import TypeAdapter
 from small_networks import MFDIFF, UNET
 
@@ -126,6 +126,35 @@ def test_a_method_that_is_fitted_is_refused_without_weights(files, tmp_path, mod
     with pytest.raises(InputError, match="restore of m: --in lacks weights=PATH, which `fit` makes"):
         restored(files, tmp_path, None, model)
     assert not list(tmp_path.iterdir())
+
+
+MUNET = {"kind": "munet", "channels": (4, 8), "convolutions": 1}
+
+
+@pytest.mark.parametrize("lacking", ["train", "validation", "test"])
+def test_a_method_that_needs_t1_is_refused_where_slices_have_none(files, tmp_path, lacking):
+    given = {**files, lacking: write_packed(tmp_path / "part.h5", split=lacking, without_t1=(2, 3))}
+    said = (
+        r"part\.h5: 2 of 6 slices have no T1, the first is '00_s2_r0', and method m needs one "
+        r"\(without T1: .+\)\. Leave the method out of this data set"
+    )
+    with pytest.raises(InputError, match=said):
+        restored(given, tmp_path, fitted(given, tmp_path, MUNET)[0], MUNET)
+    assert not (tmp_path / "restored2.h5").exists()
+    assert (tmp_path / "weights.safetensors").exists() == (lacking == "test")
+
+
+@pytest.mark.parametrize(
+    "model", [{"kind": "lpet"}, {"kind": "gaussian"}, UNET], ids=lambda m: m["kind"]
+)
+def test_a_method_that_never_looks_at_t1_restores_the_same_without(files, tmp_path, model):
+    images = []
+    for name, rows in (("whole", ()), ("lacking", (0, 2, 3))):
+        given = write_splits(tmp_path / name, slices=4, without_t1=rows)
+        weights, _ = fitted(given, tmp_path / name, model)
+        with open_hdf5(restored(given, tmp_path / name, weights, model), kind="restored") as file:
+            images.append(read_array(file, "single"))
+    np.testing.assert_array_equal(*images)
 
 
 def test_data_too_large_for_the_device_train_the_same_weights(files, tmp_path, monkeypatch):

@@ -9,6 +9,8 @@ from quietpet.data.scaling import activity_weighted_mean
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 from quietpet.files.named import Files
+from quietpet.files.packed import ReferenceSlices
+from quietpet.files.records import read_record
 from quietpet.jobs.datasets import PackJob
 from quietpet.stages import pack
 
@@ -100,3 +102,53 @@ def test_exchanged_doses_are_refused(files):
 def test_another_subject_is_refused(files):
     with pytest.raises(InputError, match=r"the test split is \('05',\), but images of \('04',\)"):
         packed(files, subjects=("05",))
+
+
+def with_regions(folder, names, *, file="slices"):
+    """The slices of ``files``, in which pixel (16, 20) is of the second of the regions ``names``."""
+    with open_hdf5(folder / "slices.h5", kind="slices") as slices:
+        arrays = {name: slices[name][()] for name in slices}
+    arrays["key"] = arrays["key"].astype(str)
+    if names:
+        arrays["regions"] = np.zeros((2, 32, 32), dtype=np.uint8)
+        arrays["regions"][:, 16, 20] = 2
+    attributes = {"subject": "04", "lineage": LINEAGE, **({"region_names": names} if names else {})}
+    write_hdf5(folder / f"{file}.h5", kind="slices", arrays=arrays, attributes=attributes)
+
+
+def test_regions_and_their_names_are_cropped_with_the_images(files):
+    with_regions(files, ["cortex", "deep"])
+    reference = read_record(packed(files), ReferenceSlices)
+    assert list(reference.region_names) == ["cortex", "deep"]
+    assert (reference.regions.dtype, reference.regions.shape) == (np.uint8, (2, 64, 64))
+    assert np.argwhere(reference.regions).tolist() == [[0, 32, 36], [1, 32, 36]]
+    assert reference.regions[0, 32, 36] == 2
+
+
+def test_without_regions_a_data_set_holds_neither_the_array_nor_names(files):
+    with open_hdf5(packed(files), kind="dataset") as file:
+        assert "regions" not in file
+        assert "region_names" not in file.attrs
+    reference = read_record(files / "test.h5", ReferenceSlices)
+    assert reference.regions is None
+    assert not reference.region_names
+
+
+@pytest.mark.parametrize("other", [["deep", "cortex"], ["cortex"], []])
+def test_slices_that_number_other_regions_are_refused(files, other):
+    with_regions(files, other, file="other")
+    with_regions(files, ["cortex", "deep"])
+    job = PackJob(
+        dataset="phantom", setting="low", split="test", subjects=("04", "04"),
+        scanner_model="siemens_mmr", pixels=64,
+    )  # fmt: skip
+    inputs = Files(
+        {
+            "slices": [files / "slices.h5", files / "other.h5"],
+            "standard": [files / "standard.h5"] * 2,
+            "low": [files / "low.h5"] * 2,
+        }
+    )
+    with pytest.raises(InputError, match=r"other\.h5: numbers the regions .*slices\.h5"):
+        pack.run(job, inputs, Files({"dataset": [files / "test.h5"]}))
+    assert not (files / "test.h5").exists()

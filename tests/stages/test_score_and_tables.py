@@ -35,7 +35,7 @@ def write_test_set(path: Path, **changed: np.ndarray) -> Path:
     arrays = {
         "low": images(1), "standard": images(2), "t1": images(3), "head": none + 1,
         "pet_lesions": none, "t1_lesions": none, "key": KEYS, "subject": np.array(["04", "04", "05"]),
-        "slice_mm": np.array([0.0, 4.0, 0.0]), "angle_deg": np.zeros(3),
+        "slice_mm": np.array([0.0, 4.0, 0.0]), "angle_deg": np.zeros(3), "has_t1": np.ones(3, bool),
     }  # fmt: skip
     attributes = {"dataset": "phantom", "setting": "low", "split": "test", "lineage": LINEAGE}
     write_hdf5(path, kind="dataset", arrays={**arrays, **changed}, attributes=attributes)
@@ -106,6 +106,23 @@ def test_the_spread_of_samples_is_of_the_heads_alone(tmp_path: Path) -> None:
     restored = write_restored(tmp_path / "r.h5", arrays=arrays, samples=2)
     (spread,) = {row["spread_to_error"] for row in run_score(tmp_path, restored, test)}
     assert float(spread) == pytest.approx(0.1 / (0.3**2 - 0.1**2 / 2) ** 0.5, rel=1e-4)
+
+
+def test_a_missing_t1_changes_no_score_and_one_that_is_there_must_be_finite(tmp_path: Path) -> None:
+    restored = write_restored(tmp_path / "restored.h5")
+    t1 = images(3)
+    t1[1] = np.nan
+    whole, lacking, broken = (
+        write_test_set(tmp_path / f"{name}.h5", **changed)
+        for name, changed in {
+            "whole": {},
+            "lacking": {"t1": t1, "has_t1": np.array([True, False, True])},
+            "broken": {"t1": t1},
+        }.items()
+    )
+    assert run_score(tmp_path, restored, lacking) == run_score(tmp_path, restored, whole)
+    with pytest.raises(InputError, match=r"broken\.h5:t1: 1 of 3 slices .* '04_s67_r0'"):
+        run_score(tmp_path, restored, broken)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

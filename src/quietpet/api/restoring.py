@@ -23,6 +23,7 @@ from quietpet.recon.measuring import measurement_of
 from quietpet.recon.system import as_simulated, image_grid
 from quietpet.runtime.device import compute_device, placed
 from quietpet.runtime.restoring import restored_slices
+from quietpet.runtime.t1 import needing
 from quietpet.study.root import Study
 from quietpet.study.select_learning import acquisition_for, restore_job
 from quietpet.training.weights import load_weights
@@ -46,7 +47,7 @@ def restore(
     study: Study,
     weights: str | Path,
     low: ArrayLike,
-    t1: ArrayLike,
+    t1: ArrayLike | None,
     *,
     method: str,
     dose: str,
@@ -59,10 +60,11 @@ def restore(
 ) -> Restored:
     """Restore low-dose images (slice, y, x) with the ``weights`` that the ``method`` has learned.
 
-    ``t1`` shows the same pixels, of ``pixel_mm``. The central square of ``inference.pixels`` is restored
-    and 0 is outside; a square that cuts the mask ``head``, if it is given, is refused. Methods that
-    reconstruct need the ``sinograms`` of the same ``keys``. Samples are seeded as in the workflow, by
-    study, data set, dose, method, replicate and key.
+    ``t1`` shows the same pixels, of ``pixel_mm``; None, where there is none, is refused by methods that
+    need one. The central square of ``inference.pixels`` is restored and 0 is outside; a square that cuts
+    the mask ``head``, if it is given, is refused. Methods that reconstruct need the ``sinograms`` of the
+    same ``keys``. Samples are seeded as in the workflow, by study, data set, dose, method, replicate and
+    key.
 
     Raises InputError for names that the study lacks, weights of other settings and arrays that do not
     fit.
@@ -73,7 +75,9 @@ def restore(
     require_name(method, chosen.methods, what="method", owner=f"data set {dataset!r}")
     job = restore_job(study, dataset=dataset, setting=dose, method=method, replicate=replicate)
     low_images = image_stack("low", low)
-    t1_images = image_stack("t1", t1, low_images.shape)
+    t1_images = None if t1 is None else image_stack("t1", t1, low_images.shape)
+    if t1_images is None and job.model.t1_use == "needed":
+        raise InputError(f"t1: there is none, and {needing(job)}.")
     names = slice_names(keys, len(low_images), subject="object")
     if not (pixel_mm > 0 and math.isfinite(pixel_mm)):
         raise InputError(f"pixel_mm: the side of a pixel is above 0 mm, got {pixel_mm!r}.")
@@ -109,17 +113,19 @@ def _require_square(images: np.ndarray, pixels: int, head: ArrayLike | None) -> 
 
 
 def _batches(
-    low: np.ndarray, t1: np.ndarray, keys: list[str], job: RestoreJob, *, pixel_mm: float
+    low: np.ndarray, t1: np.ndarray | None, keys: list[str], job: RestoreJob, *, pixel_mm: float
 ) -> Iterator[Batch]:
     """Central squares of slices whose standard dose nobody knows: it is NaN."""
     window = central_window(low.shape[-1], job.inference.pixels)
-    squares = [cut(_pair(*each, pixel_mm=pixel_mm), window) for each in zip(keys, low, t1, strict=True)]
+    t1_of_slices = [None] * len(keys) if t1 is None else t1
+    slices = zip(keys, low, t1_of_slices, strict=True)
+    squares = [cut(_pair(*each, pixel_mm=pixel_mm), window) for each in slices]
     size = job.inference.batch_size
     for first in range(0, len(squares), size):
         yield stack(squares[first : first + size], pixel_mm=pixel_mm)
 
 
-def _pair(key: str, low: np.ndarray, t1: np.ndarray, *, pixel_mm: float) -> DosePair:
+def _pair(key: str, low: np.ndarray, t1: np.ndarray | None, *, pixel_mm: float) -> DosePair:
     return DosePair(
         key=key,
         subject="object",
@@ -133,7 +139,7 @@ def _pair(key: str, low: np.ndarray, t1: np.ndarray, *, pixel_mm: float) -> Dose
         t1_lesions=np.zeros(low.shape, np.uint8),
         truth=None,
         scale=activity_weighted_mean(low),
-        t1_scale=activity_weighted_mean(t1),
+        t1_scale=1.0 if t1 is None else activity_weighted_mean(t1),
         affine_ras_mm=np.diag([pixel_mm, -pixel_mm, 1.0, 1.0]),
     )
 

@@ -64,12 +64,12 @@ def score(
         {
             "standard": standard,
             "head": head,
-            "t1": none if t1 is None else t1,
             "pet_lesions": none if pet_lesions is None else pet_lesions,
             "t1_lesions": none if t1_lesions is None else t1_lesions,
             "truth": truth,
             "labels": labels,
         },
+        t1=t1,
     )
     rows = score_slices(
         {"single": images}, slices, paper_window_pixels=study.evaluation.paper_window_pixels
@@ -78,7 +78,11 @@ def score(
 
 
 def _reference_slices(
-    names: list[str], shape: tuple[int, ...], given: Mapping[str, ArrayLike | None]
+    names: list[str],
+    shape: tuple[int, ...],
+    given: Mapping[str, ArrayLike | None],
+    *,
+    t1: ArrayLike | None,
 ) -> ReferenceSlices:
     """The slices called ``names`` as files of packed slices hold them, of the arrays that are given."""
     arrays: dict[str, Any] = {
@@ -91,6 +95,8 @@ def _reference_slices(
         subject=["object"] * len(names),
         slice_mm=np.zeros(len(names)),
         angle_deg=np.zeros(len(names)),
+        t1=np.full(shape, np.nan, np.float32) if t1 is None else image_stack("t1", t1, shape),
+        has_t1=np.full(len(names), t1 is not None),
         **arrays,
     )
 

@@ -11,6 +11,9 @@ from pydantic import Field
 from quietpet.config.published import PublishedTraining
 from quietpet.config.section import Label, Section
 
+T1Use = Literal["none", "optional", "needed"]
+"""What a method does with T1: it never looks at it, slices may lack it, or every slice must have it."""
+
 OF_TRAINING_ALONE = {"optimiser", "cost_of"}
 """Settings that say how a method is trained; whatever they are, trained weights restore alike."""
 
@@ -104,6 +107,16 @@ class MethodSettings(Section, ABC):
         of one slice do no harm, as they do to batch normalisation.
         """
         return False
+
+    @property
+    def t1_use(self) -> T1Use:
+        """Whether slices without T1 are restored: none, whatever T1 shows; optional; needed, refused."""
+        return "needed"
+
+    @property
+    def without_t1(self) -> str:
+        """How the method does without T1, or why it cannot, in a few words for tables and errors."""
+        return "T1 is never looked at" if self.t1_use == "none" else "refused: T1 is one of its inputs"
 
     @property
     def least_views(self) -> int:

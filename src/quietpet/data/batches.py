@@ -123,6 +123,7 @@ class ResidentBatches(Dataset[Batch]):
         self._drawn = drawn
         self._heads = []
         self._scales = []
+        self._has_t1 = []
         shape = (len(pairs), pairs.pixels, pairs.pixels)
         self._images = {name: torch.empty(shape, device=device) for name in _NETWORK_IMAGES}
         for row in range(len(pairs)):
@@ -130,6 +131,7 @@ class ResidentBatches(Dataset[Batch]):
             square = cut(pair, whole)
             self._heads.append(pair.head)
             self._scales.append(pair.scale)
+            self._has_t1.append(square.has_t1)
             for name, images in self._images.items():
                 images[row] = torch.from_numpy(getattr(square, name))
 
@@ -159,6 +161,7 @@ class ResidentBatches(Dataset[Batch]):
             low=squares(self._images["low"])[:, None],
             standard=squares(self._images["standard"])[:, None],
             t1=squares(self._images["t1"])[:, None],
+            has_t1=torch.tensor([self._has_t1[row] for row in rows]),
             scale=torch.tensor([self._scales[row] for row in rows], dtype=torch.float32),
             keys=tuple(pairs.keys[row] for row in rows),
             pixel_mm=pairs.pixel_mm,
@@ -167,13 +170,17 @@ class ResidentBatches(Dataset[Batch]):
 
 @dataclass(frozen=True, kw_only=True)
 class Square:
-    """A square of one pair, its images (y, x) float32 divided by the scales of the pair."""
+    """A square of one pair, its images (y, x) float32 divided by the scales of the pair.
+
+    A missing T1 is NaN.
+    """
 
     key: str
     scale: float
     low: np.ndarray
     standard: np.ndarray
     t1: np.ndarray
+    has_t1: bool
 
 
 def cut(pair: DosePair, window: Window, *, mirrored: bool = False) -> Square:
@@ -183,12 +190,14 @@ def cut(pair: DosePair, window: Window, *, mirrored: bool = False) -> Square:
         square = image[window][:, ::-1] if mirrored else image[window]
         return (square / scale).astype(np.float32)
 
+    low = scaled(pair.low, pair.scale)
     return Square(
         key=pair.key,
         scale=pair.scale,
-        low=scaled(pair.low, pair.scale),
+        low=low,
         standard=scaled(pair.standard, pair.scale),
-        t1=scaled(pair.t1, pair.t1_scale),
+        t1=np.full_like(low, np.nan) if pair.t1 is None else scaled(pair.t1, pair.t1_scale),
+        has_t1=pair.t1 is not None,
     )
 
 
@@ -202,6 +211,7 @@ def stack(squares: Sequence[Square], *, pixel_mm: float) -> Batch:
         low=tensor("low"),
         standard=tensor("standard"),
         t1=tensor("t1"),
+        has_t1=torch.tensor([square.has_t1 for square in squares]),
         scale=torch.tensor([square.scale for square in squares], dtype=torch.float32),
         keys=tuple(square.key for square in squares),
         pixel_mm=pixel_mm,

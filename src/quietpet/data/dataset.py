@@ -11,14 +11,15 @@ from quietpet.data.pairs import DosePair
 from quietpet.errors import InputError, replacing
 from quietpet.files.packed import PackedImages
 
-_FINITE = ("low", "standard", "t1", "truth")
+_FINITE = ("low", "standard", "truth")
 
 
 class PairDataset(Dataset[DosePair]):
     """The rows of a file of kind "dataset", as :class:`DosePair`.
 
-    Attributes: ``keys`` and ``subjects`` of all rows; ``pixels``, the side of the square images;
-    ``pixel_mm``; ``has_truth``; and the file's own ``dataset``, ``setting``, ``split`` and ``lineage``.
+    Attributes: ``keys``, ``subjects`` and ``has_t1`` of all rows; ``pixels``, the side of the square
+    images; ``pixel_mm``; ``has_truth``; and the file's own ``dataset``, ``setting``, ``split`` and
+    ``lineage``.
 
     Raises:
         InputError: the file is missing, incomplete, of another kind, or lacks something; on reading a
@@ -31,6 +32,7 @@ class PairDataset(Dataset[DosePair]):
         self._about = about = self._images.about
         self.keys, self.subjects = about.key, about.subject
         self.pixels, self.has_truth = self._images.pixels, self._images.has_truth
+        self.has_t1 = about.has_t1
         self.dataset, self.setting, self.split = about.dataset, about.setting, about.split
         self.lineage, self.affine_ras_mm = about.lineage, about.affine_ras_mm
         # Index order (z, y, x): the third column is one step along x.
@@ -41,7 +43,8 @@ class PairDataset(Dataset[DosePair]):
 
     def __getitem__(self, row: int) -> DosePair:
         images, about = self._images.row(row), self._about
-        for name in _FINITE:
+        has_t1 = bool(self.has_t1[row])
+        for name in (*_FINITE, *(("t1",) if has_t1 else ())):
             if name in images:
                 self._require_finite(images[name], name=name, row=row)
         return DosePair(
@@ -51,7 +54,7 @@ class PairDataset(Dataset[DosePair]):
             angle_deg=float(about.angle_deg[row]),
             low=images["low"],
             standard=images["standard"],
-            t1=images["t1"],
+            t1=images["t1"] if has_t1 else None,
             head=images["head"].astype(bool),
             pet_lesions=images["pet_lesions"],
             t1_lesions=images["t1_lesions"],

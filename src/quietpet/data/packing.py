@@ -62,7 +62,7 @@ def packed_subjects(
     """All subjects in a row, cropped to ``grid`` one by one while they are written.
 
     Raises:
-        InputError: their images differ in units or origin.
+        InputError: their images differ in units or origin, or their slices in the regions they number.
     """
     slices = [each.slices for each in subjects]
     low, t1 = [each.low.image for each in subjects], [each.t1 for each in slices]
@@ -89,6 +89,7 @@ def packed_subjects(
         angle_deg=np.concatenate([each.angle_deg for each in slices]),
         scale=_scales(low, grid.n_pixels),
         t1_scale=_scales(t1, grid.n_pixels),
+        has_t1=np.ones(sum(map(len, t1)), bool),
         low=joined(low),
         standard=joined([each.standard.image for each in subjects]),
         t1=joined(t1),
@@ -97,6 +98,8 @@ def packed_subjects(
         labels=joined([each.labels for each in slices]),
         pet_lesions=joined([each.pet_lesions for each in slices]),
         t1_lesions=joined([each.t1_lesions for each in slices]),
+        regions=joined(regions) if (regions := _regions(slices)) else None,
+        region_names=slices[0].region_names,
     )
 
 
@@ -108,6 +111,18 @@ def _scales(arrays: Sequence[np.ndarray], pixels: int) -> np.ndarray:
     """What divides each slice for a network (slice,)."""
     crops = itertools.chain.from_iterable(_cropped(arrays, pixels))
     return np.array([activity_weighted_mean(crop) for crop in crops])
+
+
+def _regions(slices: Sequence[KnownSlices]) -> list[np.ndarray]:
+    """The regions of all subjects, which number the same ones; empty where there are none."""
+    numbered = [list(each.region_names) if each.regions is not None else [] for each in slices]
+    for each, names in zip(slices, numbered, strict=True):
+        if names != numbered[0]:
+            raise InputError(
+                f"{each.origin}: numbers the regions {names}, but {slices[0].origin} {numbered[0]}; "
+                "make the slices of both again."
+            )
+    return [each.regions for each in slices if each.regions is not None]
 
 
 def _common_units(images: Sequence[ReconstructedSlices]) -> str:

@@ -19,12 +19,12 @@ class SliceImages:
 
     ``restored``, ``standard`` and ``truth``, the true activity, share one unit; ``head`` is boolean; the
     lesion arrays hold lesion numbers (0: none), ``labels`` numbers of tissues. Scans have neither truth
-    nor labels (None).
+    nor labels (None), and not all have a T1.
     """
 
     restored: np.ndarray
     standard: np.ndarray
-    t1: np.ndarray
+    t1: np.ndarray | None
     head: np.ndarray
     pet_lesions: np.ndarray
     t1_lesions: np.ndarray

@@ -73,7 +73,10 @@ def t1_only_rms_percent(images: SliceImages, _data_range: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class _LoneLesion:
-    """Contrasts of one lesion that only one modality has; ``uptake`` is the standard dose around it."""
+    """Contrasts of one lesion that only one modality has; ``uptake`` is the standard dose around it.
+
+    A T1 that is missing has none: 0.
+    """
 
     restored: float
     standard: float
@@ -99,7 +102,7 @@ def _measured(images: SliceImages, lesions: np.ndarray, others: np.ndarray) -> I
         yield _LoneLesion(
             restored=_contrast(images.restored, lesion, ring),
             standard=_contrast(images.standard, lesion, ring),
-            t1=_contrast(images.t1, lesion, ring),
+            t1=0.0 if images.t1 is None else _contrast(images.t1, lesion, ring),
             uptake=float(images.standard[ring].mean(dtype=np.float64)),
         )
 

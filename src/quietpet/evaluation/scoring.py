@@ -83,10 +83,13 @@ def spread_of(restored: RestoredSlices, reference: ReferenceSlices) -> float | N
 
 def require_reference(reference: ReferenceSlices) -> None:
     """Refuse a test set that holds NaN or infinity, naming the first bad slice."""
-    named = {"standard": reference.standard, "t1": reference.t1, "truth": reference.truth}
+    named = {"standard": reference.standard, "truth": reference.truth}
     for name, images in named.items():
         if images is not None:
             require_images(images, reference.key, what=f"{reference.origin}:{name}")
+    with_t1 = np.flatnonzero(reference.has_t1)
+    keys = [reference.key[row] for row in with_t1]
+    require_images(reference.t1[with_t1], keys, what=f"{reference.origin}:t1")
 
 
 def require_images(images: np.ndarray, keys: Sequence[str], *, what: str) -> None:
@@ -119,7 +122,7 @@ def _slice_images(restored: np.ndarray, reference: ReferenceSlices, index: int) 
     return SliceImages(
         restored=restored[index],
         standard=reference.standard[index],
-        t1=reference.t1[index],
+        t1=reference.t1[index] if reference.has_t1[index] else None,
         head=reference.head[index] > 0,
         pet_lesions=reference.pet_lesions[index],
         t1_lesions=reference.t1_lesions[index],

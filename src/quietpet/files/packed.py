@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,7 +35,9 @@ class PackedName(Record):
 class ReferenceSlices(Record):
     """The standard dose that restored slices are compared with; arrays (slice, y, x) or (slice,).
 
-    ``truth`` and ``labels`` are those of phantoms; scans have none.
+    ``truth`` and ``labels`` are those of phantoms; scans have none. ``has_t1`` tells which slices have a
+    T1: that of the others is NaN. ``regions`` numbers the pixels of brain regions, uint8: n those of
+    ``region_names[n - 1]``, 0 the others; None and no names where nobody asked for them.
     """
 
     KIND: ClassVar[str] = "dataset"
@@ -46,11 +49,14 @@ class ReferenceSlices(Record):
     angle_deg: np.ndarray = field(metadata=ARRAY)
     standard: np.ndarray = field(metadata=VALUES)
     t1: np.ndarray = field(metadata=VALUES)
+    has_t1: np.ndarray = field(metadata=ARRAY)
     head: np.ndarray = field(metadata=ARRAY)
     pet_lesions: np.ndarray = field(metadata=ARRAY)
     t1_lesions: np.ndarray = field(metadata=ARRAY)
     truth: np.ndarray | None = field(default=None, metadata=VALUES)
     labels: np.ndarray | None = field(default=None, metadata=ARRAY)
+    regions: np.ndarray | None = field(default=None, metadata=ARRAY)
+    region_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +64,8 @@ class PackedSet(PackedName):
     """Which slices a data set holds, and where they lie; arrays (slice,).
 
     ``affine_ras_mm`` takes (slice offset in mm, y, x, 1) to mm to the right, front and top; ``scale``
-    and ``t1_scale`` divide the images for a network.
+    and ``t1_scale`` divide the images for a network. ``has_t1`` tells which slices have a T1: that of
+    the others is NaN, and its scale 1.
     """
 
     split: str
@@ -69,11 +76,15 @@ class PackedSet(PackedName):
     angle_deg: np.ndarray = field(metadata=ARRAY)
     scale: np.ndarray = field(metadata=ARRAY)
     t1_scale: np.ndarray = field(metadata=ARRAY)
+    has_t1: np.ndarray = field(metadata=ARRAY)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Packed(PackedSet):
-    """All of a data set: images (slice, y, x), of which scans have neither ``truth`` nor ``labels``."""
+    """All of a data set: images (slice, y, x), of which scans have neither ``truth`` nor ``labels``.
+
+    ``regions`` and ``region_names`` are as in :class:`ReferenceSlices`.
+    """
 
     pixel_mm: float
     units: dict[str, str]
@@ -85,6 +96,8 @@ class Packed(PackedSet):
     labels: Images | None = field(default=None, metadata=ARRAY)
     pet_lesions: Images = field(metadata=ARRAY)
     t1_lesions: Images = field(metadata=ARRAY)
+    regions: Images | None = field(default=None, metadata=ARRAY)
+    region_names: Sequence[str] = ()
 
 
 def packed_units(activity_units: str, *, truth: bool) -> dict[str, str]:

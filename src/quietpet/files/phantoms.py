@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +21,8 @@ class Phantom(Record):
 
     ``affine_ras_mm`` takes (z, y, x, 1) to mm to the right, front and top; ``lesions`` is the table of
     those of each modality. Where data are made of finer pixels, what is measured is there on those too.
+    ``regions`` numbers the voxels of brain regions, uint8: n those of ``region_names[n - 1]``, 0 the
+    others; phantoms whose regions nobody asks for have none.
     """
 
     KIND: ClassVar[str] = "phantom"
@@ -35,6 +38,8 @@ class Phantom(Record):
     labels: np.ndarray = field(metadata=ARRAY)
     pet_lesions: np.ndarray = field(metadata=ARRAY)
     t1_lesions: np.ndarray = field(metadata=ARRAY)
+    regions: np.ndarray | None = field(default=None, metadata=ARRAY)
+    region_names: Sequence[str] = ()
     fine_activity: np.ndarray | None = field(default=None, metadata=ARRAY)
     fine_mu_per_cm: np.ndarray | None = field(default=None, metadata=ARRAY)
 
@@ -71,7 +76,10 @@ class ScannedSlices(Record):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KnownSlices(Record):
-    """What is known of a subject's slices beside their images: maps (slice, y, x), and their places."""
+    """What is known of a subject's slices beside their images: maps (slice, y, x), and their places.
+
+    ``regions`` and ``region_names`` are as in the phantom.
+    """
 
     KIND: ClassVar[str] = "slices"
 
@@ -85,6 +93,8 @@ class KnownSlices(Record):
     labels: np.ndarray = field(metadata=ARRAY)
     pet_lesions: np.ndarray = field(metadata=ARRAY)
     t1_lesions: np.ndarray = field(metadata=ARRAY)
+    regions: np.ndarray | None = field(default=None, metadata=ARRAY)
+    region_names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -44,7 +44,8 @@ NOT_KEPT: Marks = {"kept": False}
 class Record:
     """What one file holds; ``KIND`` names its schema, ``AXES`` those of its images.
 
-    Fields of arrays are marked by their metadata. A field whose default is None may be missing.
+    Fields of arrays are marked by their metadata. A field with a default may be missing, and is where it
+    has that.
     ``origin`` is the path of a file that was read, or what else messages call the record.
     """
 
@@ -63,9 +64,11 @@ def write_record(target: Path, record: Record, *, provenance: Mapping[str, Any])
     arrays = {}
     for each in _kept(type(record)):
         value = getattr(record, each.name)
-        if value is not None and _is_array(each):
+        if value is each.default:
+            continue
+        if _is_array(each):
             arrays[each.name] = _storable(value)
-        elif value is not None:
+        else:
             attributes[each.name] = _jsonable(value)
     attributes["provenance"] = provenance
     write_hdf5(target, kind=record.KIND, arrays=arrays, attributes=attributes)

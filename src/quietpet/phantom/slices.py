@@ -71,6 +71,8 @@ def slices_of(planes: Phantom, *, indices: Sequence[int], angles_deg: np.ndarray
         labels=nearest(planes.labels),
         pet_lesions=nearest(planes.pet_lesions),
         t1_lesions=nearest(planes.t1_lesions),
+        regions=None if planes.regions is None else nearest(planes.regions),
+        region_names=planes.region_names,
         head=nearest((planes.mu_per_cm > 0).astype(np.uint8)),
     )
 

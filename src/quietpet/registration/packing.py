@@ -115,6 +115,7 @@ def packed_scans(
         angle_deg=joined(lambda each: each.angle_deg),
         scale=np.array([activity_weighted_mean(image) for image in low]),
         t1_scale=np.array([activity_weighted_mean(image) for image in t1]),
+        has_t1=np.ones(len(t1), bool),
         low=low,
         standard=joined(lambda each: each.standard),
         t1=t1,

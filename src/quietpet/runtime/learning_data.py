@@ -21,6 +21,7 @@ from quietpet.files.rates import RateTrials, read_rate_trials
 from quietpet.jobs.methods import FitJob
 from quietpet.methods.base import Restorer
 from quietpet.runtime.measuring import measured_slices, training_slices
+from quietpet.runtime.t1 import require_t1
 from quietpet.training.weights import load_weights
 
 
@@ -44,13 +45,15 @@ class LearningData:
         """From ``train``, ``validation``, ``start`` and sinograms.
 
         Raises:
-            InputError: they hold other data than the job names, or are missing, or too many.
+            InputError: they hold other data than the job names, are missing or too many, or lack a T1
+                that the method needs.
         """
         parts = [PairDataset(path) for path in inputs.many("train")]
         held_out = PairDataset(inputs.one("validation"))
         own = (job.dataset, job.setting)
         _require_data(parts, job.trained_on or (own,))
         _require_data([held_out], (own,))
+        require_t1(job, *parts, held_out)
         return cls(
             parts=parts,
             held_out=held_out,

@@ -13,6 +13,7 @@ from quietpet.jobs.methods import PlanJob
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.runtime.device import compute_device
 from quietpet.runtime.planning import measured_samplers
+from quietpet.runtime.t1 import require_t1
 from quietpet.training.weights import load_weights
 
 
@@ -24,6 +25,7 @@ def run(job: PlanJob, inputs: Files, outputs: Files) -> None:
         raise InputError(
             f"planner.slices = {job.planner.slices}, but {pairs.path} holds {len(pairs)} slices."
         )
+    require_t1(job, pairs)
     rows = spread_rows(len(pairs), job.planner.slices)
     trained, lineage = load_weights(inputs.one("weights"), job.model)
     common_lineage([(inputs.one("weights"), lineage), (pairs.path, pairs.lineage)])

@@ -20,6 +20,7 @@ from quietpet.provenance import Stopwatch, provenance
 from quietpet.runtime.device import compute_device, placed
 from quietpet.runtime.measuring import engines_behind, measured_slices
 from quietpet.runtime.restoring import batches_of, require_whole_heads, restored_slices
+from quietpet.runtime.t1 import require_t1
 from quietpet.training.memory import keep_freed_memory
 from quietpet.training.weights import load_weights
 
@@ -35,6 +36,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
     watch, device = Stopwatch(), compute_device()
     pairs = PairDataset(inputs.one("test"))
     require_whole_heads(pairs, job.inference.pixels)
+    require_t1(job, pairs)
     method, learned = _learned(job, inputs.get("weights"))
     placed(method, device, half=job.half)
     measured = measured_slices(job, inputs, pairs, device)

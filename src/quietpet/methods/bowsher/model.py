@@ -60,7 +60,7 @@ class BowsherMAPEM(Restorer):
     def _prior(self, batch: Batch) -> QuadraticPrior:
         (pixels, _) = batch.measured().model.projector.image_shape
         return bowsher_prior(
-            recentred(batch.t1[:, 0], pixels),
+            recentred(batch.known_t1()[:, 0], pixels),
             neighbours=self._settings.neighbours,
             radius_pixels=self._settings.radius_pixels,
             tolerance=_T1_TOLERANCE,

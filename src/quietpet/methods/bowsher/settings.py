@@ -61,6 +61,10 @@ class Settings(MethodSettings):
         return False
 
     @property
+    def without_t1(self) -> str:
+        return "refused: its prior is the neighbours that T1 chooses"
+
+    @property
     def reconstructs(self) -> bool:
         return True
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.methods import MethodSettings, T1Use
 from quietpet.config.section import Positive
 
 
@@ -21,6 +21,10 @@ class Settings(MethodSettings):
     @property
     def trained(self) -> bool:
         return False
+
+    @property
+    def t1_use(self) -> T1Use:
+        return "none"
 
     def describe(self) -> str:
         return "Gaussian filter, width of least validation NMSE"

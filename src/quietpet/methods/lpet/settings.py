@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.methods import MethodSettings, T1Use
 
 
 class Settings(MethodSettings):
@@ -15,6 +15,10 @@ class Settings(MethodSettings):
     @property
     def trained(self) -> bool:
         return False
+
+    @property
+    def t1_use(self) -> T1Use:
+        return "none"
 
     @property
     def fitted(self) -> bool:

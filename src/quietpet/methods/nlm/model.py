@@ -64,9 +64,8 @@ class NonLocalMeans(Restorer):
         if not all(strengths):  # not tuned
             return batch.low.clone()
         stabilised = batch.low.clamp(min=0).sqrt() if self._stabilised else batch.low
-        compared = {"low": stabilised, "t1": batch.t1}
         guides = [
-            compared[name][:, 0] / strength
+            (batch.known_t1() if name == "t1" else stabilised)[:, 0] / strength
             for name, strength in zip(self._guides, strengths, strict=True)
         ]
         filtered = [

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.methods import MethodSettings, T1Use
 from quietpet.config.section import Positive
 
 _GUIDES = {"low": "the low-dose image", "t1": "T1", "both": "the low-dose image and T1"}
@@ -56,6 +56,14 @@ class Settings(MethodSettings):
     @property
     def trained(self) -> bool:
         return False
+
+    @property
+    def t1_use(self) -> T1Use:
+        return "none" if self.guide == "low" else "needed"
+
+    @property
+    def without_t1(self) -> str:
+        return super().without_t1 if self.guide == "low" else "surroundings compared in PET alone"
 
     def describe(self) -> str:
         return (

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from quietpet.config.fusion import FusionSettings
-from quietpet.config.methods import MethodSettings
+from quietpet.config.methods import MethodSettings, T1Use
 from quietpet.config.section import NonNegative
 
 Width = Annotated[int, Field(ge=1)]
@@ -60,6 +60,16 @@ class Settings(MethodSettings):
         if len(set(inputs)) != len(inputs):
             raise ValueError(f"each input may be given once, got {list(inputs)}")
         return inputs
+
+    @property
+    def t1_use(self) -> T1Use:
+        return "needed" if self.fusion or "t1" in self.inputs else "none"
+
+    @property
+    def without_t1(self) -> str:
+        if self.fusion:
+            return "refused: its module fuses PET with T1"
+        return super().without_t1 if self.t1_use == "none" else "trained on PET alone"
 
     @property
     def learns_from_whole_heads(self) -> bool:

@@ -1,0 +1,31 @@
+"""Refuses methods that need T1 where slices lack it, before they cost anything."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from quietpet.data.dataset import PairDataset
+from quietpet.errors import InputError
+from quietpet.jobs.methods import LearningJob
+
+
+def require_t1(job: LearningJob, *data: PairDataset) -> None:
+    """Raise InputError if the job's method needs T1 and a slice of ``data`` has none."""
+    if job.model.t1_use != "needed":
+        return
+    for pairs in data:
+        lacking = np.flatnonzero(~pairs.has_t1)
+        if lacking.size:
+            raise InputError(
+                f"{pairs.path}: {lacking.size} of {len(pairs)} slices have no T1, the first is "
+                f"{pairs.keys[lacking[0]]!r}, and {needing(job)}."
+            )
+
+
+def needing(job: LearningJob) -> str:
+    """What to do where T1 is missing, as the end of a sentence."""
+    model = job.model
+    return (
+        f"method {job.method} needs one (without T1: {model.without_t1}). Leave the method out of this "
+        "data set, or take one that does without"
+    )
