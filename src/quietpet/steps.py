@@ -355,6 +355,11 @@ _STEPS = (
             NamedFile("tables", "CSV: every row of every table"),
             NamedFile("readable", "Markdown: the tables"),
             NamedFile("figure", "PNG: the methods compared"),
+            NamedFile(
+                "with_without_t1",
+                "CSV: each method that uses T1 beside its variant without",
+                optional=True,
+            ),
             _PROVENANCE,
         ),
     ),

@@ -56,13 +56,9 @@ def write_table(root: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 def rows_of(participant: str, **of_each: Any) -> list[dict[str, Any]]:
     """A standard and a low dose in Bq/mL."""
     known = {"participant": participant, "unit": "Bq/ml", "injected_mbq": INJECTED_MBQ, **of_each}
+    files = {"pet": f"{participant}/sd.nii.gz", "t1": f"{participant}/t1.nii.gz"}
     return [
-        {
-            "dose": "standard",
-            **known,
-            "pet": f"{participant}/sd.nii.gz",
-            "t1": f"{participant}/t1.nii.gz",
-        },
+        {"dose": "standard", **files, **known},
         {"dose": "x20", **known, "pet": f"{participant}/ld.nii.gz"},
     ]
 
@@ -85,7 +81,11 @@ def altered(path: Path, change: Any, *, matrix: np.ndarray | None = None) -> Non
 
 
 def job(participant: str = "01", *, doses: tuple[str, ...] = ("x20",), **other: Any) -> ImportPairJob:
-    known = {"requirements": {}, "registration": RegistrationSettings(engine="embedded")}
+    known = {
+        "requirements": {},
+        "t1_presence": "required",
+        "registration": RegistrationSettings(engine="embedded"),
+    }
     return ImportPairJob(source="own", participant=participant, doses=doses, **{**known, **other})
 
 

@@ -399,6 +399,23 @@ def test_cells_are_text_with_six_digits() -> None:
     assert tuple(cells) == TABLE_COLUMNS
 
 
+def registered_by(*engines: str) -> pd.DataFrame:
+    """Scores of scans, a setting for each engine."""
+    parts = [
+        scores(methods=("lpet",), settings=(f"by_{engine}",), dataset="ood1").assign(registration=engine)
+        for engine in engines
+    ]
+    return pd.concat(parts)
+
+
+def test_scans_without_t1_stand_beside_registered_ones() -> None:
+    rows = assemble(registered_by("embedded", "none"), plan=PLAN)
+    assert {(row.setting, row.registration) for row in rows} == {
+        ("by_embedded", "embedded"),
+        ("by_none", "none"),
+    }
+
+
 def test_unusable_scores_are_refused() -> None:
     good = scores()
     mixed = pd.concat([scores(methods=("lpet",)), scores(methods=("unet",), source="template")])
@@ -408,6 +425,10 @@ def test_unusable_scores_are_refused() -> None:
         (scores(dataset="elsewhere"), "unknown data set 'elsewhere'"),
         (good.assign(metric="lpips"), "unknown metric 'lpips/"),
         (mixed, "would mix the data_source values brainweb, template"),
+        (
+            registered_by("embedded", "none", "spm12"),
+            "would mix the registration values embedded, spm12",
+        ),
         (pd.concat([good, good.iloc[:1]]), "scored twice"),
         (fewer, "scored on other slices"),
     ):

@@ -290,8 +290,8 @@ def test_pairs_need_no_windows_and_a_setting_names_a_dose() -> None:
     assert settings.windows_of("adni") == {}
     assert settings.sources["adni"].steps == ("import_pair", "register")
     assert settings.describe() == (
-        "In vivo own: faint (dose x100), dim (dose x20), again (dose x20) against the standard dose, 3 "
-        "participants of adni."
+        "In vivo own: faint (dose x100 of the pairs), dim (dose x20 of the pairs), again (dose x20 of "
+        "the pairs) against the standard dose, 3 participants of adni."
     )
 
 

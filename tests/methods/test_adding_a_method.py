@@ -86,7 +86,9 @@ def test_one_line_of_the_configuration_names_it(
     study["methods"]["mine"] = MODEL
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(study))
     validated = json.loads(package.run("validate", tmp_path / "config.yaml"))
-    assert validated["methods"]["mine"] == {**MODEL, "optimiser": "common", "cost_of": None}
+    assert validated["methods"]["mine"] == {
+        **MODEL, "optimiser": "common", "cost_of": None, "pet_only_of": None
+    }  # fmt: skip
     schema = json.loads(package.run("schema"))
     assert "toy_gain" in json.dumps(schema["properties"]["methods"])
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from toy import random_projector, toy_model
 
 from quietpet.acquisition.measurement import Measurement
@@ -31,11 +31,18 @@ SMALL_MFDIFF = {
 SMALL_UNROLLED = {"updates": 3, "subsets": 2, "layers": 3, "kernels": 4}
 SMALL_DISCRIMINATOR = {"discriminator_widths": (4, 8, 8)}
 SMALL_CSRD = {"channels": 8, "multipliers": (1, 2), "blocks": 1}
+SMALL_NAFNET = {"width": 4, "encoder_blocks": (1, 1), "middle_blocks": 1, "decoder_blocks": (1, 1)}
+PET_ALONE = {"inputs": ("low",)}
 VARIANTS = {
-    "fbsem": [{**SMALL_UNROLLED, "start": "low"}, {**SMALL_UNROLLED, "start": "ones"}],
+    "fbsem": [
+        {**SMALL_UNROLLED, "start": "low"},
+        {**SMALL_UNROLLED, "start": "ones"},
+        {**SMALL_UNROLLED, "start": "ones", **PET_ALONE},
+    ],
     "csrd": [
         {**SMALL_CSRD, "sampling_steps": 6},
         {**SMALL_CSRD, "sampling_steps": 2, "sampler": "dpmpp_2m", "dropout": 0.0},
+        {**SMALL_CSRD, "sampling_steps": 6, **PET_ALONE},
     ],
     "hinet": [{"channels": 4, "discriminator_channels": 4}],
     "unet": [
@@ -53,9 +60,14 @@ VARIANTS = {
         {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "aggregation": "concat"}},
         {**SMALL_NETWORK, "fusion": {**SMALL_FUSION, "global_attention": "spatial"}},
     ],
-    "munet": [{"channels": (4, 8)}, {"channels": (4, 4, 8), "convolutions": 1}],
+    "munet": [
+        {"channels": (4, 8)},
+        {"channels": (4, 4, 8), "convolutions": 1},
+        {"channels": (4, 8), **PET_ALONE},
+    ],
     "nafnet": [
-        {"width": 4, "encoder_blocks": (1, 1), "middle_blocks": 1, "decoder_blocks": (1, 1)},
+        SMALL_NAFNET,
+        {**SMALL_NAFNET, **PET_ALONE},
         {"width": 4, "encoder_blocks": (2,), "middle_blocks": 1, "decoder_blocks": (1,), "loss": "l1"},
     ],
     "nlm": [
@@ -79,8 +91,12 @@ VARIANTS = {
     "eagan": [
         {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8), "sobel_ramp_iterations": 0},
         {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8, 8, 8), "sobel_weight": 10},
+        {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8), "sobel_ramp_iterations": 0, **PET_ALONE},
     ],
-    "cncl": [{**SMALL_DISCRIMINATOR, "widths": (4, 8, 8)}],
+    "cncl": [
+        {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8)},
+        {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8), **PET_ALONE},
+    ],
 }
 """Small settings by kind; a kind that is not here is tested with its defaults."""
 
@@ -333,3 +349,27 @@ def test_reading_settings_does_not_import_torch():
 def test_every_folder_with_settings_is_found_under_its_name(repository):
     found = {path.parent.name for path in repository.glob("src/quietpet/methods/*/settings.py")}
     assert found == set(method_kinds())
+
+
+@every_method
+def test_the_variant_on_pet_alone_differs_in_nothing_but_its_inputs(settings):
+    variant = settings.on_pet_alone()
+    if variant is None:
+        assert settings.t1_use == "needed"
+        assert settings.without_t1.startswith("refused: ")
+        return
+    assert not settings.without_t1.startswith("refused")
+    assert variant.t1_use == "none"
+    assert variant.on_pet_alone() == variant
+    differing = {name for name, value in settings if getattr(variant, name) != value}
+    assert differing <= {"inputs", "guide"}
+    assert bool(differing) == (settings.t1_use != "none")
+    validated = type(settings).model_validate(variant.model_dump())
+    assert validated == variant
+
+
+@pytest.mark.parametrize("kind", ["munet", "nafnet", "eagan", "cncl", "fbsem", "csrd"])
+def test_the_low_dose_is_always_seen(kind):
+    for inputs in (["t1"], [], ["t1", "low"], ["low", "low"]):
+        with pytest.raises(ValidationError, match=r"inputs = .* must be \[low, t1\] or \[low\]"):
+            settings_of(kind, inputs=inputs)

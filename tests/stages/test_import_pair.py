@@ -17,7 +17,7 @@ from quietpet.cli import main
 from quietpet.config.invivo import ScanRequirement
 from quietpet.errors import InputError
 from quietpet.files.volumes import read_volume, write_volume
-from quietpet.geometry.volume import Volume
+from quietpet.geometry.volume import Volume, is_missing
 from quietpet.registration.volume import RigidTransform
 
 
@@ -300,6 +300,25 @@ def test_a_participant_or_a_dose_that_is_not_there_is_named(clean: Path, tmp_pat
         InputError, match=r"no row of 01 with the dose 'x100'; there are standard, x20\."
     ):
         folder.imported(clean, tmp_path, folder.job(doses=("x100",)))
+
+
+def test_a_participant_without_t1_is_refused_or_keeps_its_own_grid(own: Path, tmp_path: Path) -> None:
+    folder.write_table(own, [*folder.rows_of("01", t1="n/a"), *folder.rows_of("02")])
+    with pytest.raises(InputError) as caught:
+        folder.imported(own, tmp_path)
+    assert str(caught.value) == (
+        "own_sub-01: pairs.tsv: t1 is n/a in every row of 01, but PET is registered to it. Name a T1 "
+        "image, leave 01 out of invivo.datasets, or write invivo.sources.own.t1_presence: if_there."
+    )
+    assert not any(tmp_path.glob("*.nii.gz"))
+    results = folder.imported(own, tmp_path, folder.job(t1_presence="if_there"))
+    t1, standard = (read_volume(results / f"{name}.nii.gz") for name in ("T1w", "standard"))
+    assert is_missing(t1)
+    np.testing.assert_array_equal(t1.affine_ras_mm, standard.affine_ras_mm)
+    assert json.loads((results / "scan.json").read_text())["t1"] is None
+    # Whoever has one keeps it.
+    made = folder.imported(own, tmp_path / "02", folder.job("02", t1_presence="if_there"))
+    assert not is_missing(read_volume(made / "T1w.nii.gz"))
 
 
 def test_a_setting_may_ask_for_a_dose_and_an_administration(own: Path, tmp_path: Path) -> None:

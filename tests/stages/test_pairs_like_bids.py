@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from importing import import_job, imported
 
 from quietpet.config.invivo import SlicePlaneSettings, WindowSettings
 from quietpet.config.phantoms import PhantomSettings
+from quietpet.config.registration import RegistrationSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinParticipant, StandinScanSettings
 from quietpet.errors import InputError
@@ -22,8 +24,9 @@ from quietpet.files.packed import Packed
 from quietpet.files.records import read_record
 from quietpet.files.text import read_json, write_json
 from quietpet.jobs.datasets import PackScansJob
+from quietpet.jobs.invivo import RegisterJob
 from quietpet.jobs.standin import StandinJob
-from quietpet.stages import pack_scans, standin
+from quietpet.stages import pack_scans, register, standin
 from quietpet.standin.layout import participant_files
 
 LAYOUT, MINUTES, DOSES_MBQ = "ds002898", 30.0, {"01": 225.0, "02": 167.6, "03": 240.0}
@@ -136,7 +139,8 @@ def packed(scans: list[Path], participants: tuple[str, ...], target: Path) -> di
     pack_scans.run(job, Files(inputs), Files({"dataset": [target]}))
     record = read_record(target, Packed)
     return {
-        name: getattr(record, name) for name in ("low", "standard", "t1", "head", "scale", "slice_mm")
+        name: getattr(record, name)
+        for name in ("low", "standard", "t1", "has_t1", "head", "scale", "slice_mm")
     }
 
 
@@ -158,6 +162,47 @@ def test_packed_slices_of_pairs_are_those_of_the_bids_tree(trees: Path, tmp_path
     assert len(found["low"]) == 8
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, rtol=2e-6, err_msg=name)
+
+
+def test_slices_without_t1_are_those_of_the_bids_tree(trees: Path, tmp_path: Path) -> None:
+    """Of one subject with T1 and one without: NaN, and said so; no engine registers the second."""
+    tree = Path(shutil.copytree(trees / "bids", tmp_path / "bids"))
+    for path in (tree / "sub-02/anat").iterdir():
+        path.unlink()
+    root = Path(shutil.copytree(trees / "pairs", tmp_path / "pairs"))
+    table = (root / "pairs.tsv").read_text()
+    (root / "pairs.tsv").write_text(table.replace("02/T1w.nii.gz", "n/a"))
+    of_bids = imported(
+        tree, tmp_path / "of_bids", job=import_job("02", windows=WINDOWS), t1_presence="if_there"
+    )
+    of_pairs = folder.imported(
+        root, tmp_path / "of_pairs", folder.job("02", doses=("16s",), t1_presence="if_there")
+    )
+    for made in (of_bids, of_pairs):
+        left_in_place(made)
+    with_t1 = trees / "of_bids/01"
+    expected = packed([with_t1, of_bids], ("01", "02"), tmp_path / "bids.h5")
+    found = packed([with_t1, of_pairs], ("01", "02"), tmp_path / "pairs.h5")
+    assert found["has_t1"].tolist() == [True] * 4 + [False] * 4
+    assert np.isnan(found["t1"][4:]).all()
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=2e-6, err_msg=name)
+
+
+def left_in_place(made: Path) -> None:
+    """Registered as the workflow does it, to nothing."""
+    names = ("standard.nii.gz", "16s.nii.gz")
+    inputs = {"standard": [made / names[0]], "low": [made / names[1]], "t1": [made / "T1w.nii.gz"]}
+    record = {"itk": "x.tfm", "matrix": "x.txt", "fsl": "x.mat", "figure": "x.png"}
+    outputs = {
+        "standard": [made / "registered" / names[0]],
+        "low": [made / "registered" / names[1]],
+        "registration": [made / "registration.json"],
+        **{name: [made / file] for name, file in record.items()},
+    }
+    job = RegisterJob(scan="02", registration=RegistrationSettings(engine="embedded"), own_grids=True)
+    register.run(job, Files(inputs), Files(outputs))
+    assert read_json(made / "registration.json")["engine"] == "none"
 
 
 def test_a_sheared_participant_is_one_sentence_and_the_audit_tells_of_it(

@@ -5,6 +5,7 @@ import torch
 
 from quietpet.errors import InputError
 from quietpet.files.tensors import read_tensors, write_tensors
+from quietpet.methods.munet.settings import Settings as MUNetSettings
 from quietpet.methods.registry import build
 from quietpet.methods.unet.settings import Settings
 from quietpet.training.weights import load_weights, save_weights
@@ -23,15 +24,29 @@ def saved(tmp_path):
 
 def test_how_weights_were_trained_does_not_keep_them_from_restoring(saved):
     """Nor does it matter that files of before these settings do not have them."""
-    trained = UNET.model_copy(update={"optimiser": "published", "cost_of": "mfdiff"})
+    trained = UNET.model_copy(
+        update={"optimiser": "published", "cost_of": "mfdiff", "pet_only_of": "munet_concat"}
+    )
     assert load_weights(saved, trained)[1] == {"data_source": "template"}
     tensors, record = read_tensors(saved)
-    for name in ("optimiser", "cost_of"):
+    for name in ("optimiser", "cost_of", "pet_only_of"):
         del record["settings"][name]
     write_tensors(saved, tensors, record)
     load_weights(saved, UNET)
     with pytest.raises(InputError, match="was trained with residual = True, but False is to be run"):
         load_weights(saved, UNET.model_copy(update={"residual": False}))
+
+
+def test_a_network_of_before_it_could_do_without_t1_is_one_with_t1(tmp_path):
+    munet = MUNetSettings(channels=(4, 8))
+    path = tmp_path / "weights.safetensors"
+    save_weights(path, build(munet), settings=munet, lineage={}, provenance={})
+    tensors, record = read_tensors(path)
+    del record["settings"]["inputs"]
+    write_tensors(path, tensors, record)
+    load_weights(path, munet)
+    with pytest.raises(InputError, match=r"trained with inputs = \['low', 't1'\], but \['low'\]"):
+        load_weights(path, munet.on_pet_alone())
 
 
 def rewrite(path, change):

@@ -47,6 +47,7 @@ rule tables:
         tables="results/tables.csv",
         readable="results/tables.md",
         figure="results/tables.png",
+        with_without_t1="results/with_without_t1.csv",
         provenance="results/tables.json",
     log:
         "logs/tables.log",

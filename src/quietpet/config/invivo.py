@@ -17,6 +17,7 @@ from quietpet.units import SECONDS_PER_MINUTE
 
 STANDARD = "standard"
 Administration = Literal["bolus", "infusion", "bolus_infusion"]
+T1Presence = Literal["required", "if_there"]
 WindowName = Annotated[str, Field(pattern=f"^{SETTING}$")]
 """Of a window or a setting."""
 
@@ -86,6 +87,13 @@ class SourceSettings(Section):
         description="BIDS entities that the name of the T1 image must have, such as {acq: mprage, "
         "run: '1'}, or must not have, such as {rec: ''}; needed where a participant has several in the "
         "session of the PET images, which goes before others",
+    )
+
+    t1_presence: T1Presence = Field(
+        "required",
+        description="if_there: participants of whom the source holds no T1 image are taken too, on the "
+        "grid of their PET, which nothing is registered to; methods that need T1 then restore none of "
+        "its data sets",
     )
 
     @model_validator(mode="after")
@@ -193,6 +201,9 @@ class CohortSettings(Section):
     regimes: tuple[Label, ...] | None = Field(
         None, description="of learning.regimes, those under which networks restore it; none: all"
     )
+    without: tuple[Label, ...] = Field(
+        (), description="methods that are not applied to it, beside those of invivo.without"
+    )
 
     @model_validator(mode="after")
     def _split(self) -> Self:
@@ -224,7 +235,8 @@ class SlicePlaneSettings(Section):
 
     T1 is brought to RAS order: the third axis runs from the feet to the head, so slices are transaxial
     up to the tilt of the head. Indices are on a grid of ``axis_slices`` slices of ``slice_mm``; other
-    grids are cut at the same millimetres from the middle of the axis.
+    grids are cut at the same millimetres from the middle of the axis. A scan without T1 is cut on the
+    grid of its PET, by the same rule, and its head is that of the long PET image.
     """
 
     indices: tuple[Annotated[int, Field(ge=0)], ...] = Field(
@@ -362,7 +374,7 @@ class InvivoSettings(Section):
     def in_words(self, setting: CohortSetting) -> str:
         """The low dose of a setting in the words of a methods section."""
         if setting.window is None or self.windows is None:
-            return f"dose {setting.low}"
+            return f"dose {setting.low} of the pairs"
         return self.windows.low[setting.window].describe()
 
     def requirements(self, source: str, participant: str) -> dict[str, ScanRequirement]:

@@ -14,8 +14,8 @@ from quietpet.config.section import Label, Section
 T1Use = Literal["none", "optional", "needed"]
 """What a method does with T1: it never looks at it, slices may lack it, or every slice must have it."""
 
-OF_TRAINING_ALONE = {"optimiser", "cost_of"}
-"""Settings that say how a method is trained; whatever they are, trained weights restore alike."""
+NOT_OF_WEIGHTS = {"optimiser", "cost_of", "pet_only_of"}
+"""Settings that say how a method is trained or compared; whatever they are, weights restore alike."""
 
 
 class MethodSettings(Section, ABC):
@@ -36,6 +36,12 @@ class MethodSettings(Section, ABC):
         None,
         description="name of another method: trained for as many iterations as take the time of that "
         "one's, by the section training_costs; none: for the common number of iterations",
+    )
+
+    pet_only_of: Label | None = Field(
+        None,
+        description="name of the method of which this is the variant without T1, equal in all but the "
+        "inputs: the table with and without T1 sets both beside each other",
     )
 
     @property
@@ -116,7 +122,13 @@ class MethodSettings(Section, ABC):
     @property
     def without_t1(self) -> str:
         """How the method does without T1, or why it cannot, in a few words for tables and errors."""
-        return "T1 is never looked at" if self.t1_use == "none" else "refused: T1 is one of its inputs"
+        if self.t1_use == "none":
+            return "T1 is never looked at"
+        return "trained on PET alone" if self.on_pet_alone() else "refused: it is made for two images"
+
+    def on_pet_alone(self) -> Self | None:
+        """The variant that never looks at T1, equal in all else; None where there is none."""
+        return self if self.t1_use == "none" else None
 
     @property
     def least_views(self) -> int:

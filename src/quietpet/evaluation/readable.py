@@ -10,6 +10,7 @@ from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS, Varian
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.sampling import SamplingPlan, render_sampling
 from quietpet.evaluation.tables import IN_VIVO, TablePlan, TableRow, layouts
+from quietpet.evaluation.with_without_t1 import T1Row, render_t1
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
 
@@ -37,8 +38,14 @@ DEVIATIONS = (
 )
 
 
-def render(rows: Sequence[TableRow], *, plan: TablePlan, sampling: Sequence[SamplingPlan] = ()) -> str:
-    """The tables as Markdown, and after them quality against sampling steps if it was measured."""
+def render(
+    rows: Sequence[TableRow],
+    *,
+    plan: TablePlan,
+    sampling: Sequence[SamplingPlan] = (),
+    with_without_t1: Sequence[T1Row] = (),
+) -> str:
+    """The tables as Markdown; after them what T1 buys and quality against sampling steps, if known."""
     titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
     blocks = [
         "# Results",
@@ -49,6 +56,7 @@ def render(rows: Sequence[TableRow], *, plan: TablePlan, sampling: Sequence[Samp
             for table, members in _by_table(rows)
             for block in _table(table, titles[table], members)
         ),
+        *filter(None, [render_t1(with_without_t1)]),
         *([render_sampling(sampling)] if sampling else []),
         _claim(rows),
         _known_deviations(rows, plan),

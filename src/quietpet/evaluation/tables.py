@@ -10,12 +10,14 @@ import pandas as pd
 
 from quietpet.config.datasets import DatasetKind
 from quietpet.config.evaluation import EvaluationSettings
+from quietpet.config.inputs import WithoutT1
 from quietpet.errors import InputError
 from quietpet.evaluation.comparison import PAPER
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_methods, published_values
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import Summary, summarise
+from quietpet.files.lineage import UNREGISTERED
 from quietpet.files.text import csv_cell
 from quietpet.seeds import numpy_rng
 
@@ -110,7 +112,7 @@ class TablePlan:
     ``datasets`` are all there are, and the kind of each; ``regimes`` those under which networks learn to
     restore them, ``trained`` the methods that do. ``iterations`` are those of each stage, by data set,
     method and regime, and ``budget`` says what else a training may spend. ``physics`` are sentences on
-    what the simulation makes easier or harder than reality.
+    what the simulation makes easier or harder than reality. ``without_t1`` are the methods that use T1.
     """
 
     study_seed: int
@@ -127,6 +129,7 @@ class TablePlan:
     evaluation: EvaluationSettings
     physics: tuple[str, ...] = ()
     budget: str = ""
+    without_t1: tuple[WithoutT1, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,10 +347,13 @@ def _check_slices(scores: pd.DataFrame) -> None:
 
 
 def _check_lineage(scores: pd.DataFrame) -> None:
-    """One origin for each data set; different ones may have different origins."""
+    """One origin for each data set; different ones may have different origins.
+
+    Settings of scans without T1, to which nothing is registered, may stand beside registered ones.
+    """
     for dataset, block in scores.groupby("dataset"):
         for column in LINEAGE:
-            if len(found := sorted(block[column].unique())) > 1:
+            if len(found := sorted({*block[column]} - {UNREGISTERED})) > 1:
                 raise InputError(
                     f"data set {dataset!r} would mix the {column} values {', '.join(found)}; "
                     "delete the older scores and run again."

@@ -52,6 +52,21 @@ class Volume:
         return inside
 
 
+def missing_t1(grid: Volume) -> Volume:
+    """What stands for the T1 of a scan that has none: NaN on the voxels of ``grid``, that of its PET.
+
+    An image that was acquired has numbers somewhere, so that neither is ever taken for the other.
+    """
+    return Volume(
+        values=np.full(grid.values.shape, np.nan, np.float32), affine_ras_mm=grid.affine_ras_mm
+    )
+
+
+def is_missing(t1: Volume) -> bool:
+    """Whether it is a :func:`missing_t1`."""
+    return bool(np.isnan(t1.values).all())
+
+
 def mapped(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Points (n, 3) after a 4 x 4 ``matrix``."""
     return points @ matrix[:3, :3].T + matrix[:3, 3]

@@ -76,6 +76,7 @@ def header_findings(rows: Sequence[PairImage], images: Mapping[str, Image]) -> I
             value=NOT_KNOWN,
             expected="a T1 image",
             evidence="PET is registered to it",
+            correction="none: with invivo.sources.*.t1_presence: if_there, PET stays on its own grid",
         )
         return
     yield from _one_image(images[path], column="t1", whole=images[path].n_frames == 1, is_pet=False)

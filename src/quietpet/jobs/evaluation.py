@@ -6,6 +6,7 @@ from pydantic import Field
 
 from quietpet.config.datasets import DatasetKind
 from quietpet.config.evaluation import EvaluationSettings
+from quietpet.config.inputs import WithoutT1
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import MethodJob
 
@@ -33,4 +34,5 @@ class TablesJob(Job):
     acquisition: str
     physics: tuple[str, ...] = ()
     rays: int
+    without_t1: tuple[WithoutT1, ...] = ()
     evaluation: EvaluationSettings

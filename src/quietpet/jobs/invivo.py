@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quietpet.config.invivo import ScanRequirement, SourceSettings, WindowSettings
+from quietpet.config.invivo import ScanRequirement, SourceSettings, T1Presence, WindowSettings
 from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.jobs.job import Job
 
@@ -37,6 +37,7 @@ class ImportPairJob(Job):
     source: str
     participant: str
     doses: tuple[str, ...]
+    t1_presence: T1Presence
     requirements: dict[str, ScanRequirement]
     registration: RegistrationSettings
 

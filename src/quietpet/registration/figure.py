@@ -34,6 +34,25 @@ def write_figure(target: Path, t1: Volume, pet: Volume, found: Registration, *, 
         draw(t1, pet, found, title=title).savefig(partial, format="png", dpi=120)
 
 
+def write_figure_without_t1(target: Path, pet: Volume, *, title: str) -> None:
+    """PET alone as PNG, of a scan without T1."""
+    with atomic_path(target) as partial:
+        draw_without_t1(pet, title=title).savefig(partial, format="png", dpi=120)
+
+
+def draw_without_t1(pet: Volume, *, title: str) -> Figure:
+    """One row: three planes through the middle of the head, where the headers place it."""
+    figure, (panels,) = _black_panels(rows=1)
+    for plane, axis in enumerate(panels):
+        grid = _plane(plane, head_mm(pet).mean(axis=0))
+        _panel(
+            axis, edges_of=None, over=resample(pet, RigidTransform.identity(), like=grid), plane=plane
+        )
+        axis.set_title(PLANES[plane], fontsize=8, color="white")
+    figure.suptitle(f"{title}: no T1, nothing is registered", fontsize=9, color="white")
+    return figure
+
+
 def draw(t1: Volume, pet: Volume, found: Registration, *, title: str) -> Figure:
     """Two rows (as the headers say, registered), three planes through the middle of the head.
 
@@ -44,9 +63,7 @@ def draw(t1: Volume, pet: Volume, found: Registration, *, title: str) -> Figure:
         (f"{found.engine}, NMI {found.nmi_after:.3f}", found.transform),
     )
     centre_mm = head_mm(t1).mean(axis=0)
-    figure = Figure(figsize=(9.0, 6.4), layout="constrained", facecolor="black")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(len(rows), len(PLANES))
+    figure, axes = _black_panels(rows=len(rows))
     for panels, (label, transform) in zip(axes, rows, strict=True):
         for plane, axis in enumerate(panels):
             grid = _plane(plane, centre_mm)
@@ -65,6 +82,13 @@ def draw(t1: Volume, pet: Volume, found: Registration, *, title: str) -> Figure:
     return figure
 
 
+def _black_panels(*, rows: int) -> tuple[Figure, np.ndarray]:
+    """A figure, and its axes (row, plane)."""
+    figure = Figure(figsize=(9.0, 3.2 * rows), layout="constrained", facecolor="black")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, len(PLANES), squeeze=False)
+
+
 def _plane(normal: int, centre_mm: np.ndarray) -> Volume:
     """A grid of RAS mm, one voxel thick along axis ``normal``, around ``centre_mm``."""
     side = int(2 * _HALF_SIDE_MM / _PIXEL_MM) + 1
@@ -75,15 +99,20 @@ def _plane(normal: int, centre_mm: np.ndarray) -> Volume:
     return Volume(values=np.broadcast_to(np.float32(0), shape), affine_ras_mm=affine)
 
 
-def _panel(axis: Axes, *, edges_of: Volume, over: Volume, plane: int) -> None:
-    t1, pet = (each.values.squeeze(plane).T for each in (edges_of, over))
-    edges = canny(t1 / max(float(t1.max()), 1e-30), sigma=sigma_from_fwhm(_EDGE_FWHM_MM) / _PIXEL_MM)
+def _panel(axis: Axes, *, edges_of: Volume | None, over: Volume, plane: int) -> None:
+    pet = _image(over, plane)
     white = float(np.percentile(pet, _BRIGHTEST))
-    # Rows upwards; the subject's right, or the front, on the left.
-    flip = slice(None, None, -1)
-    shown, edges = (pet, edges) if plane else (pet[:, flip], edges[:, flip])
-    axis.imshow(shown, cmap="gray", vmin=0, vmax=white or 1.0, origin="lower", interpolation="nearest")
-    overlay = np.zeros((*edges.shape, 4))
-    overlay[edges] = (1.0, 0.3, 0.1, 0.9)
-    axis.imshow(overlay, origin="lower", interpolation="nearest")
+    axis.imshow(pet, cmap="gray", vmin=0, vmax=white or 1.0, origin="lower", interpolation="nearest")
+    if edges_of is not None:
+        t1, sigma = _image(edges_of, plane), sigma_from_fwhm(_EDGE_FWHM_MM) / _PIXEL_MM
+        edges = canny(t1 / max(float(t1.max()), 1e-30), sigma=sigma)
+        overlay = np.zeros((*edges.shape, 4))
+        overlay[edges] = (1.0, 0.3, 0.1, 0.9)
+        axis.imshow(overlay, origin="lower", interpolation="nearest")
     axis.set_axis_off()
+
+
+def _image(thin: Volume, plane: int) -> np.ndarray:
+    """Rows upwards; the subject's right, or the front, on the left."""
+    image = thin.values.squeeze(plane).T
+    return image if plane else image[:, ::-1]

@@ -27,7 +27,8 @@ from quietpet.registration.volume import RigidTransform
 class RegisteredScan:
     """PET images on their own voxels, in ``units``, and where T1 lies in them.
 
-    ``origin`` and ``t1_origin`` are the files that messages name.
+    ``t1`` is None where nobody acquired one. ``origin`` and ``t1_origin`` are the files that messages
+    name.
     """
 
     participant: str
@@ -35,15 +36,26 @@ class RegisteredScan:
     t1_origin: Path
     standard: Volume
     low: Volume
-    t1: Volume
+    t1: Volume | None
     t1_to_pet: RigidTransform
     units: str
     lineage: Lineage
 
+    @property
+    def anatomy(self) -> Volume:
+        """On whose grid slices are cut, and whose head they show: T1, or without it the long PET image.
+
+        The head of PET is all that its outline encloses, as in a registration.
+        """
+        return self.standard if self.t1 is None else self.t1
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ScanSlices:
-    """Rows of one scan: images (slice, y, x), ``slice_mm`` from the middle of T1's axis and angles."""
+    """Rows of one scan: images (slice, y, x), ``slice_mm`` from the middle of T1's axis and angles.
+
+    Without T1 it is PET's axis, and ``t1`` is NaN.
+    """
 
     scan: RegisteredScan
     key: list[str]
@@ -63,10 +75,14 @@ def cut_scan(
     pixels: int,
     pixel_mm: float | None,
 ) -> ScanSlices:
-    """The slices ``numbers`` of T1, each at every angle; pixels are those of T1 if of no other size."""
-    offset_mm = (np.array(numbers) - (scan.t1.values.shape[2] - 1) / 2) * scan.t1.voxel_mm[2]
-    grid = SlicePixels.of(scan.t1, centre_mm=_middle(head_mm(scan.t1)), pixels=pixels, pixel_mm=pixel_mm)
-    head, t1 = head_mask(scan.t1), smoothed_for(scan.t1, grid.pixel_mm)
+    """The slices ``numbers`` of T1, each at every angle; pixels are those of T1 if of no other size.
+
+    Without T1 all that is said of its grid is meant of PET's.
+    """
+    anatomy = scan.anatomy
+    offset_mm = (np.array(numbers) - (anatomy.values.shape[2] - 1) / 2) * anatomy.voxel_mm[2]
+    grid = SlicePixels.of(anatomy, centre_mm=_middle(head_mm(anatomy)), pixels=pixels, pixel_mm=pixel_mm)
+    head = head_mask(anatomy)
     rows = slice_rows(range(len(numbers)), angles_deg)
     places = [
         grid.positions_mm(offset_mm=offset_mm[row.slice_index], angle_deg=row.angle_deg) for row in rows
@@ -78,9 +94,17 @@ def cut_scan(
         angle_deg=np.array([row.angle_deg for row in rows]),
         low=np.stack([sampled(scan.low, at, through=scan.t1_to_pet) for at in places]),
         standard=np.stack([sampled(scan.standard, at, through=scan.t1_to_pet) for at in places]),
-        t1=np.stack([sampled(t1, at) for at in places]),
+        t1=_t1_slices(scan.t1, places, pixel_mm=grid.pixel_mm),
         head=np.stack([(sampled(head, at) > 0.5).astype(np.uint8) for at in places]),
     )
+
+
+def _t1_slices(t1: Volume | None, places: Sequence[np.ndarray], *, pixel_mm: float) -> np.ndarray:
+    """T1 (slice, y, x) at ``places``, each (y, x, 3) [mm]; NaN where there is none."""
+    if t1 is None:
+        return np.full((len(places), *places[0].shape[:2]), np.nan, np.float32)
+    smooth = smoothed_for(t1, pixel_mm)
+    return np.stack([sampled(smooth, at) for at in places])
 
 
 def packed_scans(
@@ -115,7 +139,7 @@ def packed_scans(
         angle_deg=joined(lambda each: each.angle_deg),
         scale=np.array([activity_weighted_mean(image) for image in low]),
         t1_scale=np.array([activity_weighted_mean(image) for image in t1]),
-        has_t1=np.ones(len(t1), bool),
+        has_t1=np.array([part.scan.t1 is not None for part in parts for _ in part.key]),
         low=low,
         standard=joined(lambda each: each.standard),
         t1=t1,
@@ -126,21 +150,22 @@ def packed_scans(
 
 
 def common_pixel_mm(scans: Sequence[RegisteredScan], asked_mm: float | None) -> float:
-    """The one size of pixels that all scans share: that asked for, else that of T1.
+    """The one size of pixels that all scans share: that asked for, else that of T1, or without of PET.
 
     Raises:
-        InputError: the T1 images differ in it, and none is asked for.
+        InputError: the images differ in it, and none is asked for.
     """
     if asked_mm is not None:
         return asked_mm
     first, *others = scans
     for scan in others:
-        if abs(scan.t1.voxel_mm[0] / first.t1.voxel_mm[0] - 1) > 1e-3:
+        if abs(scan.anatomy.voxel_mm[0] / first.anatomy.voxel_mm[0] - 1) > 1e-3:
             raise InputError(
-                f"{scan.t1_origin}: voxels of {scan.t1.voxel_mm[0]:.4g} mm, but {first.t1_origin} has "
-                f"{first.t1.voxel_mm[0]:.4g} mm; set invivo.slices.pixel_mm, on which both are sampled."
+                f"{scan.t1_origin}: voxels of {scan.anatomy.voxel_mm[0]:.4g} mm, but {first.t1_origin} "
+                f"has {first.anatomy.voxel_mm[0]:.4g} mm; set invivo.slices.pixel_mm, on which both are "
+                "sampled."
             )
-    return float(first.t1.voxel_mm[0])
+    return float(first.anatomy.voxel_mm[0])
 
 
 def _middle(positions_mm: np.ndarray) -> np.ndarray:

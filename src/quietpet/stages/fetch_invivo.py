@@ -44,7 +44,7 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
     participant = read_participant(root, f"sub-{job.participant}", headers=False)
     pet = _pet_of_scan(participant, root, job)
     t1 = _t1_of_scan(participant, pet[0], root, job)
-    _require_read([*pet, t1], job)
+    _require_read([*pet, *([t1] if t1 else [])], job)
     runs = next(series for series in participant.series if pet[0] in series)
     write_json(
         outputs.one("located"),
@@ -52,7 +52,7 @@ def run(job: FetchInvivoJob, inputs: Files, outputs: Files) -> None:
             "root": str(root),
             "runs": [image.stem for image in runs],
             "pet": [image.stem for image in runs if image in pet],
-            "t1": t1.stem,
+            "t1": t1.stem if t1 else None,
             "data_source": _data_source(job, pet[0]),
             "version": version,
             "provenance": provenance(
@@ -126,8 +126,15 @@ def _pet_of_scan(participant: Participant, root: Path, job: FetchInvivoJob) -> l
     return pet
 
 
-def _t1_of_scan(participant: Participant, pet: Image, root: Path, job: FetchInvivoJob) -> Image:
-    """The one T1 image that the source asks for, of the session of ``pet`` where that has one."""
+def _t1_of_scan(participant: Participant, pet: Image, root: Path, job: FetchInvivoJob) -> Image | None:
+    """The one T1 image that the source asks for, of the session of ``pet`` where that has one.
+
+    None if the source takes scans without, and nothing in the tree speaks of one: an image of another
+    name or format, a link that was not fetched or a side-car alone is a mistake to be mended.
+    """
+    if job.source.t1_presence == "if_there" and not participant.t1:
+        logger.warning("%s: no T1; its PET stays on its own grid", scan_name(job.name, job.participant))
+        return None
     key = f"invivo.sources.{job.name}.t1"
     asked = [image for image in participant.t1 if has_entities(image.entities, job.source.t1)]
     if not any(image.is_there for image in asked):
@@ -140,7 +147,7 @@ def _t1_of_scan(participant: Participant, pet: Image, root: Path, job: FetchInvi
             + (
                 f"; {none_such}"
                 if none_such
-                else ". Add it, or leave the participant out of invivo.datasets."
+                else f". Add it, leave the participant out of invivo.datasets, or{_taken_without(job)}"
             )
         )
     first, *others = candidates = t1_candidates(asked, pet)
@@ -150,6 +157,14 @@ def _t1_of_scan(participant: Participant, pet: Image, root: Path, job: FetchInvi
             f"{_listed(candidates)}; say which in {key}, {_such_as(candidates)}."
         )
     return first
+
+
+def _taken_without(job: FetchInvivoJob) -> str:
+    """What takes scans without T1, or has been asked for and does not apply."""
+    key = f"invivo.sources.{job.name}.t1_presence"
+    if job.source.t1_presence == "if_there":
+        return f", for {key} = if_there to take it without, remove what is left of its T1."
+    return f" set {key}: if_there, for methods that need no T1."
 
 
 def _require_one_series(pet: Sequence[Image], job: FetchInvivoJob) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from quietpet.files.named import Files
 from quietpet.files.series import frames
 from quietpet.files.text import write_json
 from quietpet.files.volumes import in_ras_order, write_volume
-from quietpet.geometry.volume import Volume
+from quietpet.geometry.volume import Volume, missing_t1
 from quietpet.invivo.audit_pairs import header_findings, require_sound, t1_findings, value_findings
 from quietpet.invivo.facts import BQ_PER_ML, require_cohort
 from quietpet.invivo.findings import Finding
@@ -27,12 +28,15 @@ from quietpet.provenance import Stopwatch, provenance
 from quietpet.registration.credible import Registration, require_credible
 from quietpet.registration.register import register_rigid
 
+logger = logging.getLogger(__name__)
+
 
 def run(job: ImportPairJob, inputs: Files, outputs: Files) -> None:
     """``table`` -> ``standard``, ``low`` (one per dose, named after it), ``t1``, ``scan``.
 
     Images lie in the folder of the table. What is written is what ``import_scan`` writes: NIfTI in RAS
-    order, PET in Bq/mL, and ``scan`` (JSON, written last), which tells how each was made.
+    order, PET in Bq/mL, a missing ``t1`` as NaN on the grid of the standard dose, and ``scan`` (JSON,
+    written last), which tells how each was made.
     """
     try:
         _import(job, inputs, outputs)
@@ -49,8 +53,10 @@ def _import(job: ImportPairJob, inputs: Files, outputs: Files) -> None:
     images, moved = _images_in_one_world(job, pair, rows)
     for dose, image in images.items():
         write_volume(targets[dose], in_ras_order(image), description=f"{dose}, {BQ_PER_ML}")
-    write_volume(outputs.one("t1"), in_ras_order(_t1(pair)), description="T1w")
-    opened = [*(row.pet for row in rows.values()), pair.t1.opened().file]
+    head = _t1(pair.root, pair.t1) if pair.t1 else missing_t1(images[STANDARD])
+    write_volume(outputs.one("t1"), in_ras_order(head), description="T1w" if pair.t1 else "no T1")
+    t1 = rows[STANDARD].t1
+    opened = [*(row.pet for row in rows.values()), *([t1] if t1 else [])]
     read = [*inputs.all(), *(root / path for path in opened)]
     write_json(
         outputs.one("scan"),
@@ -63,7 +69,7 @@ def _import(job: ImportPairJob, inputs: Files, outputs: Files) -> None:
             "decay_corrected_to_s": pair.at_s,
             "corrections": [asdict(each) for each in pair.warnings],
             "windows": {dose: _recorded(row, pair.at_s, moved.get(dose)) for dose, row in rows.items()},
-            "t1": pair.t1.opened().file,
+            "t1": t1,
             "provenance": provenance("import_pair", settings=job.model_dump(), inputs=read, watch=watch),
             "complete": True,
         },
@@ -83,12 +89,15 @@ class _Tracer:
 
 @dataclass(frozen=True, kw_only=True)
 class _Pair:
-    """What is known of a participant before its images are read: rows by dose, and their files."""
+    """What is known of a participant before its images are read: rows by dose, and their files.
+
+    ``t1`` is None of a participant that has none.
+    """
 
     root: Path
     rows: Mapping[str, PairImage]
     images: Mapping[str, Image]
-    t1: Image
+    t1: Image | None
     warnings: list[Finding]
 
     @property
@@ -129,14 +138,21 @@ def _read_pair(job: ImportPairJob, root: Path) -> _Pair:
     found = [*used.findings, *header_findings(used.images, images)]
     require_sound(found, job.participant)
     path = used.images[0].t1
-    if path is None:
+    if path is None and job.t1_presence == "required":
         raise InputError(
             f"{TABLE}: t1 is n/a in every row of {job.participant}, but PET is registered to it. Name a "
-            f"T1 image, or leave {job.participant} out of invivo.datasets."
+            f"T1 image, leave {job.participant} out of invivo.datasets, or write invivo.sources."
+            f"{job.source}.t1_presence: if_there."
+        )
+    if path is None:
+        logger.warning(
+            "%s: no T1; its PET stays on its own grid", scan_name(job.source, job.participant)
         )
     warnings = [each for each in found if each.severity == "warning"]
     rows = {row.dose: row for row in used.images}
-    return _Pair(root=root, rows=rows, images=images, t1=images[path], warnings=warnings)
+    return _Pair(
+        root=root, rows=rows, images=images, t1=images[path] if path else None, warnings=warnings
+    )
 
 
 def _require_rows(job: ImportPairJob, root: Path, pairs: Pairs) -> None:
@@ -193,10 +209,10 @@ def _registered(
     return Volume(values=image.values, affine_ras_mm=to_standard), found
 
 
-def _t1(pair: _Pair) -> Volume:
-    header = pair.t1.opened()
-    ((_, values),) = frames(pair.root / header.file, header)
-    require_sound(t1_findings(pair.t1, values), pair.t1.participant)
+def _t1(root: Path, image: Image) -> Volume:
+    header = image.opened()
+    ((_, values),) = frames(root / header.file, header)
+    require_sound(t1_findings(image, values), image.participant)
     return Volume(values=values, affine_ras_mm=header.affine_ras_mm)
 
 

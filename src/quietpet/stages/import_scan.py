@@ -15,7 +15,7 @@ from quietpet.files.named import Files
 from quietpet.files.series import frames
 from quietpet.files.text import read_json, write_json
 from quietpet.files.volumes import in_ras_order, write_volume
-from quietpet.geometry.volume import Volume
+from quietpet.geometry.volume import Volume, missing_t1
 from quietpet.invivo.audit import inspect
 from quietpet.invivo.bids import PARTICIPANTS, files_read, read_image, read_others, read_table
 from quietpet.invivo.exchange import with_notes_in_place
@@ -47,7 +47,8 @@ from quietpet.units import MM3_PER_ML
 def run(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     """``located`` -> ``standard``, ``low`` (one per short window, named after it), ``t1``, ``scan``.
 
-    Images are NIfTI in RAS order, PET in Bq/mL; ``scan`` (JSON, written last) tells how each was made.
+    A missing ``t1`` is NaN on the grid of PET. Images are NIfTI in RAS order, PET in Bq/mL; ``scan``
+    (JSON, written last) tells how each was made.
     """
     try:
         _import(job, inputs, outputs)
@@ -62,16 +63,15 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
     scan = _read_scan(job, located)
     windows = _windows(job, scan.timing, scan.facts, scan.runs, scan.injection)
     _require_several_frames(job, scan.present)
-    t1 = scan.t1.opened()
-    ((_, t1_values),) = frames(scan.root / t1.file, t1)
+    t1 = _t1(scan.root, scan.t1) if scan.t1 else None
     images = window_means(_all_frames(scan.root, scan.present, scan.runs, windows), windows)
     affine = _common_affine(scan.present)
     _require_possible(images, windows, scan, voxel_mm3=abs(np.linalg.det(affine[:3, :3])))
     for name, image in images.items():
         volume = Volume(values=image, affine_ras_mm=affine)
         write_volume(targets[name], in_ras_order(volume), description=f"{name}, {BQ_PER_ML}")
-    head = Volume(values=t1_values, affine_ras_mm=t1.affine_ras_mm)
-    write_volume(outputs.one("t1"), in_ras_order(head), description="T1w")
+    head = t1 or missing_t1(Volume(values=images[STANDARD], affine_ras_mm=affine))
+    write_volume(outputs.one("t1"), in_ras_order(head), description="T1w" if t1 else "no T1")
     read = [*inputs.all(), *files_read(scan.root, scan.dataset.participants)]
     write_json(
         outputs.one("scan"),
@@ -82,7 +82,7 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
             **scan.record(),
             "rounding": job.rounding,
             "windows": {name: _recorded(window, job, name) for name, window in windows.items()},
-            "t1": t1.file,
+            "t1": scan.t1.opened().file if scan.t1 else None,
             "provenance": provenance("import_scan", settings=job.model_dump(), inputs=read, watch=watch),
             "complete": True,
         },
@@ -93,14 +93,15 @@ def _import(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
 class _Scan:
     """What is known of the scan of one participant before its images are read.
 
-    ``present`` are the runs that are imported; ``runs`` tells of each.
+    ``present`` are the runs that are imported; ``runs`` tells of each. ``t1`` is None of a scan that has
+    none.
     """
 
     root: Path
     dataset: Dataset
     label: str
     present: list[Image]
-    t1: Image
+    t1: Image | None
     findings: list[Finding]
     facts: ScanFacts
     runs: list[RunFacts]
@@ -143,9 +144,9 @@ def _read_scan(job: ImportScanJob, located: Mapping[str, Any]) -> _Scan:
     dataset = _with_others(root, participant, table)
     all_runs = with_notes_in_place(dataset).of(participant.label).pet
     present = [image for image in all_runs if image.stem in located["pet"]]
-    (t1,) = participant.t1
+    t1 = participant.t1[0] if participant.t1 else None
     findings = list(inspect(dataset))
-    require_usable(findings, (*present, t1))
+    require_usable(findings, (*present, *participant.t1))
     facts = scan_facts(participant, all_runs, present)
     require_cohort(job.requirements, facts)
     runs = run_facts(all_runs, present, half_life_s=facts.half_life_s)
@@ -186,11 +187,9 @@ def _located_participant(
 
     Of runs that are not asked for, the side-cars are read: they tell when the scan began.
     """
-    opened = (*located["pet"], located["t1"])
-    images = {
-        stem: read_image(root, stem, headers=stem in opened)
-        for stem in (*located["runs"], located["t1"])
-    }
+    t1 = [located["t1"]] if located["t1"] else []
+    opened = (*located["pet"], *t1)
+    images = {stem: read_image(root, stem, headers=stem in opened) for stem in (*located["runs"], *t1)}
     if gone := [stem for stem in opened if not (images[stem].header or images[stem].fault)]:
         raise InputError(
             f"{root}: {gone[0]} was an image when the scan was located, and is none now. Put it back, "
@@ -200,8 +199,14 @@ def _located_participant(
         label=label,
         rows=table.of(label),
         pet=[images[stem] for stem in located["runs"]],
-        t1=[images[located["t1"]]],
+        t1=[images[stem] for stem in t1],
     )
+
+
+def _t1(root: Path, image: Image) -> Volume:
+    header = image.opened()
+    ((_, values),) = frames(root / header.file, header)
+    return Volume(values=values, affine_ras_mm=header.affine_ras_mm)
 
 
 def _with_others(root: Path, participant: Participant, table: Table) -> Dataset:

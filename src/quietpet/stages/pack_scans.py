@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from quietpet.errors import InputError
-from quietpet.files.lineage import NOT_PROJECTED
+from quietpet.files.lineage import NOT_PROJECTED, UNREGISTERED
 from quietpet.files.named import Files
 from quietpet.files.records import write_record
 from quietpet.files.text import read_json
 from quietpet.files.volumes import read_volume
+from quietpet.geometry.volume import Volume, is_missing
 from quietpet.invivo.slices import slice_numbers
 from quietpet.jobs.datasets import PackScansJob
 from quietpet.phantom.slices import draw_angles_deg
@@ -56,17 +57,17 @@ def _read_scan(
     scan: Path, registration: Path, t1: Path, standard: Path, low: Path, *, job: PackScansJob
 ) -> RegisteredScan:
     facts, registered = read_json(scan), read_json(registration)
-    images = {}
-    for name, path in (("t1", t1), ("standard", standard), ("low", low)):
-        images[name] = read_volume(path)
-        require_image(images[name], str(path))
+    if is_missing(head := read_volume(t1)) != (registered["engine"] == UNREGISTERED):
+        raise InputError(f"{registration}: is not of the T1 in {t1}; register the scan again.")
     if job.window not in facts["windows"]:
         raise InputError(f"{scan}: has no window {job.window!r}; import the scan again.")
     return RegisteredScan(
         participant=facts["participant"],
         origin=scan,
         t1_origin=t1,
-        **images,
+        t1=None if is_missing(head) else _required(head, t1),
+        standard=_required(read_volume(standard), standard),
+        low=_required(read_volume(low), low),
         t1_to_pet=RigidTransform(fixed_to_moving=np.array(registered["t1_to_pet_ras_mm"])),
         units=facts["units"],
         lineage={
@@ -77,12 +78,17 @@ def _read_scan(
     )
 
 
+def _required(image: Volume, path: Path) -> Volume:
+    require_image(image, str(path))
+    return image
+
+
 def _slices(scan: RegisteredScan, job: PackScansJob) -> ScanSlices:
     """The rows of one scan, turned by angles of its own."""
     numbers = slice_numbers(
         job.slices,
-        shape=scan.t1.values.shape,
-        affine_ras_mm=scan.t1.affine_ras_mm,
+        shape=scan.anatomy.values.shape,
+        affine_ras_mm=scan.anatomy.affine_ras_mm,
         file=str(scan.t1_origin),
     )
     angles_deg = draw_angles_deg(

@@ -41,7 +41,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
     placed(method, device, half=job.half)
     measured = measured_slices(job, inputs, pairs, device)
     images = restored_slices(method, batches_of(pairs, job, measured, device), job, pixels=pairs.pixels)
-    lineage = common_lineage([*learned, (pairs.path, pairs.lineage)])
+    common_lineage([*learned, (pairs.path, pairs.lineage)])
     origin = provenance(
         "restore",
         settings=job.model_dump(mode="json"),
@@ -51,7 +51,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
         also=job.named_code,
         engines=engines_behind(job, pairs),
     )
-    restored = _record(job, images, keys=pairs.keys, lineage=lineage)
+    restored = _record(job, images, keys=pairs.keys, lineage=pairs.lineage)
     write_record(outputs.one("restored"), restored, provenance=origin)
 
 

@@ -13,6 +13,7 @@ from quietpet.evaluation.readable import render
 from quietpet.evaluation.sampling import plan_of
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, assemble
+from quietpet.evaluation.with_without_t1 import T1_COLUMNS, compare_t1
 from quietpet.files.atomic import atomic_path
 from quietpet.files.named import Files
 from quietpet.files.rates import read_rate_trials
@@ -26,17 +27,24 @@ _EMPTY = {"value": [""], "spread_to_error": [""]}
 
 
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
-    """Read ``scores``; write ``tables``, ``readable``, ``figure`` and, if asked for, ``provenance``.
+    """Read ``scores``; write ``tables``, ``readable``, ``figure``.
+
+    If asked for, also ``with_without_t1``, a table of its own, and ``provenance``.
 
     ``readable`` also shows each ``plan`` of quality against sampling steps, if there are any. ``rate``
     are the files of methods whose learning rate was chosen.
     """
     watch = Stopwatch()
     plan = TablePlan(**{**dict(job), "methods": _described(job, inputs.any("rate"))})
-    rows = assemble(_read_scores(inputs.many("scores")), plan=plan)
+    scores = _read_scores(inputs.many("scores"))
+    rows = assemble(scores, plan=plan)
+    with_without_t1 = compare_t1(scores, plan=plan)
     write_csv(outputs.one("tables"), TABLE_COLUMNS, (row.cells() for row in rows))
     sampling = [plan_of(read_json(path)) for path in inputs.any("plan")]
-    write_text(outputs.one("readable"), render(rows, plan=plan, sampling=sampling))
+    page = render(rows, plan=plan, sampling=sampling, with_without_t1=with_without_t1)
+    write_text(outputs.one("readable"), page)
+    if pairs := outputs.get("with_without_t1"):
+        write_csv(pairs, T1_COLUMNS, (row.cells() for row in with_without_t1))
     with atomic_path(outputs.one("figure")) as partial:
         draw(rows).savefig(partial, format="png", dpi=150)
     if sidecar := outputs.get("provenance"):

@@ -19,6 +19,7 @@ from quietpet.geometry.scanner import SCANNERS
 from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import Scanned
 from quietpet.study.mistakes import explain
+from quietpet.study.t1 import require_t1_where_needed, require_variants
 from quietpet.study.windows import require_frames_of_windows
 
 
@@ -29,6 +30,7 @@ def require_consistent(study: StudyContents) -> None:
     _require_sizes(study)
     _require_batches(study)
     _require_costs(study)
+    require_variants(study)
     _require_scanner_limits(study)
     _require_domains(study)
     _require_invivo(study)
@@ -36,6 +38,7 @@ def require_consistent(study: StudyContents) -> None:
     _require_standin(study)
     require_frames_of_windows(study)
     _require_stages(study)
+    require_t1_where_needed(study)
 
 
 def _require_calibration(study: StudyContents) -> None:
@@ -197,10 +200,12 @@ def _require_same_making(study: StudyContents) -> None:
 def _require_invivo(study: StudyContents) -> None:
     if study.invivo is None:
         return
-    if unknown := [name for name in study.invivo.without if name not in study.methods]:
-        raise ValueError(
-            f"invivo.without: no method {unknown[0]!r}; there are {', '.join(study.methods)}"
-        )
+    left_out = {"invivo.without": study.invivo.without} | {
+        f"invivo.datasets.{name}.without": each.without for name, each in study.invivo.datasets.items()
+    }
+    for key, names in left_out.items():
+        if unknown := [name for name in names if name not in study.methods]:
+            raise ValueError(f"{key}: no method {unknown[0]!r}; there are {', '.join(study.methods)}")
     for name, source in study.invivo.sources.items():
         if source.is_of_the_user and name in PHANTOMS:
             raise ValueError(

@@ -101,12 +101,16 @@ class StudyContents(StudySections):
             for name, method in self.methods.items()
             if not method.reconstructs and name not in self.invivo.without
         }
+        may_lack_t1 = {
+            name for name, each in self.invivo.sources.items() if each.t1_presence == "if_there"
+        }
         return {
             name: Scanned(
                 name=name,
                 cohort=cohort,
                 invivo=self.invivo,
-                methods=methods,
+                methods={name: each for name, each in methods.items() if name not in cohort.without},
+                may_lack_t1=cohort.source in may_lack_t1,
                 replicates=self.invivo.replicates or self.replicates,
                 regimes=self._regimes,
                 compared=self.learning.compared if self.learning else None,

@@ -146,11 +146,15 @@ class Simulated(DataSet):
 
 @dataclass(frozen=True, kw_only=True)
 class Scanned(DataSet):
-    """Standard and low dose of scans: windows of them, or images of their own."""
+    """Standard and low dose of scans: windows of them, or images of their own.
+
+    Where it ``may_lack_t1``, scans without T1 are taken too.
+    """
 
     kind: ClassVar[DatasetKind] = "scanned"
 
     cohort: CohortSettings
+    may_lack_t1: bool
     invivo: InvivoSettings
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from quietpet.config.methods import MethodSettings
 from quietpet.config.networks import TrainingSettings
 from quietpet.errors import InputError
 from quietpet.jobs.acquisition import AcquisitionJob
@@ -38,7 +39,7 @@ def fit_job(
         else (),
         continues=study.training_before(training) is not None,
         study_seed=study.study_seed,
-        model=study.methods[method].for_training(),
+        model=_settings(study, method).for_training(),
         acquisition=acquisition_for(study, dataset=dataset, method=method, setting=setting),
         training=_optimisation(study, training, method),
     )
@@ -64,7 +65,7 @@ def restore_job(
         weights_of=None if weights.dataset == dataset else weights.dataset,
         replicate=replicate,
         study_seed=study.study_seed,
-        model=study.methods[method],
+        model=_settings(study, method),
         acquisition=acquisition,
         inference=study.inference,
     )
@@ -78,11 +79,16 @@ def plan_job(study: Study, *, dataset: str, setting: str, method: str) -> PlanJo
         method=method,
         replicate=PLANNED_REPLICATE,
         study_seed=study.study_seed,
-        model=study.methods[method],
+        model=_settings(study, method),
         inference=study.inference,
         planner=study.planner,
         paper_window_pixels=study.evaluation.paper_window_pixels,
     )
+
+
+def _settings(study: Study, method: str) -> MethodSettings:
+    """Those of a method without what the tables alone need, which would train it again."""
+    return study.methods[method].model_copy(update={"pet_only_of": None})
 
 
 def _optimisation(study: Study, training: Training, method: str) -> TrainingSettings:

@@ -64,6 +64,7 @@ def import_pair_job(study: Study, *, source: str, participant: str) -> ImportPai
         source=source,
         participant=participant,
         doses=study.in_vivo.low_of(source),
+        t1_presence=study.in_vivo.sources[source].t1_presence,
         requirements=study.in_vivo.requirements(source, participant),
         registration=study.registration,
     )

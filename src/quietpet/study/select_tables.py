@@ -5,6 +5,7 @@ from __future__ import annotations
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.study.physics import physics_notes
 from quietpet.study.root import Study
+from quietpet.study.t1 import without_t1
 
 
 def score_job(study: Study, *, regime: str = "", **names: str) -> ScoreJob:
@@ -32,6 +33,7 @@ def tables_job(study: Study) -> TablesJob:
         physics=physics_notes(study),
         rays=study.scanner.rays,
         evaluation=study.evaluation,
+        without_t1=tuple(without_t1(study)),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from quietpet.config.methods import OF_TRAINING_ALONE, MethodSettings
+from quietpet.config.methods import NOT_OF_WEIGHTS, MethodSettings
 from quietpet.errors import InputError
 from quietpet.files.tensors import require_same_network
 from quietpet.files.weights import Weights, read_weights, write_weights
@@ -47,10 +47,13 @@ def load_weights(path: Path, settings: MethodSettings) -> tuple[Restorer, dict[s
 
 
 def _require_same_settings(found: Mapping[str, Any], settings: MethodSettings, *, path: Path) -> None:
-    wanted = settings.for_training().model_dump(mode="json", exclude=OF_TRAINING_ALONE)
+    wanted = settings.for_training().model_dump(mode="json", exclude=NOT_OF_WEIGHTS)
+    # A file of before a setting was trained as its default says.
+    defaults = type(settings).model_construct().for_training().model_dump(mode="json")
+    known = {**defaults, **found}
     for key, value in wanted.items():
-        if found.get(key) != value:
+        if known.get(key) != value:
             raise InputError(
-                f"{path}: was trained with {key} = {found.get(key)!r}, but {value!r} is to be run. "
+                f"{path}: was trained with {key} = {known.get(key)!r}, but {value!r} is to be run. "
                 "Train again with the settings wanted."
             )

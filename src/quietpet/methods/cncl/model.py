@@ -10,6 +10,7 @@ from torch import nn
 
 from quietpet.data.pairs import Batch
 from quietpet.methods.blocks.adversarial import AdversarialRestorer, initialise
+from quietpet.methods.blocks.inputs import seen
 from quietpet.methods.blocks.patch_discriminator import PatchDiscriminator
 from quietpet.methods.cncl.settings import Settings
 
@@ -23,10 +24,11 @@ class CNCL(AdversarialRestorer):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._l1_weight = settings.l1_weight
-        self.generator = ContentAndNoise(settings.widths)
+        self._inputs = settings.inputs
+        self.generator = ContentAndNoise(settings.widths, inputs=len(settings.inputs))
         widths = settings.discriminator_widths
         self.discriminator = PatchDiscriminator(
-            4,
+            len(settings.inputs) + 2,  # beside them content and noise
             widths,
             strides=(2,) * len(widths),
             kernel_size=4,
@@ -44,14 +46,14 @@ class CNCL(AdversarialRestorer):
         return self._generated(batch)[:, :1]
 
     def _generated(self, batch: Batch) -> torch.Tensor:
-        both: torch.Tensor = self.generator(batch.low, batch.t1)
+        both: torch.Tensor = self.generator(*seen(batch, self._inputs))
         return both
 
     def _wanted(self, batch: Batch) -> torch.Tensor:
         return torch.cat([batch.standard, batch.low - batch.standard], dim=1)
 
     def _shown(self, batch: Batch, images: torch.Tensor) -> torch.Tensor:
-        return torch.cat([images, batch.low, batch.t1], dim=1)
+        return torch.cat([images, *seen(batch, self._inputs)], dim=1)
 
     def _distance(self, batch: Batch, generated: torch.Tensor) -> torch.Tensor:
         return self._l1_weight * nn.functional.l1_loss(generated, self._wanted(batch))
@@ -60,10 +62,10 @@ class CNCL(AdversarialRestorer):
 class ContentAndNoise(nn.Module):
     """Two U-Nets; what is left of the low dose without the noise is a second estimate of the content."""
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, widths: Sequence[int], *, inputs: int) -> None:
         super().__init__()
-        self.content = LinearHeadUNet(2, widths)
-        self.noise = LinearHeadUNet(2, widths)
+        self.content = LinearHeadUNet(inputs, widths)
+        self.noise = LinearHeadUNet(inputs, widths)
         self.fusion = nn.Conv2d(2, 1, kernel_size=1)
 
     @torch.no_grad()
@@ -72,9 +74,9 @@ class ContentAndNoise(nn.Module):
         self.fusion.weight.fill_(0.5)
         self.fusion.bias.zero_()  # type: ignore[union-attr]  # it has one
 
-    def forward(self, low: torch.Tensor, t1: torch.Tensor) -> torch.Tensor:
-        """Content and noise (slice, 2, y, x) of images (slice, 1, y, x)."""
-        images = torch.cat([low, t1], dim=1)
+    def forward(self, low: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        """Content and noise (slice, 2, y, x) of the low dose and T1, if any, (slice, 1, y, x)."""
+        images = torch.cat([low, *others], dim=1)
         noise = self.noise(images)
         content = self.fusion(torch.cat([self.content(images), low - noise], dim=1))
         return torch.cat([content, noise], dim=1)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.inputs import PetAndT1Settings
 from quietpet.config.networks import OptimiserSettings
 from quietpet.config.published import PublishedTraining
 from quietpet.config.section import NonNegative
@@ -15,7 +15,7 @@ from quietpet.config.section import NonNegative
 Width = Annotated[int, Field(ge=1)]
 
 
-class Settings(MethodSettings):
+class Settings(PetAndT1Settings):
     """CNCL with U-Nets as predictors (Geng et al., IEEE Trans. Med. Imaging 41:407, 2022), T1 as input.
 
     Defaults are those of the published code.
@@ -57,4 +57,7 @@ class Settings(MethodSettings):
         )
 
     def describe(self) -> str:
-        return f"adversarial, content and noise predicted side by side; {self.l1_weight:g} L1 of both"
+        return (
+            f"adversarial, content and noise predicted side by side; {self.l1_weight:g} L1 of both"
+            f"{self.inputs_in_words}"
+        )

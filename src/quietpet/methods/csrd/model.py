@@ -21,12 +21,10 @@ from quietpet.methods.blocks.edm import (
     noise_levels,
     walk_of,
 )
+from quietpet.methods.blocks.inputs import seen
 from quietpet.methods.csrd.network import ScoreNetwork
 from quietpet.methods.csrd.settings import Settings
 from quietpet.methods.tuning import activity_weighted_rms
-
-_INPUTS = 3
-"""Noisy residual, T1, low-dose image."""
 
 
 class CSRD(Restorer):
@@ -38,7 +36,7 @@ class CSRD(Restorer):
         super().__init__()
         self._settings = settings
         self.network = ScoreNetwork(
-            inputs=_INPUTS,
+            inputs=1 + len(settings.inputs),  # the noisy residual first
             channels=settings.channels,
             multipliers=settings.multipliers,
             blocks=settings.blocks,
@@ -66,7 +64,7 @@ class CSRD(Restorer):
         noise = torch.randn(clean.shape, generator=generator)
         design = Preconditioning(sigma_data=self.sigma_data)
         return design.loss(
-            partial(self._predict, condition=_condition(batch)),
+            partial(self._predict, condition=self._condition(batch)),
             clean,
             sent(noise, clean.device),
             self.sigma_data * sent(sigma / USUAL_SIGMA_DATA, clean.device),
@@ -80,7 +78,7 @@ class CSRD(Restorer):
         """
         width = self.sigma_data.double()
         design = Preconditioning(sigma_data=width)
-        predict = partial(self._predict, condition=_condition(batch))
+        predict = partial(self._predict, condition=self._condition(batch))
 
         def denoised(noisy: torch.Tensor, sigma: float) -> torch.Tensor:
             """In units of sigma_data, as the levels of the walk."""
@@ -93,6 +91,10 @@ class CSRD(Restorer):
         sampler = SAMPLERS[self._settings.sampler]
         residual = sampler(denoiser_of(denoised, self._walk), self._walk, draw)
         return batch.low + (width * residual).to(batch.low.dtype)
+
+    def _condition(self, batch: Batch) -> torch.Tensor:
+        """T1, if it is seen, and the low-dose image (slice, channel, y, x)."""
+        return torch.cat(seen(batch, self._settings.inputs[::-1]), dim=1)
 
     def _predict(
         self, noisy: torch.Tensor, level: torch.Tensor, *, condition: torch.Tensor
@@ -111,10 +113,6 @@ def _walk(settings: Settings) -> Walk:
 
 def _residual(batch: Batch) -> torch.Tensor:
     return batch.standard - batch.low
-
-
-def _condition(batch: Batch) -> torch.Tensor:
-    return torch.cat([batch.t1, batch.low], dim=1)
 
 
 def build(settings: Settings) -> CSRD:

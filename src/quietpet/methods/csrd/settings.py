@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from quietpet.config.diffusion import VALIDATION_STEPS, SamplerName
-from quietpet.config.methods import MethodSettings
+from quietpet.config.inputs import PetAndT1Settings
 from quietpet.config.networks import EmaSettings, OptimiserSettings
 from quietpet.config.published import PublishedTraining
 from quietpet.config.section import Positive
@@ -22,7 +22,7 @@ _LEVELS = ("sigma_min", "sigma_max", "rho")
 """Settings of the noise levels that sampling visits."""
 
 
-class Settings(MethodSettings):
+class Settings(PetAndT1Settings):
     """CSRD (Yoon et al. 2024): a score model of the residual, conditioned on low-dose image and T1.
 
     The defaults are the sizes of the published 3-D network, in 2-D, and the noise levels of EDM (Karras
@@ -134,4 +134,5 @@ class Settings(MethodSettings):
         return (
             f"residual score model, EDM preconditioning, {SAMPLERS[self.sampler].words} "
             f"{self.sampling_steps} steps ({self.network_evaluations} network evaluations)"
+            f"{self.inputs_in_words}"
         )

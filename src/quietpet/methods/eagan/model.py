@@ -11,6 +11,7 @@ from torch import nn
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.methods.blocks.adversarial import AdversarialRestorer, initialise
+from quietpet.methods.blocks.inputs import seen
 from quietpet.methods.blocks.patch_discriminator import PatchDiscriminator
 from quietpet.methods.eagan.settings import Settings
 
@@ -31,10 +32,12 @@ class EaGAN(AdversarialRestorer):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
-        self.generator = SkippingGenerator(2, settings.widths, dropout=settings.dropout)
+        self.generator = SkippingGenerator(
+            len(settings.inputs), settings.widths, dropout=settings.dropout
+        )
         widths = settings.discriminator_widths
         self.discriminator = PatchDiscriminator(
-            4,
+            len(settings.inputs) + 2,  # beside them an image and its edges
             widths,
             strides=(2,) * (len(widths) - 1) + (1,),
             kernel_size=4,
@@ -89,7 +92,7 @@ class EaGAN(AdversarialRestorer):
         return self._settings.sobel_weight * risen.clamp(max=1)
 
     def _inputs(self, batch: Batch) -> torch.Tensor:
-        return torch.cat([self._scaled(batch.low), self._scaled(batch.t1)], dim=1)
+        return torch.cat(seen(batch, self._settings.inputs, scaled=self._scaled), dim=1)
 
     def _scaled(self, images: torch.Tensor) -> torch.Tensor:
         return 2 / self.peak * images - 1

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.inputs import PetAndT1Settings
 from quietpet.config.networks import OptimiserSettings
 from quietpet.config.published import PublishedTraining
 from quietpet.config.section import NonNegative
@@ -15,7 +15,7 @@ from quietpet.config.section import NonNegative
 Width = Annotated[int, Field(ge=1)]
 
 
-class Settings(MethodSettings):
+class Settings(PetAndT1Settings):
     """dEa-GAN in two dimensions (Yu et al., IEEE Trans. Med. Imaging 38:1750, 2019), with T1 as input.
 
     Defaults are those of the published code, with six resolutions, as many as 192 pixels allow.
@@ -81,4 +81,5 @@ class Settings(MethodSettings):
         return (
             "adversarial, the discriminator sees edges; "
             f"{self.l1_weight:g} L1 + {self.sobel_weight:g} L1 of Sobel edges"
+            f"{self.inputs_in_words}"
         )

@@ -21,6 +21,7 @@ from torch import nn
 from quietpet.data.batches import recentred
 from quietpet.data.pairs import Batch
 from quietpet.methods.base import Restorer
+from quietpet.methods.blocks.inputs import seen
 from quietpet.methods.fbsem.settings import Settings
 from quietpet.recon.map_em import fuse
 from quietpet.recon.osem import EMUpdates, em_updates
@@ -35,7 +36,9 @@ class FBSEM(Restorer):
     def __init__(self, settings: Settings) -> None:
         super().__init__()
         self._settings = settings
-        self.network = ResidualUnit(layers=settings.layers, kernels=settings.kernels)
+        self.network = ResidualUnit(
+            layers=settings.layers, kernels=settings.kernels, inputs=len(settings.inputs)
+        )
         self.log_gamma = nn.Parameter(torch.tensor(math.log(settings.gamma)))
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
@@ -58,11 +61,12 @@ class FBSEM(Restorer):
         square, (grid, _) = batch.low.shape[-1], measurement.model.projector.image_shape
         inside = recentred(torch.ones_like(batch.low[:, 0]), grid)
         scale = batch.scale[:, None, None]
+        anatomy = seen(batch, self._settings.inputs[1:])
         weight = inside * self.log_gamma.exp() / scale.square()
         image = self._start(batch, updates, grid)
         for step in itertools.islice(itertools.cycle(updates.steps), self._settings.updates):
-            seen = recentred(image / scale, square)[:, None]
-            proposed = recentred(self.network(seen, batch.t1)[:, 0], grid) * scale
+            current = recentred(image / scale, square)[:, None]
+            proposed = recentred(self.network(current, *anatomy)[:, 0], grid) * scale
             image = fuse(step.update(image), proposed, weight * step.inverse_sensitivity)
         return recentred(image / scale, square)[:, None]
 
@@ -73,11 +77,14 @@ class FBSEM(Restorer):
 
 
 class ResidualUnit(nn.Module):
-    """r = max(0, x + CNN(x, T1)) with batch normalisation after each convolution, the last one too."""
+    """r = max(0, x + CNN(x, T1)) with batch normalisation after each convolution, the last one too.
 
-    def __init__(self, *, layers: int, kernels: int) -> None:
+    With one of the ``inputs`` it sees x alone.
+    """
+
+    def __init__(self, *, layers: int, kernels: int, inputs: int) -> None:
         super().__init__()
-        widths = [2, *[kernels] * (layers - 1), 1]
+        widths = [inputs, *[kernels] * (layers - 1), 1]
         stages: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
             stages += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
@@ -87,9 +94,9 @@ class ResidualUnit(nn.Module):
         assert isinstance(last, nn.BatchNorm2d)
         nn.init.zeros_(last.weight)
 
-    def forward(self, image: torch.Tensor, t1: torch.Tensor) -> torch.Tensor:
-        """Images and T1 (slice, 1, y, x), scaled, to images of the same shape."""
-        return torch.relu(image + self.stages(torch.cat([image, t1], dim=1)))
+    def forward(self, image: torch.Tensor, *anatomy: torch.Tensor) -> torch.Tensor:
+        """Images and T1, if any, (slice, 1, y, x), scaled, to images of the same shape."""
+        return torch.relu(image + self.stages(torch.cat([image, *anatomy], dim=1)))
 
 
 def build(settings: Settings) -> FBSEM:

@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.inputs import PetAndT1Settings
 from quietpet.config.published import PublishedTraining
 from quietpet.config.section import Positive
 
 
-class Settings(MethodSettings):
+class Settings(PetAndT1Settings):
     """Forward-backward splitting EM, unrolled and learned (Mehranian & Reader, IEEE TRPMS 5:54, 2021).
 
     The defaults are those of the published 2-D code. The point spread is that of the dose; its number of
@@ -63,8 +63,9 @@ class Settings(MethodSettings):
         )
 
     def describe(self) -> str:
+        seen = ["image", *(["T1"] if self.sees_t1 else [])]
         begins = "the low-dose image" if self.start == "low" else "ones"
         return (
             f"{self.updates} unrolled EM updates of the sinogram ({self.subsets} subsets) from "
-            f"{begins}, each fused with a CNN of image and T1, MSE; learned from whole slices"
+            f"{begins}, each fused with a CNN of {' and '.join(seen)}, MSE; learned from whole slices"
         )

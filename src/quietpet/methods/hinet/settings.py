@@ -49,6 +49,10 @@ class Settings(MethodSettings):
     )
 
     @property
+    def without_t1(self) -> str:
+        return "refused: it fuses the features of two encoders, one of PET and one of T1"
+
+    @property
     def least_batch(self) -> int:
         return 2  # batch normalisation: statistics of one slice would remove its mean activity
 

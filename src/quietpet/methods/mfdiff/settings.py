@@ -64,6 +64,10 @@ class Settings(DiffusionSettings):
     denoiser: DenoiserSettings = DenoiserSettings()
 
     @property
+    def without_t1(self) -> str:
+        return "refused: its condition is fused from the features of PET and T1"
+
+    @property
     def learns_from_whole_heads(self) -> bool:
         return True  # group norm and, at the lowest resolution at least, self-attention
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from quietpet.data.pairs import Batch
 from quietpet.methods.base import Restorer
+from quietpet.methods.blocks.inputs import seen
 from quietpet.methods.munet.settings import Settings
 
 
@@ -18,7 +19,10 @@ class MUNet(Restorer):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
-        self.network = EncoderDecoder(settings.channels, convolutions=settings.convolutions)
+        self._inputs = settings.inputs
+        self.network = EncoderDecoder(
+            settings.channels, convolutions=settings.convolutions, inputs=len(settings.inputs)
+        )
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
         return {"network": list(self.parameters())}
@@ -30,19 +34,19 @@ class MUNet(Restorer):
         return self._restored(batch)
 
     def _restored(self, batch: Batch) -> torch.Tensor:
-        return batch.low + self.network(torch.cat([batch.low, batch.t1], dim=1))
+        return batch.low + self.network(torch.cat(seen(batch, self._inputs), dim=1))
 
 
 class EncoderDecoder(nn.Module):
-    """Two channels in and one out, both (slice, channel, y, x); begins as zero.
+    """``inputs`` channels in and one out, both (slice, channel, y, x); begins as zero.
 
     Sides must be multiples of ``2 ** len(channels)``.
     """
 
-    def __init__(self, channels: Sequence[int], *, convolutions: int) -> None:
+    def __init__(self, channels: Sequence[int], *, convolutions: int, inputs: int = 2) -> None:
         super().__init__()
         self.encoder = nn.ModuleList(
-            _convolutions(given, width, convolutions) for given, width in pairwise((2, *channels))
+            _convolutions(given, width, convolutions) for given, width in pairwise((inputs, *channels))
         )
         self.centre = _convolutions(channels[-1], channels[-1], 1)
         self.decoder = nn.ModuleList(

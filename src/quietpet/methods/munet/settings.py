@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.inputs import PetAndT1Settings
 from quietpet.config.published import PublishedTraining
 
 Width = Annotated[int, Field(ge=1)]
 
 
-class Settings(MethodSettings):
+class Settings(PetAndT1Settings):
     """M-UNet: the residual encoder-decoder of Chen et al. (Radiology 290:649, 2019), L1 loss.
 
     Not the ablation MUNet, which is a plain `unet` that sees T1 (`munet_concat`). The text of Chen et
@@ -42,4 +42,5 @@ class Settings(MethodSettings):
         )
 
     def describe(self) -> str:
-        return "M-UNet (Chen et al. 2019), residual encoder-decoder from low + t1, L1"
+        seen = " + ".join(self.inputs)
+        return f"M-UNet (Chen et al. 2019), residual encoder-decoder from {seen}, L1"

@@ -9,6 +9,7 @@ from torch import nn
 
 from quietpet.data.pairs import Batch
 from quietpet.methods.base import Restorer
+from quietpet.methods.blocks.inputs import seen
 from quietpet.methods.blocks.normalisation import ChannelLayerNorm
 from quietpet.methods.nafnet.settings import Settings
 
@@ -20,12 +21,14 @@ class NAFNet(Restorer):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
+        self._inputs = settings.inputs
         self._criterion = _LOSSES[settings.loss]
         self.network = UShape(
             width=settings.width,
             encoder_blocks=settings.encoder_blocks,
             middle_blocks=settings.middle_blocks,
             decoder_blocks=settings.decoder_blocks,
+            inputs=len(settings.inputs),
         )
 
     def groups(self) -> Mapping[str, list[nn.Parameter]]:
@@ -38,11 +41,11 @@ class NAFNet(Restorer):
         return self._restored(batch)
 
     def _restored(self, batch: Batch) -> torch.Tensor:
-        return batch.low + self.network(torch.cat([batch.low, batch.t1], dim=1))
+        return batch.low + self.network(torch.cat(seen(batch, self._inputs), dim=1))
 
 
 class UShape(nn.Module):
-    """NAFBlocks in a U: two channels in and one out, (slice, channel, y, x); begins as zero.
+    """NAFBlocks in a U: ``inputs`` channels in and one out, (slice, channel, y, x); begins as zero.
 
     Sides must be multiples of ``2 ** len(encoder_blocks)``.
     """
@@ -54,10 +57,11 @@ class UShape(nn.Module):
         encoder_blocks: Sequence[int],
         middle_blocks: int,
         decoder_blocks: Sequence[int],
+        inputs: int,
     ) -> None:
         super().__init__()
         widths = [width * 2**level for level in range(len(encoder_blocks) + 1)]
-        self.first = nn.Conv2d(2, width, 3, padding=1)
+        self.first = nn.Conv2d(inputs, width, 3, padding=1)
         self.encoder = nn.ModuleList(map(_blocks, widths, encoder_blocks))
         self.down = nn.ModuleList(nn.Conv2d(each, 2 * each, 2, stride=2) for each in widths[:-1])
         self.middle = _blocks(widths[-1], middle_blocks)

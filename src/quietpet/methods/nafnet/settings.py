@@ -7,14 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from quietpet.config.methods import MethodSettings
+from quietpet.config.inputs import PetAndT1Settings
 from quietpet.config.networks import OptimiserSettings
 from quietpet.config.published import PublishedTraining
 
 Blocks = Annotated[int, Field(ge=1)]
 
 
-class Settings(MethodSettings):
+class Settings(PetAndT1Settings):
     """NAFNet (Chen et al., ECCV 2022) on low-dose image and T1: what regression can do today.
 
     The defaults are the published network for denoising (SIDD) of width 32.
@@ -66,4 +66,5 @@ class Settings(MethodSettings):
         )
 
     def describe(self) -> str:
-        return f"NAFNet (Chen et al. 2022), regression from low + t1, {self.loss.upper()}"
+        seen = " + ".join(self.inputs)
+        return f"NAFNet (Chen et al. 2022), regression from {seen}, {self.loss.upper()}"

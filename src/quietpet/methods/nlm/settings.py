@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -64,6 +64,9 @@ class Settings(MethodSettings):
     @property
     def without_t1(self) -> str:
         return super().without_t1 if self.guide == "low" else "surroundings compared in PET alone"
+
+    def on_pet_alone(self) -> Self:
+        return self.model_copy(update={"guide": "low"})
 
     def describe(self) -> str:
         return (

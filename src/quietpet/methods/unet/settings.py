@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator
 
 from quietpet.config.fusion import FusionSettings
+from quietpet.config.inputs import Input
 from quietpet.config.methods import MethodSettings, T1Use
 from quietpet.config.section import NonNegative
 
 Width = Annotated[int, Field(ge=1)]
-Input = Literal["low", "t1"]
 
 
 class Settings(MethodSettings):
@@ -67,9 +67,10 @@ class Settings(MethodSettings):
 
     @property
     def without_t1(self) -> str:
-        if self.fusion:
-            return "refused: its module fuses PET with T1"
-        return super().without_t1 if self.t1_use == "none" else "trained on PET alone"
+        return "refused: its module fuses PET with T1" if self.fusion else super().without_t1
+
+    def on_pet_alone(self) -> Self | None:
+        return None if self.fusion else self.model_copy(update={"inputs": ("low",)})
 
     @property
     def learns_from_whole_heads(self) -> bool:
