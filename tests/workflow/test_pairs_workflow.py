@@ -14,6 +14,8 @@ import pair_folder as folder
 import pytest
 import yaml
 
+from quietpet.files.text import read_json
+
 pytestmark = pytest.mark.workflow
 
 SCANS = [f"results/invivo/adni_sub-0{number}" for number in (1, 2, 3)]
@@ -41,14 +43,14 @@ def planned(output):
 
 @pytest.fixture
 def project(repository, tmp_path):
-    """A study whose scans are three pairs; the second one's unit is none that is read."""
+    """A study whose scans are three pairs; the unit of 02 is none that is read, and 03 has no T1."""
     raw = yaml.safe_load((repository / "workflow/configs/tiny.yaml").read_text())
     splits = {"train": ["01"], "validation": ["02"], "test": ["03"]}
     raw["methods"] = {"lpet": {}}
     raw["registration"] = {"engine": "identity"}
     raw["learning"] = {"stages": {"internal": {"data": ["own"]}}, "regimes": {"internal": ["internal"]}}
     raw["invivo"] = {
-        "sources": {"adni": {"kind": "pairs", "root": "my pairs"}},
+        "sources": {"adni": {"kind": "pairs", "root": "my pairs", "t1_presence": "if_there"}},
         "datasets": {
             "own": {"source": "adni", "splits": splits, "settings": {"faint": {"dose": "x20"}}}
         },
@@ -65,8 +67,8 @@ def project(repository, tmp_path):
 
 
 def table(root, **of_02):
-    rows = [row for number in ("01", "03") for row in folder.rows_of(number)]
-    folder.write_table(root, [*rows, *folder.rows_of("02", **of_02)])
+    rows = [*folder.rows_of("01"), *folder.rows_of("03", t1="n/a"), *folder.rows_of("02", **of_02)]
+    folder.write_table(root, rows)
 
 
 def test_pairs_go_from_their_table_to_scores(repository, project):
@@ -79,7 +81,9 @@ def test_pairs_go_from_their_table_to_scores(repository, project):
     output = snakemake(repository, project, "--keep-going", *scans, check=False)
     assert "adni_sub-02: pairs.tsv: unit (standard) is 'SUVlbm', but should be Bq/mL" in output
     assert [(project / "run" / scan).exists() for scan in scans] == [True, False, True]
-    # A row of one is corrected, and that of another described further by what is not read.
+    engines = [read_json(project / "run" / scan)["engine"] for scan in (scans[0], scans[2])]
+    assert engines == ["identity", "none"]
+    # The row of one is corrected; nobody else is imported again.
     table(project / "my pairs")
     assert planned(snakemake(repository, project, "--dry-run", *scans)) == {
         "import_adni": 1, "register_adni": 1,
