@@ -194,7 +194,23 @@ def dynamic(root: Path) -> None:
     nib.save(nib.Nifti1Image(frames, image.affine), root / "01/ld.nii.gz")
 
 
+def reshaped(*shape: int) -> Any:
+    def spoil(root: Path) -> None:
+        nib.save(nib.Nifti1Image(np.ones(shape, np.float32), folder.affine()), root / "01/ld.nii.gz")
+
+    return spoil
+
+
+def coloured(root: Path) -> None:
+    colours = np.zeros((24, 28, 20), dtype=[(name, "u1") for name in "RGB"])
+    nib.save(nib.Nifti1Image(colours, folder.affine()), root / "01/ld.nii.gz")
+
+
 SPOILT = {
+    "one plane": (reshaped(24, 28), r"01/ld.nii.gz: dim is 2-D, \[24, 28\], but should be 3-D, or 4-D"),
+    "one slice": (reshaped(24, 28, 1), r"01/ld.nii.gz: dim is 3-D, \[24, 28, 1\]"),
+    "five axes": (reshaped(24, 28, 20, 1, 3), r"01/ld.nii.gz: dim is 5-D, \[24, 28, 20, 1, 3\]"),
+    "colours": (coloured, r"01/ld.nii.gz: holds RGB values"),
     "sheared axes": (
         sheared,
         r"01/ld.nii.gz: affine is axes meet at 8[78]\.\d+ degrees, .* right angles",

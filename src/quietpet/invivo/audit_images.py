@@ -43,7 +43,7 @@ def _one_image(image: Image, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
         yield from _absence(image)
         return
     yield from naming_findings(header, image.image_origin)
-    yield from dimension_findings(header, image.image_origin, whole=whole, is_pet=is_pet)
+    yield from _dimensions(header, image.image_origin, whole=whole, is_pet=is_pet)
     faults = [*header_faults(header)]
     if is_pet:
         cosines = numbers(image.values, "ImageOrientationPatientDICOM")
@@ -113,11 +113,9 @@ def naming_findings(header: ImageHeader, origin: Origin) -> Iterator[Finding]:
         )
 
 
-def dimension_findings(
-    header: ImageHeader, origin: Origin, *, whole: bool, is_pet: bool
-) -> Iterator[Finding]:
+def _dimensions(header: ImageHeader, origin: Origin, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
     """PET has frames and T1 has none; ``whole``: the image may well be one volume."""
-    if len(header.shape) != (4 if is_pet else 3) and not (len(header.shape) > 2 and whole):
+    if len(header.shape) != (4 if is_pet else 3) and not (len(header.shape) in (3, 4) and whole):
         yield origin.finding(
             "dimensions",
             "error",

@@ -13,7 +13,7 @@ from quietpet.files.placement import header_faults
 from quietpet.files.series import frames
 from quietpet.geometry.volume import Volume
 from quietpet.invivo import geometry
-from quietpet.invivo.audit_images import dimension_findings, geometry_finding, naming_findings
+from quietpet.invivo.audit_images import geometry_finding, naming_findings
 from quietpet.invivo.findings import DATA_SET, Finding, merged
 from quietpet.invivo.pair_units import conversion_findings
 from quietpet.invivo.pair_values import image_findings, pair_findings
@@ -75,11 +75,11 @@ def header_findings(rows: Sequence[PairImage], images: Mapping[str, Image]) -> I
             "t1",
             value=NOT_KNOWN,
             expected="a T1 image",
-            evidence="PET is registered to it",
+            evidence="PET is registered to it, and has no other place than its own without",
             correction="none: with invivo.sources.*.t1_presence: if_there, PET stays on its own grid",
         )
         return
-    yield from _one_image(images[path], column="t1", whole=images[path].n_frames == 1, is_pet=False)
+    yield from _one_image(images[path], column="t1", with_frames=False)
     for row in rows:
         pet, t1 = images[row.pet].header, images[path].header
         for fault in geometry.companion_faults(pet, t1) if pet and t1 else ():
@@ -109,8 +109,7 @@ def _levels(rows: Sequence[PairImage]) -> Iterator[Finding]:
 
 def _pet(row: PairImage, image: Image) -> Iterator[Finding]:
     n_frames = 1 if row.timing is None else row.timing.n_frames
-    told = row.timing is not None and image.n_frames == n_frames
-    yield from _one_image(image, column="pet", whole=image.n_frames == 1 or told, is_pet=True)
+    yield from _one_image(image, column="pet", with_frames=True)
     if image.header is None or image.n_frames == n_frames:
         return
     yield row.origin.finding(
@@ -123,9 +122,10 @@ def _pet(row: PairImage, image: Image) -> Iterator[Finding]:
     )
 
 
-def _one_image(image: Image, *, column: str, whole: bool, is_pet: bool) -> Iterator[Finding]:
-    """``whole``: the number of axes is right."""
-    if image.header is None:
+def _one_image(image: Image, *, column: str, with_frames: bool) -> Iterator[Finding]:
+    """``with_frames``: whether it may have several."""
+    header = image.header
+    if header is None:
         yield image.image_origin.finding(
             _UNREADABLE,
             "error",
@@ -135,9 +135,18 @@ def _one_image(image: Image, *, column: str, whole: bool, is_pet: bool) -> Itera
             evidence="opened",
         )
         return
-    yield from naming_findings(image.header, image.image_origin)
-    yield from dimension_findings(image.header, image.image_origin, whole=whole, is_pet=is_pet)
-    for fault in header_faults(image.header):
+    yield from naming_findings(header, image.image_origin)
+    most_axes = 4 if with_frames or header.n_frames == 1 else 3
+    if not 3 <= len(header.shape) <= most_axes or min(header.frame_shape) < 2:
+        yield image.image_origin.finding(
+            "dimensions",
+            "error",
+            "dim",
+            value=f"{len(header.shape)}-D, {list(header.shape)}",
+            expected="3-D, or 4-D with the times of its frames" if with_frames else "3-D",
+            evidence="an image of a head is one volume, of several voxels along each axis",
+        )
+    for fault in header_faults(header):
         yield geometry_finding(image.image_origin, fault)
 
 

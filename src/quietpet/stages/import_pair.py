@@ -51,6 +51,8 @@ def _import(job: ImportPairJob, inputs: Files, outputs: Files) -> None:
     rows = {dose: pair.rows[dose] for dose in targets}
     require_cohort(job.requirements, pair.tracer)
     images, moved = _images_in_one_world(job, pair, rows)
+    for each in pair.warnings:
+        logger.warning("%s: %s is %s; %s", each.file, each.key, each.value, each.evidence)
     for dose, image in images.items():
         write_volume(targets[dose], in_ras_order(image), description=f"{dose}, {BQ_PER_ML}")
     head = _t1(pair.root, pair.t1) if pair.t1 else missing_t1(images[STANDARD])
@@ -143,10 +145,6 @@ def _read_pair(job: ImportPairJob, root: Path) -> _Pair:
             f"{TABLE}: t1 is n/a in every row of {job.participant}, but PET is registered to it. Name a "
             f"T1 image, leave {job.participant} out of invivo.datasets, or write invivo.sources."
             f"{job.source}.t1_presence: if_there."
-        )
-    if path is None:
-        logger.warning(
-            "%s: no T1; its PET stays on its own grid", scan_name(job.source, job.participant)
         )
     warnings = [each for each in found if each.severity == "warning"]
     rows = {row.dose: row for row in used.images}
