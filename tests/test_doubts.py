@@ -15,7 +15,16 @@ CONFIGURATIONS = (
     "config.yaml",
     *(
         f"workflow/configs/{name}.yaml"
-        for name in ("ablations", "dose_ladder", "invivo", "paper", "paper_short", "stages", "tiny")
+        for name in (
+            "ablations",
+            "cohorts",
+            "dose_ladder",
+            "invivo",
+            "paper",
+            "paper_short",
+            "stages",
+            "tiny",
+        )
     ),
 )
 THINNED = {"thinned": {"fraction": 0.1}, "psf_fwhm_mm": 2.5, "iterations": 10, "subsets": 14}
@@ -134,3 +143,20 @@ def test_networks_that_are_trained_for_another_task_than_theirs(repository, trai
     assert len(sentences) == len(said)
     for sentence, part in zip(sentences, said, strict=True):
         assert part in sentence
+
+
+@pytest.mark.parametrize("dataset", ["phantom", "domain"])
+def test_a_region_that_no_slice_passes_through(repository, dataset):
+    """The slices of the published study lie above the temporal lobes."""
+    raw = read(repository, "workflow/configs/stages.yaml")
+    place = raw["phantoms"] if dataset == "phantom" else raw["domains"]["other_tracer"]
+    place["regions"] = {}
+    if dataset == "phantom":
+        raw["domains"]["other_tracer"]["slices"] = {"indices": [47, 71, 78]}
+    said = found(raw)
+    key = "slices" if dataset == "phantom" else "domains.other_tracer.slices"
+    for one, name in zip(said, ("lateral_temporal", "medial_temporal"), strict=True):
+        assert one.startswith(f"{key}.indices = [65, 69, 73, 77, 81]: no slice passes through {name}, ")
+    added = int(said[1].rsplit("add ")[1])
+    raw["slices"] = {"indices": [added, 71, 78]}
+    assert found(raw) == []

@@ -25,6 +25,7 @@ CONFIGURATIONS = (
     "workflow/configs/paper.yaml",
     "workflow/configs/paper_short.yaml",
     "workflow/configs/tiny.yaml",
+    "workflow/configs/cohorts.yaml",
     "workflow/configs/dose_ladder.yaml",
     "workflow/configs/stages.yaml",
     "workflow/configs/invivo.yaml",
@@ -33,6 +34,7 @@ SCAN = {"injected_mbq": 200, "uptake_minutes": 40, "minutes": 15}
 RECONSTRUCTION = {"psf_fwhm_mm": 4.0, "iterations": 10, "subsets": 14}
 CALIBRATION = {"grey_matter_suv": 7, "weight_kg": 75, "sensitivity_cps_per_kbq": 36}
 
+ROBUSTNESS = {"data": ["phantom/low"]}
 FLAT = dict.fromkeys(TissueValues.model_fields, 50)
 DEEP = {"channels": [8] * 8, "attention": [False] * 8, "norm_groups": 8, "head_channels": 8}
 
@@ -132,6 +134,30 @@ def test_paper_configuration_is_the_published_protocol(repository):
         ("methods.mfdiff.denoiser", DEEP, r"methods\.mfdiff takes images .* multiples of 128, not 64"),
         ("phantoms.activity.air", -1, r"phantoms\.activity\.air: .*greater than or equal to 0, got -1"),
         ("invivo", {"sources": {}}, r"invivo\.sources: .*at least 1"),
+        ("robustness", {"data": []}, r"robustness\.data: .*at least 1 item"),
+        ("robustness", {"data": ["phantom"]}, r"robustness\.data\.0: .*pattern"),
+        (
+            "robustness",
+            {"data": ["phantom/lo"]},
+            r"robustness\.data: no data set 'phantom/lo'; there are phantom/low",
+        ),
+        (
+            "robustness",
+            {**ROBUSTNESS, "conditions": ["shift_3mm"]},
+            r"robustness\.conditions\.0: .*'shift_2mm', 'shift_4mm'.*got 'shift_3mm'",
+        ),
+        (
+            "robustness",
+            {**ROBUSTNESS, "conditions": ["own"]},
+            r"robustness\.conditions\.0: .*'other_subject'.*got 'own'",
+        ),
+        (
+            "robustness",
+            {**ROBUSTNESS, "conditions": ["rotate_3deg", "rotate_3deg"]},
+            r"robustness\.conditions: 'rotate_3deg' stands there twice; keep one",
+        ),
+        ("robustness", {"data": ["phantom/low"] * 2}, r"'phantom/low' stands there twice; keep one"),
+        ("robustness", {**ROBUSTNESS, "datasets": []}, r"robustness\.datasets: unknown key"),
         ("phantoms.source", "brain", r"phantoms\.source: .*'auto', 'brainweb' or 'template'"),
     ],
 )
@@ -198,7 +224,11 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
     pairs = {"source": "own", "splits": splits, "settings": {"x20": {"dose": "x20"}}}
     invivo["sources"]["own"] = {"kind": "pairs", "root": "/data/own"}
     invivo["datasets"]["pairs"] = pairs
-    further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING}
+    further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING, "robustness": ROBUSTNESS}
+    further["domains"] = {
+        name: {"doses": raw["doses"], "regions": {}} for name in ("healthy", "alzheimer")
+    }
+    further["cohorts"] = {"healthy": "healthy", "diseased": ["alzheimer"]}
     trials = {"factors": [0.3, 1], "iterations": 2}
     tried = changed(raw, "training.learning_rate_trials", trials)
     study = load_study(changed(tried, "doses.low.half", half) | further, origin="config.yaml")
@@ -225,6 +255,9 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "plan": {name: trained[name] for name in ("dataset", "setting", "method")},
         "sampling": {},
         "score": trained,
+        "robustness": trained,
+        "robustness_table": {},
+        "cohorts": {},
         "tables": {},
         "standin": {"cohort": "rspetmr", "participant": "02"},
         "standin_cohort": {"cohort": "rspetmr"},
@@ -234,6 +267,72 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         assert type(job_of(study, stage, **values)) is STEPS[stage].job
         text = settings_for(study, stage, **values)
         assert STEPS[stage].job.model_validate_json(text).model_dump_json() == text
+
+
+@pytest.mark.parametrize(
+    ("methods", "message"),
+    [
+        ({"unet": {"inputs": ["low", "t1"]}}, r"from the low-dose image .*; add lpet: \{\} to methods"),
+        ({"lpet": {}, "gaussian": {}}, r"no method that restores phantom/low looks at T1; add one"),
+    ],
+)
+def test_what_the_table_of_robustness_needs_of_the_methods(raw, methods, message):
+    with pytest.raises(InputError, match=rf"robustness\.data: .*{message}"):
+        load_study({**raw, "methods": methods, "robustness": ROBUSTNESS}, origin="config.yaml")
+
+
+def test_another_subjects_t1_needs_another_subject(raw):
+    """What is asked for without it is fine, and so are two subjects."""
+    one = changed(raw, "splits.test", ["45"])
+    message = (
+        r"robustness\.data: phantom/low has one test subject, '45', and other_subject needs the T1 of "
+        r"another; test two, or write conditions: \[none, shift_2mm, shift_4mm, rotate_3deg\]"
+    )
+    with pytest.raises(InputError, match=message):
+        load_study({**one, "robustness": ROBUSTNESS}, origin="config.yaml")
+    alone = {**ROBUSTNESS, "conditions": ["other_subject"]}
+    with pytest.raises(InputError, match=message):
+        load_study({**one, "robustness": alone}, origin="config.yaml")
+    load_study({**one, "robustness": {**ROBUSTNESS, "conditions": ["shift_4mm"]}}, origin="")
+    load_study({**raw, "robustness": ROBUSTNESS}, origin="")
+
+
+def test_scans_with_one_test_participant_have_no_other_either(whole):
+    with pytest.raises(InputError, match=r"robustness\.data: ood1/16s has one test subject, '04'"):
+        load_study({**whole, "robustness": {"data": ["ood1/16s"]}}, origin="config.yaml")
+
+
+def test_methods_are_given_the_wrong_t1_that_they_can_be_given(raw):
+    """None is no T1 for a method that needs one; methods that never look at T1 are not asked at all."""
+    study = load_study({**raw, "robustness": ROBUSTNESS}, origin="")
+    asked = {run.method for run in study.restored_with_wrong_t1}
+    assert {"lpet", "gaussian", "nlm", "unet"}.isdisjoint(asked)
+    assert {"nlm_t1", "bowsher", "munet_concat", "mfdiff"} <= asked
+    assert {run.replicate for run in study.in_robustness} == {"r0"}
+    assert {run.method for run in study.in_robustness} == set(study.methods)
+    trained = {"dataset": "phantom", "setting": "low", "replicate": "r0"}
+    for name in asked:
+        job = job_of(study, "robustness", method=name, **trained)
+        without = ("none",) if study.methods[name].t1_use == "optional" else ()
+        wrong = (*without, "shift_2mm", "shift_4mm", "rotate_3deg", "other_subject")
+        assert job.conditions == ("own", *wrong)
+        restored = job_of(study, "restore", method=name, **trained)
+        assert restored == type(restored)(
+            **{key: getattr(job, key) for key in type(restored).model_fields}
+        )
+    table = job_of(study, "robustness_table")
+    assert (table.low_dose, "unet" in table.without_t1) == (("lpet",), True)
+
+
+def test_regimes_and_data_sets_of_scans_are_restored_with_wrong_t1(whole):
+    wrong = {"data": ["ood1/16s"], "conditions": ["shift_2mm"]}
+    study = load_study({**whole, "robustness": wrong}, origin="")
+    runs = study.restored_with_wrong_t1
+    assert {(run.dataset, run.setting) for run in runs} == {("ood1", "16s")}
+    assert {run.regime for run in runs if run.method == "mfdiff"} == {
+        "external", "internal", "external_internal",
+    }  # fmt: skip
+    assert "bowsher" not in {run.method for run in runs}, "scans have no sinograms"
 
 
 def test_calibration_needs_grey_matter(repository):
@@ -313,6 +412,62 @@ def test_a_domain_changes_what_it_names_and_draws_its_own_noise(staged):
     assert view.study_seed != study.study_seed
     assert study.simulated["phantom"].study is study
     assert "Dose shifted/low: 5e+07 counts per volume" in study.describe()
+
+
+def test_a_stage_may_name_another_data_set_at_the_dose_to_be_restored(staged, whole):
+    """Its training is that of the named data set; a dose that this lacks, and scans, are refused."""
+    levels = {"x20": {"counts": 5e7, **RECONSTRUCTION}, "x100": {"counts": 1e7, **RECONSTRUCTION}}
+    raw = changed(staged, "learning.stages.external.data", ["phantom/own"])
+    raw = changed(raw, "domains.shifted.doses.low", levels)
+    with pytest.raises(InputError, match=r"'phantom/own' is phantom/x20 where shifted/x20 is restored"):
+        load_study(raw, origin="")
+    standard = raw["doses"]["standard"]
+    study = load_study(changed(raw, "doses", {"standard": standard, "low": levels}), origin="")
+    for setting in levels:
+        names = {"setting": setting, "method": "unet", "replicate": "r0", "regime": "external"}
+        job = json.loads(settings_for(study, "restore", dataset="shifted", **names))
+        assert job["weights_of"] == "phantom"
+        weights = study.weights_for(dataset="shifted", setting=setting, regime="external")
+        assert (weights.dataset, weights.setting, weights.stages) == ("phantom", setting, ())
+    with pytest.raises(InputError, match=r"'phantom/own' has doses of phantoms, but ood1 is of scans"):
+        load_study(changed(whole, "learning.stages.external.data", ["phantom/own"]), origin="")
+
+
+def test_a_domain_may_be_restored_under_fewer_regimes_and_by_fewer_trainings(staged):
+    """Those it names are for every network, those of `compared.others` alone without."""
+    raw = changed(staged, "learning.compared", {"methods": ["mfdiff"], "others": ["external_internal"]})
+    raw = changed(raw, "replicates", 2)
+    own = changed(raw, "domains.shifted.regimes", ["external"])
+    own = changed(own, "domains.shifted.replicates", 1)
+    runs = [load_study(each, origin="").data_sets["shifted"] for each in (raw, own)]
+    found = [
+        {(run.regime, run.replicate) for run in each.scored if run.method == "unet"} for each in runs
+    ]
+    assert found[0] == {("external_internal", "r0"), ("external_internal", "r1")}
+    assert found[1] == {("external", "r0")}
+
+
+def test_a_domain_may_be_of_people_with_a_disease(staged):
+    """One that names none has the regions of the study; the study's own phantoms stay as they are."""
+    ill = {"disease": {"severity": 0.7, "reductions": {"medial_temporal": 0.4}}}
+    changes = {"domains.shifted.regions": ill, "phantoms.regions": {"variation": 0.1}}
+    raw = {**staged, "domains": {**staged["domains"], "like_phantom": {**DOMAINS["shifted"]}}}
+    for key, value in changes.items():
+        raw = changed(raw, key, value)
+    study = load_study(raw, origin="")
+
+    def regions(dataset):
+        return json.loads(settings_for(study, "phantom", dataset=dataset, subject="04"))["regions"]
+
+    assert regions("phantom") == regions("like_phantom") == {"variation": 0.1, "disease": None}
+    found = regions("shifted")
+    assert found["disease"]["severity"] == [0.7, 0.7]
+    assert found["disease"]["reductions"]["medial_temporal"] == 0.4
+    assert found["disease"]["reductions"]["posterior_cingulate_precuneus"] == 0.3
+    words = study.describe()
+    assert "Subjects of phantom: healthy: uptake of 5 regions varies by 0.1" in words
+    assert "Subjects of shifted: uptake of 5 regions varies by 0.08 between subjects, and loses" in words
+    assert "severity (0.7) times posterior cingulate precuneus 0.3" in words
 
 
 def test_a_study_without_domains_has_the_jobs_it_had(raw, staged):
@@ -477,11 +632,42 @@ def test_stages_reach_their_jobs(staged):
         ("domains", {}, r"domains or invivo, and learning, belong together"),
         ("domains.phantom", DOMAINS["shifted"], r"'phantom' is the name of the study's own"),
         (
+            "domains.shifted.regimes",
+            ["none"],
+            r"domains\.shifted\.regimes: no regime 'none'; there are ext",
+        ),
+        (
+            "domains.shifted.replicates",
+            99,
+            r"domains\.shifted\.replicates = 99 is larger than replicates",
+        ),
+        (
             "domains.shifted.doses.low.low.subsets",
             253,
             r"domains\.shifted: doses\.low\.low\.subsets = 253",
         ),
         ("domains.shifted.slices", {"indices": [127]}, r"domains\.shifted: slices\.indices = 127"),
+        (
+            "domains.shifted.regions",
+            {"disease": {"severity": [1.0, 0.5]}},
+            r"domains\.shifted\.regions\.disease\.severity: a range of severities is \[low, high\], got",
+        ),
+        (
+            "domains.shifted.regions",
+            {"disease": {"severity": [0.5, 1.5]}},
+            r"domains\.shifted\.regions\.disease\.severity.*less than or equal to 1",
+        ),
+        (
+            "domains.shifted.regions",
+            {"disease": {"reductions": {"medial_temporal": 1.0}}},
+            r"regions\.disease\.reductions\.medial_temporal: .*less than 1, got 1",
+        ),
+        (
+            "domains.shifted.regions",
+            {"disease": {"reductions": {"precuneus": 0.3}}},
+            r"regions\.disease\.reductions\.precuneus: unknown key",
+        ),
+        ("domains.shifted.regions", {"variation": -0.1}, r"domains\.shifted\.regions\.variation: "),
         (
             "domains.shifted.splits",
             {"train": ["45"], "validation": ["43"], "test": ["46"]},
@@ -498,6 +684,16 @@ def test_stages_reach_their_jobs(staged):
             r"no data set 'phantom/none'; .*phantom/low",
         ),
         ("learning.stages.external.data", ["phantom"], r"learning\.stages\.external\.data"),
+        (
+            "learning.stages.external.data",
+            ["nobody/own"],
+            r"external: 'nobody/own' names no simulated data set; there are phantom, shifted",
+        ),
+        (
+            "domains.shifted.doses.low",
+            {"low": {"counts": 5e7, **RECONSTRUCTION}, "own": {"counts": 5e7, **RECONSTRUCTION}},
+            r"shifted: a dose or setting cannot be called 'own'",
+        ),
         ("learning.regimes.other", ["late"], r"regime 'other' names the unknown stage 'late'"),
         ("learning.regimes.other", [], r"regime 'other' has no stages"),
     ],

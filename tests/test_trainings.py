@@ -21,6 +21,8 @@ LEARNING = LearningSettings.model_validate(
             "short": {"data": ["phantom/low"], "iterations": 5},
             "plain": {"data": ["own"]},
             "mixed": {"data": ["phantom/low", "own"]},
+            "same_dose": {"data": ["phantom/own"]},
+            "both": {"data": ["phantom/own", "own"]},
         },
         "regimes": {"external": ["external"]},
     }
@@ -42,6 +44,18 @@ def test_a_stage_on_the_target_with_common_settings_is_the_plain_training():
     assert named("internal") == Training(dataset="ood1", setting="16s", stages=("internal",))
 
 
+def test_a_stage_at_the_dose_to_be_restored_is_one_training_for_all_data_sets():
+    """That of the named data set itself, where nothing else changes."""
+    x20 = named("same_dose", dataset="alzheimer", setting="x20")
+    assert x20 == named("same_dose", dataset="healthy", setting="x20")
+    assert x20 == Training(dataset="phantom", setting="x20")
+    assert named("same_dose", setting="x100") == Training(dataset="phantom", setting="x100")
+    later = named("same_dose", "external", dataset="alzheimer", setting="x20")
+    assert later == Training(dataset="phantom", setting="x20", stages=("same_dose", "external"))
+    assert training_before(LEARNING, later) == x20
+    assert named("same_dose", "internal", setting="x20").dataset == "ood1"
+
+
 def test_regimes_that_begin_alike_share_their_beginning():
     two, three = named("external", "internal"), named("external", "internal", "mixed")
     assert two == Training(dataset="ood1", setting="16s", stages=("external", "internal"))
@@ -57,6 +71,9 @@ def test_regimes_that_begin_alike_share_their_beginning():
         (("external",), [("phantom", "low")]),
         (("external", "internal"), [("ood1", "16s")]),
         (("mixed",), [("phantom", "low"), ("ood1", "16s")]),
+        (("same_dose",), [("phantom", "16s")]),
+        (("same_dose", "both"), [("phantom", "16s"), ("ood1", "16s")]),
+        (("same_dose", "short"), [("phantom", "low")]),
     ],
 )
 def test_data_of_a_training(stages, data):
@@ -186,3 +203,22 @@ def test_a_stage_before_on_data_that_another_setting_has_too_is_shared(repositor
         study.training.iterations,
         study.learning.stages["internal"].iterations,
     )
+
+
+def test_methods_that_differ_after_training_alone_are_one_training(repository):
+    raw = read_yaml(repository / "config.yaml")
+    sizes = {"channels": 8, "norm_groups": 4}
+    raw["methods"] |= {
+        "m2diff": sizes,
+        "m2diff_nomri": {"kind": "m2diff", **sizes, "t1": "none"},
+        "m2diff_ddim": {"kind": "m2diff", **sizes, "sampler": "ddim", "sampling_steps": 3},
+        "m2diff_first": {"kind": "m2diff", **sizes, "skip_replacement": 0.0},
+        "m2diff_own": {"kind": "m2diff", **sizes, "optimiser": "published"},
+    }
+    study = load_study(raw, origin="config.yaml")
+    trained = {name: study.trained_as(name) for name in study.methods}
+    shared = {"m2diff_nomri": "m2diff", "m2diff_ddim": "m2diff"}
+    assert trained == {name: shared.get(name, name) for name in study.methods}
+    words = job_of(study, "tables").methods
+    assert words["m2diff_nomri"].endswith("restored without T1; restores with the weights of m2diff")
+    assert "weights of" not in words["m2diff"]

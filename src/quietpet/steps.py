@@ -14,7 +14,7 @@ from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
-from quietpet.jobs.evaluation import ScoreJob, TablesJob
+from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
 from quietpet.jobs.invivo import (
     FetchInvivoJob,
     ImportPairJob,
@@ -25,6 +25,7 @@ from quietpet.jobs.invivo import (
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
+from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 
 
@@ -125,6 +126,12 @@ _TRAIN_SINOGRAMS = NamedFile(
     "them",
     optional=True,
     several=True,
+)
+
+_TO_RESTORE = (
+    NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
+    NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
+    NamedFile("sinograms", _SINOGRAMS_OF_SLICES.format("test"), optional=True, several=True),
 )
 
 _STEPS = (
@@ -303,11 +310,7 @@ _STEPS = (
     Step(
         name="restore",
         job=RestoreJob,
-        inputs=(
-            NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
-            NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
-            NamedFile("sinograms", _SINOGRAMS_OF_SLICES.format("test"), optional=True, several=True),
-        ),
+        inputs=_TO_RESTORE,
         outputs=(NamedFile("restored", "HDF5: restored slices, in the unit of the data"),),
     ),
     Step(
@@ -336,7 +339,47 @@ _STEPS = (
             NamedFile("restored", "HDF5 of `restore`"),
             NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
         ),
-        outputs=(NamedFile("scores", "CSV: metrics of each slice and volume"), _PROVENANCE),
+        outputs=(
+            NamedFile("scores", "CSV: metrics of each slice and volume"),
+            NamedFile(
+                "regions",
+                "CSV: mean activity of each brain region and subject, of data sets that number regions",
+                optional=True,
+            ),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="cohorts",
+        job=CohortsJob,
+        inputs=(NamedFile("regions", "CSV of `score`, of all compared data sets", several=True),),
+        outputs=(
+            NamedFile("bias", "CSV: errors of regional activity in each cohort"),
+            NamedFile("effects", "CSV: effects between cohorts, and what methods change in them"),
+            NamedFile("readable", "Markdown: both"),
+            NamedFile("figure", "PNG: the effects"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="robustness",
+        job=RobustnessJob,
+        inputs=_TO_RESTORE,
+        outputs=(NamedFile("scores", "CSV: metrics of each slice with each wrong T1"), _PROVENANCE),
+    ),
+    Step(
+        name="robustness_table",
+        job=RobustnessTableJob,
+        inputs=(
+            NamedFile("robustness", "CSV of `robustness` of each method that looks at T1", several=True),
+            NamedFile("scores", "CSV of `score` of each method that never does", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: what each wrong T1 costs each method"),
+            NamedFile("readable", "Markdown: the same"),
+            NamedFile("figure", "PNG: the same"),
+            _PROVENANCE,
+        ),
     ),
     Step(
         name="tables",
@@ -344,12 +387,14 @@ _STEPS = (
         inputs=(
             NamedFile("scores", "CSV of `score`", several=True),
             NamedFile("plan", _PLANS, optional=True, several=True),
+            NamedFile("cohorts", "Markdown of `cohorts`", optional=True),
             NamedFile(
                 "rate",
                 "JSON of `learning_rate` of each method that has one",
                 optional=True,
                 several=True,
             ),
+            NamedFile("robustness", "Markdown of `robustness_table`", optional=True),
         ),
         outputs=(
             NamedFile("tables", "CSV: every row of every table"),

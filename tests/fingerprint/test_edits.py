@@ -17,8 +17,9 @@ from quietpet.projection.engines import code_of as code_of_projector
 from quietpet.projection.engines import osem_code_of
 from quietpet.steps import STEPS
 
-OF_A_METHOD = ("learning_rate", "fit", "restore", "plan")
+OF_A_METHOD = ("learning_rate", "fit", "restore", "robustness", "plan")
 TRAININGS = ("learning_rate", "fit")
+RESTORATIONS = ("restore", "robustness")
 KINDS = method_kinds()
 
 
@@ -65,13 +66,16 @@ ROOTS = {
 }
 ALL = set(ROOTS)
 TRAINING = of("learning_rate") | of("fit")
-LEARNING = TRAINING | of("restore") | of("plan")
+RESTORING = of("restore") | of("robustness")
+LEARNING = TRAINING | RESTORING | of("plan")
 LEARNING_OF_DIFFUSION = {f"{step} mfdiff" for step in OF_A_METHOD}
 TRAINING_OF_SAMPLERS = {f"{step} {kind}" for step in TRAININGS for kind in ("csrd", "mfdiff")}
-LEARNING_OF_CSRD = {f"{step} csrd" for step in (*TRAININGS, "restore")}
-RECONSTRUCTING = {f"{step} {kind}" for step in (*TRAININGS, "restore") for kind in ("bowsher", "fbsem")}
+LEARNING_OF_CSRD = {f"{step} csrd" for step in (*TRAININGS, *RESTORATIONS)}
+RECONSTRUCTING = {
+    f"{step} {kind}" for step in (*TRAININGS, *RESTORATIONS) for kind in ("bowsher", "fbsem")
+}
 OF_SIRF = {"simulate sirf", "reconstruct sirf"}
-DRAWING_OF_DIFFUSION = {"restore mfdiff", "plan mfdiff"}
+DRAWING_OF_DIFFUSION = {"restore mfdiff", "robustness mfdiff", "plan mfdiff"}
 
 
 @pytest.fixture(scope="module")
@@ -175,9 +179,9 @@ RERUN = [
         {"simulate", "reconstruct"} | RECONSTRUCTING,
     ),
     ("acquisition/psf.py", "image.split(1)", "image.split(2)", RECONSTRUCTING),
-    ("recon/bowsher.py", "def ", "def _", {f"{step} bowsher" for step in (*TRAININGS, "restore")}),
+    ("recon/bowsher.py", "def ", "def _", {f"{step} bowsher" for step in (*TRAININGS, *RESTORATIONS)}),
     # behaviour of settings
-    ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', of("restore") | of("plan")),
+    ("jobs/methods.py", '== "bf16-mixed"', '== "16-mixed"', RESTORING | of("plan")),
     ("config/invivo.py", "(self.axis_slices - 1) / 2", "self.axis_slices / 2", {"pack_scans"}),
     (
         "config/invivo.py", "self.start_minutes * SECONDS", "2 * self.start_minutes * SECONDS",
@@ -209,20 +213,28 @@ RERUN = [
         "diffusion/samplers/dpmpp_2m.py", "(2 * earlier_rise)", "(3 * earlier_rise)",
         TRAINING_OF_SAMPLERS | {"plan mfdiff"},
     ),
-    ("diffusion/samplers/heun.py", "+ 0.5 * length", "+ length", {"plan mfdiff", "restore csrd"}),
+    (
+        "diffusion/samplers/heun.py", "+ 0.5 * length", "+ length",
+        {"plan mfdiff", "restore csrd", "robustness csrd"},
+    ),
     ("methods/mfdiff/model.py", "return ", "return 2 * ", LEARNING_OF_DIFFUSION),
     (
         "methods/unet/model.py", "return ", "return 2 * ",
-        {"learning_rate unet", "fit unet", "restore unet"},
+        {"learning_rate unet", "fit unet", "restore unet", "robustness unet"},
     ),
     (
         "methods/lpet/model.py", "return ", "return 2 * ",
-        {"learning_rate lpet", "fit lpet", "restore lpet"},
+        {"learning_rate lpet", "fit lpet", "restore lpet", "robustness lpet"},
     ),
     ("methods/base.py", "self.restore(batch, each)", "2 * self.restore(batch, each)", LEARNING),
     ("training/steps.py", "_READ_EVERY = ", "_READ_EVERY = 1 + ", TRAINING),
     # tables, and the package's own
-    ("evaluation/lesions.py", "MIN_PIXELS = ", "MIN_PIXELS = 1 + ", {"score", "tables"} | of("plan")),
+    (
+        "evaluation/lesions.py", "MIN_PIXELS = ", "MIN_PIXELS = 1 + ",
+        {"score", "tables", "robustness_table"} | of("plan") | of("robustness"),
+    ),
+    ("data/wrong_t1.py", "2.0 * np.pi", "np.pi", of("robustness")),
+    ("evaluation/robustness.py", '"nmse": -1', '"nmse": 1', {"robustness_table"}),
     ("evaluation/published.csv", "21.13", "21.14", {"tables"}),
     ("evaluation/doubts.csv", ",", ",perhaps ", {"tables"}),
     ("invivo/pair_units.py", "G_PER_KG = 1000.0", "G_PER_KG = 1.0", {"import_pair"}),

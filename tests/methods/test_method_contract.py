@@ -33,6 +33,10 @@ SMALL_DISCRIMINATOR = {"discriminator_widths": (4, 8, 8)}
 SMALL_CSRD = {"channels": 8, "multipliers": (1, 2), "blocks": 1}
 SMALL_NAFNET = {"width": 4, "encoder_blocks": (1, 1), "middle_blocks": 1, "decoder_blocks": (1, 1)}
 PET_ALONE = {"inputs": ("low",)}
+SMALL_M2DIFF = {
+    "channels": 8, "multipliers": (1, 2), "attention": (False, True), "blocks": 1, "heads": 2,
+    "norm_groups": 4, "timesteps": 20, "sampling_steps": 3,
+}  # fmt: skip
 VARIANTS = {
     "fbsem": [
         {**SMALL_UNROLLED, "start": "low"},
@@ -87,6 +91,11 @@ VARIANTS = {
             "spacing": "log_snr",
         },
         {**SMALL_MFDIFF, "prediction": "x0", "sampler": "heun", "spacing": "quadratic"},
+    ],
+    "m2diff": [
+        {**SMALL_M2DIFF, "sampler": "ddpm", "skip_replacement": 0.0},
+        {**SMALL_M2DIFF, "diffused": "residual", "sampler": "ddim", "t1": "none"},
+        {**SMALL_M2DIFF, "schedule": "cosine", "sampler": "dpmpp_2m", "spacing": "log_snr"},
     ],
     "eagan": [
         {**SMALL_DISCRIMINATOR, "widths": (4, 8, 8), "sobel_ramp_iterations": 0},
@@ -362,7 +371,7 @@ def test_the_variant_on_pet_alone_differs_in_nothing_but_its_inputs(settings):
     assert variant.t1_use == "none"
     assert variant.on_pet_alone() == variant
     differing = {name for name, value in settings if getattr(variant, name) != value}
-    assert differing <= {"inputs", "guide"}
+    assert differing <= {"inputs", "guide", "t1"}
     assert bool(differing) == (settings.t1_use != "none")
     validated = type(settings).model_validate(variant.model_dump())
     assert validated == variant

@@ -12,6 +12,7 @@ import pytest
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.errors import InputError
 from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.regions import REGION_COLUMNS
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS
 from quietpet.files.hdf5 import write_hdf5
@@ -30,7 +31,7 @@ def images(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).uniform(1.0, 2.0, (3, PIXELS, PIXELS)).astype(np.float32)
 
 
-def write_test_set(path: Path, **changed: np.ndarray) -> Path:
+def write_test_set(path: Path, *, named: dict[str, Any] | None = None, **changed: np.ndarray) -> Path:
     none = np.zeros((3, PIXELS, PIXELS), dtype=np.uint8)
     arrays = {
         "low": images(1), "standard": images(2), "t1": images(3), "head": none + 1,
@@ -38,6 +39,7 @@ def write_test_set(path: Path, **changed: np.ndarray) -> Path:
         "slice_mm": np.array([0.0, 4.0, 0.0]), "angle_deg": np.zeros(3), "has_t1": np.ones(3, bool),
     }  # fmt: skip
     attributes = {"dataset": "phantom", "setting": "low", "split": "test", "lineage": LINEAGE}
+    attributes |= named or {}
     write_hdf5(path, kind="dataset", arrays={**arrays, **changed}, attributes=attributes)
     return path
 
@@ -200,6 +202,20 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
     assert list(origin["inputs"]) == [str(path) for path in scores]
 
 
+def test_the_page_of_robustness_stands_behind_the_tables(tmp_path: Path) -> None:
+    restored = write_restored(tmp_path / "lpet.h5")
+    run_score(tmp_path, restored, write_test_set(tmp_path / "test.h5"))
+    outputs = {name: [tmp_path / name] for name in ("tables", "readable", "figure")}
+    inputs = {"scores": [tmp_path / "lpet.csv"]}
+    tables.run(tables_job(), Files(inputs), Files(outputs))
+    plain = (tmp_path / "readable").read_text()
+    (tmp_path / "page.md").write_text("## Robustness: a wrong T1\n\nlosses\n")
+    tables.run(tables_job(), Files({**inputs, "robustness": [tmp_path / "page.md"]}), Files(outputs))
+    before, behind = plain.split("## Claim")
+    page = "## Robustness: a wrong T1\n\nlosses\n\n"
+    assert (tmp_path / "readable").read_text() == f"{before}{page}## Claim{behind}"
+
+
 def test_chosen_learning_rates_stand_in_the_protocol(tmp_path: Path) -> None:
     test = write_test_set(tmp_path / "test.h5")
     for method in ("lpet", "gaussian"):
@@ -240,3 +256,57 @@ def test_unreadable_score_files_are_named(tmp_path: Path, text: str, message: st
     path.write_text(text)
     with pytest.raises(InputError, match=rf"stale\.csv: .*{message}"):
         tables.run(tables_job(), Files({"scores": [path]}), Files({}))
+
+
+def regions_of(folder: Path, test: Path, method: str = "lpet") -> list[dict[str, str]]:
+    restored = write_restored(folder / f"{method}.h5", method=method)
+    names = {"dataset": "phantom", "setting": "low", "method": method, "replicate": "0"}
+    job = ScoreJob(**names, learning="external", evaluation=EVALUATION)
+    outputs = {"scores": [folder / "scores.csv"], "regions": [folder / "regions.csv"]}
+    score.run(job, Files({"restored": [restored], "test": [test]}), Files(outputs))
+    with outputs["regions"][0].open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        assert tuple(reader.fieldnames) == REGION_COLUMNS
+        return list(reader)
+
+
+def test_regional_activity_is_that_of_the_files(tmp_path: Path) -> None:
+    numbered = np.zeros((3, PIXELS, PIXELS), dtype=np.uint8)
+    numbered[:, 10:20, 5:9] = 2
+    test = write_test_set(
+        tmp_path / "test.h5", regions=numbered, named={"region_names": ["pons", "precuneus"]}
+    )
+    rows = regions_of(tmp_path, test)
+    assert [(row["subject"], row["region"]) for row in rows] == [
+        (subject, region) for subject in ("04", "05") for region in ("precuneus", "head")
+    ]
+    row = rows[0]
+    assert (row["method"], row["learning"], row["truth"], row["pixels"]) == (
+        "lpet",
+        "external",
+        "",
+        "80",
+    )
+    assert float(row["standard"]) == pytest.approx(images(2)[:2, 10:20, 5:9].mean(), rel=1e-6)
+    assert float(row["low"]) == float(row["restored"]), "lpet is the low dose itself"
+
+
+def test_a_data_set_without_regions_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"test\.h5: numbers no regions"):
+        regions_of(tmp_path, write_test_set(tmp_path / "test.h5"))
+    assert not (tmp_path / "scores.csv").exists()
+    assert not (tmp_path / "regions.csv").exists()
+
+
+def test_the_page_of_cohorts_stands_among_the_tables(tmp_path: Path) -> None:
+    test = write_test_set(tmp_path / "test.h5")
+    run_score(tmp_path, write_restored(tmp_path / "r.h5"), test)
+    outputs = {name: [tmp_path / name] for name in ("tables", "readable", "figure")}
+    inputs = {"scores": [tmp_path / "lpet.csv"]}
+    tables.run(tables_job(), Files(inputs), Files(outputs))
+    without = outputs["readable"][0].read_text()
+    section = "## Cohorts: alzheimer against healthy\n\nSome lines."
+    (tmp_path / "cohorts.md").write_text(section + "\n")
+    tables.run(tables_job(), Files({**inputs, "cohorts": [tmp_path / "cohorts.md"]}), Files(outputs))
+    page = outputs["readable"][0].read_text()
+    assert page == without.replace("## Claim", f"{section}\n\n## Claim")

@@ -571,6 +571,29 @@ def test_sampling_is_planned_for_the_report(repository, finished, configuration,
     assert plan["provenance"]["settings"]["planner"]["slices"] == 1
 
 
+def test_a_wrong_t1_adds_its_jobs_and_runs_no_other(repository, finished, configuration, tmp_path):
+    """One for each method that looks at T1; the others have their scores already."""
+    wrong = {"robustness": {"data": ["phantom/low"], "conditions": ["shift_2mm"]}}
+    output = dry_run(repository, finished, {**configuration, **wrong}, tmp_path)
+    free = {"lpet", "gaussian", "unet"}
+    looking = len(configuration["methods"].keys() - free)
+    assert planned_jobs(output) == {"robustness": looking, "robustness_table": 1, "tables": 1}
+    scores = ("lpet/r0", "gaussian/r0", "unet/r0")
+    for path in scores:
+        assert f"results/scores/phantom/low/{path}.csv" in output
+    assert "results/robustness/phantom/low/bowsher/r0.csv" in output
+    assert "results/robustness/phantom/low/lpet" not in output
+
+
+def test_a_wrong_t1_that_the_study_does_not_ask_for_is_refused(repository, tmp_path):
+    tiny = repository / "workflow/configs/tiny.yaml"
+    study = ("--configfile", tiny, "--directory", tmp_path, "--dry-run")
+    for path in ("results/robustness.csv", "results/robustness/phantom/low/bowsher/r0.csv"):
+        output = snakemake(repository, *study, path, check=False)
+        assert "this study has no section robustness" in output
+        assert "add robustness: {data: [phantom/low]}" in output
+
+
 def test_the_rules_name_files_as_the_table_of_steps_does(repository, configuration, tmp_path):
     """In a study that uses every step; settings that the commands carry are those of the step's job."""
     half = {"thinned": {"fraction": 0.5}, "psf_fwhm_mm": 2.5, "iterations": 4, "subsets": 14}
@@ -580,6 +603,7 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         **configuration, "domains": {"other": DOMAIN}, "standin": STANDIN, "invivo": INVIVO,
         "learning": staged, "planner": {"report": True, "slices": 1, "evaluations": [2]},
         "phantoms": {"source": "auto"}, "scanner": {"projector": "auto"},
+        "robustness": {"data": ["phantom/low", "other/faint"], "conditions": ["shift_2mm"]},
         "doses": {**doses, "low": {**doses["low"], "half": half}},
         "training": {
             **configuration["training"],
@@ -621,6 +645,39 @@ def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, 
         }.get(method, [])
         wanted = [f"results/sinograms/phantom/{subject}/low.h5" for subject in subjects]
         assert found == wanted, (stage, method)
+
+
+def test_methods_of_the_same_training_share_weights_and_learning_rate(
+    repository, configuration, tmp_path
+):
+    """m2diff with and without T1; another share of replaced skips is another training."""
+    small = {
+        "kind": "m2diff", "channels": 8, "norm_groups": 4, "multipliers": [1, 2], "blocks": 1,
+        "attention": [False, False], "sampler": "ddim", "sampling_steps": 2,
+    }  # fmt: skip
+    methods = {
+        "m2diff": small,
+        "m2diff_nomri": {**small, "t1": "none", "sampling_steps": 1},
+        "m2diff_other": {**small, "skip_replacement": 0.2},
+    }
+    trials = {"learning_rate_trials": {"factors": [1, 3], "iterations": 2}}
+    training = {**configuration["training"], **trials}
+    study = {**configuration, "methods": methods, "training": training, "planner": {"report": True}}
+    output = dry_run(repository, tmp_path, study, tmp_path)
+    of_weights = (
+        r"^rule (fit|learning_rate|restore|plan):\n +input: (.+)\n(?:.*\n)*? +wildcards: .*method=(\w+)"
+    )
+    jobs = re.findall(of_weights, output, re.MULTILINE)
+    for rule in ("fit", "learning_rate"):
+        assert {method for found, _, method in jobs if found == rule} == {"m2diff", "m2diff_other"}
+    for rule in ("restore", "plan"):
+        used = {method: paths for found, paths, method in jobs if found == rule}
+        assert set(used) == set(methods)
+        for method, trained in {
+            **dict.fromkeys(methods, "m2diff"),
+            "m2diff_other": "m2diff_other",
+        }.items():
+            assert f"results/models/phantom/low/{trained}/r0/weights.safetensors" in used[method]
 
 
 def test_a_folder_with_brainweb_is_used_and_named(repository, shared, configuration, tmp_path):

@@ -124,7 +124,7 @@ def rule_as_another(rule, name):
 
 
 # Before the first rule: Snakemake then reads them.
-for name in RESTORED_TOGETHER:
+for name in (*RESTORED_TOGETHER, "cohort_restore"):
     rule_as_another("restore", name)
 
 

@@ -1,11 +1,19 @@
 # Scores -> the tables.
 
 
-ALL_SCORES = [
-    f"results/scores/{run.dataset}/{run.setting}/{run.method}/"
-    f"{f'{run.regime}/' if run.regime else ''}{run.replicate}.csv"
+def scores_of(run, suffix="csv", folder="scores"):
+    """What is measured of one restoration: a file of this suffix."""
+    regime = f"{run.regime}/" if run.regime else ""
+    return f"results/{folder}/{run.dataset}/{run.setting}/{run.method}/{regime}{run.replicate}.{suffix}"
+
+
+ALL_SCORES = [scores_of(run) for run in STUDY.scored]
+ALL_REGIONS = [
+    scores_of(run, "regions.csv")
     for run in STUDY.scored
+    if run.dataset in STUDY.compared
 ]
+WITH_WRONG_T1 = STUDY.restored_with_wrong_t1
 
 
 # A sampler is a setting of its method, whatever data are restored: it is planned on the first data set.
@@ -37,10 +45,59 @@ rule sampling:
         command("sampling")
 
 
+rule cohorts:
+    input:
+        regions=ALL_REGIONS,
+    output:
+        bias="results/cohorts.csv",
+        effects="results/effects.csv",
+        readable="results/cohorts.md",
+        figure="results/cohorts.png",
+        provenance="results/cohorts.json",
+    log:
+        "logs/cohorts.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("cohorts"),
+    shell:
+        command("cohorts")
+
+
+# The scores of methods that never look at T1 stand beside those of the others: no job of their own.
+rule robustness_table:
+    input:
+        robustness=wanted_with_wrong_t1(
+            [scores_of(run, folder="robustness") for run in WITH_WRONG_T1]
+        ),
+        scores=[scores_of(run) for run in STUDY.in_robustness if run not in WITH_WRONG_T1],
+    output:
+        table="results/robustness.csv",
+        readable="results/robustness.md",
+        figure="results/robustness.png",
+        provenance="results/robustness.json",
+    log:
+        "logs/robustness.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("robustness_table"),
+    shell:
+        command("robustness_table")
+
+
 rule tables:
     input:
         scores=ALL_SCORES,
         plan=REPORTED_PLANS,
+        robustness=["results/robustness.md"] if STUDY.robustness else [],
+        cohorts=["results/cohorts.md"] if STUDY.compared else [],
         rate=[path for method in STUDY.methods for path in rate_of(method)],
         sampling=["results/sampling.png"] if REPORTED_PLANS else [],
     output:

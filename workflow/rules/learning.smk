@@ -42,10 +42,14 @@ def training_named(wildcards):
 
 
 def weights_of(training, wildcards):
-    """The file of the weights of ``training``, for the wildcards' method and replicate."""
+    """The file of the weights of ``training``, for the wildcards' method and replicate.
+
+    Methods that differ in what matters after training alone share it.
+    """
+    method = STUDY.trained_as(wildcards.method)
     stages = f"{training.stages_name}/" if training.stages else ""
     return (
-        f"results/models/{training.dataset}/{training.setting}/{wildcards.method}/"
+        f"results/models/{training.dataset}/{training.setting}/{method}/"
         f"{stages}{wildcards.replicate}/weights.safetensors"
     )
 
@@ -76,11 +80,24 @@ def learned_weights(wildcards, **names):
     return weights_of(training, wildcards)
 
 
+def planned_weights(wildcards):
+    """Input function: the weights whose sampling is planned."""
+    method = STUDY.trained_as(wildcards.method)
+    return (
+        f"results/models/{wildcards.dataset}/{wildcards.setting}/{method}/"
+        f"{PLANNED_REPLICATE}/weights.safetensors"
+    )
+
+
 def rate_of(method):
-    """The file of the trials that choose the learning rate of ``method``; none where it is given."""
+    """The file of the trials that choose the learning rate of ``method``.
+
+    None where it is given, and of methods that share the training of another one.
+    """
     on = STUDY.tried_on
     path = f"results/learning_rates/{on.dataset}/{on.setting}/{method}.json"
-    return [path] if STUDY.chooses_rate(method) else []
+    tried = STUDY.chooses_rate(method) and STUDY.trained_as(method) == method
+    return [path] if tried else []
 
 
 def length_of_training(wildcards):
@@ -146,7 +163,7 @@ rule fit:
 
 rule plan:
     input:
-        weights=f"results/models/{{dataset}}/{{setting}}/{{method}}/{PLANNED_REPLICATE}/weights.safetensors",
+        weights=planned_weights,
         validation="results/datasets/{dataset}/{setting}/validation.h5",
     output:
         plan="results/sampling/{dataset}/{setting}/{method}.json",
@@ -178,7 +195,7 @@ rule restore:
     log:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
     wildcard_constraints:
-        dataset=one_of(STUDY.simulated),
+        dataset=one_of([name for name in STUDY.simulated if name not in STUDY.compared]),
     threads: network_threads
     resources:
         mem_mb=6000,
@@ -188,6 +205,54 @@ rule restore:
         **job("restore", "score"),
     shell:
         command("restore", "score")
+
+
+def wanted_with_wrong_t1(paths):
+    """Input function: ``paths``, or those that it gives, in a study that asks for a wrong T1; else an error."""
+
+    def those_of(wildcards):
+        if STUDY.robustness is None:
+            raise WorkflowError(
+                "this study has no section robustness, which names the test slices that are restored with a wrong "
+                "T1; add robustness: {data: [" + f"{STUDY.tried_on.dataset}/{STUDY.tried_on.setting}" + "]}"
+            )
+        return paths(wildcards) if callable(paths) else paths
+
+    return those_of
+
+
+# The same slices with a wrong T1: scores alone. One training of each method, because it is about what networks
+# do, and not about their spread.
+rule robustness:
+    input:
+        weights=wanted_with_wrong_t1(learned_weights),
+        test="results/datasets/{dataset}/{setting}/test.h5",
+        sinograms=sinograms_of("test"),
+    output:
+        scores="results/robustness/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        provenance="results/robustness/{dataset}/{setting}/{method}/{regime}{replicate}.json",
+    log:
+        "logs/robustness/{dataset}-{setting}-{method}-{regime}{replicate}.log",
+    threads: network_threads
+    resources:
+        mem_mb=6000,
+        runtime=1440,
+        gpu=network_gpus,
+    params:
+        **job("robustness"),
+    shell:
+        command("robustness")
+# Regions are measured in the data sets that `cohorts` compares alone.
+use rule restore as cohort_restore with:
+    output:
+        restored=update(
+            "results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
+        ),
+        scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        regions="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.regions.csv",
+        provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
+    wildcard_constraints:
+        dataset=one_of(STUDY.compared),
 
 
 # All settings of a data set of scans are restored by one job, because each is seconds and Python starts in as many.

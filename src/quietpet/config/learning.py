@@ -10,7 +10,10 @@ from quietpet.config.networks import TrainingSettings
 from quietpet.config.section import LABEL, SETTING, Label, Positive, Section
 
 OWN = "own"
-"""In a stage's data: the data set and setting that the network is to restore."""
+"""In a stage's data: the data set and setting that the network is to restore.
+
+As the setting of a named data set, ``healthy/own``: the setting alone.
+"""
 
 DataReference = Annotated[str, Field(pattern=f"^({OWN}|{LABEL}/{SETTING})$")]
 
@@ -21,7 +24,8 @@ class LearningStage(Section):
     data: tuple[DataReference, ...] = Field(
         min_length=1,
         description="dataset/setting, all slices drawn alike often; own: those to be restored, on "
-        "which the stage is then validated; without own, it is on the first",
+        "which the stage is then validated; without own, it is on the first. dataset/own: another "
+        "simulated data set at the dose that is to be restored",
     )
     iterations: int | None = Field(None, ge=1, description="optimiser steps; none: training.iterations")
     learning_rate: Positive | None = Field(
@@ -97,5 +101,5 @@ class LearningSettings(Section):
 
     @property
     def references(self) -> set[str]:
-        """Every dataset/setting that a stage names."""
+        """Every dataset/setting that a stage names, dataset/own among them."""
         return {reference for stage in self.stages.values() for reference in stage.data} - {OWN}

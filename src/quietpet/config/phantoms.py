@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from quietpet.config.regions import RegionSettings
 from quietpet.config.section import NonNegative, Positive, Section
 
 PhantomSource = Literal["auto", "brainweb", "template"]
@@ -86,4 +87,7 @@ class PhantomSettings(Section):
     mu_per_cm: TissueValues = Field(FB_SEM_MU_PER_CM, description="511-keV attenuation [1/cm]")
     t1: TissueValues = Field(FB_SEM_T1, description="T1-weighted signal per tissue [arbitrary]")
     lesions: LesionSettings = LesionSettings()
+    regions: RegionSettings | None = Field(
+        None, description="brain regions that are numbered in the data; none: no regions"
+    )
     template: TemplateSettings = TemplateSettings()

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from quietpet.config.acquisition import AcquisitionSettings
+from quietpet.config.comparison import CohortComparison
 from quietpet.config.datasets import DatasetSettings, SliceSettings, SplitSettings
 from quietpet.config.domains import DomainSettings
 from quietpet.config.doses import DoseLevels
@@ -18,6 +19,7 @@ from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.planner import PlannerSettings
 from quietpet.config.registration import RegistrationSettings
+from quietpet.config.robustness import RobustnessSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.section import Label, Positive, Section
 from quietpet.config.standin import StandinSettings
@@ -60,6 +62,12 @@ class StudySections(Section):
     methods: dict[Label, AnyMethodSettings] = Field(min_length=1)
     planner: PlannerSettings = PlannerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    robustness: RobustnessSettings | None = Field(
+        None, description="test slices restored again with a wrong T1; none: they are not"
+    )
+    cohorts: CohortComparison | None = Field(
+        None, description="healthy and diseased data sets that are compared region by region; none: off"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -10,7 +10,6 @@ from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS, Varian
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.sampling import SamplingPlan, render_sampling
 from quietpet.evaluation.tables import IN_VIVO, TablePlan, TableRow, layouts
-from quietpet.evaluation.with_without_t1 import T1Row, render_t1
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
 
@@ -43,9 +42,9 @@ def render(
     *,
     plan: TablePlan,
     sampling: Sequence[SamplingPlan] = (),
-    with_without_t1: Sequence[T1Row] = (),
+    sections: Sequence[str] = (),
 ) -> str:
-    """The tables as Markdown; after them what T1 buys and quality against sampling steps, if known."""
+    """The tables as Markdown, and after them ``sections`` and quality against sampling steps, if any."""
     titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
     blocks = [
         "# Results",
@@ -56,7 +55,7 @@ def render(
             for table, members in _by_table(rows)
             for block in _table(table, titles[table], members)
         ),
-        *filter(None, [render_t1(with_without_t1)]),
+        *filter(None, sections),
         *([render_sampling(sampling)] if sampling else []),
         _claim(rows),
         _known_deviations(rows, plan),

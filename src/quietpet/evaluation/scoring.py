@@ -12,8 +12,10 @@ from quietpet.errors import InputError, replacing
 from quietpet.evaluation.comparison import SliceImages
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.spread import spread_to_error
+from quietpet.files.lineage import Lineage
 from quietpet.files.packed import ReferenceSlices
 from quietpet.files.restored import RestoredSlices
+from quietpet.files.text import csv_cell
 
 LINEAGE = ("data_source", "projector", "registration")
 """Facts that score files inherit from their inputs."""
@@ -24,6 +26,32 @@ SCORE_COLUMNS = (
 )  # fmt: skip
 """Columns of a score file; ``value`` is empty where the metric is undefined in that slice.
 ``spread_to_error`` is one number of the whole file, empty for methods that draw one sample."""
+
+
+_NAMES = ("dataset", "setting", "method", "learning", "replicate")
+
+
+def score_rows(
+    restored: RestoredSlices, reference: ReferenceSlices, *, paper_window_pixels: int
+) -> Iterator[dict[str, Any]]:
+    """The rows of a score file, with all of :data:`SCORE_COLUMNS`.
+
+    Raises InputError as :func:`estimates_of` and :func:`score_slices` do.
+    """
+    estimates = estimates_of(restored, reference)
+    origin = {**names_of(restored), "spread_to_error": csv_cell(spread_of(restored, reference))}
+    for row in score_slices(estimates, reference, paper_window_pixels=paper_window_pixels):
+        yield {**origin, **row}
+
+
+def names_of(restored: RestoredSlices) -> dict[str, str]:
+    """What was restored, how, and the facts that score files inherit."""
+    return {name: getattr(restored, name) for name in _NAMES} | reported(restored.lineage)
+
+
+def reported(lineage: Lineage) -> Lineage:
+    """The facts that score files inherit, "-" for those that there are none of."""
+    return {name: lineage.get(name, "-") for name in LINEAGE}
 
 
 def score_slices(

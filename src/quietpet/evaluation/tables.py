@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -182,8 +182,8 @@ def assemble(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[TableRow, ...]:
     slices, and data sets that would mix data sources, projectors or registrations.
     """
     _check_names(scores, plan)
-    _check_slices(scores)
-    _check_lineage(scores)
+    require_same_slices(scores)
+    require_one_lineage(scores)
     rows: list[TableRow] = []
     for layout in layouts(plan.datasets):
         shown = _rows(scores[_shown(scores, layout, plan)], layout, plan)
@@ -328,16 +328,19 @@ def _check_names(scores: pd.DataFrame, plan: TablePlan) -> None:
             )
 
 
-def _check_slices(scores: pd.DataFrame) -> None:
-    """Every slice once per (method, replicate, ...), and the same slices for all methods."""
+def require_same_slices(scores: pd.DataFrame, *, also: Sequence[str] = ()) -> None:
+    """Every slice once per (method, replicate, ..., ``also``), and the same slices for all methods."""
     run = ["dataset", "setting", "method", "learning", "replicate", "estimate", "metric", "variant"]
+    run += also
     repeated = scores.duplicated([*run, "subject", "key"])
     if repeated.any():
         raise InputError(
             f"a slice was scored twice: {dict(scores.loc[repeated, [*run, 'key']].iloc[0])}."
         )
     for (dataset, setting), block in scores.groupby(["dataset", "setting"]):
-        slices = block.groupby(["method", "learning", "replicate", "estimate"])["key"].agg(frozenset)
+        slices = block.groupby(["method", "learning", "replicate", "estimate", *also])["key"].agg(
+            frozenset
+        )
         differing = slices[slices != slices.iloc[0]]
         if len(differing):
             raise InputError(
@@ -346,7 +349,7 @@ def _check_slices(scores: pd.DataFrame) -> None:
             )
 
 
-def _check_lineage(scores: pd.DataFrame) -> None:
+def require_one_lineage(scores: pd.DataFrame) -> None:
     """One origin for each data set; different ones may have different origins.
 
     Settings of scans without T1, to which nothing is registered, may stand beside registered ones.

@@ -94,8 +94,8 @@ def _row(
     how = pair.how
     if pair.variant and without_t1 is None:
         how = f"{pair.how}, but {pair.variant} is not scored here"
+    cells: dict[str, Any] = {**names, **_difference(by_slice, without_t1, names, plan)}
     return T1Row(
-        **names,
         method=pair.method,
         method_without=pair.variant,
         without=how,
@@ -104,7 +104,7 @@ def _row(
         n_slices=len(by_slice),
         n_replicates=by_replicate.shape[1],
         protocol=f"{plan.protocol}: {plan.methods[pair.method]}",
-        **_difference(by_slice, without_t1, names, plan),
+        **cells,
     )
 
 

@@ -60,6 +60,17 @@ class ReferenceSlices(Record):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class LowSlices(Record):
+    """The low-dose images of a data set (slice, y, x)."""
+
+    KIND: ClassVar[str] = "dataset"
+    AXES: ClassVar[str] = "(slice, y, x)"
+
+    key: list[str] = field(metadata=TEXTS)
+    low: np.ndarray = field(metadata=VALUES)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PackedSet(PackedName):
     """Which slices a data set holds, and where they lie; arrays (slice,).
 

@@ -22,7 +22,8 @@ class Phantom(Record):
     ``affine_ras_mm`` takes (z, y, x, 1) to mm to the right, front and top; ``lesions`` is the table of
     those of each modality. Where data are made of finer pixels, what is measured is there on those too.
     ``regions`` numbers the voxels of brain regions, uint8: n those of ``region_names[n - 1]``, 0 the
-    others; phantoms whose regions nobody asks for have none.
+    others; phantoms whose regions nobody asks for have none. ``regional_uptake`` is the factor of each
+    region's grey matter, by name, and ``severity`` (0 to 1) that of the subject's disease, 0 in health.
     """
 
     KIND: ClassVar[str] = "phantom"
@@ -40,6 +41,8 @@ class Phantom(Record):
     t1_lesions: np.ndarray = field(metadata=ARRAY)
     regions: np.ndarray | None = field(default=None, metadata=ARRAY)
     region_names: Sequence[str] = ()
+    regional_uptake: dict[str, float] | None = None
+    severity: float | None = None
     fine_activity: np.ndarray | None = field(default=None, metadata=ARRAY)
     fine_mu_per_cm: np.ndarray | None = field(default=None, metadata=ARRAY)
 

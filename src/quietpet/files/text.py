@@ -18,6 +18,12 @@ def write_text(target: Path, text: str) -> None:
         partial.write_text(text)
 
 
+def read_text(path: Path) -> str:
+    """Read a text file, or say why it cannot be read."""
+    with reading(path, "not readable as text"):
+        return path.read_text(encoding="utf-8-sig")
+
+
 def write_json(target: Path, value: Any) -> None:
     """Write a JSON file atomically, readable by eye."""
     write_text(target, json.dumps(value, indent=2) + "\n")

@@ -18,6 +18,18 @@ class ScoreJob(MethodJob):
     evaluation: EvaluationSettings
 
 
+class CohortsJob(Job):
+    """Compare regional activity of healthy and diseased cohorts, restored by every method."""
+
+    healthy: str
+    diseased: tuple[str, ...]
+    reference: str
+    confidence: float
+    protocol: str
+    methods: tuple[str, ...]
+    learned: tuple[str, ...] = ()
+
+
 class TablesJob(Job):
     """Aggregate all scores into the tables."""
 

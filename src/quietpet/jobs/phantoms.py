@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quietpet.config.datasets import SliceSettings
 from quietpet.config.phantoms import LesionSettings, PhantomSource, TemplateSettings, TissueValues
+from quietpet.config.regions import RegionSettings
 from quietpet.config.scanner import ScannerModel
 from quietpet.jobs.job import Job
 
@@ -30,6 +31,7 @@ class PhantomJob(Job):
     t1: TissueValues
     lesions: LesionSettings
     template: TemplateSettings
+    regions: RegionSettings | None = None
 
 
 class SlicesJob(Job):

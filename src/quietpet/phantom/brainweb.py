@@ -15,7 +15,7 @@ import hashlib
 import time
 import warnings
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -183,7 +183,7 @@ def with_sound_end(volume: LabelVolume) -> LabelVolume:
     """
     codes = volume.codes.copy()
     codes[0] = codes[1]
-    return LabelVolume(codes=codes, voxel_mm=volume.voxel_mm)
+    return replace(volume, codes=codes)
 
 
 def _replacing(packed: Path) -> str:

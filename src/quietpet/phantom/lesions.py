@@ -8,7 +8,7 @@ an earlier one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def paint(volume: LabelVolume, lesions: Sequence[Lesion]) -> LabelVolume:
         cz, cy, cx = lesion.voxel
         inside = (z - cz) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 <= radius**2
         codes[box][inside] = LESION_BASE + lesion.number
-    return LabelVolume(codes=codes, voxel_mm=volume.voxel_mm)
+    return replace(volume, codes=codes)
 
 
 def lesion_values(lesions: Sequence[Lesion], *, hot: float, cold: float) -> dict[int, float]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from quietpet.config.phantoms import LesionSettings, TissueValues
+from quietpet.config.regions import REGION_NAMES
 from quietpet.files.lineage import Lineage
 from quietpet.files.phantoms import Phantom
 from quietpet.geometry.grid import ImageGrid
 from quietpet.phantom.lesions import Lesion, lesion_values, paint
+from quietpet.phantom.regions import RegionalUptake, region_numbers, uptake_change
 from quietpet.phantom.resample import grid_index, require_inside_image, sample_linear, sample_nearest
 from quietpet.phantom.tissues import LabelVolume, lesion_numbers, value_table
 
@@ -38,15 +40,19 @@ def phantom_of(
     settings: LesionSettings,
     grid: ImageGrid,
     refinement: int = 1,
+    uptake: RegionalUptake | None = None,
 ) -> Phantom:
     """The head of ``volume`` on ``grid``, with the ``lesions`` of "pet" and of "t1".
 
-    With a ``refinement`` above 1, activity and attenuation are there also on so much finer pixels.
+    With a ``refinement`` above 1, activity and attenuation are there also on so much finer pixels. With
+    an ``uptake``, regions are numbered and have it, in PET alone; lesions keep their values.
     """
     fine = grid.refined(refinement) if refinement > 1 else None
 
     def active(pixels: ImageGrid) -> LesionMap:
-        return activity_map(volume, lesions["pet"], values=activity, settings=settings, grid=pixels)
+        return activity_map(
+            volume, lesions["pet"], values=activity, settings=settings, grid=pixels, uptake=uptake
+        )
 
     seen = active(grid)
     signal = t1_map(volume, lesions["t1"], values=t1, settings=settings, grid=grid)
@@ -62,6 +68,10 @@ def phantom_of(
         labels=sample_nearest(volume, grid=grid),
         pet_lesions=seen.numbers,
         t1_lesions=signal.numbers,
+        regions=region_numbers(paint(volume, lesions["pet"]), grid=grid) if uptake else None,
+        region_names=REGION_NAMES if uptake else (),
+        regional_uptake=dict(uptake.factors) if uptake else None,
+        severity=uptake.severity if uptake else None,
         fine_activity=active(fine).values if fine else None,
         fine_mu_per_cm=attenuation_map(volume, values=mu_per_cm, grid=fine) if fine else None,
     )
@@ -74,10 +84,19 @@ def activity_map(
     values: TissueValues,
     settings: LesionSettings,
     grid: ImageGrid,
+    uptake: RegionalUptake | None = None,
 ) -> LesionMap:
-    """Relative activity with its PET lesions (FB-SEM: hot 1.5 grey matter, cold 0.5 white matter)."""
+    """Relative activity with its PET lesions (FB-SEM: hot 1.5 grey matter, cold 0.5 white matter).
+
+    ``uptake`` is that of the regions; without, they are as the rest.
+    """
     hot, cold = settings.pet_hot * values.grey_matter, settings.pet_cold * values.white_matter
-    return _lesion_map(volume, lesions, values=values, hot=hot, cold=cold, grid=grid)
+    seen = _lesion_map(volume, lesions, values=values, hot=hot, cold=cold, grid=grid)
+    if uptake is None:
+        return seen
+    painted = paint(volume, lesions)
+    change = uptake_change(painted, uptake, grey_matter=values.grey_matter, grid=grid)
+    return replace(seen, values=seen.values + change)
 
 
 def t1_map(

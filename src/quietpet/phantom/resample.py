@@ -6,13 +6,14 @@ builds on. A BrainWeb volume (181 mm high) fills slices 19 to 107 of the 127.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from quietpet.errors import InputError
 from quietpet.geometry.grid import ImageGrid
-from quietpet.phantom.tissues import LabelVolume, Tissue
+from quietpet.phantom.tissues import CENTRE_MNI_MM, LabelVolume, Tissue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,22 @@ def sample_nearest(volume: LabelVolume, *, grid: ImageGrid) -> np.ndarray:
     return codes
 
 
+def mni_mm(volume: LabelVolume, *, grid: ImageGrid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """MNI position of every pixel, mm to the right, front and top: arrays that broadcast to grid.shape.
+
+    Beyond the volume it is that of its border.
+    """
+    axes_mm = (grid.slice_positions_mm, grid.axis_mm, grid.axis_mm)
+    if volume.mni_mm is None:
+        offsets = list(np.meshgrid(*axes_mm, indexing="ij", sparse=True))
+    else:
+        offsets = [_interpolated(each, axes_mm, voxel_mm=volume.voxel_mm) for each in volume.mni_mm]
+    z, y, x = (each.astype(np.float32) for each in offsets)
+    centre_z, centre_y, centre_x = CENTRE_MNI_MM
+    # Rows run from front to back.
+    return centre_x + x, centre_y - y, centre_z + z
+
+
 def require_inside_image(volume: LabelVolume, *, grid: ImageGrid) -> None:
     """Refuse a head of which the square image would cut something off."""
     footprint = volume.codes.max(axis=0) != Tissue.AIR  # the lowest code
@@ -121,6 +138,17 @@ def _gather(codes: np.ndarray, z: np.ndarray, y: np.ndarray, x: np.ndarray) -> n
     gathered[:, (y < 0) | (y >= n_rows)] = Tissue.AIR
     gathered[:, :, (x < 0) | (x >= n_columns)] = Tissue.AIR
     return gathered
+
+
+def _interpolated(array: np.ndarray, axes_mm: Sequence[np.ndarray], *, voxel_mm: float) -> np.ndarray:
+    """Trilinear samples of a smooth array at the product of three lists of positions."""
+    for axis, positions_mm in enumerate(axes_mm):
+        size = array.shape[axis]
+        index = np.clip(positions_mm / voxel_mm + (size - 1) / 2, 0, size - 1)
+        lower = np.minimum(index.astype(np.intp), size - 2)
+        weight = np.expand_dims((index - lower).astype(array.dtype), [a for a in range(3) if a != axis])
+        array = _mix(array.take(lower, axis), array.take(lower + 1, axis), weight)
+    return array
 
 
 def _mix(lower: np.ndarray, upper: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -16,14 +16,11 @@ from scipy import ndimage
 
 from quietpet.config.phantoms import TemplateSettings
 from quietpet.errors import InputError
-from quietpet.phantom.tissues import LabelVolume, Tissue
+from quietpet.phantom.tissues import CENTRE_MNI_MM, LabelVolume, Tissue
 from quietpet.units import sigma_from_fwhm
 
 SHAPE = (201, 241, 201)
 """Voxels (z, y, x) of 1 mm: room for a head larger than the template by a sixth."""
-
-CENTRE_MNI_MM = (18.0, -18.0, 0.0)
-"""MNI position (z, y, x) of the middle of a BrainWeb volume, and of a template phantom."""
 
 _KNOTS_PER_FWHM = 4
 _CSF_BELOW_T1 = 0.5
@@ -74,9 +71,9 @@ def template_volume(
     Raises:
         InputError: the settings ask for a warp that folds, or for a head beyond the volume.
     """
+    mni_mm = tuple(warp(settings=settings, rng=rng))
     source = [
-        position + np.float32(centre)
-        for position, centre in zip(warp(settings=settings, rng=rng), maps.centre, strict=True)
+        position + np.float32(centre) for position, centre in zip(mni_mm, maps.centre, strict=True)
     ]
     brain = ndimage.map_coordinates(maps.brain, source, order=1) > 0.5
     within = np.stack([positions[brain] for positions in source])
@@ -91,7 +88,7 @@ def template_volume(
             "phantoms.template: the head outgrows the volume; "
             "lower scale_sd, warp_rms_mm or the thickness of the shells."
         )
-    return LabelVolume(codes=codes, voxel_mm=1.0)
+    return LabelVolume(codes=codes, voxel_mm=1.0, mni_mm=mni_mm)
 
 
 def warp(*, settings: TemplateSettings, rng: np.random.Generator) -> list[np.ndarray]:

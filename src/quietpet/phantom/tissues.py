@@ -14,6 +14,14 @@ import numpy as np
 
 from quietpet.config.phantoms import TissueValues
 
+CENTRE_MNI_MM = (18.0, -18.0, 0.0)
+"""MNI position (z, y, x) of the middle of a BrainWeb volume, and of a template phantom.
+
+BrainWeb's volumes lie in that space: between masks of their brains (grey and white matter, closed) and
+that of the ICBM152 template, on 4 mm, Dice's coefficient is 0.915 to 0.949 over the 20 heads, and the
+centroids are at most 2.4 mm apart.
+"""
+
 LESION_BASE = 192
 """Lesion number n (1 to 63) is painted as code LESION_BASE + n, above every tissue code."""
 
@@ -41,10 +49,14 @@ class LabelVolume:
 
     z runs from the feet to the head, y from anterior to posterior, x to the subject's right. The middle
     of the array lies in the middle of the scanner's field of view.
+
+    ``mni_mm`` has three arrays like ``codes``: where a voxel lies in MNI space, in mm from CENTRE_MNI_MM
+    along z, y and x of the array. None: where it lies in the array.
     """
 
     codes: np.ndarray
     voxel_mm: float
+    mni_mm: tuple[np.ndarray, ...] | None = None
 
 
 def value_table(values: TissueValues, lesion_values: Mapping[int, float] | None = None) -> np.ndarray:

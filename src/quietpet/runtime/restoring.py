@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,11 +15,15 @@ from quietpet.data.measured import MeasuredSlices
 from quietpet.data.pairs import Batch
 from quietpet.errors import InputError
 from quietpet.files.hdf5 import require_finite
+from quietpet.files.lineage import Lineage
+from quietpet.files.restored import RestoredSlices
 from quietpet.jobs.methods import RestoreJob
 from quietpet.methods.base import Restorer
+from quietpet.methods.registry import build
 from quietpet.progress import track
 from quietpet.runtime.device import inferring
 from quietpet.seeds import torch_generator
+from quietpet.training.weights import load_weights
 
 
 def require_whole_heads(pairs: PairDataset, pixels: int) -> None:
@@ -30,13 +35,64 @@ def require_whole_heads(pairs: PairDataset, pixels: int) -> None:
         )
 
 
-def batches_of(
-    pairs: PairDataset, job: RestoreJob, measured: MeasuredSlices | None, device: torch.device
+def learned_method(job: RestoreJob, weights: Path | None) -> tuple[Restorer, list[tuple[Path, Lineage]]]:
+    """The method, and the weights whose lineage the slices must share: those of the same data set.
+
+    Raises InputError if there are no weights and the method needs some.
+    """
+    if weights is None:
+        if job.model.fitted:
+            raise InputError(f"restore of {job.method}: --in lacks weights=PATH, which `fit` makes.")
+        return build(job.model).eval(), []
+    method, lineage = load_weights(weights, job.model)
+    return method, [] if job.weights_of not in (None, job.dataset) else [(weights, lineage)]
+
+
+def restored_record(
+    method: Restorer,
+    pairs: PairDataset,
+    job: RestoreJob,
+    measured: MeasuredSlices | None,
+    device: torch.device,
+    *,
+    called: str = "",
+) -> RestoredSlices:
+    """All slices of ``pairs`` restored on ``device``; ``called`` tells this run from others in the log.
+
+    ``single`` and ``mean`` are clipped at zero, because activity is not negative; ``mean`` only after
+    averaging, so that clipping does not bias it.
+    """
+    label = f"restoring with {job.method}{called}"
+    batches = _batches_of(pairs, job, measured, device, label=label)
+    images = restored_slices(method, batches, job, pixels=pairs.pixels)
+    return RestoredSlices(
+        dataset=job.dataset,
+        setting=job.setting,
+        method=job.method,
+        learning=job.learning,
+        replicate=job.replicate,
+        samples=job.model.samples,
+        lineage=pairs.lineage,
+        key=pairs.keys,
+        single=images["single"],
+        mean=images.get("mean"),
+        standard_deviation=images.get("standard_deviation"),
+        origin=label,
+    )
+
+
+def _batches_of(
+    pairs: PairDataset,
+    job: RestoreJob,
+    measured: MeasuredSlices | None,
+    device: torch.device,
+    *,
+    label: str,
 ) -> Iterator[Batch]:
     """Central squares of all slices on ``device``, with their measurement if it is given."""
     size = job.inference.batch_size
     batches = central_batches(pairs, pixels=job.inference.pixels, batch_size=size)
-    label, total = f"restoring with {job.method}", -(-len(pairs) // size)
+    total = -(-len(pairs) // size)
     for batch in track(batches, label=label, total=total, unit="batch"):
         moved = batch.to(device)
         yield measured.attach(moved) if measured else moved

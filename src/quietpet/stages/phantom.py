@@ -10,6 +10,7 @@ from quietpet.jobs.phantoms import PhantomJob
 from quietpet.phantom.heads import data_source, label_volume
 from quietpet.phantom.lesions import draw_lesions
 from quietpet.phantom.maps import phantom_of
+from quietpet.phantom.regions import RegionalUptake, draw_uptake
 from quietpet.provenance import Stopwatch, provenance
 from quietpet.seeds import numpy_rng
 
@@ -34,6 +35,14 @@ def run(job: PhantomJob, inputs: Files, outputs: Files) -> None:
         settings=job.lesions,
         grid=grid,
         refinement=job.data_refinement,
+        uptake=_uptake(job),
     )
     origin = provenance("phantom", settings=job.model_dump(), inputs=inputs.all(), watch=watch)
     write_record(outputs.one("phantom"), phantom, provenance=origin)
+
+
+def _uptake(job: PhantomJob) -> RegionalUptake | None:
+    """The subject's own uptake in brain regions; None where the data set has none."""
+    if job.regions is None:
+        return None
+    return draw_uptake(job.regions, rng_of=lambda *names: numpy_rng(job.study_seed, *names, job.subject))

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quietpet.errors import InputError
+from quietpet.evaluation.regions import REGION_COLUMNS, regional_activity
 from quietpet.evaluation.scoring import (
-    LINEAGE,
     SCORE_COLUMNS,
     estimates_of,
+    names_of,
+    reported,
     require_reference,
-    score_slices,
-    spread_of,
+    score_rows,
 )
-from quietpet.files.lineage import Lineage, common_lineage
+from quietpet.files.lineage import common_lineage
 from quietpet.files.named import Files
-from quietpet.files.packed import PackedName, ReferenceSlices
+from quietpet.files.packed import LowSlices, PackedName, ReferenceSlices
 from quietpet.files.records import Record, read_record
 from quietpet.files.restored import RestoredSlices
-from quietpet.files.text import csv_cell, write_csv, write_json
+from quietpet.files.text import write_csv, write_json
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.provenance import Stopwatch, provenance
 
@@ -26,7 +27,7 @@ _NAMES = ("dataset", "setting", "method", "learning", "replicate")
 
 
 def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
-    """Read ``restored`` and ``test``; write ``scores`` and, if asked for, ``provenance``."""
+    """Read ``restored`` and ``test``; write ``scores``, and if asked for ``regions``, ``provenance``."""
     watch = Stopwatch()
     about = read_record(inputs.one("test"), PackedName)
     _require_named(about, job, ("dataset", "setting"))
@@ -34,12 +35,13 @@ def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
     require_reference(reference)
     restored = read_record(inputs.one("restored"), RestoredSlices)
     _require_named(restored, job, _NAMES)
-    estimates, lineage = estimates_of(restored, reference), _reported(restored.lineage)
-    common_lineage([(about.origin, _reported(about.lineage)), (restored.origin, lineage)])
-    origin = {**{name: getattr(job, name) for name in _NAMES}, **lineage}
-    origin["spread_to_error"] = csv_cell(spread_of(restored, reference))
-    rows = score_slices(estimates, reference, paper_window_pixels=job.evaluation.paper_window_pixels)
-    write_csv(outputs.one("scores"), SCORE_COLUMNS, ({**origin, **row} for row in rows))
+    common_lineage((each.origin, reported(each.lineage)) for each in (about, restored))
+    if regions := outputs.get("regions"):
+        low = read_record(inputs.one("test"), LowSlices)
+        means = regional_activity(estimates_of(restored, reference), reference, low)
+        write_csv(regions, REGION_COLUMNS, ({**names_of(restored), **row} for row in means))
+    rows = score_rows(restored, reference, paper_window_pixels=job.evaluation.paper_window_pixels)
+    write_csv(outputs.one("scores"), SCORE_COLUMNS, rows)
     if sidecar := outputs.get("provenance"):
         write_json(
             sidecar,
@@ -52,7 +54,3 @@ def _require_named(record: Record, job: ScoreJob, names: Sequence[str]) -> None:
         found, expected = getattr(record, name), getattr(job, name)
         if found != expected:
             raise InputError(f"{record.origin}: holds {name} {found!r}, this job scores {expected!r}.")
-
-
-def _reported(lineage: Lineage) -> Lineage:
-    return {name: lineage.get(name, "-") for name in LINEAGE}

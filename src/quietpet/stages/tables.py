@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-import pandas as pd
-
-from quietpet.errors import InputError, reading, replacing
+from quietpet.errors import InputError
 from quietpet.evaluation.figure import draw
 from quietpet.evaluation.readable import render
 from quietpet.evaluation.sampling import plan_of
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, assemble
-from quietpet.evaluation.with_without_t1 import T1_COLUMNS, compare_t1
+from quietpet.evaluation.with_without_t1 import T1_COLUMNS, compare_t1, render_t1
 from quietpet.files.atomic import atomic_path
 from quietpet.files.named import Files
 from quietpet.files.rates import read_rate_trials
-from quietpet.files.text import read_json, write_csv, write_json, write_text
+from quietpet.files.scores import read_scores
+from quietpet.files.text import read_json, read_text, write_csv, write_json, write_text
 from quietpet.jobs.evaluation import TablesJob
 from quietpet.provenance import Stopwatch, provenance
-
-_NUMBERS = {"slice_mm": float, "angle_deg": float, "value": float, "spread_to_error": float}
-
-_EMPTY = {"value": [""], "spread_to_error": [""]}
 
 
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
@@ -31,18 +26,19 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
 
     If asked for, also ``with_without_t1``, a table of its own, and ``provenance``.
 
-    ``readable`` also shows each ``plan`` of quality against sampling steps, if there are any. ``rate``
-    are the files of methods whose learning rate was chosen.
+    ``readable`` also shows each ``plan`` of quality against sampling steps, and the pages ``robustness``
+    and ``cohorts``, if there are any. ``rate`` are the files of methods whose learning rate was chosen.
     """
     watch = Stopwatch()
     plan = TablePlan(**{**dict(job), "methods": _described(job, inputs.any("rate"))})
-    scores = _read_scores(inputs.many("scores"))
+    scores = read_scores(inputs.many("scores"), SCORE_COLUMNS)
     rows = assemble(scores, plan=plan)
     with_without_t1 = compare_t1(scores, plan=plan)
     write_csv(outputs.one("tables"), TABLE_COLUMNS, (row.cells() for row in rows))
     sampling = [plan_of(read_json(path)) for path in inputs.any("plan")]
-    page = render(rows, plan=plan, sampling=sampling, with_without_t1=with_without_t1)
-    write_text(outputs.one("readable"), page)
+    pages = (*inputs.any("robustness"), *inputs.any("cohorts"))
+    sections = [render_t1(with_without_t1), *(read_text(path).strip() for path in pages)]
+    write_text(outputs.one("readable"), render(rows, plan=plan, sampling=sampling, sections=sections))
     if pairs := outputs.get("with_without_t1"):
         write_csv(pairs, T1_COLUMNS, (row.cells() for row in with_without_t1))
     with atomic_path(outputs.one("figure")) as partial:
@@ -66,19 +62,3 @@ def _described(job: TablesJob, rates: Iterable[Path]) -> dict[str, str]:
             )
         methods[found.method] += f"; {found.describe()}"
     return methods
-
-
-def _read_scores(paths: Iterable[Path]) -> pd.DataFrame:
-    return pd.concat([_read_score_file(path) for path in paths], ignore_index=True)
-
-
-def _read_score_file(path: Path) -> pd.DataFrame:
-    # Names such as subject "04" stay text; "-" and "" are values except where a number is empty.
-    types = {column: _NUMBERS.get(column, str) for column in SCORE_COLUMNS}
-    with reading(path, "not a readable score file"):
-        scores = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=_EMPTY)
-    if tuple(scores.columns) != SCORE_COLUMNS:
-        raise InputError(f"{path}: its columns are not those of a score file: {list(scores.columns)}.")
-    if scores.empty:
-        raise InputError(f"{path}: holds no scores. {replacing(path)}")
-    return scores

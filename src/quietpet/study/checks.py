@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from pydantic import ValidationError
 
 from quietpet.config.datasets import SPLITS, SplitSettings
-from quietpet.config.domains import PHANTOM
-from quietpet.config.learning import LearningSettings
+from quietpet.config.domains import PHANTOM, DomainSettings
+from quietpet.config.learning import OWN, LearningSettings
 from quietpet.config.method_kinds import method_kinds
 from quietpet.config.methods import require_batch
+from quietpet.config.robustness import WRONG_T1, RobustnessSettings
 from quietpet.data_source import PHANTOMS
 from quietpet.geometry.scanner import SCANNERS
+from quietpet.study.cohorts import require_comparable_cohorts
 from quietpet.study.contents import StudyContents
-from quietpet.study.data_sets import Scanned
+from quietpet.study.data_sets import DataSet, Scanned
 from quietpet.study.mistakes import explain
 from quietpet.study.t1 import require_t1_where_needed, require_variants
+from quietpet.study.trainings import of_own_setting
 from quietpet.study.windows import require_frames_of_windows
 
 
@@ -39,6 +42,8 @@ def require_consistent(study: StudyContents) -> None:
     require_frames_of_windows(study)
     _require_stages(study)
     require_t1_where_needed(study)
+    require_comparable_cohorts(study)
+    _require_robustness(study)
 
 
 def _require_calibration(study: StudyContents) -> None:
@@ -159,7 +164,8 @@ def _require_domains(study: StudyContents) -> None:
         raise ValueError("domains or invivo, and learning, belong together: give both or none")
     if PHANTOM in study.domains:
         raise ValueError(f"domains: {PHANTOM!r} is the name of the study's own data set")
-    for name in study.domains:
+    for name, domain in study.domains.items():
+        _require_own_learning(study, name, domain)
         view = study.simulated[name].study
         try:
             _require_calibration(view)
@@ -168,6 +174,21 @@ def _require_domains(study: StudyContents) -> None:
             raise ValueError(f"domains.{name}: {error}") from None
     _roles_of_subjects(study)
     _require_same_making(study)
+
+
+def _require_own_learning(study: StudyContents, name: str, domain: DomainSettings) -> None:
+    known = study.learning.regimes if study.learning else {}
+    for regime in domain.regimes or ():
+        if regime not in known:
+            raise ValueError(
+                f"domains.{name}.regimes: no regime {regime!r}; there are {', '.join(known)} in "
+                "learning.regimes"
+            )
+    if (domain.replicates or 1) > study.replicates:
+        raise ValueError(
+            f"domains.{name}.replicates = {domain.replicates} is larger than replicates = "
+            f"{study.replicates}: each restores with a replicate of a training that others share"
+        )
 
 
 def _roles_of_subjects(study: StudyContents) -> dict[str, str]:
@@ -284,14 +305,17 @@ def _simulated_scans(study: StudyContents) -> Iterator[tuple[str, str, SplitSett
 def _require_stages(study: StudyContents) -> None:
     if study.learning is None:
         return
+    settings = [(name, each) for name, dataset in study.data_sets.items() for each in dataset.settings]
+    if taken := [name for name, setting in settings if setting == OWN]:
+        raise ValueError(
+            f"{taken[0]}: a dose or setting cannot be called {OWN!r}, which in learning.stages is the "
+            "one that is to be restored; rename it"
+        )
+    known = ["/".join(names) for names in settings]
     for reference in study.learning.references:
-        known = [
-            f"{name}/{setting}"
-            for name, dataset in study.data_sets.items()
-            for setting in dataset.settings
-        ]
-        if reference not in known:
+        if not of_own_setting(reference) and reference not in known:
             raise ValueError(f"learning.stages: no data set {reference!r}; there are {', '.join(known)}")
+    _require_own_settings(study, study.learning)
     for name in study.learning.compared.methods if study.learning.compared else ():
         if name not in study.methods:
             raise ValueError(
@@ -303,6 +327,42 @@ def _require_stages(study: StudyContents) -> None:
         except ValidationError as error:
             raise ValueError(f"learning.stages.{name}: {explain(error)}") from None
     _require_measured_stages(study, study.learning)
+
+
+def _require_own_settings(study: StudyContents, learning: LearningSettings) -> None:
+    """Where a stage names another data set at the setting that is restored, both have that setting."""
+    named = [(name, each) for name, stage in learning.stages.items() for each in stage.data]
+    for stage, reference in named:
+        if not of_own_setting(reference):
+            continue
+        place, other = f"learning.stages.{stage}: {reference!r}", reference.partition("/")[0]
+        if other not in study.simulated:
+            raise ValueError(
+                f"{place} names no simulated data set; there are {', '.join(study.simulated)}"
+            )
+        doses = study.simulated[other].settings
+        for dataset, setting in _restored_after(study, learning, stage):
+            if dataset.name not in study.simulated:
+                raise ValueError(
+                    f"{place} has doses of phantoms, but {dataset.name} is of scans; leave the stage "
+                    f"out of its regimes, or write {other}/{doses[0]}"
+                )
+            if setting not in doses:
+                raise ValueError(
+                    f"{place} is {other}/{setting} where {dataset.name}/{setting} is restored, but "
+                    f"{other} has no such dose; it has {', '.join(doses)}"
+                )
+
+
+def _restored_after(
+    study: StudyContents, learning: LearningSettings, stage: str
+) -> Iterator[tuple[DataSet, str]]:
+    """Data sets and settings that some method restores under a regime with ``stage``."""
+    regimes = {name for name, stages in learning.regimes.items() if stage in stages}
+    for dataset in study.data_sets.values():
+        for setting in dataset.settings:
+            if any(regimes & set(dataset.regimes_of(setting, method)) for method in dataset.methods):
+                yield dataset, setting
 
 
 def _require_measured_stages(study: StudyContents, learning: LearningSettings) -> None:
@@ -323,3 +383,50 @@ def _require_measured_stages(study: StudyContents, learning: LearningSettings) -
                     f"learn from {scanned[0]} to restore domains.{next(iter(study.domains))}, but it "
                     "learns from sinograms, which scans do not have; leave one of the three out"
                 )
+
+
+def _require_robustness(study: StudyContents) -> None:
+    if study.robustness is None:
+        return
+    known = {
+        f"{name}/{setting}": dataset
+        for name, dataset in study.data_sets.items()
+        for setting in dataset.settings
+    }
+    for reference in study.robustness.data:
+        if reference not in known:
+            raise ValueError(f"robustness.data: no data set {reference!r}; there are {', '.join(known)}")
+        _require_comparable(study, known[reference], reference)
+        if "other_subject" in study.robustness.conditions:
+            _require_another_subject(study.robustness, known[reference], reference)
+
+
+def _require_comparable(study: StudyContents, dataset: DataSet, reference: str) -> None:
+    """What the table `robustness` needs of the methods that restore a data set."""
+    if not set(study.low_dose_images) & set(dataset.methods):
+        raise ValueError(
+            f"robustness.data: gains on {reference} are counted from the low-dose image itself, which "
+            "no method gives; add lpet: {} to methods"
+        )
+    if isinstance(dataset, Scanned) and dataset.may_lack_t1:
+        raise ValueError(
+            f"robustness.data: scans of {reference} may lack T1 (invivo.sources.{dataset.cohort.source}."
+            "t1_presence = if_there), and none that is not there can be wrong; name another data set, "
+            "or set required"
+        )
+    if all(method.t1_use == "none" for method in dataset.methods.values()):
+        raise ValueError(
+            f"robustness.data: no method that restores {reference} looks at T1; add one to methods, or "
+            "leave the section robustness out"
+        )
+
+
+def _require_another_subject(robustness: RobustnessSettings, dataset: DataSet, reference: str) -> None:
+    subjects = dataset.splits_of(reference.partition("/")[2]).test
+    if len(subjects) < 2:
+        asked = [each for each in robustness.conditions if each != "other_subject"]
+        others = ", ".join(asked or (each for each in WRONG_T1 if each != "other_subject"))
+        raise ValueError(
+            f"robustness.data: {reference} has one test subject, {subjects[0]!r}, and other_subject "
+            f"needs the T1 of another; test two, or write conditions: [{others}]"
+        )

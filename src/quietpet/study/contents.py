@@ -16,7 +16,7 @@ from quietpet.config.section import Section
 from quietpet.config.standin import StandinSettings
 from quietpet.config.study import StudySections
 from quietpet.seeds import named_seed
-from quietpet.study.data_sets import DataSet, Scanned, Scored, Simulated
+from quietpet.study.data_sets import FIRST_REPLICATE, DataSet, Scanned, Scored, Simulated
 from quietpet.study.trainings import Training, last_training, training_before
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
@@ -49,6 +49,11 @@ class StudyContents(StudySections):
         return self.standin
 
     @property
+    def compared(self) -> tuple[str, ...]:
+        """Data sets whose regions are compared, the healthy first; none if nobody asked for it."""
+        return self.cohorts.datasets if self.cohorts else ()
+
+    @property
     def diffusion_methods(self) -> tuple[str, ...]:
         """Methods that sample."""
         return tuple(n for n, each in self.methods.items() if isinstance(each, DiffusionSettings))
@@ -62,6 +67,24 @@ class StudyContents(StudySections):
     def scored(self) -> Iterator[Scored]:
         """Everything that is restored and scored, in the order of the configuration."""
         return itertools.chain.from_iterable(each.scored for each in self.data_sets.values())
+
+    @property
+    def in_robustness(self) -> Iterator[Scored]:
+        """What the table `robustness` is about: first trainings, on the test slices that it names."""
+        named = self.robustness.data if self.robustness else ()
+        for run in self.scored:
+            if f"{run.dataset}/{run.setting}" in named and run.replicate == FIRST_REPLICATE:
+                yield run
+
+    @property
+    def restored_with_wrong_t1(self) -> list[Scored]:
+        """Of :attr:`in_robustness` the methods that look at T1."""
+        return [run for run in self.in_robustness if self.methods[run.method].t1_use != "none"]
+
+    @property
+    def low_dose_images(self) -> tuple[str, ...]:
+        """Methods that are the low-dose image itself."""
+        return tuple(name for name, method in self.methods.items() if method.kind == "lpet")
 
     @property
     def simulated(self) -> dict[str, Simulated]:
@@ -82,9 +105,9 @@ class StudyContents(StudySections):
                 study=self._with_domain(name, domain),
                 domain=name,
                 methods=self.methods,
-                replicates=self.replicates,
-                regimes=self._regimes,
-                compared=self.learning.compared if self.learning else None,
+                replicates=domain.replicates or self.replicates,
+                regimes=domain.regimes or self._regimes,
+                compared=self.learning.compared if self.learning and not domain.regimes else None,
                 learned_alone=INTERNAL,
             )
             for name, domain in self.domains.items()
@@ -126,7 +149,7 @@ class StudyContents(StudySections):
     def _with_domain(self, name: str, domain: DomainSettings) -> Self:
         """The study as if ``domain`` were its only data set."""
         parts = ("slices", "splits", "acquisition", "doses")
-        phantoms = ("activity", "t1", "lesions")
+        phantoms = ("activity", "t1", "lesions", "regions")
         return self.model_copy(
             update={
                 **_given(domain, parts),
@@ -135,6 +158,7 @@ class StudyContents(StudySections):
                 "domains": {},
                 "invivo": None,
                 "learning": None,
+                "cohorts": None,
             }
         )
 
@@ -154,6 +178,20 @@ class StudyContents(StudySections):
             as_long = self.training_costs[chosen.cost_of] / self.training_costs[method]
             settings = settings.lasting(max(1, round(settings.iterations * as_long)))
         return settings
+
+    def trained_as(self, method: str) -> str:
+        """The first method of the same training, with whose weights ``method`` restores.
+
+        They differ at most in what matters after training: how samples are drawn, or whether the same
+        network looks at T1. So their rows differ in that alone, not in a seed as well.
+        """
+        wanted = self._trained_by(method)
+        return next(name for name in self.methods if self._trained_by(name) == wanted)
+
+    def _trained_by(self, method: str) -> dict[str, Any]:
+        """All that decides the weights of a method."""
+        settings = self.methods[method].for_training()
+        return settings.model_dump(exclude={"pet_only_of"})  # which names a row of a table
 
     def chooses_rate(self, method: str) -> bool:
         """Whether trials choose the learning rate of ``method``."""
@@ -214,6 +252,8 @@ class StudyContents(StudySections):
         lines = [f"Acquisition: {self.acquisition.describe()}.", f"Images: {self._units()}."]
         for dataset in self.simulated.values():
             lines += [f"Dose {name}: {level}." for name, level in dataset.doses.items()]
+            if regions := dataset.study.phantoms.regions:
+                lines.append(f"Subjects of {dataset.name}: {regions.describe()}.")
         lines += [self.invivo.describe()] if self.invivo else []
         return "\n".join(lines)
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from quietpet.study.contents import StudyContents
 
 
+FIRST_REPLICATE = "r0"
+"""Name of the first training of a method."""
+
+
 class Scored(NamedTuple):
     """One restoration of a test set, by one training of a method under a regime ("": none)."""
 

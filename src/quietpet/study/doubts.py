@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from quietpet.config.invivo import WindowSettings
+from quietpet.config.regions import REGION_NAMES
+from quietpet.geometry.grid import scanner_grid
+from quietpet.geometry.scanner import SCANNERS
+from quietpet.phantom.regions import slices_through
 from quietpet.standin.kinetics import (
     BOLUS_FRACTIONS,
     Administration,
@@ -34,6 +38,7 @@ def doubts(study: StudyContents) -> list[str]:
         *_windows_of_other_activity(study),
         *_patches_alone(study),
         *_trained_for_a_metric(study),
+        *_regions_without_slices(study),
     ]
 
 
@@ -58,6 +63,22 @@ def _trained_for_a_metric(study: StudyContents) -> Iterator[str]:
                 f"methods.{name}.own_maximum_weight = {weight:g}: trained in the scaling of the metrics "
                 "`paper`, which no other method is; write 0, or compare it in `quantitative` alone"
             )
+
+
+def _regions_without_slices(study: StudyContents) -> Iterator[str]:
+    """Brain regions that no slice of a data set passes through."""
+    for dataset in study.simulated.values():
+        view = dataset.study
+        if view.phantoms.regions is None:
+            continue
+        grid = scanner_grid(SCANNERS[view.scanner.model](), view.scanner.image_pixels)
+        for name in REGION_NAMES:
+            through = slices_through(name, grid=grid)
+            if not set(through) & set(view.slices.indices):
+                yield (
+                    f"{dataset.key('slices')}.indices = {list(view.slices.indices)}: no slice passes "
+                    f"through {name}, of which nothing will be known; add {through[len(through) // 2]}"
+                )
 
 
 def _thinned_with_another_resolution(study: StudyContents) -> Iterator[str]:

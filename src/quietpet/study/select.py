@@ -13,6 +13,7 @@ from quietpet.jobs.job import Job
 from quietpet.jobs.methods import SamplingJob
 from quietpet.study.root import Study
 from quietpet.study.select_learning import fit_job, learning_rate_job, plan_job, restore_job
+from quietpet.study.select_robustness import robustness_job, robustness_table_job
 from quietpet.study.select_scans import (
     fetch_invivo_job,
     import_pair_job,
@@ -31,7 +32,7 @@ from quietpet.study.select_simulation import (
     slices_job,
     thin_job,
 )
-from quietpet.study.select_tables import score_job, tables_job
+from quietpet.study.select_tables import cohorts_job, score_job, tables_job
 
 _SELECT: dict[str, Callable[..., Job]] = {
     "fetch": fetch_job,
@@ -55,6 +56,9 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "plan": plan_job,
     "sampling": lambda _: SamplingJob(),
     "score": score_job,
+    "robustness": robustness_job,
+    "robustness_table": robustness_table_job,
+    "cohorts": cohorts_job,
     "tables": tables_job,
     "standin": standin_job,
     "standin_cohort": standin_cohort_job,

@@ -42,6 +42,7 @@ def phantom_job(study: Study, *, dataset: str = PHANTOM, subject: str) -> Phanto
         t1=phantoms.t1,
         lesions=phantoms.lesions,
         template=phantoms.template,
+        regions=phantoms.regions,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quietpet.jobs.evaluation import ScoreJob, TablesJob
+from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
 from quietpet.study.physics import physics_notes
 from quietpet.study.root import Study
 from quietpet.study.t1 import without_t1
@@ -12,6 +12,21 @@ def score_job(study: Study, *, regime: str = "", **names: str) -> ScoreJob:
     """The scores of one restoration."""
     learning = study.data_sets[names["dataset"]].learning_word(names["method"], regime)
     return ScoreJob(**names, learning=learning, evaluation=study.evaluation)
+
+
+def cohorts_job(study: Study) -> CohortsJob:
+    """What is compared between cohorts; ValueError without any."""
+    if study.cohorts is None:
+        raise ValueError("this study has no section cohorts")
+    return CohortsJob(
+        healthy=study.cohorts.healthy,
+        diseased=study.cohorts.diseased,
+        reference=study.cohorts.reference,
+        confidence=study.evaluation.confidence,
+        protocol=study.protocol,
+        methods=tuple(study.methods),
+        learned=tuple(study.learning.regimes) if study.learning else (),
+    )
 
 
 def tables_job(study: Study) -> TablesJob:
@@ -48,6 +63,8 @@ def _described(study: Study, name: str) -> str:
             f"as many iterations as take the time of those of {method.cost_of} "
             f"({costs[name]:g} and {costs[method.cost_of]:g} core seconds per 1000)"
         )
+    if (trained := study.trained_as(name)) != name:
+        words.append(f"restores with the weights of {trained}")
     return "; ".join(words)
 
 

@@ -40,12 +40,11 @@ def last_training(
 ) -> Training:
     """The training that ends ``stages``, for restoring ``setting`` of ``dataset``."""
     last = learning.stages[stages[-1]]
-    if not any(OWN in learning.stages[stage].data for stage in stages):
-        dataset, setting = _named(last.data[0])
-    alone = last.data in ((OWN,), (f"{dataset}/{setting}",))
+    own = _validated_on(learning, stages, (dataset, setting))
+    alone = tuple(_named(reference, own) for reference in last.data) == (own,)
     if len(stages) == 1 and alone and not last.changes:
         stages = ()
-    return Training(dataset=dataset, setting=setting, stages=stages)
+    return Training(dataset=own[0], setting=own[1], stages=stages)
 
 
 def training_before(learning: LearningSettings | None, training: Training) -> Training | None:
@@ -63,9 +62,29 @@ def training_data(learning: LearningSettings | None, training: Training) -> tupl
     if learning is None or not training.stages:
         return (own,)
     data = learning.stages[training.stages[-1]].data
-    return tuple(own if reference == OWN else _named(reference) for reference in data)
+    return tuple(_named(reference, own) for reference in data)
 
 
-def _named(reference: str) -> tuple[str, str]:
+def _validated_on(
+    learning: LearningSettings, stages: tuple[str, ...], own: tuple[str, str]
+) -> tuple[str, str]:
+    """Data set and setting on which the last of ``stages`` is validated, for restoring ``own``.
+
+    Stages that depend on what is restored are not shared by all of it.
+    """
+    references = [each for stage in reversed(stages) for each in learning.stages[stage].data]
+    if OWN in references:
+        return own
+    return _named(next(filter(of_own_setting, references), references[0]), own)
+
+
+def of_own_setting(reference: str) -> bool:
+    """Whether it is of a named data set, at the setting that is to be restored."""
+    return reference.endswith(f"/{OWN}")
+
+
+def _named(reference: str, own: tuple[str, str]) -> tuple[str, str]:
+    if reference == OWN:
+        return own
     dataset, _, setting = reference.partition("/")
-    return dataset, setting
+    return dataset, own[1] if setting == OWN else setting

@@ -49,7 +49,7 @@ def load_weights(path: Path, settings: MethodSettings) -> tuple[Restorer, dict[s
 def _require_same_settings(found: Mapping[str, Any], settings: MethodSettings, *, path: Path) -> None:
     wanted = settings.for_training().model_dump(mode="json", exclude=NOT_OF_WEIGHTS)
     # A file of before a setting was trained as its default says.
-    defaults = type(settings).model_construct().for_training().model_dump(mode="json")
+    defaults = type(settings).model_construct(kind=settings.kind).for_training().model_dump(mode="json")
     known = {**defaults, **found}
     for key, value in wanted.items():
         if known.get(key) != value:

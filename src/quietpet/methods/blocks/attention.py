@@ -13,11 +13,11 @@ class SpatialAttention(nn.Module):
     know where a pixel lies. Its products grow with the square of the number of pixels.
     """
 
-    def __init__(self, *, channels: int, heads: int) -> None:
+    def __init__(self, *, channels: int, heads: int, bias: bool = False) -> None:
         super().__init__()
         self._heads = heads
-        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=False)
-        self.project_out = nn.Conv2d(channels, channels, 1, bias=False)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1, bias=bias)
+        self.project_out = nn.Conv2d(channels, channels, 1, bias=bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Features (slice, channel, y, x) in and out."""

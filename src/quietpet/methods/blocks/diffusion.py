@@ -21,6 +21,18 @@ Predictor = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Noised:
+    """What a network learns from: ``images`` x_t, int64 ``times`` (slice,), and what it should predict.
+
+    ``images`` and ``target`` are (slice, 1, y, x).
+    """
+
+    images: torch.Tensor
+    times: torch.Tensor
+    target: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Diffusion:
     """Forward process, parametrisation and sampler of one method."""
 
@@ -40,16 +52,24 @@ class Diffusion:
             walk=plan_walk(schedule, steps=settings.sampling_steps, spacing=settings.spacing),
         )
 
-    def loss(self, predict: Predictor, clean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Mean square error of the prediction at one random time per slice (Ho et al. 2020, Eq. 14).
+    def noised(self, clean: torch.Tensor, generator: torch.Generator) -> Noised:
+        """``clean`` (slice, 1, y, x) at one random time per slice.
 
-        ``clean`` (slice, 1, y, x); times and noise are drawn on the CPU from ``generator``.
+        Times and noise are drawn on the CPU from ``generator``.
         """
         times = draw_times(len(clean), self.schedule, generator)
         noise = sent(torch.randn(clean.shape, generator=generator), clean.device)
         level = levels(times, clean, self.schedule)
-        predicted = predict(level.noisy(clean, noise), sent(times, clean.device))
-        return nn.functional.mse_loss(predicted, self.parametrisation.target(clean, noise, level))
+        return Noised(
+            images=level.noisy(clean, noise),
+            times=sent(times, clean.device),
+            target=self.parametrisation.target(clean, noise, level),
+        )
+
+    def loss(self, predict: Predictor, clean: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Mean square error of the prediction at one random time per slice (Ho et al. 2020, Eq. 14)."""
+        noised = self.noised(clean, generator)
+        return nn.functional.mse_loss(predict(noised.images, noised.times), noised.target)
 
     def sample(
         self,

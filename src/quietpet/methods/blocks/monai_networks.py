@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["BasicUNet", "CABlock", "DiffusionModelUNet", "FeedForward"]
+__all__ = ["BasicUNet", "CABlock", "DiffusionModelUNet", "FeedForward", "get_timestep_embedding"]
 
 _NOT_FOR_NETWORKS = (
     *("h5py", "joblib", "matplotlib", "nibabel", "pandas", "PIL", "rich", "skimage", "sklearn"),
@@ -34,4 +34,7 @@ def _hidden(*names: str) -> Iterator[None]:
 with _hidden(*_NOT_FOR_NETWORKS):
     from monai.networks.blocks.cablock import CABlock, FeedForward
     from monai.networks.nets.basic_unet import BasicUNet
-    from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet
+    from monai.networks.nets.diffusion_model_unet import (
+        DiffusionModelUNet,
+        get_timestep_embedding,
+    )

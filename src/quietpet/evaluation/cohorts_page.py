@@ -1,0 +1,204 @@
+"""The two tables of cohorts as a page: what disease looks like after restoration, with warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import numpy as np
+
+from quietpet.evaluation.cohort_rows import (
+    ACTIVITY,
+    LARGER,
+    NO_EFFECT,
+    NO_SPREAD,
+    RATIO,
+    RESTORED,
+    SMALLER,
+    STANDARD,
+    TRUTH,
+    UNCLEAR,
+    UNTESTED,
+    BiasRow,
+    CohortPlan,
+    EffectRow,
+)
+from quietpet.evaluation.effects import AGREEMENT, LEAST_SUBJECTS, hedges_factor
+
+MARKS = {SMALLER: "▼", LARGER: "▲", UNCLEAR: "", NO_EFFECT: "○", NO_SPREAD: "", UNTESTED: "", "": ""}
+"""Behind an effect, by its verdict."""
+
+
+def render_cohorts(bias: Sequence[BiasRow], effects: Sequence[EffectRow], *, plan: CohortPlan) -> str:
+    """Both tables as Markdown, without a heading of the first level; one section per diseased cohort."""
+    blocks = []
+    for diseased in plan.diseased:
+        own = [row for row in effects if row.diseased == diseased]
+        blocks += [f"## Cohorts: {diseased} against {plan.healthy}", _legend(own, plan)]
+        for setting, members in groupby(own, key=lambda row: row.setting):
+            blocks += _setting(setting, [*members], bias, (plan.healthy, diseased))
+    return "\n\n".join(blocks)
+
+
+def _setting(
+    setting: str, effects: Sequence[EffectRow], bias: Sequence[BiasRow], cohorts: Sequence[str]
+) -> Iterator[str]:
+    yield f"### Setting `{setting}`"
+    yield "\n".join(_sentences(effects))
+    yield _effect_grid(effects)
+    for cohort in cohorts:
+        for quantity in (ACTIVITY, RATIO):
+            rows = [
+                row
+                for row in bias
+                if (row.cohort, row.setting, row.quantity) == (cohort, setting, quantity)
+            ]
+            if rows:
+                yield _bias_grid(cohort, quantity, rows)
+
+
+def _legend(rows: Sequence[EffectRow], plan: CohortPlan) -> str:
+    percent = f"{100 * plan.confidence:g} %"
+    lines = [
+        "A region's activity: mean over its pixels in all test slices of a subject. Its ratio: over "
+        f"that of `{plan.reference}` in the same image. Trainings are averaged first; n are subjects.",
+        f"Effect: Hedges' g [{percent} interval of the population's d] of the ratio, diseased against "
+        "healthy; negative where the diseased have less. In brackets what is kept of the effect at the "
+        "standard dose, d in % of d. The interval is exact for normal groups that spread alike; where "
+        "one spreads three times as much as the other, a 95 % interval covers 89 to 93 %.",
+        f"{MARKS[SMALLER]} smaller, {MARKS[LARGER]} larger than at the standard dose: the {percent} "
+        "interval of the change in the same subjects leaves 0 out, or the intervals of both d do not "
+        "overlap. No mark: no change shown, which does not show that there is none. "
+        f"{MARKS[NO_EFFECT]}: the standard dose shows no effect there, so none can be lost. Each region "
+        "and method is tested by itself, without a correction for their number.",
+        "Behind it the difference of the means itself, in % of the healthy. d divides by the spread "
+        "between subjects: a method that shrinks differences and spread alike keeps it.",
+        f"Bias: error of a region's mean in %, mean over subjects [limits of agreement, between which "
+        f"{100 * AGREEMENT:g} % of subjects lie]; intervals of the mean and of the limits are in "
+        "`cohorts.csv`.",
+    ]
+    if any(row.same_heads for row in rows):
+        lines.append(
+            "Both cohorts are the same heads with uptake of their own: changes are of these heads, and "
+            "the interval of an effect, which takes them for different people, is too wide rather than "
+            "too narrow."
+        )
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _sentences(rows: Sequence[EffectRow]) -> Iterator[str]:
+    """How many subjects there are, and a warning for each method that shrinks an effect."""
+    counts = sorted({(row.n_healthy, row.n_diseased) for row in rows})
+    words = " or ".join(f"{healthy} healthy and {diseased} diseased" for healthy, diseased in counts)
+    yield f"{words} test subjects."
+    if small := [row.region for row in rows if row.image == STANDARD and row.verdict == UNTESTED]:
+        yield (
+            f"**Fewer than {LEAST_SUBJECTS} subjects in a group: whether a method keeps the effect can "
+            f"not be said ({', '.join(small)}).**"
+        )
+    restored = [row for row in rows if row.image == RESTORED]
+    if reaches := [
+        hedges_factor(_freedom(row)) * (row.change_high - row.change)
+        for row in restored
+        if row.change is not None and row.change_high is not None
+    ]:
+        yield (
+            f"With so many, changes of g below about {np.median(reaches):.1f} can hardly be told: the "
+            "median reach of the intervals of the methods' changes."
+        )
+    for name, members in groupby(restored, key=name_of):
+        if lost := [row for row in members if row.verdict == SMALLER]:
+            yield ""
+            yield f"> **WARNING - {name} shrinks the difference between the cohorts: {_losses(lost)}.**"
+
+
+def _losses(rows: Sequence[EffectRow]) -> str:
+    return "; ".join(map(_loss, rows))
+
+
+def _loss(row: EffectRow) -> str:
+    """What is left in one region, in units of g."""
+    if row.change is None or row.change_low is None or row.change_high is None:
+        return row.region
+    g, low, high = (
+        f"{hedges_factor(_freedom(row)) * each:.2f}"
+        for each in (row.change, row.change_low, row.change_high)
+    )
+    kept = "" if row.share_percent is None else f" {row.share_percent:.0f} % of g kept"
+    return f"{row.region},{kept} (change {g} [{low}, {high}])"
+
+
+def _freedom(row: EffectRow) -> int:
+    return row.n_healthy + row.n_diseased - 2
+
+
+def name_of(row: EffectRow | BiasRow) -> str:
+    """A kind of image as rows call it."""
+    if row.image != RESTORED:
+        return f"{row.image} dose" if row.image != TRUTH else row.image
+    learned = "" if row.learning == "-" else f", {row.learning}"
+    single = "" if row.estimate == "single" else f", {row.estimate}"
+    return f"`{row.method}`{learned}{single}"
+
+
+def _effect_grid(rows: Sequence[EffectRow]) -> str:
+    """Kinds of images down, regions across."""
+    regions = list(dict.fromkeys(row.region for row in rows))
+    lines = [_line(["effect, diseased against healthy", *regions]), _line(["---"] * (len(regions) + 1))]
+    for name, members in groupby(rows, key=name_of):
+        cells = {row.region: _effect_cell(row) for row in members}
+        lines.append(_line([name, *(cells.get(region, "") for region in regions)]))
+    return "\n".join(lines)
+
+
+def _effect_cell(row: EffectRow) -> str:
+    if row.hedges_g is None:
+        return f"{row.verdict or UNTESTED}{_difference(row)}"
+    text = _number(row.hedges_g)
+    if row.ci_low is None:
+        return f"{text} ({UNTESTED}){_difference(row)}"
+    text += f" [{_number(row.ci_low)}, {_number(row.ci_high)}]"
+    if row.share_percent is not None and row.image != STANDARD:
+        text += f" ({row.share_percent:.0f} %)"
+    return f"{text}{_difference(row)} {MARKS[row.verdict]}".rstrip()
+
+
+def _difference(row: EffectRow) -> str:
+    return "" if row.difference_percent is None else f"; {_signed(row.difference_percent)} %"
+
+
+def _bias_grid(cohort: str, quantity: str, rows: Sequence[BiasRow]) -> str:
+    """Kinds of images down, regions across; against the standard dose, then against the truth."""
+    regions = list(dict.fromkeys(row.region for row in rows))
+    known = {STANDARD: "standard dose", TRUTH: "truth"}
+    against = [each for each in known if any(row.against == each for row in rows)]
+    words = " / ".join(known[each] for each in against)
+    header = [f"bias of the {quantity}, {cohort} (%), against {words}", *regions]
+    lines = [_line(header), _line(["---"] * len(header))]
+    for name, members in groupby(rows, key=name_of):
+        cells = {(row.region, row.against): _bias_cell(row) for row in members}
+        lines.append(
+            _line(
+                [name]
+                + [" / ".join(cells.get((region, each), "-") for each in against) for region in regions]
+            )
+        )
+    return "\n".join(lines)
+
+
+def _bias_cell(row: BiasRow) -> str:
+    if row.loa_low is None or row.loa_high is None:
+        return f"{_signed(row.mean_percent)} (n = {row.n_subjects}, {UNTESTED})"
+    return f"{_signed(row.mean_percent)} [{_signed(row.loa_low)}, {_signed(row.loa_high)}]"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
