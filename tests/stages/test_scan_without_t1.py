@@ -220,6 +220,16 @@ def test_what_speaks_of_a_t1_is_never_taken_for_none(tree, tmp_path):
         fetch_invivo.run(fetch_job(broken, "02", t1_presence="if_there"), Files({}), targets)
 
 
+def test_a_t1_of_another_name_than_the_source_asks_for_is_no_missing_one(tree, tmp_path):
+    targets = Files({"located": [tmp_path / "located.json"]})
+    job = fetch_job(tree, "01", t1_presence="if_there", t1={"acq": "other"})
+    with pytest.raises(InputError, match=r"with entities \{'acq': 'other'\}; there are sub-01_T1w"):
+        fetch_invivo.run(job, Files({}), targets)
+    job = fetch_job(tree, "02", t1_presence="if_there", t1={"acq": "other"})
+    fetch_invivo.run(job, Files({}), targets)
+    assert read_json(tmp_path / "located.json")["t1"] is None
+
+
 def test_without_the_setting_a_participant_without_t1_is_refused_and_told_of_it(tree, tmp_path):
     targets = Files({"located": [tmp_path / "located.json"]})
     said = (
