@@ -290,7 +290,7 @@ def test_what_cannot_be_used_is_said(study, function, given, said):
         ({"low": FLAT[:, :32, :32], "t1": FLAT[:, :32, :32]}, "too few for squares of 64"),
         (dict.fromkeys(("low", "t1", "head"), np.ones((1, 96, 96))), "cut the head"),
         ({"weights": "nowhere.safetensors"}, "nowhere.safetensors: no such file"),
-        ({"method": "mfdiff", "t1": None}, "t1: there is none, and method mfdiff needs one"),
+        ({"method": "mfdiff", "t1": None}, "t1: there is none, and method mfdiff cannot do without"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_restored_is_said(study, given, said):

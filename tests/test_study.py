@@ -220,6 +220,10 @@ def test_one_number_is_a_fixed_count_level(raw):
 def test_every_job_gets_settings_it_can_read_back(raw, repository):
     half = {"thinned": {"fraction": 0.5}, **RECONSTRUCTION}
     invivo = read_yaml(repository / "workflow/configs/invivo.yaml")["invivo"]
+    splits = {"train": ["01"], "validation": ["02"], "test": ["03"]}
+    pairs = {"source": "own", "splits": splits, "settings": {"x20": {"dose": "x20"}}}
+    invivo["sources"]["own"] = {"kind": "pairs", "root": "/data/own"}
+    invivo["datasets"]["pairs"] = pairs
     further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING, "robustness": ROBUSTNESS}
     further["domains"] = {
         name: {"doses": raw["doses"], "regions": {}} for name in ("healthy", "alzheimer")
@@ -233,6 +237,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "fetch": {},
         "fetch_invivo": {"source": "rspetmr", "participant": "04"},
         "import_scan": {"source": "rspetmr", "participant": "04"},
+        "import_pair": {"source": "own", "participant": "01"},
         "phantom": {"subject": "04"},
         "slices": {"subject": "04"},
         "engine": {},

@@ -210,7 +210,7 @@ def test_methods_that_differ_after_training_alone_are_one_training(repository):
     sizes = {"channels": 8, "norm_groups": 4}
     raw["methods"] |= {
         "m2diff": sizes,
-        "m2diff_nomri": {"kind": "m2diff", **sizes, "t1": "none"},
+        "m2diff_nomri": {"kind": "m2diff", **sizes, "t1": "none", "pet_only_of": "m2diff"},
         "m2diff_ddim": {"kind": "m2diff", **sizes, "sampler": "ddim", "sampling_steps": 3},
         "m2diff_first": {"kind": "m2diff", **sizes, "skip_replacement": 0.0},
         "m2diff_own": {"kind": "m2diff", **sizes, "optimiser": "published"},

@@ -134,16 +134,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_checks(verb.add_subparsers(required=True, metavar="what"))
     verb = verbs.add_parser(
         "audit",
-        help="Report what in a BIDS data set with PET contradicts itself.",
-        description="Report what in a BIDS data set with PET contradicts itself, with the evidence.",
+        help="Report what in a BIDS data set with PET, or in a folder of pairs, contradicts itself.",
+        description="Report what in a BIDS data set with PET, or in a folder of pairs (one that has "
+        "pairs.tsv), contradicts itself, with the evidence.",
         epilog="Exit status: 0 nothing is an error (there may be warnings and notes), 1 something is, "
-        "or the folder is no BIDS data set, 2 wrong usage.",
+        "or the folder is neither, 2 wrong usage.",
     )
     verb.add_argument("root", type=Path, help="folder of the data set; images may be missing")
     verb.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page")
     verb.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     verb.add_argument(
-        "--read-images", action="store_true", help="read images to their end: checksums, NaN (slow)"
+        "--read-images",
+        action="store_true",
+        help="read images to their end: checksums, NaN (slow); those of pairs are in any case",
     )
     verb.set_defaults(command=_audit)
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")

@@ -15,7 +15,13 @@ from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
 from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
-from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob, RegistrationEngineJob
+from quietpet.jobs.invivo import (
+    FetchInvivoJob,
+    ImportPairJob,
+    ImportScanJob,
+    RegisterJob,
+    RegistrationEngineJob,
+)
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
@@ -154,6 +160,17 @@ _STEPS = (
             NamedFile("low", "NIfTI of each short window, called <window>.nii.gz", several=True),
             NamedFile("t1", "NIfTI: T1, axes in RAS order"),
             NamedFile("scan", "JSON: frames, doses and findings behind the images"),
+        ),
+    ),
+    Step(
+        name="import_pair",
+        job=ImportPairJob,
+        inputs=(NamedFile("table", "pairs.tsv of a folder of pairs, beside the images that it names"),),
+        outputs=(
+            NamedFile("standard", "NIfTI: the standard dose"),
+            NamedFile("low", "NIfTI of each low dose, called <dose>.nii.gz", several=True),
+            NamedFile("t1", "NIfTI: T1, axes in RAS order"),
+            NamedFile("scan", "JSON: files, units, doses and findings behind the images"),
         ),
     ),
     Step(

@@ -390,7 +390,9 @@ def test_durations_that_are_ends_are_named(tree: Path) -> None:
     assert "hold the ends" in finding.evidence
 
 
-@pytest.mark.parametrize(("frames", "faulty"), [((), False), ((1,), False), ((2,), True)])
+@pytest.mark.parametrize(
+    ("frames", "faulty"), [((), False), ((1,), False), ((2,), True), ((1, 3), True)]
+)
 def test_t1_is_one_volume(tree: Path, frames: tuple[int, ...], faulty: bool) -> None:
     values = np.ones((12, 10, 8, *frames), np.int16)
     petbids.write_image(petbids.t1_path(tree, 2), values, petbids.T1_AFFINE)

@@ -270,3 +270,75 @@ def test_published_learning_is_that_of_section_4_1_3(repository) -> None:
     for name, method in invivo.methods.items():
         assert method == paper.methods[name]
     assert {"lpet", "gaussian", "bowsher"} < set(invivo.methods)
+
+
+PAIRS: dict[str, Any] = {
+    "sources": {"adni": {"kind": "pairs", "root": "adni"}},
+    "datasets": {
+        "own": {
+            "source": "adni",
+            "splits": {"train": ["002S0295"], "validation": ["02"], "test": ["03"]},
+            "settings": {"faint": {"dose": "x100"}, "dim": {"dose": "x20"}, "again": {"dose": "x20"}},
+        }
+    },
+}
+
+
+def test_pairs_need_no_windows_and_a_setting_names_a_dose() -> None:
+    settings = InvivoSettings.model_validate(PAIRS)
+    assert settings.low_of("adni") == ("x100", "x20")
+    assert settings.windows_of("adni") == {}
+    assert settings.sources["adni"].steps == ("import_pair", "register")
+    assert settings.describe() == (
+        "In vivo own: faint (dose x100 of the pairs), dim (dose x20 of the pairs), again (dose x20 of "
+        "the pairs) against the standard dose, 3 participants of adni."
+    )
+
+
+def test_pairs_stand_beside_windows_of_scans() -> None:
+    both = {
+        "sources": {**SECTION["sources"], **PAIRS["sources"]},
+        "windows": SECTION["windows"],
+        "datasets": {**SECTION["datasets"], **PAIRS["datasets"]},
+    }
+    settings = InvivoSettings.model_validate(both)
+    assert settings.low_of("rspetmr") == ("2min", "16s")
+    assert list(settings.windows_of("rspetmr")) == ["standard", "2min", "16s"]
+    assert settings.low_of("adni") == ("x100", "x20")
+
+
+WRONG_PAIRS = {
+    "a window of pairs": (
+        "settings",
+        {"dim": {"window": "2min"}},
+        "adni is of kind 'pairs', so write dose",
+    ),
+    "both": ("settings", {"dim": {"window": "2min", "dose": "x20"}}, "exactly one of window, dose"),
+    "neither": ("settings", {"dim": {}}, "exactly one of window, dose"),
+    "standard": ("settings", {"dim": {"dose": "standard"}}, "dose 'standard' is what low doses are"),
+    "a dose of scans": ("source", "bids", "bids is of kind 'folder', so write window in place of dose"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_PAIRS)
+def test_a_low_dose_that_its_source_has_not_is_refused(case: str) -> None:
+    key, value, words = WRONG_PAIRS[case]
+    raw = copy.deepcopy(PAIRS)
+    raw["sources"]["bids"] = {"kind": "folder", "root": "bids"}
+    raw["datasets"]["own"][key] = value
+    with pytest.raises(ValidationError, match=words):
+        InvivoSettings.model_validate(raw)
+
+
+def test_windows_are_needed_where_a_setting_names_one() -> None:
+    raw = {key: value for key, value in SECTION.items() if key != "windows"}
+    with pytest.raises(ValidationError, match=r"window: there are no windows; write invivo.windows"):
+        InvivoSettings.model_validate(raw)
+
+
+@pytest.mark.parametrize("key", ["entities", "runs", "t1", "accession"])
+def test_keys_of_bids_are_none_of_pairs(key: str) -> None:
+    raw = copy.deepcopy(PAIRS)
+    raw["sources"]["adni"][key] = {"runs": ["1"], "accession": "ds002898"}.get(key, {"task": "rest"})
+    with pytest.raises(ValidationError, match=rf"kind 'pairs' has no {key}"):
+        InvivoSettings.model_validate(raw)

@@ -135,13 +135,24 @@ MUNET = {"kind": "munet", "channels": (4, 8), "convolutions": 1}
 def test_a_method_that_needs_t1_is_refused_where_slices_have_none(files, tmp_path, lacking):
     given = {**files, lacking: write_packed(tmp_path / "part.h5", split=lacking, without_t1=(2, 3))}
     said = (
-        r"part\.h5: 2 of 6 slices have no T1, the first is '00_s2_r0', and method m needs one "
-        r"\(without T1: .+\)\. Leave the method out of this data set"
+        r"part\.h5: 2 of 6 slices have no T1, the first is '00_s2_r0', and method m needs one\. Leave "
+        r"the method out of this data set, or restore it with the variant without T1 "
+        r"\(inputs: \['low'\]\), trained on PET alone\."
     )
     with pytest.raises(InputError, match=said):
         restored(given, tmp_path, fitted(given, tmp_path, MUNET)[0], MUNET)
     assert not (tmp_path / "restored2.h5").exists()
     assert (tmp_path / "weights.safetensors").exists() == (lacking == "test")
+
+
+def test_a_method_that_cannot_do_without_t1_says_why(files, tmp_path):
+    given = {**files, "train": write_packed(tmp_path / "part.h5", without_t1=(0,))}
+    said = (
+        r"method m cannot do without \(refused: it fuses the features of two encoders, one of PET and "
+        r"one of T1\)\. Leave the method out of this data set\."
+    )
+    with pytest.raises(InputError, match=said):
+        fitted(given, tmp_path, {"kind": "hinet", "channels": 4, "discriminator_channels": 4})
 
 
 @pytest.mark.parametrize(

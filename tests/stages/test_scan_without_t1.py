@@ -11,6 +11,7 @@ from heads import head_with_ball
 from importing import fetch_job, import_job, imported
 from pydantic import TypeAdapter
 
+from quietpet.commands.check_registration import check_registration
 from quietpet.config.invivo import SlicePlaneSettings, WindowSettings
 from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
@@ -191,6 +192,12 @@ def test_a_data_set_holds_both_kinds(scans, tmp_path):
     assert pairs[7].t1 is None
     alone = PairDataset(packed(scans, tmp_path, "01"))
     np.testing.assert_array_equal(pairs[3].standard, alone[3].standard)
+
+
+def test_there_is_no_registration_to_check(scans):
+    pet, t1 = (scans["02"] / name for name in ("standard.nii.gz", "T1w.nii.gz"))
+    with pytest.raises(InputError, match=r"T1w\.nii\.gz: stands for the T1 of a scan that has none"):
+        check_registration(pet=pet, t1=t1, engine=None, figure=None)
 
 
 def test_a_transform_or_a_record_of_another_t1_is_refused(scans, tmp_path, tree):

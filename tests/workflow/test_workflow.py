@@ -599,8 +599,11 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
     half = {"thinned": {"fraction": 0.5}, "psf_fwhm_mm": 2.5, "iterations": 4, "subsets": 14}
     doses = configuration["doses"]
     staged = {**LEARNING, "regimes": {**LEARNING["regimes"], "mixed": ["mixed"]}}
+    regions = {"doses": DOMAIN["doses"], "regions": {}}
+    cohorts = {"healthy": regions, "alzheimer": regions}
     study = {
-        **configuration, "domains": {"other": DOMAIN}, "standin": STANDIN, "invivo": INVIVO,
+        **configuration, "domains": {"other": DOMAIN, **cohorts}, "standin": STANDIN, "invivo": INVIVO,
+        "cohorts": {"healthy": "healthy", "diseased": ["alzheimer"]},
         "learning": staged, "planner": {"report": True, "slices": 1, "evaluations": [2]},
         "phantoms": {"source": "auto"}, "scanner": {"projector": "auto"},
         "robustness": {"data": ["phantom/low", "other/faint"], "conditions": ["shift_2mm"]},

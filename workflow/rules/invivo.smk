@@ -1,4 +1,4 @@
-# Scans -> windows -> registered to T1 -> packed data sets, for the data sets of the section `invivo`.
+# Scans -> windows, or pairs -> registered to T1 -> packed data sets, for the data sets of the section `invivo`.
 
 import functools
 
@@ -11,11 +11,6 @@ SOURCES_INVIVO = STUDY.invivo.sources if STUDY.invivo else {}
 def scan_path(source, name):
     """Path of a file of one scan of ``source``."""
     return f"results/invivo/{scan_name(source, '{participant}')}/{name}"
-
-
-def window_names(source):
-    """The short windows that data sets of ``source`` use."""
-    return [name for name in STUDY.invivo.windows_of(source) if name != STANDARD]
 
 
 def standin_tree(cohort):
@@ -101,16 +96,17 @@ def tree_of(source):
 
 def files_in_folder(source):
     """Input function: all that is read of a participant's scan in a folder of the user's, who may correct
-    it: images, every side-car that applies, wherever it lies, and the table of participants.
+    it: images and, in a tree of BIDS, every side-car that applies, wherever it lies, and the table of
+    participants.
 
     Side-cars of others are among them where one of them may have been exchanged with the own one. Files of
     OpenNeuro are not: they are pinned by their checksums.
     """
     settings = SOURCES_INVIVO[source]
-    if settings.kind != "folder":
+    if not settings.is_of_the_user:
         return []
-    root = Path(settings.root)
-    return lambda wildcards: files_read_of(root, wildcards.participant)
+    root, read = Path(settings.root), images_of_pairs if settings.has_pairs else files_read_of
+    return lambda wildcards: read(root, wildcards.participant)
 
 
 @functools.cache
@@ -118,6 +114,38 @@ def files_read_of(root, participant):
     from quietpet.invivo.bids import files_of_scan  # reads images, so it is slow to import
 
     return [str(path) for path in files_of_scan(root, f"sub-{participant}")]
+
+
+@functools.cache
+def images_of_pairs(root, participant):
+    from quietpet.invivo.pairs_folder import files_of_pairs  # slow to import
+
+    return [str(path) for path in files_of_pairs(root, participant)]
+
+
+def table_of_pairs(source):
+    """The table of a folder of pairs. When it was written says nothing: see :func:`rows_of_pairs`."""
+    table = Path(SOURCES_INVIVO[source].root) / "pairs.tsv"
+    if not table.is_file():
+        raise WorkflowError(
+            f"invivo.sources.{source}.root: {table}: no such file; a folder of kind pairs has this table "
+            "(docs/pairs.md)."
+        )
+    return ancient(str(table))
+
+
+def rows_of_pairs(source):
+    """Params function: what the table says of a participant. Another word of it imports the pair again, and a
+    row of somebody else's does not.
+    """
+    root = Path(SOURCES_INVIVO[source].root)
+
+    def rows(wildcards):
+        from quietpet.invivo.pairs_folder import told_of_pairs  # slow to import
+
+        return told_of_pairs(root, wildcards.participant)
+
+    return rows
 
 
 def own_manifest(source):
@@ -159,7 +187,7 @@ def steps_together(source):
     Of a scan that the study makes, all are seconds. Others are downloaded one after the other, and gigabytes:
     another registration does not read them again.
     """
-    steps = ("fetch_invivo", "import_scan", "register")
+    steps = SOURCES_INVIVO[source].steps
     return [steps] if SOURCES_INVIVO[source].cohort else [(step,) for step in steps]
 
 
@@ -176,6 +204,8 @@ def read_by(step, source):
             ),
             "transform": given_transform(source),
         }
+    if step == "import_pair":
+        return {"table": table_of_pairs(source), "own": files_in_folder(source)}
     before = {"tree": tree_of(source), "own": files_in_folder(source)}
     if step == "import_scan":
         return {"located": scan_path(source, "located.json"), **before}
@@ -190,7 +220,7 @@ def made_by(step, source):
     """Files of one scan that a step makes."""
     if step == "fetch_invivo":
         return {"located": scan_path(source, "located.json")}
-    if step == "import_scan":
+    if step in ("import_scan", "import_pair"):
         return {
             **images_of_windows(source),
             "t1": scan_path(source, "T1w.nii.gz"),
@@ -208,10 +238,12 @@ def made_by(step, source):
 
 
 def images_of_windows(source, folder=""):
-    """Images of the long and of the short windows of one scan."""
+    """Images of the standard and of the low doses of one scan."""
     return {
         "standard": scan_path(source, f"{folder}{STANDARD}.nii.gz"),
-        "low": [scan_path(source, f"{folder}{name}.nii.gz") for name in window_names(source)],
+        "low": [
+            scan_path(source, f"{folder}{name}.nii.gz") for name in STUDY.invivo.low_of(source)
+        ],
     }
 
 
@@ -231,7 +263,7 @@ def all_read(steps, source):
     }
 
 
-# Rules for each source, because its windows decide the names of the files. They are made in a function, because
+# Rules for each source, because its windows, or doses, decide the names of the files. They are made in a function, because
 # Snakemake makes the command again when a job runs, and a loop's variables are then those of its last turn.
 def define_steps(steps, source):
     rule:
@@ -251,6 +283,7 @@ def define_steps(steps, source):
             downloads=1 if steps == ("fetch_invivo",) else 0,
         params:
             **job(*steps, source=source),
+            **({"rows": rows_of_pairs(source)} if "import_pair" in steps else {}),
         shell:
             command(*steps)
 
@@ -274,7 +307,7 @@ def scans_of_split(wildcards):
             ("registration", "registered/registration.json"),
             ("t1", "T1w.nii.gz"),
             ("standard", f"{STANDARD}.nii.gz"),
-            ("low", f"{setting.window}.nii.gz"),
+            ("low", f"{setting.low}.nii.gz"),
         )
     }
 

@@ -291,7 +291,8 @@ def define_restore(called, dataset, restored):
             f"logs/restore/{dataset}-{{method}}-{{regime}}{{replicate}}.log",
         wildcard_constraints:
             method=one_of(restored.methods),
-            regime="|".join(f"{regime}/" if regime else "" for regime in restored.regimes),
+            # In a group: Snakemake takes an empty constraint, of methods that learn nothing, for none.
+            regime=f"(?:{'|'.join(f'{regime}/' if regime else '' for regime in restored.regimes)})",
         threads: network_threads
         resources:
             mem_mb=6000,

@@ -9,6 +9,7 @@ import numpy as np
 from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.errors import InputError
 from quietpet.files.volumes import read_volume
+from quietpet.geometry.volume import is_missing
 from quietpet.registration.credible import Registration, require_credible
 from quietpet.registration.figure import write_figure
 from quietpet.registration.register import PreparedPair, register_pair, working_spm
@@ -26,9 +27,14 @@ def check_registration(*, pet: Path, t1: Path, engine: EngineChoice | None, figu
     name before the suffix where there are two.
 
     Raises:
-        InputError: no engine came to a result; says why the first did not.
+        InputError: no engine came to a result; says why the first did not. There is no T1.
     """
     fixed, moving = read_volume(t1), read_volume(pet)
+    if is_missing(fixed):
+        raise InputError(
+            f"{t1}: stands for the T1 of a scan that has none, so that nothing is registered to it. "
+            "Name the T1 of another scan."
+        )
     engines = [working_spm(engine)] if engine else _engines_here()
     print(f"  {'':<10}{'NMI':>16}{'degrees':>10}{'mm':>8}{'head in PET':>13}{'seconds':>9}")
     found, complaints, names = [], [], (str(t1), str(pet))

@@ -17,6 +17,7 @@ from quietpet.units import SECONDS_PER_MINUTE
 
 STANDARD = "standard"
 Administration = Literal["bolus", "infusion", "bolus_infusion"]
+T1Presence = Literal["required", "if_there"]
 WindowName = Annotated[str, Field(pattern=f"^{SETTING}$")]
 """Of a window or a setting."""
 
@@ -53,11 +54,12 @@ class WindowSettings(Section):
 
 
 class SourceSettings(Section):
-    """Where scans come from: a BIDS tree with PET and T1 images."""
+    """Where scans come from: a BIDS tree with PET and T1 images, or a folder of pairs."""
 
-    kind: Literal["openneuro", "folder", "standin"] = Field(
+    kind: Literal["openneuro", "folder", "standin", "pairs"] = Field(
         description="openneuro: fetched, participant by participant; folder: one that you have; "
-        "standin: the cohort of this study's own simulated scans"
+        "standin: the cohort of this study's own simulated scans; pairs: your own images of standard "
+        "and low dose, named by the table pairs.tsv in their folder (docs/pairs.md)"
     )
     accession: str | None = Field(None, pattern=r"^ds\d{6}$", description="openneuro: of the data set")
     manifest: str | None = Field(
@@ -67,7 +69,7 @@ class SourceSettings(Section):
     )
     root: str | None = Field(
         None,
-        description="folder of the tree, relative to this file; with openneuro it is "
+        description="folder of the tree, or of pairs, relative to this file; with openneuro it is "
         "where files are kept, and those there already are not fetched; none: resources/<accession>",
     )
     cohort: Label | None = Field(None, description="standin: name of the simulated cohort")
@@ -87,9 +89,9 @@ class SourceSettings(Section):
         "session of the PET images, which goes before others",
     )
 
-    t1_presence: Literal["required", "if_there"] = Field(
+    t1_presence: T1Presence = Field(
         "required",
-        description="if_there: participants of whom the tree holds no T1 image are taken too, on the "
+        description="if_there: participants of whom the source holds no T1 image are taken too, on the "
         "grid of their PET, which nothing is registered to; methods that need T1 then restore none of "
         "its data sets",
     )
@@ -100,9 +102,26 @@ class SourceSettings(Section):
         given = {key for key in ("accession", "manifest", "root", "cohort") if getattr(self, key)}
         if needed not in given:
             raise ValueError(f"kind {self.kind!r} needs {needed}")
-        if wrong := sorted(given - {needed} - also):
+        of_bids = {key for key in ("entities", "runs", "t1") if getattr(self, key)}
+        wrong = sorted(given - {needed} - also) + sorted(of_bids if self.has_pairs else ())
+        if wrong:
             raise ValueError(f"kind {self.kind!r} has no {', '.join(wrong)}")
         return self
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether standard and low doses are images of their own, in place of windows of a scan."""
+        return self.kind == "pairs"
+
+    @property
+    def is_of_the_user(self) -> bool:
+        """Whether its files lie in a folder of the user's, and nothing pins what they are."""
+        return self.kind in ("folder", "pairs")
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """From its files to the images of one scan, registered to T1."""
+        return ("import_pair", "register") if self.has_pairs else _STEPS_OF_BIDS
 
     @property
     def data(self) -> str | None:
@@ -110,10 +129,12 @@ class SourceSettings(Section):
         return os.path.normpath(self.root) if self.root else self.accession or self.cohort
 
 
+_STEPS_OF_BIDS = ("fetch_invivo", "import_scan", "register")
 _SOURCE_KEYS = {
     "openneuro": ("accession", {"manifest", "root"}),
     "folder": ("root", set()),
     "standin": ("cohort", set()),
+    "pairs": ("root", set()),
 }
 """Kind of a source -> the key it needs, and those it may have."""
 
@@ -138,14 +159,30 @@ class ScanRequirement(Section):
 
 
 class CohortSetting(ScanRequirement):
-    """One setting of a data set: which short window, of whom.
+    """One setting of a data set: which low dose, of whom.
 
     Doses are those of the scanner's header, which is right where side-cars were exchanged.
     """
 
-    window: WindowName = Field(description="of windows.low: the low dose")
+    window: WindowName | None = Field(None, description="of windows.low: the low dose")
+    dose: WindowName | None = Field(
+        None, description="in place of window, with a source of kind pairs: the low dose in its table"
+    )
     splits: SplitSettings | None = Field(None, description="in place of the data set's")
     regimes: tuple[Label, ...] | None = Field(None, description="in place of the data set's")
+
+    @model_validator(mode="after")
+    def _one_low_dose(self) -> Self:
+        if (self.window is None) == (self.dose is None):
+            raise ValueError("a setting has exactly one of window, dose")
+        if self.dose == STANDARD:
+            raise ValueError(f"dose {STANDARD!r} is what low doses are restored to; name a low one")
+        return self
+
+    @property
+    def low(self) -> str:
+        """Name of its low dose: of a window of the scan, or of an image of its own."""
+        return self.window or self.dose or ""
 
     @property
     def requirement(self) -> ScanRequirement | None:
@@ -253,7 +290,9 @@ class InvivoSettings(Section):
     """In-vivo data sets: standard- and low-dose images from windows of real, or stand-in, scans."""
 
     sources: dict[Label, SourceSettings] = Field(min_length=1)
-    windows: Windows
+    windows: Windows | None = Field(
+        None, description="parts of scans that become images; needed but by sources of kind pairs"
+    )
     rounding: Literal["nearest", "down", "up"] = Field(
         "nearest",
         description="of windows to whole frames, as 30 min are 112.5 frames of 16 s: nearest takes 113",
@@ -270,10 +309,22 @@ class InvivoSettings(Section):
         for name, dataset in self.datasets.items():
             _require_known(dataset.source, self.sources, f"datasets.{name}.source")
             for setting, cohort in dataset.settings.items():
-                _require_known(
-                    cohort.window, self.windows.low, f"datasets.{name}.settings.{setting}.window"
-                )
+                self._require_low(cohort, dataset.source, f"datasets.{name}.settings.{setting}")
         return self
+
+    def _require_low(self, cohort: CohortSetting, source: str, place: str) -> None:
+        has_pairs = self.sources[source].has_pairs
+        if has_pairs != (cohort.dose is not None):
+            right, wrong = ("dose", "window") if has_pairs else ("window", "dose")
+            raise ValueError(
+                f"{place}: {source} is of kind {self.sources[source].kind!r}, so write {right} in place "
+                f"of {wrong}"
+            )
+        if cohort.window is None:
+            return
+        if self.windows is None:
+            raise ValueError(f"{place}.window: there are no windows; write invivo.windows")
+        _require_known(cohort.window, self.windows.low, f"{place}.window")
 
     @model_validator(mode="after")
     def _one_role_each(self) -> Self:
@@ -309,8 +360,22 @@ class InvivoSettings(Section):
 
     def windows_of(self, source: str) -> dict[str, WindowSettings]:
         """The windows that data sets of ``source`` use, by name, the standard one first."""
-        used = {setting.window for dataset in self._of(source) for setting in dataset.settings.values()}
-        return {name: window for name, window in self.windows.all.items() if name in {STANDARD, *used}}
+        used = self.low_of(source)
+        every = self.windows.all if self.windows else {}
+        return {name: window for name, window in every.items() if name in {STANDARD, *used}}
+
+    def low_of(self, source: str) -> tuple[str, ...]:
+        """The low doses that data sets of ``source`` use, by name."""
+        settings = (each for dataset in self._of(source) for each in dataset.settings.values())
+        used = dict.fromkeys(setting.low for setting in settings)
+        order = list(self.windows.low) if self.windows else []
+        return tuple(sorted(used, key=lambda name: order.index(name) if name in order else len(order)))
+
+    def in_words(self, setting: CohortSetting) -> str:
+        """The low dose of a setting in the words of a methods section."""
+        if setting.window is None or self.windows is None:
+            return f"dose {setting.low} of the pairs"
+        return self.windows.low[setting.window].describe()
 
     def requirements(self, source: str, participant: str) -> dict[str, ScanRequirement]:
         """What the settings that test on a participant require, by ``dataset/setting``."""
@@ -330,11 +395,12 @@ class InvivoSettings(Section):
         lines = []
         for name, dataset in self.datasets.items():
             settings = ", ".join(
-                f"{setting} ({self.windows.low[cohort.window].describe()})"
-                for setting, cohort in dataset.settings.items()
+                f"{setting} ({self.in_words(cohort)})" for setting, cohort in dataset.settings.items()
             )
+            windows = None if self.sources[dataset.source].has_pairs else self.windows
+            standard = windows.standard.describe() if windows else "the standard dose"
             lines.append(
-                f"In vivo {name}: {settings} against {self.windows.standard.describe()}, "
+                f"In vivo {name}: {settings} against {standard}, "
                 f"{len(dataset.participants)} participants of {dataset.source}."
             )
         return "\n".join(lines)

@@ -42,7 +42,7 @@ def _one_image(image: Image, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
     if (header := image.header) is None:
         yield from _absence(image)
         return
-    yield from _misnamed(header, image.image_origin)
+    yield from naming_findings(header, image.image_origin)
     yield from _dimensions(header, image.image_origin, whole=whole, is_pet=is_pet)
     faults = [*header_faults(header)]
     if is_pet:
@@ -50,7 +50,7 @@ def _one_image(image: Image, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
         faults += geometry.dicom_faults(header, cosines)
         faults += geometry.voxel_faults(header, numbers(image.values, "ImageVoxelSize"))
     for fault in faults:
-        yield _geometry_finding(image.image_origin, fault)
+        yield geometry_finding(image.image_origin, fault)
 
 
 def _foreign_files(image: Image) -> Iterator[Finding]:
@@ -99,7 +99,8 @@ def _absence(image: Image) -> Iterator[Finding]:
         )
 
 
-def _misnamed(header: ImageHeader, origin: Origin) -> Iterator[Finding]:
+def naming_findings(header: ImageHeader, origin: Origin) -> Iterator[Finding]:
+    """Whether the name says how the file is stored."""
     if header.misnamed:
         yield origin.finding(
             "misnamed-gz",
@@ -114,7 +115,7 @@ def _misnamed(header: ImageHeader, origin: Origin) -> Iterator[Finding]:
 
 def _dimensions(header: ImageHeader, origin: Origin, *, whole: bool, is_pet: bool) -> Iterator[Finding]:
     """PET has frames and T1 has none; ``whole``: the image may well be one volume."""
-    if len(header.shape) != (4 if is_pet else 3) and not (len(header.shape) > 2 and whole):
+    if len(header.shape) != (4 if is_pet else 3) and not (len(header.shape) in (3, 4) and whole):
         yield origin.finding(
             "dimensions",
             "error",
@@ -163,10 +164,11 @@ def _companions(participant: Participant) -> Iterator[Finding]:
         for t1 in t1_candidates(participant.t1, image):
             if image.header and t1.header:
                 for fault in geometry.companion_faults(image.header, t1.header):
-                    yield _geometry_finding(image.image_origin, fault)
+                    yield geometry_finding(image.image_origin, fault)
 
 
-def _geometry_finding(origin: Origin, fault: geometry.Fault) -> Finding:
+def geometry_finding(origin: Origin, fault: geometry.Fault) -> Finding:
+    """A fault of a header's position as a finding."""
     return origin.finding(
         "geometry",
         fault.severity,

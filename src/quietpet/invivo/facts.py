@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,6 +29,19 @@ _UNUSABLE = frozenset(
 )
 
 
+class GivenTracer(Protocol):
+    """How much tracer somebody got, and how; ``..._from`` say what told it."""
+
+    @property
+    def header_dose_mbq(self) -> float | None: ...
+    @property
+    def dose_from(self) -> str: ...
+    @property
+    def administration(self) -> str | None: ...
+    @property
+    def administration_from(self) -> str: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScanFacts:
     """Tracer and dose of a scan, on which all its runs agree; doses in MBq, None where nobody noted one.
@@ -43,6 +56,10 @@ class ScanFacts:
     noted_dose_mbq: float | None
     administration: str | None
     administration_from: str
+
+    @property
+    def dose_from(self) -> str:
+        return "the scanner's header (RadionuclideTotalDose)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +281,7 @@ def reference_s(runs: Sequence[RunFacts], *, otherwise: float) -> float:
     return next((run.corrected_to_s for run in runs if run.corrected_to_s is not None), otherwise)
 
 
-def require_cohort(requirements: Mapping[str, ScanRequirement], facts: ScanFacts) -> None:
+def require_cohort(requirements: Mapping[str, ScanRequirement], facts: GivenTracer) -> None:
     """Refuse a test participant whose dose or administration is not that of the setting.
 
     Raises:
@@ -283,9 +300,8 @@ def require_cohort(requirements: Mapping[str, ScanRequirement], facts: ScanFacts
                 else ""
             )
             raise InputError(
-                f"invivo.datasets, {name}: wants {low:g} to {high:g} MBq in the scanner's header "
-                f"(RadionuclideTotalDose), but there is {found}; choose another test participant, or "
-                f"another range{or_none}."
+                f"invivo.datasets, {name}: wants {low:g} to {high:g} MBq in {facts.dose_from}, but "
+                f"there is {found}; choose another test participant, or another range{or_none}."
             )
         if setting.administration and facts.administration != setting.administration:
             raise InputError(

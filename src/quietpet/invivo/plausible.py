@@ -17,6 +17,15 @@ PERSON_MBQ = (1.0, 5000.0)
 """From tenths of the usual dose of a long-lived tracer to several of oxygen-15 water or rubidium-82."""
 
 
+PERSON_KG = (0.5, 500.0)
+
+MOST_OF_DOSE = 1.2
+"""All of the dose, as in a phantom, to the accuracy of calibrations; a head holds a twentieth."""
+
+LEAST_OF_DOSE = 1e-3
+"""Less of it than this, in a head, is another unit: kBq/mL read as Bq/mL is a thousandth."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Doubt:
     """A value outside the range of its key, which ``expected`` puts in words."""
@@ -53,8 +62,8 @@ _RANGES: Mapping[str, _Range] = {
     "ScatterFraction": _Range(high=100.0, unit="%"),
     "DecayFactor": _Range(low=1e-6, high=1e6),
     "DecayCorrectionFactor": _Range(low=1e-6, high=1e6),
-    "BodyWeight": _Range(low=0.5, high=500.0, unit="kg"),
-    "PatientWeight": _Range(low=0.5, high=500.0, unit="kg"),
+    "BodyWeight": _Range(low=PERSON_KG[0], high=PERSON_KG[1], unit="kg"),
+    "PatientWeight": _Range(low=PERSON_KG[0], high=PERSON_KG[1], unit="kg"),
     "SliceThickness": _Range(low=0.1, high=20.0, unit="mm"),
     "ReconFilterSize": _Range(high=50.0, unit="mm"),
     "TracerMolecularWeight": _Range(low=1.0, high=1e6, unit="g/mol"),

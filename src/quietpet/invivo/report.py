@@ -40,7 +40,9 @@ def _short(text: str) -> str:
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."
 
 
-def as_html(findings: Sequence[Finding], *, facts: Mapping[str, object]) -> str:
+def as_html(
+    findings: Sequence[Finding], *, facts: Mapping[str, object], title: str = "PET-BIDS audit"
+) -> str:
     """The whole report as one page; everything from the data set is escaped."""
     counts = Counter(finding.severity for finding in findings)
     summary = "".join(
@@ -49,8 +51,8 @@ def as_html(findings: Sequence[Finding], *, facts: Mapping[str, object]) -> str:
     )
     tables = "".join(_table(check, severity, group) for (severity, check), group in _grouped(findings))
     return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>PET-BIDS audit</title>'
-        f"<style>{_STYLE}</style></head><body><h1>PET-BIDS audit</h1><table>{summary}</table>"
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{_STYLE}</style></head><body><h1>{title}</h1><table>{summary}</table>"
         f"{tables or '<p>Nothing contradicts itself.</p>'}</body></html>\n"
     )
 

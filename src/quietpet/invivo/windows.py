@@ -22,6 +22,9 @@ _HALF_LIFE_S = {
 }
 """ENSDF evaluations, as in NuDat (National Nuclear Data Center), in seconds."""
 
+RADIONUCLIDES = tuple(_HALF_LIFE_S)
+"""Those whose half-life is known here."""
+
 _SYMBOL = {
     **{"Fluorine": "F", "Carbon": "C", "Nitrogen": "N", "Oxygen": "O", "Gallium": "Ga", "Iodine": "I"},
     **{"Rubidium": "Rb", "Copper": "Cu", "Zirconium": "Zr", "Bromine": "Br", "Yttrium": "Y"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quietpet.config.invivo import ScanRequirement, SourceSettings, WindowSettings
+from quietpet.config.invivo import ScanRequirement, SourceSettings, T1Presence, WindowSettings
 from quietpet.config.registration import EngineChoice, RegistrationSettings
 from quietpet.jobs.job import Job
 
@@ -28,6 +28,20 @@ class ImportScanJob(Job):
     requirements: dict[str, ScanRequirement]
 
 
+class ImportPairJob(Job):
+    """Take standard and low doses of one participant of a folder of pairs, and its T1.
+
+    ``registration`` has the limits for a low dose that is registered to the standard one.
+    """
+
+    source: str
+    participant: str
+    doses: tuple[str, ...]
+    t1_presence: T1Presence
+    requirements: dict[str, ScanRequirement]
+    registration: RegistrationSettings
+
+
 class RegistrationEngineJob(Job):
     """Decide which engine registers the scans of a study whose ``registration.engine`` is auto."""
 
@@ -35,7 +49,11 @@ class RegistrationEngineJob(Job):
 
 
 class RegisterJob(Job):
-    """Register the PET images of one scan to its T1, and resample them once."""
+    """Register the PET images of one scan to its T1, and resample them once.
+
+    With ``own_grids``, low doses may lie on other voxels than the standard one, in the same world.
+    """
 
     scan: str
+    own_grids: bool = False
     registration: RegistrationSettings

@@ -24,8 +24,15 @@ def require_t1(job: LearningJob, *data: PairDataset) -> None:
 
 def needing(job: LearningJob) -> str:
     """What to do where T1 is missing, as the end of a sentence."""
-    model = job.model
+    variant = job.model.on_pet_alone()
+    if variant is None:
+        return (
+            f"method {job.method} cannot do without ({job.model.without_t1}). Leave the method out of "
+            "this data set"
+        )
+    own, other = (each.model_dump(mode="json") for each in (job.model, variant))
+    changed = ", ".join(f"{name}: {other[name]}" for name in own if own[name] != other[name])
     return (
-        f"method {job.method} needs one (without T1: {model.without_t1}). Leave the method out of this "
-        "data set, or take one that does without"
+        f"method {job.method} needs one. Leave the method out of this data set, or restore it with the "
+        f"variant without T1 ({changed}), {job.model.without_t1}"
     )

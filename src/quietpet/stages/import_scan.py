@@ -36,14 +36,12 @@ from quietpet.invivo.facts import (
 from quietpet.invivo.findings import Finding, merged
 from quietpet.invivo.frame_times import FrameTiming, choose_frames
 from quietpet.invivo.injection import Injection, injection_of
+from quietpet.invivo.plausible import MOST_OF_DOSE
 from quietpet.invivo.scans import BQ_PER_MBQ, Dataset, Image, Participant, Table
 from quietpet.invivo.windows import FrameWindow, weigh_frames, window_means
 from quietpet.jobs.invivo import ImportScanJob
 from quietpet.provenance import Stopwatch, provenance
-
-MM3_PER_ML = 1000.0
-_MOST_OF_DOSE = 1.2
-"""All of the dose, as in a phantom, to the accuracy of calibrations; a head holds a twentieth."""
+from quietpet.units import MM3_PER_ML
 
 
 def run(job: ImportScanJob, inputs: Files, outputs: Files) -> None:
@@ -262,7 +260,7 @@ def _require_less_than_was_given(
     """
     dose_mbq = facts.header_dose_mbq or facts.noted_dose_mbq
     held_mbq = float(image.sum(dtype=np.float64)) * millilitres / BQ_PER_MBQ
-    if dose_mbq is not None and held_mbq > _MOST_OF_DOSE * dose_mbq * decayed:
+    if dose_mbq is not None and held_mbq > MOST_OF_DOSE * dose_mbq * decayed:
         raise InputError(
             f"invivo.windows.{name}: the image holds {held_mbq:.3g} MBq, but only {dose_mbq:g} MBq were "
             f"injected, of which {decayed:.3g} is left at its time of decay correction; correct Units, "

@@ -39,7 +39,7 @@ def run(job: RegisterJob, inputs: Files, outputs: Files) -> None:
     names = (str(inputs.one("t1")), str(inputs.one("standard")))
     t1, standard = read_volume(inputs.one("t1")), read_volume(inputs.one("standard"))
     moved = _moved(inputs, outputs)
-    low = [_frame_of(standard, path, inputs.one("standard")) for path in inputs.any("low")]
+    low = [_low_of(standard, path, inputs.one("standard"), job) for path in inputs.any("low")]
     if is_missing(t1):
         _leave_in_place(job, inputs, outputs, dict(zip(moved, (standard, *low), strict=True)))
         return
@@ -110,8 +110,8 @@ def _moved(inputs: Files, outputs: Files) -> list[tuple[Path, Path]]:
     return [(inputs.one("standard"), outputs.one("standard")), *zip(low, targets, strict=True)]
 
 
-def _frame_of(standard: Volume, path: Path, standard_path: Path) -> Volume:
-    """A short frame, which must lie where the standard image does for its transform to hold.
+def _low_of(standard: Volume, path: Path, standard_path: Path, job: RegisterJob) -> Volume:
+    """A low dose, which must lie where the standard image does for its transform to hold.
 
     Raises:
         InputError: it lies elsewhere, is empty or not finite.
@@ -121,7 +121,7 @@ def _frame_of(standard: Volume, path: Path, standard_path: Path) -> Volume:
     same_grid = frame.values.shape == standard.values.shape and np.allclose(
         frame.affine_ras_mm, standard.affine_ras_mm, atol=1e-3
     )
-    if not same_grid:
+    if not (same_grid or job.own_grids):
         raise InputError(
             f"{path}: does not lie on the voxels of {standard_path}, whose transform it is to follow; "
             "import both from the same series."

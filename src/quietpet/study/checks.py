@@ -228,7 +228,7 @@ def _require_invivo(study: StudyContents) -> None:
         if unknown := [name for name in names if name not in study.methods]:
             raise ValueError(f"{key}: no method {unknown[0]!r}; there are {', '.join(study.methods)}")
     for name, source in study.invivo.sources.items():
-        if source.kind == "folder" and name in PHANTOMS:
+        if source.is_of_the_user and name in PHANTOMS:
             raise ValueError(
                 f"invivo.sources: {name!r} in the tables' column data_source says that nobody was "
                 "scanned; choose another name"

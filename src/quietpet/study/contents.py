@@ -131,7 +131,7 @@ class StudyContents(StudySections):
             name: Scanned(
                 name=name,
                 cohort=cohort,
-                windows=self.invivo.windows.low,
+                invivo=self.invivo,
                 methods={name: each for name, each in methods.items() if name not in cohort.without},
                 may_lack_t1=cohort.source in may_lack_t1,
                 replicates=self.invivo.replicates or self.replicates,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from quietpet.config.datasets import DatasetKind, SplitSettings
-from quietpet.config.invivo import CohortSettings, WindowSettings
+from quietpet.config.invivo import CohortSettings, InvivoSettings
 from quietpet.config.learning import ComparedMethods
 from quietpet.config.methods import MethodSettings
 
@@ -150,7 +150,7 @@ class Simulated(DataSet):
 
 @dataclass(frozen=True, kw_only=True)
 class Scanned(DataSet):
-    """Standard and low dose from windows of scans; ``windows`` are the short ones, by name.
+    """Standard and low dose of scans: windows of them, or images of their own.
 
     Where it ``may_lack_t1``, scans without T1 are taken too.
     """
@@ -159,7 +159,7 @@ class Scanned(DataSet):
 
     cohort: CohortSettings
     may_lack_t1: bool
-    windows: Mapping[str, WindowSettings]
+    invivo: InvivoSettings
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -168,7 +168,7 @@ class Scanned(DataSet):
     @property
     def doses(self) -> dict[str, str]:
         return {
-            f"{self.name}/{setting}": self.windows[chosen.window].describe()
+            f"{self.name}/{setting}": self.invivo.in_words(chosen)
             for setting, chosen in self.cohort.settings.items()
         }
 
@@ -177,8 +177,8 @@ class Scanned(DataSet):
 
     def learned_from(self, setting: str) -> Hashable:
         # How slices are cut is common to all; dose and administration choose who tests.
-        splits, window = self.splits_of(setting), self.cohort.settings[setting].window
-        return self.cohort.source, window, splits.train, splits.validation
+        splits, low = self.splits_of(setting), self.cohort.settings[setting].low
+        return self.cohort.source, low, splits.train, splits.validation
 
     def _regimes_of(self, setting: str) -> tuple[str, ...] | None:
         chosen = self.cohort.regimes_of(setting)

@@ -96,7 +96,7 @@ def _thinned_with_another_resolution(study: StudyContents) -> Iterator[str]:
 
 
 def _windows_of_other_activity(study: StudyContents) -> Iterator[str]:
-    if study.invivo is None:
+    if study.invivo is None or study.invivo.windows is None:
         return
     standard = study.invivo.windows.standard
     middle, length = _middle_and_length(standard, study)
@@ -130,6 +130,8 @@ def _uses_of_windows(study: StudyContents) -> dict[tuple[str, str, float], list[
     for name, dataset in study.scanned.items():
         source = study.in_vivo.sources[dataset.cohort.source]
         for setting, cohort in dataset.cohort.settings.items():
+            if cohort.window is None:
+                continue
             ways: dict[str, None]
             minutes = _INFUSIONS.get(source.accession or "", _INFUSIONS["ds002898"])
             if source.cohort and study.standin:

@@ -54,7 +54,7 @@ def _doses(study: StudyContents) -> Iterator[str]:
 
 
 def _windows(study: StudyContents) -> Iterator[str]:
-    if study.invivo is None:
+    if study.invivo is None or study.invivo.windows is None:
         return
     windows = study.invivo.windows
     long_start, long_end = span_minutes(windows.standard, study)

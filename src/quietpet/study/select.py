@@ -16,6 +16,7 @@ from quietpet.study.select_learning import fit_job, learning_rate_job, plan_job,
 from quietpet.study.select_robustness import robustness_job, robustness_table_job
 from quietpet.study.select_scans import (
     fetch_invivo_job,
+    import_pair_job,
     import_scan_job,
     pack_scans_job,
     register_job,
@@ -37,6 +38,7 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "fetch": fetch_job,
     "fetch_invivo": fetch_invivo_job,
     "import_scan": import_scan_job,
+    "import_pair": import_pair_job,
     "phantom": phantom_job,
     "slices": slices_job,
     "engine": lambda study: EngineJob(projector=study.scanner.projector),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quietpet.config.invivo import scan_name
 from quietpet.jobs.datasets import PackScansJob
-from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob, RegisterJob
+from quietpet.jobs.invivo import FetchInvivoJob, ImportPairJob, ImportScanJob, RegisterJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.study.root import Study
 
@@ -58,9 +58,25 @@ def import_scan_job(study: Study, *, source: str, participant: str) -> ImportSca
     )
 
 
+def import_pair_job(study: Study, *, source: str, participant: str) -> ImportPairJob:
+    """The doses of one participant of a folder of pairs, all that any data set uses."""
+    return ImportPairJob(
+        source=source,
+        participant=participant,
+        doses=study.in_vivo.low_of(source),
+        t1_presence=study.in_vivo.sources[source].t1_presence,
+        requirements=study.in_vivo.requirements(source, participant),
+        registration=study.registration,
+    )
+
+
 def register_job(study: Study, *, source: str, participant: str) -> RegisterJob:
     """PET to T1 of one scan."""
-    return RegisterJob(scan=scan_name(source, participant), registration=study.registration)
+    return RegisterJob(
+        scan=scan_name(source, participant),
+        own_grids=study.in_vivo.sources[source].has_pairs,
+        registration=study.registration,
+    )
 
 
 def pack_scans_job(study: Study, *, dataset: str, setting: str, split: str) -> PackScansJob:
@@ -73,7 +89,7 @@ def pack_scans_job(study: Study, *, dataset: str, setting: str, split: str) -> P
         split=split,
         source=cohort.source,
         participants=getattr(cohort.splits_of(setting), split),
-        window=cohort.settings[setting].window,
+        window=cohort.settings[setting].low,
         slices=study.in_vivo.slices,
         pixels=study.datasets.pixels,
     )

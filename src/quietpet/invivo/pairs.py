@@ -1,0 +1,384 @@
+"""The table of a folder of pairs: who, which dose, in which unit, in which files.
+
+``docs/pairs.md`` tells the layout. Rows are read here; :mod:`quietpet.invivo.pair_units` tells what
+their values mean, :mod:`quietpet.invivo.audit_pairs` what in them contradicts itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from quietpet.config.invivo import STANDARD
+from quietpet.config.section import SETTING
+from quietpet.data_source import PHANTOMS, standin_of
+from quietpet.errors import InputError
+from quietpet.invivo.findings import DATA_SET, Finding, Origin
+from quietpet.invivo.frame_times import GAP_S, FrameTiming
+from quietpet.invivo.plausible import PERSON_KG, PERSON_MBQ
+from quietpet.invivo.scans import Table, administration
+from quietpet.units import SECONDS_PER_MINUTE
+
+TABLE = "pairs.tsv"
+NOT_KNOWN = "n/a"
+NEEDED = ("participant", "dose", "unit", "pet")
+"""Columns that every row fills in."""
+
+_LABEL = re.compile("[A-Za-z0-9+]+")
+_DOSE = re.compile(SETTING)
+_SIMULATED = tuple(standin_of(head) for head in PHANTOMS)
+_NEAR_NAME = 0.6
+_DELAYS_MINUTES = (0.0, 10000.0)
+"""To a week after the injection, when iodine-124 and zirconium-89 are still looked at."""
+
+Reference = Literal["start", "injection"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairImage:
+    """One row: one PET image of a participant, and what is noted of it; None where nothing is.
+
+    Paths are as in the table: relative to its folder, or absolute. ``timing`` is that of the image's
+    frames after the injection. ``same_position``: it lies where the standard image lies, in the world of
+    their headers.
+    """
+
+    participant: str
+    dose: str
+    unit: str
+    pet: str
+    t1: str | None = None
+    weight_kg: float | None = None
+    injected_mbq: float | None = None
+    delay_minutes: float | None = None
+    radionuclide: str | None = None
+    decay_corrected_to: Reference = "start"
+    timing: FrameTiming | None = None
+    same_position: bool = True
+    administration: str | None = None
+    simulated_data: str | None = None
+
+    @property
+    def origin(self) -> Origin:
+        """Of what its row says."""
+        return Origin(participant=self.participant, file=TABLE, image=self.dose)
+
+    @property
+    def pet_origin(self) -> Origin:
+        """Of what its image says."""
+        return Origin(participant=self.participant, file=self.pet, image=self.dose)
+
+    @property
+    def start_s(self) -> float | None:
+        """When the scan began after the injection [s]: delay_minutes, else the first frame."""
+        if self.delay_minutes is not None:
+            return self.delay_minutes * SECONDS_PER_MINUTE
+        return None if self.timing is None else float(self.timing.starts_s[0])
+
+    @property
+    def reference_s(self) -> float | None:
+        """The time to which it is corrected for decay, after the injection [s]; None where unknown."""
+        return 0.0 if self.decay_corrected_to == "injection" else self.start_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """Rows of a table, and what cannot be read in it."""
+
+    images: Sequence[PairImage]
+    findings: Sequence[Finding]
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(image.participant for image in self.images))
+
+    def of(self, participant: str) -> list[PairImage]:
+        """Its rows, the standard dose first."""
+        rows = [image for image in self.images if image.participant == participant]
+        return sorted(rows, key=lambda image: image.dose != STANDARD)
+
+    def only(self, participant: str, doses: Collection[str]) -> Pairs:
+        """Its rows of these doses, what was found in them, and what concerns more than a row."""
+        return Pairs(
+            images=[image for image in self.of(participant) if image.dose in doses],
+            findings=[
+                each
+                for each in self.findings
+                if each.participant in (participant, DATA_SET) and each.image in ("", *doses)
+            ],
+        )
+
+
+def pairs_of(table: Table) -> Pairs:
+    """The rows of a table. What is wrong with a cell is found, and the cell is then not known.
+
+    T1, which one row of a participant may name for all, stands in each of them.
+    """
+    findings = [*_table_findings(table)]
+    images = []
+    if not any(finding.severity == "error" for finding in findings):
+        for number, row in enumerate(table.rows, start=1):
+            image, found = _row(row, number)
+            findings += found
+            images += [image] if image else []
+        findings += _repeated(images)
+    t1 = {image.participant: image.t1 for image in reversed(images) if image.t1}
+    with_t1 = [replace(image, t1=t1.get(image.participant)) for image in images]
+    return Pairs(images=with_t1, findings=findings)
+
+
+def _table_findings(table: Table) -> Iterator[Finding]:
+    origin = Origin(participant=DATA_SET, file=TABLE)
+    for fault in table.faults:
+        yield origin.finding(
+            "pairs-table",
+            "error",
+            "table",
+            value=fault,
+            expected="UTF-8 text, tabs between as many cells as there are columns, no quotes",
+            evidence="a cell in the wrong column would be read as another value",
+        )
+    if lacking := [column for column in NEEDED if column not in table.columns]:
+        yield origin.finding(
+            "pairs-columns",
+            "error",
+            "columns",
+            value=f"without {', '.join(lacking)}",
+            expected=", ".join(NEEDED),
+            evidence=f"there are {', '.join(map(repr, table.columns)) or 'none'}; cells are separated "
+            "by tabs",
+        )
+    elif not table.rows:
+        yield origin.finding(
+            "pairs-table",
+            "error",
+            "rows",
+            value="none",
+            expected="a row for each image",
+            evidence="there is a line of columns alone",
+        )
+    for column, count in Counter(table.columns).items():
+        if column in COLUMNS and count > 1:
+            yield origin.finding(
+                "pairs-columns",
+                "error",
+                column,
+                value=f"{count} columns of this name",
+                expected="one",
+                evidence="nothing says which of them is meant",
+            )
+        elif column not in COLUMNS:
+            near = difflib.get_close_matches(column.lower(), COLUMNS, n=1, cutoff=_NEAR_NAME)
+            yield origin.finding(
+                "pairs-columns",
+                "warning" if near else "note",
+                column,
+                value="no column that is known",
+                expected=near[0] if near else "one of those of docs/pairs.md",
+                evidence="its cells are not read",
+            )
+
+
+def _row(row: Mapping[str, str], number: int) -> tuple[PairImage | None, list[Finding]]:
+    cells = {
+        column: "" if cell.lower() in ("", NOT_KNOWN) else cell
+        for column, cell in ((column, row.get(column, "").strip()) for column in COLUMNS)
+    }
+    cells["participant"] = cells["participant"].removeprefix("sub-")
+    for column in NEEDED:
+        if not cells[column]:
+            return None, [_empty(column, cells, number)]
+    origin = Origin(participant=cells["participant"], file=TABLE, image=cells["dose"])
+    values: dict[str, Any] = {}
+    findings = []
+    for column, read in COLUMNS.items():
+        if not cells[column]:
+            continue
+        try:
+            values[column] = read(cells[column])
+        except InputError as error:
+            findings.append(
+                origin.finding(
+                    "pairs-cell",
+                    "error",
+                    f"{column} ({cells['dose']})",
+                    value=repr(cells[column]),
+                    expected=str(error),
+                    evidence=f"row {number} of the table",
+                )
+            )
+    starts, durations = (values.pop(name, None) for name in ("frame_starts_s", "frame_durations_s"))
+    times = cells["frame_starts_s"], cells["frame_durations_s"]
+    if any(times) and not findings:
+        values["timing"], found = _timing(starts, durations, origin, dose=cells["dose"])
+        findings += found
+    named = {column: cells[column] for column in NEEDED}
+    return PairImage(**{**named, **values}), findings
+
+
+def _empty(column: str, cells: Mapping[str, str], number: int) -> Finding:
+    origin = Origin(participant=cells["participant"] or DATA_SET, file=TABLE)
+    return origin.finding(
+        "pairs-cell",
+        "error",
+        f"{column} (row {number})",
+        value="empty",
+        expected="filled in",
+        evidence=f"a row is {', '.join(NEEDED)}, and what else is known",
+    )
+
+
+def _timing(
+    starts: list[float] | None, durations: list[float] | None, origin: Origin, *, dose: str
+) -> tuple[FrameTiming | None, list[Finding]]:
+    """Frame times, or what is wrong with them."""
+
+    def wrong(value: str, expected: str) -> tuple[None, list[Finding]]:
+        finding = origin.finding(
+            "pairs-frames",
+            "error",
+            f"frame_starts_s, frame_durations_s ({dose})",
+            value=value,
+            expected=expected,
+            evidence="a window is the mean of its frames, weighted by what decayed in them",
+        )
+        return None, [finding]
+
+    if starts is None or durations is None:
+        return wrong("one of the two alone", "both, a number for each frame")
+    if len(starts) != len(durations):
+        return wrong(f"{len(starts)} and {len(durations)} numbers", "as many in both")
+    timing = FrameTiming(
+        starts_s=np.array(starts),
+        durations_s=np.array(durations),
+        source="frame_starts_s, frame_durations_s",
+    )
+    if not (timing.durations_s > 0).all():
+        return wrong(f"durations from {timing.durations_s.min():g} s on", "durations above 0 s")
+    if timing.n_frames > 1 and np.abs(timing.gaps_s).max() > GAP_S:
+        frame = int(np.abs(timing.gaps_s).argmax())
+        gap = f"{timing.gaps_s[frame]:g} s between frames {frame} and {frame + 1}"
+        return wrong(gap, "frames one after the other, without a gap")
+    return timing, []
+
+
+def _repeated(images: Sequence[PairImage]) -> Iterator[Finding]:
+    """Two rows of one image, and one file as two images."""
+    counts = Counter((image.participant, image.dose) for image in images)
+    for (participant, dose), count in counts.items():
+        if count > 1:
+            yield Origin(participant=participant, file=TABLE, image=dose).finding(
+                "pairs-rows",
+                "error",
+                "participant, dose",
+                value=f"{participant}, {dose} in {count} rows",
+                expected="one row",
+                evidence="nothing says which of them is meant; several frames of one image are one file",
+            )
+    places: dict[str, dict[tuple[str, str], None]] = {}
+    for image in images:
+        places.setdefault(image.pet, {})[(image.participant, image.dose)] = None
+        if image.t1:
+            places.setdefault(image.t1, {})[(image.participant, "t1")] = None
+    for path, uses in places.items():
+        for participant in dict.fromkeys(who for who, _ in uses) if len(uses) > 1 else ():
+            yield Origin(participant=participant, file=TABLE).finding(
+                "pairs-rows",
+                "error",
+                "files",
+                value=f"{path} is {' and '.join(f'{what} of {who}' for who, what in uses)}",
+                expected="a file of its own for each image",
+                evidence="a network would learn that they are equal, or be tested on what it learned",
+            )
+    for image in images:
+        others = [other.t1 for other in images if other.participant == image.participant and other.t1]
+        if image.t1 and others[0] != image.t1:
+            yield image.origin.finding(
+                "pairs-rows",
+                "error",
+                f"t1 ({image.dose})",
+                value=image.t1,
+                expected=f"{others[0]}, as in another row of {image.participant}",
+                evidence="PET images of a participant are registered to one T1",
+            )
+
+
+def _matching(pattern: re.Pattern[str], expected: str) -> Callable[[str], str]:
+    def read(cell: str) -> str:
+        if not pattern.fullmatch(cell):
+            raise InputError(expected)
+        return cell
+
+    return read
+
+
+def _number(low: float, high: float, unit: str) -> Callable[[str], float]:
+    def read(cell: str) -> float:
+        value = _finite(cell)
+        if value is None or not low <= value <= high:
+            raise InputError(f"a number from {low:g} to {high:g} {unit}, or {NOT_KNOWN}")
+        return value
+
+    return read
+
+
+def _finite(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and "_" not in cell else None
+
+
+def _numbers(cell: str) -> list[float]:
+    values = [_finite(each.strip()) for each in cell.split(",")]
+    known = [value for value in values if value is not None]
+    if len(known) != len(values):
+        raise InputError(f"numbers of seconds with commas between them, or {NOT_KNOWN}")
+    return known
+
+
+def _one_of(words: Mapping[str, Any]) -> Callable[[str], Any]:
+    def read(cell: str) -> Any:
+        if cell.lower() not in words:
+            raise InputError(f"one of {', '.join(words)}, or {NOT_KNOWN}")
+        return words[cell.lower()]
+
+    return read
+
+
+def _administration(cell: str) -> str:
+    mode = administration(cell)
+    if mode is None:
+        raise InputError(f"bolus, infusion or bolus_infusion, or {NOT_KNOWN}")
+    return mode
+
+
+COLUMNS: Mapping[str, Callable[[str], Any]] = {
+    "participant": _matching(_LABEL, "letters, digits and plus signs, such as 002S0295"),
+    "dose": _matching(
+        _DOSE, f"{STANDARD}, or a name of small letters, digits and underscores, such as x20"
+    ),
+    "unit": str,
+    "weight_kg": _number(*PERSON_KG, "kg"),
+    "injected_mbq": _number(*PERSON_MBQ, "MBq"),
+    "delay_minutes": _number(*_DELAYS_MINUTES, "min"),
+    "pet": posixpath.normpath,
+    "t1": posixpath.normpath,
+    "radionuclide": str,
+    "decay_corrected_to": _one_of({"start": "start", "injection": "injection"}),
+    "frame_starts_s": _numbers,
+    "frame_durations_s": _numbers,
+    "same_position": _one_of({"yes": True, "no": False, "true": True, "false": False}),
+    "administration": _administration,
+    "simulated_data": _one_of({word: word for word in _SIMULATED}),
+}
+"""Every column, and what reads its cells: InputError with what a cell should be."""
