@@ -103,7 +103,7 @@ def test_a_blur_to_the_head_loses_d_and_is_warned_about() -> None:
     assert lost.ci_low > of_three[STANDARD, "-", "precuneus"].ci_high
     assert lost.verdict == SMALLER
     page = page_of(regions, "lpet", "blur")
-    assert "> **WARNING - `blur` shrinks the difference between the cohorts: precuneus, 0 % of " in page
+    assert "> **WARNING - `blur` shrinks the difference between the cohorts: precuneus (" in page
     assert "`lpet` shrinks" not in page
 
 
@@ -123,6 +123,35 @@ def test_a_part_of_an_effect_that_is_lost_is_told() -> None:
     assert restored.change == pytest.approx(restored.cohens_d - standard.cohens_d)
     assert restored.verdict == SMALLER
     assert found[RESTORED, "net", "temporal"].change == 0
+
+
+def test_a_method_that_shrinks_spread_and_difference_alike_is_warned_about() -> None:
+    """Uptake comes nearer to that of the mean healthy subject: d is kept, what a reader sees is not."""
+    usual = np.mean(ratios("healthy", "precuneus"))
+
+    def regressed(images, _number, _diseased):
+        below = images["standard"]["sensorimotor"]
+        ratio = images["standard"]["precuneus"] / below
+        return {**images["standard"], "precuneus": below * (0.3 * ratio + 0.7 * usual)}
+
+    regions = measured({"net": regressed, "lpet": identity})
+    found = effects_of(regions, "lpet", "net")
+    standard, restored = (
+        found[key] for key in ((STANDARD, "-", "precuneus"), (RESTORED, "net", "precuneus"))
+    )
+    assert restored.cohens_d == pytest.approx(standard.cohens_d)
+    assert restored.difference_percent == pytest.approx(0.3 * standard.difference_percent)
+    assert (restored.verdict, restored.difference_verdict) == (UNCLEAR, SMALLER)
+    assert restored.gap_low > 0
+    left = f"{restored.difference_percent:.1f} % in place of {standard.difference_percent:.1f} %"
+    page = page_of(regions, "lpet", "net")
+    assert (
+        f"WARNING - `net` shrinks the difference between the cohorts: precuneus (difference), {left}"
+        in page
+    )
+    assert "`lpet` shrinks" not in page
+    kept = found[RESTORED, "lpet", "precuneus"]
+    assert (kept.gap_percent, kept.gap_low, kept.gap_high, kept.difference_verdict) == (0, 0, 0, UNCLEAR)
 
 
 def test_copies_of_the_healthy_have_no_effect() -> None:

@@ -12,6 +12,7 @@ from quietpet.evaluation.effects import (
     change_of_effect,
     cohens_d,
     effect_interval,
+    gap_of_errors,
     hedges_factor,
 )
 
@@ -213,3 +214,34 @@ def test_exact_intervals_of_limits_cover_them() -> None:
 def test_equal_differences_have_limits_of_no_width() -> None:
     found = agreement(np.full(4, 5.0), confidence=0.95)
     assert (found.lower, found.upper, found.mean_interval) == (5, 5, (5, 5))
+
+
+def test_the_gap_is_welchs_of_the_logarithms() -> None:
+    rng = np.random.default_rng(10)
+    before = Groups(healthy=rng.uniform(1, 2, 4), diseased=rng.uniform(1, 2, 6))
+    errors = rng.normal(0.0, 0.02, 4), rng.normal(0.1, 0.06, 6)
+    after = Groups(
+        healthy=before.healthy * np.exp(errors[0]), diseased=before.diseased * np.exp(errors[1])
+    )
+    gap = gap_of_errors(after, before, confidence=0.9)
+    welch = stats.ttest_ind(errors[1], errors[0], equal_var=False).confidence_interval(0.9)
+    assert (gap.low, gap.high) == pytest.approx([100 * np.expm1(each) for each in welch])
+    assert gap.value == pytest.approx(100 * np.expm1(errors[1].mean() - errors[0].mean()))
+
+
+def test_errors_that_both_groups_share_leave_no_gap() -> None:
+    before = groups([1, 2, 3], [4, 5, 6, 7])
+    for factor in (1, 0.7):
+        after = Groups(healthy=factor * before.healthy, diseased=factor * before.diseased)
+        gap = gap_of_errors(after, before, confidence=0.95)
+        assert (gap.value, gap.low, gap.high) == (0, 0, 0)
+    lifted = Groups(healthy=before.healthy, diseased=1.2 * before.diseased)
+    gap = gap_of_errors(lifted, before, confidence=0.95)
+    assert (gap.value, gap.low, gap.high) == pytest.approx((20, 20, 20))
+
+
+def test_what_has_no_logarithm_has_no_gap() -> None:
+    assert (
+        gap_of_errors(groups([1, 2, 0], [1, 2, 3]), groups([1, 2, 3], [1, 2, 3]), confidence=0.9) is None
+    )
+    assert gap_of_errors(groups([1, 2], [1, 2, 3]), groups([1, 2], [1, 2, 3]), confidence=0.9) is None

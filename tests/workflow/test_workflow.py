@@ -811,3 +811,5 @@ def test_regions_are_measured_in_compared_data_sets_alone(repository, tmp_path):
         assert ("regions.csv" in output) == compared
         study.pop("cohorts", None)
     assert restored[True] == restored[False]
+    options = ("--configfile", path, "--directory", tmp_path, "--dry-run", "results/effects.csv")
+    assert "this study has no section cohorts, which" in snakemake(repository, *options, check=False)

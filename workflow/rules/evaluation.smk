@@ -45,9 +45,19 @@ rule sampling:
         command("sampling")
 
 
+def compared_regions(wildcards):
+    """Input function: regional activity of all that is compared; an error in a study that compares nothing."""
+    if STUDY.cohorts is None:
+        raise WorkflowError(
+            "this study has no section cohorts, which names the data sets whose regions are compared; add "
+            "cohorts: {healthy: DATA_SET, diseased: [DATA_SET]}"
+        )
+    return ALL_REGIONS
+
+
 rule cohorts:
     input:
-        regions=ALL_REGIONS,
+        regions=compared_regions,
     output:
         bias="results/cohorts.csv",
         effects="results/effects.csv",

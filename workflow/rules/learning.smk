@@ -207,6 +207,19 @@ rule restore:
         command("restore", "score")
 
 
+# Regions are measured in the data sets that `cohorts` compares alone.
+use rule restore as cohort_restore with:
+    output:
+        restored=update(
+            "results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
+        ),
+        scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        regions="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.regions.csv",
+        provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
+    wildcard_constraints:
+        dataset=one_of(STUDY.compared),
+
+
 def wanted_with_wrong_t1(paths):
     """Input function: ``paths``, or those that it gives, in a study that asks for a wrong T1; else an error."""
 
@@ -242,17 +255,6 @@ rule robustness:
         **job("robustness"),
     shell:
         command("robustness")
-# Regions are measured in the data sets that `cohorts` compares alone.
-use rule restore as cohort_restore with:
-    output:
-        restored=update(
-            "results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
-        ),
-        scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
-        regions="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.regions.csv",
-        provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
-    wildcard_constraints:
-        dataset=one_of(STUDY.compared),
 
 
 # All settings of a data set of scans are restored by one job, because each is seconds and Python starts in as many.

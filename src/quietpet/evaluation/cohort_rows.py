@@ -79,9 +79,11 @@ class EffectRow:
     """One row of ``effects.csv``: the diseased against the healthy in one region of one kind of image.
 
     Of the region's ratio to ``reference``. ``difference_percent`` is of the healthy mean;
-    ``share_percent`` is d in percent of that of the standard dose, ``change`` d minus it, empty where
-    the standard dose shows no effect or too few subjects are there. ``seed_std``: standard deviation of
-    d over trainings from different seeds.
+    ``gap_percent`` how much more the image errs in the diseased than in the healthy, relative to the
+    standard dose, and ``difference_verdict`` what that says of the difference. ``share_percent`` is d in
+    percent of that of the standard dose, ``change`` d minus it, empty where the standard dose shows no
+    effect or too few subjects are there. ``seed_std``: standard deviation of d over trainings from
+    different seeds.
     """
 
     healthy: str
@@ -99,6 +101,10 @@ class EffectRow:
     mean_healthy: float | None
     mean_diseased: float | None
     difference_percent: float | None
+    gap_percent: float | None
+    gap_low: float | None
+    gap_high: float | None
+    difference_verdict: str
     cohens_d: float | None
     hedges_g: float | None
     ci_low: float | None

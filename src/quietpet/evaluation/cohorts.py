@@ -35,6 +35,7 @@ from quietpet.evaluation.effects import (
     change_of_effect,
     cohens_d,
     effect_interval,
+    gap_of_errors,
     hedges_factor,
 )
 from quietpet.evaluation.scoring import LINEAGE
@@ -248,9 +249,10 @@ def _effect_cells(found: Groups, standard: Groups, image: str, confidence: float
     d, before = cohens_d(found), cohens_d(standard)
     own, usual = (effect_interval(each, confidence=confidence) for each in (found, standard))
     shown = usual is not None and (usual[0] > 0 or usual[1] < 0)
-    change = None
-    if image != STANDARD and shown:
-        change = change_of_effect(found, standard, confidence=confidence)
+    change = gap = None
+    if image != STANDARD:
+        gap = gap_of_errors(found, standard, confidence=confidence)
+        change = change_of_effect(found, standard, confidence=confidence) if shown else None
     sizes = len(found.healthy), len(found.diseased)
     means = [float(each.mean()) if len(each) else None for each in (found.healthy, found.diseased)]
     return {
@@ -259,42 +261,53 @@ def _effect_cells(found: Groups, standard: Groups, image: str, confidence: float
         "mean_healthy": means[0],
         "mean_diseased": means[1],
         "difference_percent": 100 * found.difference / means[0] if all(sizes) and means[0] else None,
+        **_change_cells("gap_percent", "gap", gap),
+        "difference_verdict": _verdict(image, standard, shown, _moved(gap, usual) if gap else UNTESTED),
         "cohens_d": d,
         "hedges_g": None if d is None else hedges_factor(found.freedom) * d,
         **_ends("ci", own),
         "share_percent": 100 * d / before + 0.0 if shown and d is not None and before else None,
-        "change": change.value if change else None,
-        "change_low": change.low if change else None,
-        "change_high": change.high if change else None,
-        "verdict": _verdict(image, standard, shown, _compared(change, own, usual) if change else None),
+        **_change_cells("change", "change", change),
+        "verdict": _verdict(image, standard, shown, _compared(change, own, usual)),
     }
 
 
-def _compared(change: Change, own: Interval | None, usual: Interval | None) -> str:
+def _change_cells(value: str, name: str, change: Change | None) -> Cells:
+    interval = (change.low, change.high) if change else None
+    return {value: change.value if change else None, **_ends(name, interval)}
+
+
+def _compared(change: Change | None, own: Interval | None, usual: Interval | None) -> str:
     """Whether d is nearer to 0 than at the standard dose.
 
     It is where the interval of the change says so, and where the intervals of both d do not overlap: of
     three subjects the former, which is as wide on both sides, may hold 0 when all of an effect is lost.
     """
-    if own is None or usual is None:
-        return UNCLEAR
-    towards_0 = -1 if usual[0] > 0 else 1
+    if change is None or own is None or usual is None:
+        return NO_SPREAD
+    apart = Change(value=change.value, low=own[0] - usual[1], high=own[1] - usual[0])
+    words = [_moved(each, usual) for each in (change, apart)]
+    return next((word for word in words if word != UNCLEAR), UNCLEAR)
+
+
+def _moved(change: Change, usual: Interval | None) -> str:
+    """Where a change takes an effect whose interval at the standard dose is ``usual``."""
+    towards_0 = -1 if usual and usual[0] > 0 else 1
     for sign, word in ((towards_0, SMALLER), (-towards_0, LARGER)):
-        nearest = min(sign * change.low, sign * change.high)
-        apart = min(sign * each for each in own) - max(sign * each for each in usual)
-        if nearest > 0 or apart > 0:
+        if min(sign * change.low, sign * change.high) > 0:
             return word
     return UNCLEAR
 
 
-def _verdict(image: str, standard: Groups, shown: bool, compared: str | None) -> str:
+def _verdict(image: str, standard: Groups, shown: bool, word: str) -> str:
+    """``word``, where the standard dose has an effect that can be compared."""
     if not standard.testable:
         return UNTESTED
-    if cohens_d(standard) is None or (compared is None and shown and image != STANDARD):
+    if cohens_d(standard) is None:
         return NO_SPREAD
     if not shown:
         return NO_EFFECT
-    return compared or ""  # nothing of the standard dose itself
+    return "" if image == STANDARD else word
 
 
 def _region_names(regions: pd.DataFrame) -> list[str]:

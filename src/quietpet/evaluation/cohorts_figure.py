@@ -70,6 +70,6 @@ def _mark(row: EffectRow) -> tuple[str, str, str]:
     """Label, colour and marker of an effect."""
     if row.image == STANDARD:
         return "standard dose", STANDARD_COLOUR, "D"
-    if row.verdict == SMALLER:
-        return "smaller than at the standard dose", LOST_COLOUR, "v"
+    if SMALLER in (row.verdict, row.difference_verdict):
+        return "g or the difference is smaller than at the standard dose", LOST_COLOUR, "v"
     return "not shown to be smaller", KEPT_COLOUR, "o"

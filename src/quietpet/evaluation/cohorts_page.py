@@ -66,13 +66,16 @@ def _legend(rows: Sequence[EffectRow], plan: CohortPlan) -> str:
         "healthy; negative where the diseased have less. In brackets what is kept of the effect at the "
         "standard dose, d in % of d. The interval is exact for normal groups that spread alike; where "
         "one spreads three times as much as the other, a 95 % interval covers 89 to 93 %.",
-        f"{MARKS[SMALLER]} smaller, {MARKS[LARGER]} larger than at the standard dose: the {percent} "
-        "interval of the change in the same subjects leaves 0 out, or the intervals of both d do not "
-        "overlap. No mark: no change shown, which does not show that there is none. "
-        f"{MARKS[NO_EFFECT]}: the standard dose shows no effect there, so none can be lost. Each region "
-        "and method is tested by itself, without a correction for their number.",
         "Behind it the difference of the means itself, in % of the healthy. d divides by the spread "
-        "between subjects: a method that shrinks differences and spread alike keeps it.",
+        "between subjects: a method that shrinks differences and spread alike keeps it, and still takes "
+        "what a reader sees.",
+        f"{MARKS[SMALLER]} smaller, {MARKS[LARGER]} larger than at the standard dose in the same "
+        f"subjects. Of g: the {percent} interval of the change of d leaves 0 out, or the intervals of "
+        f"both d do not overlap. Of the difference: the {percent} interval of how much more the image "
+        "errs in the diseased than in the healthy leaves 0 out. No mark: no change shown, which does "
+        f"not show that there is none. {MARKS[NO_EFFECT]}: the standard dose shows no effect there, so "
+        "none can be lost. Each region and method is tested by itself, without a correction for their "
+        "number.",
         f"Bias: error of a region's mean in %, mean over subjects [limits of agreement, between which "
         f"{100 * AGREEMENT:g} % of subjects lie]; intervals of the mean and of the limits are in "
         "`cohorts.csv`.",
@@ -108,29 +111,29 @@ def _sentences(rows: Sequence[EffectRow]) -> Iterator[str]:
         if row.change is not None and row.change_high is not None
     ]:
         yield (
-            f"With so many, changes of g below about {np.median(reaches):.1f} can hardly be told: the "
-            "median reach of the intervals of the methods' changes."
+            f"Intervals of what methods change in g reach {min(reaches):.1f} to {max(reaches):.1f} to "
+            f"either side, the median {np.median(reaches):.1f}: smaller changes can not be told."
         )
+    usual = {row.region: row.difference_percent for row in rows if row.image == STANDARD}
     for name, members in groupby(restored, key=name_of):
-        if lost := [row for row in members if row.verdict == SMALLER]:
+        if lost := [row for row in members if SMALLER in (row.verdict, row.difference_verdict)]:
+            losses = "; ".join(_loss(row, usual[row.region]) for row in lost)
             yield ""
-            yield f"> **WARNING - {name} shrinks the difference between the cohorts: {_losses(lost)}.**"
+            yield f"> **WARNING - {name} shrinks the difference between the cohorts: {losses}.**"
 
 
-def _losses(rows: Sequence[EffectRow]) -> str:
-    return "; ".join(map(_loss, rows))
-
-
-def _loss(row: EffectRow) -> str:
-    """What is left in one region, in units of g."""
-    if row.change is None or row.change_low is None or row.change_high is None:
-        return row.region
-    g, low, high = (
-        f"{hedges_factor(_freedom(row)) * each:.2f}"
-        for each in (row.change, row.change_low, row.change_high)
+def _loss(row: EffectRow, usual_percent: float | None) -> str:
+    """What is left in one region."""
+    left, usual = (
+        "-" if each is None else f"{_signed(each)} %" for each in (row.difference_percent, usual_percent)
     )
-    kept = "" if row.share_percent is None else f" {row.share_percent:.0f} % of g kept"
-    return f"{row.region},{kept} (change {g} [{low}, {high}])"
+    kept = "" if row.share_percent is None else f", {row.share_percent:.0f} % of g"
+    what = [
+        word
+        for word, verdict in (("difference", row.difference_verdict), ("g", row.verdict))
+        if verdict == SMALLER
+    ]
+    return f"{row.region} ({' and '.join(what)}), {left} in place of {usual}{kept}"
 
 
 def _freedom(row: EffectRow) -> int:
@@ -165,11 +168,14 @@ def _effect_cell(row: EffectRow) -> str:
     text += f" [{_number(row.ci_low)}, {_number(row.ci_high)}]"
     if row.share_percent is not None and row.image != STANDARD:
         text += f" ({row.share_percent:.0f} %)"
-    return f"{text}{_difference(row)} {MARKS[row.verdict]}".rstrip()
+    return f"{f'{text} {MARKS[row.verdict]}'.rstrip()}{_difference(row)}"
 
 
 def _difference(row: EffectRow) -> str:
-    return "" if row.difference_percent is None else f"; {_signed(row.difference_percent)} %"
+    if row.difference_percent is None:
+        return ""
+    mark = MARKS[row.difference_verdict] if row.difference_verdict != NO_EFFECT else ""
+    return f"; {_signed(row.difference_percent)} % {mark}".rstrip()
 
 
 def _bias_grid(cohort: str, quantity: str, rows: Sequence[BiasRow]) -> str:

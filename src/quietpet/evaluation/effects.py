@@ -133,7 +133,7 @@ def _falling_root(function: Callable[[float], float], start: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """d of one measurement minus d of another of the same subjects, and its interval."""
+    """What differs between two measurements of the same subjects, and its interval."""
 
     value: float
     low: float
@@ -167,6 +167,30 @@ def change_of_effect(after: Groups, before: Groups, *, confidence: float) -> Cha
         variance += (n - 1) / (2 * before.freedom**2) * max(float(squares), 0.0)
     reach = float(stdtrit(before.freedom, (1 + confidence) / 2) * np.sqrt(variance))
     return Change(value=one - other, low=one - other - reach, high=one - other + reach)
+
+
+def gap_of_errors(after: Groups, before: Groups, *, confidence: float) -> Change | None:
+    """How much more ``after`` errs in the diseased than in the healthy [% of ``before``].
+
+    Of geometric means of after / before: 0 where both groups err alike, positive where the diseased are
+    lifted. It moves the groups nearer to each other or apart even where the spread, and so d, follows.
+    The interval is Welch's of the logarithms (Biometrika 1947;34:28). None where values are not
+    positive, or groups are too small to be tested.
+    """
+    pairs = ((after.healthy, before.healthy), (after.diseased, before.diseased))
+    if not before.testable or any(np.min(each) <= 0 for pair in pairs for each in pair):
+        return None
+    healthy, diseased = (np.log(found / expected) for found, expected in pairs)
+    gap = float(diseased.mean() - healthy.mean())
+    gap = gap if abs(gap) > RESOLUTION else 0.0
+    parts = [(float(np.var(each, ddof=1)) / len(each), len(each) - 1) for each in (healthy, diseased)]
+    variance = sum(part for part, _ in parts)
+    reach = 0.0
+    if np.sqrt(variance) > RESOLUTION:
+        freedom = variance**2 / sum(part**2 / less for part, less in parts)
+        reach = float(stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(variance))
+    value, low, high = (100 * float(np.expm1(each)) for each in (gap, gap - reach, gap + reach))
+    return Change(value=value, low=low, high=high)
 
 
 @dataclass(frozen=True, kw_only=True)
