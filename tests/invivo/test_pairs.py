@@ -203,6 +203,7 @@ def test_rows_that_contradict_each_other_are_found() -> None:
     ]
     times = {"frame_starts_s": "60,120", "frame_durations_s": "60,60", "radionuclide": "F18"}
     assert findings(BOTH[0] | times, BOTH[1] | times) == []
+    assert findings(*BOTH, **times | {"radionuclide": "n/a"})[0] == "error radionuclide (standard): n/a"
     assert findings(*BOTH, **times, delay_minutes=30)[0] == "error delay_minutes (standard): 30 min"
     for broken, value in (
         ({"frame_durations_s": "60"}, "2 and 1 numbers"),

@@ -284,6 +284,15 @@ def test_an_image_that_cannot_be_used_is_one_sentence_of_import_and_audit(
     folder.imported(own, tmp_path / "other", folder.job("02"))
 
 
+def test_frames_are_as_many_as_their_times(own: Path, tmp_path: Path) -> None:
+    dynamic(own)
+    standard, low = folder.rows_of("01", radionuclide="F18", decay_corrected_to="injection")
+    times = {"frame_starts_s": "0,60,120", "frame_durations_s": "60,60,60"}
+    folder.write_table(own, [standard, low | times])
+    with pytest.raises(InputError, match=r"\(x20\) is times of 3 frame\(s\), but .* times of 2 frame"):
+        folder.imported(own, tmp_path)
+
+
 LACKING = {
     "weight_kg": r"weight_kg \(x20\) is n/a, but should be the body weight \[kg\] \(its unit is SUV",
     "injected_mbq": r"injected_mbq \(x20\) is n/a, but should be the injected activity \[MBq\]",

@@ -117,10 +117,16 @@ def files_read_of(root, participant):
 
 
 @functools.cache
-def images_of_pairs(root, participant):
-    from quietpet.invivo.pairs_folder import files_of_pairs  # slow to import
+def pairs_in(root):
+    from quietpet.invivo.pairs_folder import pairs_if_readable  # slow to import
 
-    return [str(path) for path in files_of_pairs(root, participant)]
+    return pairs_if_readable(root)
+
+
+def images_of_pairs(root, participant):
+    from quietpet.invivo.pairs_folder import files_of_pairs
+
+    return [str(path) for path in files_of_pairs(root, pairs_in(root).of(participant))]
 
 
 def table_of_pairs(source):
@@ -139,13 +145,7 @@ def rows_of_pairs(source):
     row of somebody else's does not.
     """
     root = Path(SOURCES_INVIVO[source].root)
-
-    def rows(wildcards):
-        from quietpet.invivo.pairs_folder import told_of_pairs  # slow to import
-
-        return told_of_pairs(root, wildcards.participant)
-
-    return rows
+    return lambda wildcards: repr(pairs_in(root).of(wildcards.participant))
 
 
 def own_manifest(source):

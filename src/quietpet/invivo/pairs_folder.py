@@ -34,22 +34,18 @@ def read_pairs(root: Path) -> Pairs:
     return pairs_of(read_table(root / TABLE))
 
 
-def files_of_pairs(root: Path, participant: str) -> list[Path]:
-    """All images of a participant that are there; nothing where the table cannot be read."""
+def pairs_if_readable(root: Path) -> Pairs:
+    """The table of the folder; no rows where it cannot be read, of which the import says why."""
     try:
-        rows = read_pairs(root).of(participant)
+        return read_pairs(root)
     except InputError:
-        return []
+        return Pairs(images=(), findings=())
+
+
+def files_of_pairs(root: Path, rows: Sequence[PairImage]) -> list[Path]:
+    """All images that ``rows`` name and that are there, each once."""
     named = dict.fromkeys([*(row.pet for row in rows), *(row.t1 for row in rows if row.t1)])
     return [root / path for path in named if (root / path).is_file()]
-
-
-def told_of_pairs(root: Path, participant: str) -> str:
-    """What the table says of a participant, as text to compare; nothing where it cannot be read."""
-    try:
-        return repr(read_pairs(root).of(participant))
-    except InputError:
-        return ""
 
 
 def open_images(root: Path, rows: Sequence[PairImage]) -> dict[str, Image]:
