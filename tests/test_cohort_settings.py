@@ -50,6 +50,14 @@ def test_cohorts_are_compared_by_every_method(raw) -> None:
     assert said in study.describe().splitlines()
 
 
+def test_rows_have_the_order_of_the_doses(raw) -> None:
+    """Not that of the alphabet, where x100 is before x20."""
+    for domain in raw["domains"].values():
+        level = {**domain["doses"]["low"]["x20"], "published": False}
+        domain["doses"] = {**domain["doses"], "low": {"x20": level, "x100": level}}
+    assert job_of(loaded(raw), "cohorts").settings == ("x20", "x100")
+
+
 def test_without_the_section_nothing_is_compared(raw) -> None:
     del raw["cohorts"]
     study = loaded(raw)

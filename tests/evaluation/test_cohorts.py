@@ -204,6 +204,9 @@ def test_an_effect_that_is_shown_with_the_other_sign_is_reversed(swapped: bool) 
     assert f"WARNING - `net` reverses the difference between the cohorts: precuneus, {left}.**" in page
     assert "` shrinks" not in page
     assert "⇅" in page
+    _, effects = assemble_cohorts(regions, plan=plan("lpet", "net"))
+    (legend,) = draw_cohorts(effects).legends
+    assert "of the other sign than at the standard dose" in {text.get_text() for text in legend.texts}
 
 
 def test_the_other_sign_alone_is_no_reversal() -> None:

@@ -17,7 +17,8 @@ from quietpet.study.data_sets import Simulated
 def require_comparable_cohorts(study: StudyContents) -> None:
     """Raise ValueError unless the data sets exist, and differ alone in who is scanned: health, disease.
 
-    They are simulated alike, and restored by the same trainings of the same methods.
+    They are simulated alike, and restored by the same methods that learned under the same regimes, with
+    as many trainings of each. Filters are tuned on the validation slices of each.
     """
     if study.cohorts is None:
         return
