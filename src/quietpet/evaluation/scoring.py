@@ -22,9 +22,10 @@ LINEAGE = ("data_source", "projector", "registration")
 
 SCORE_COLUMNS = (
     "dataset", "setting", "method", "learning", "replicate", "estimate", "subject", "key", "slice_mm",
-    "angle_deg", "metric", "variant", "value", "spread_to_error", *LINEAGE,
+    "angle_deg", "has_t1", "metric", "variant", "value", "spread_to_error", *LINEAGE,
 )  # fmt: skip
 """Columns of a score file; ``value`` is empty where the metric is undefined in that slice.
+``has_t1``, True or False, says of the slice whether the data set has a T1 of it.
 ``spread_to_error`` is one number of the whole file, empty for methods that draw one sample."""
 
 
@@ -71,6 +72,7 @@ def score_slices(
                 "key": key,
                 "slice_mm": float(reference.slice_mm[index]),
                 "angle_deg": float(reference.angle_deg[index]),
+                "has_t1": bool(reference.has_t1[index]),
             }
             for row in _measure_all(images, key=key, paper_window_pixels=paper_window_pixels):
                 yield {**place, **row}

@@ -30,7 +30,7 @@ class T1Row:
 
     ``method_without`` is the variant without, and ``without`` says how it does without; where there is
     none, why. ``difference``: mean over slices of the metric with T1 minus without, and its interval
-    over subjects; slices are averaged over trainings first.
+    over subjects; slices are averaged over trainings first. All of it is of slices that have a T1.
     """
 
     dataset: str
@@ -68,9 +68,10 @@ def compare_t1(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[T1Row, ...]:
     """Rows of every method that uses T1 and is scored, methods as configured.
 
     ``scores`` have the columns of a score file and passed the checks of
-    :func:`quietpet.evaluation.tables.assemble`.
+    :func:`quietpet.evaluation.tables.assemble`. Slices that have no T1 are left out on both sides:
+    there the method is itself without.
     """
-    compared = scores[scores["metric"].isin(COMPARED)].dropna(subset=["value"])
+    compared = scores[scores["metric"].isin(COMPARED) & scores["has_t1"]].dropna(subset=["value"])
     rows = [row for pair in plan.without_t1 for row in _pair(compared, pair, plan)]
     return tuple(sorted(rows, key=lambda row: _order(row, plan)))
 
@@ -150,19 +151,24 @@ def _order(row: T1Row, plan: TablePlan) -> tuple[Any, ...]:
     )
 
 
-def render_t1(rows: Sequence[T1Row]) -> str:
-    """The settings with a pair as Markdown, without a heading of the first level; empty without any."""
+def render_t1(rows: Sequence[T1Row], *, rates_chosen: bool = False) -> str:
+    """The settings with a pair as Markdown, without a heading of the first level; empty without any.
+
+    ``rates_chosen``: whether trials chose the learning rate of each training.
+    """
     paired = {(row.dataset, row.setting) for row in rows if row.difference is not None}
     rows = [row for row in rows if (row.dataset, row.setting) in paired]
     if not rows:
         return ""
+    rates = ", but for the learning rate, which trials choose for each" if rates_chosen else ""
     blocks = [
         "## With and without T1",
         "Each method that uses T1, and its variant without: equal in all but the inputs, data and "
-        "budget the same. Difference: with minus without, mean over test slices [interval over subjects "
-        "of the paired difference]; T1 helps where PSNR and SSIM rise and NMSE falls. An interval "
-        "that holds 0 shows no difference, and one of a single training leaves out what another seed "
-        "would change. Methods without a variant stand here with the reason.",
+        f"budget the same{rates}. Only test slices that have a T1 count. Difference: with "
+        "minus without, mean over slices [interval over subjects of the paired difference]; T1 helps "
+        "where PSNR and SSIM rise and NMSE falls. An interval that holds 0 shows no difference. Intervals "
+        "are over subjects; they leave out what other seeds would change. Methods without a variant "
+        "stand here with the reason.",
     ]
     for (dataset, setting), of_setting in groupby(rows, key=lambda row: (row.dataset, row.setting)):
         blocks.append(f"### {dataset}, setting `{setting}`")
