@@ -166,9 +166,9 @@ def render_t1(rows: Sequence[T1Row], *, rates_chosen: bool = False) -> str:
         "Each method that uses T1, and its variant without: equal in all but the inputs, data and "
         f"budget the same{rates}. Only test slices that have a T1 count. Difference: with "
         "minus without, mean over slices [interval over subjects of the paired difference]; T1 helps "
-        "where PSNR and SSIM rise and NMSE falls. An interval that holds 0 shows no difference. Intervals "
-        "are over subjects; they leave out what other seeds would change. Methods without a variant "
-        "stand here with the reason.",
+        "where PSNR and SSIM rise and NMSE falls. An interval that holds 0 shows no difference. "
+        "Intervals are over subjects; they leave out what other seeds would change. Methods without a "
+        "variant stand here with the reason.",
     ]
     for (dataset, setting), of_setting in groupby(rows, key=lambda row: (row.dataset, row.setting)):
         blocks.append(f"### {dataset}, setting `{setting}`")
