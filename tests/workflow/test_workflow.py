@@ -653,15 +653,15 @@ def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, 
 def test_methods_of_the_same_training_share_weights_and_learning_rate(
     repository, configuration, tmp_path
 ):
-    """m2diff with and without T1; another share of replaced skips is another training."""
+    """m2diff with and without T1; one that is no variant of it has a training of its own."""
     small = {
         "kind": "m2diff", "channels": 8, "norm_groups": 4, "multipliers": [1, 2], "blocks": 1,
         "attention": [False, False], "sampler": "ddim", "sampling_steps": 2,
     }  # fmt: skip
     methods = {
         "m2diff": small,
-        "m2diff_nomri": {**small, "t1": "none", "sampling_steps": 1},
-        "m2diff_other": {**small, "skip_replacement": 0.2},
+        "m2diff_nomri": {**small, "t1": "none", "pet_only_of": "m2diff"},
+        "m2diff_other": {**small, "sampling_steps": 1},
     }
     trials = {"learning_rate_trials": {"factors": [1, 3], "iterations": 2}}
     training = {**configuration["training"], **trials}
