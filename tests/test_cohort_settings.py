@@ -20,7 +20,8 @@ LEARNING = {
 def raw(repository):
     """The small study of phantoms, and two data sets of other subjects."""
     whole = read_yaml(repository / "config.yaml")
-    study = {key: whole[key] for key in whole if key not in ("standin", "invivo", "learning")}
+    further = ("domains", "standin", "invivo", "learning")
+    study = {key: whole[key] for key in whole if key not in further}
     doses = {"standard": whole["doses"]["standard"], "low": {"x20": whole["doses"]["low"]["low"]}}
     splits = {"train": ["48"], "validation": ["50"], "test": ["51", "52", "53"]}
     domains = {

@@ -84,7 +84,7 @@ def test_the_chosen_factor_holds_for_each_stage_of_learning(raw):
 
 @pytest.mark.usefixtures("published")
 def test_published_settings_need_no_trial_and_stages_change_them_as_the_common_ones(raw):
-    raw["methods"]["unet"]["optimiser"] = "published"
+    raw["methods"]["unet"] = {"inputs": ["low"], "optimiser": "published"}
     raw["learning"]["stages"]["internal"]["learning_rate"] = 1e-4
     study = with_trials(raw)
     own = training_of(study, "unet")
