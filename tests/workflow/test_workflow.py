@@ -90,6 +90,14 @@ def configuration(repository):
     return yaml.safe_load((repository / "workflow/configs/tiny.yaml").read_text())
 
 
+def methods_of(configuration, *names):
+    """Some of the methods, as if there were no others of which they are variants."""
+    chosen = {name: {**configuration["methods"][name]} for name in names}
+    for settings in chosen.values():
+        settings.pop("pet_only_of", None)
+    return chosen
+
+
 @pytest.fixture(scope="module")
 def finished(repository, tmp_path_factory):
     """A tiny study that was killed without warning half way, and then run to its end."""
@@ -170,7 +178,7 @@ def test_an_interrupted_training_goes_on_with_the_same_command(
     study = tmp_path / "study"
     shutil.copytree(finished, study)
     training = {**configuration["training"], "iterations": 200, "validate_every": 10}
-    methods = {"unet": configuration["methods"]["unet"]}
+    methods = methods_of(configuration, "unet")
     path = tmp_path / "long.yaml"
     path.write_text(yaml.safe_dump({**configuration, "training": training, "methods": methods}))
     weights = study / "results/models/phantom/low/unet/r0/weights.safetensors"
@@ -268,7 +276,7 @@ def test_learning_in_stages_ends_in_table_6(repository, finished, configuration,
     """On the networks of the finished study: all regimes of a U-Net, and what is not trained."""
     study = tmp_path / "study"
     shutil.copytree(finished, study)
-    methods = {name: configuration["methods"][name] for name in ("lpet", "bowsher", "unet")}
+    methods = methods_of(configuration, "lpet", "bowsher", "unet")
     regimes = {**LEARNING["regimes"], "internal": ["internal"], "mixed": ["mixed"]}
     staged = {
         **configuration, "methods": methods, "domains": {"other": DOMAIN},
@@ -340,7 +348,7 @@ def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configu
     """
     study = tmp_path / "study"
     shutil.copytree(finished, study)
-    methods = {name: configuration["methods"][name] for name in ("lpet", "bowsher", "unet")}
+    methods = methods_of(configuration, "lpet", "bowsher", "unet")
     learning = {
         "stages": {**LEARNING["stages"], "mixed": {"data": ["phantom/low", "own"], "iterations": 6}},
         "regimes": {**LEARNING["regimes"], "mixed": ["mixed"]},
@@ -379,7 +387,7 @@ def test_settings_of_scans_are_one_job_that_keeps_what_is_as_it_was(repository, 
         "c": {"window": "16s"},
     }
     ood1 = {**INVIVO["datasets"]["ood1"], "settings": settings, "regimes": ["external"]}
-    methods = {name: configuration["methods"][name] for name in ("lpet", "unet")}
+    methods = methods_of(configuration, "lpet", "unet")
     study = {
         **configuration, "methods": methods, "standin": STANDIN, "learning": LEARNING,
         "invivo": {**INVIVO, "datasets": {"ood1": ood1}},
