@@ -29,7 +29,8 @@ SCORE_COLUMNS = (
 ``spread_to_error`` is one number of the whole file, empty for methods that draw one sample."""
 
 
-_NAMES = ("dataset", "setting", "method", "learning", "replicate")
+NAMED_BY = ("dataset", "setting", "method", "learning", "replicate")
+"""What names one restoration, in files and in jobs."""
 
 
 def score_rows(
@@ -47,7 +48,7 @@ def score_rows(
 
 def names_of(restored: RestoredSlices) -> dict[str, str]:
     """What was restored, how, and the facts that score files inherit."""
-    return {name: getattr(restored, name) for name in _NAMES} | reported(restored.lineage)
+    return {name: getattr(restored, name) for name in NAMED_BY} | reported(restored.lineage)
 
 
 def reported(lineage: Lineage) -> Lineage:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
@@ -15,7 +15,7 @@ from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import subject_bootstrap_interval, values_by_replicate
 from quietpet.evaluation.tables import TablePlan
-from quietpet.files.text import csv_cell
+from quietpet.files.text import csv_cell, markdown_row
 from quietpet.seeds import numpy_rng
 
 COMPARED = ("psnr_db", "ssim", "nmse")
@@ -183,9 +183,9 @@ def _grid(rows: Sequence[T1Row]) -> str:
     header = ["method", "without", "learning", "estimate"]
     for name in COMPARED:
         header += [f"{labels[name]} with T1", "without", "difference"]
-    lines = [_line(header), _line(["---"] * len(header))]
+    lines = [markdown_row(header), markdown_row(["---"] * len(header))]
     for _, members in groupby(rows, key=_compared_pair):
-        lines.append(_line(_cells({row.metric: row for row in members})))
+        lines.append(markdown_row(_cells({row.metric: row for row in members})))
     return "\n".join(lines)
 
 
@@ -213,7 +213,3 @@ def _metric_cells(row: T1Row | None) -> tuple[str, str, str]:
     if row.difference_ci_low is not None:
         difference += f" [{row.difference_ci_low:+.{digits}f}, {row.difference_ci_high:+.{digits}f}]"
     return f"{row.mean_with_t1:.{digits}f}", without, difference
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
