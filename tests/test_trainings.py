@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import permutations, product
 
 import pytest
 
@@ -225,20 +225,50 @@ def test_a_stage_before_on_data_that_another_setting_has_too_is_shared(repositor
     )
 
 
-def test_methods_that_differ_after_training_alone_are_one_training(repository):
-    raw = read_yaml(repository / "config.yaml")
-    sizes = {"channels": 8, "norm_groups": 4}
-    raw["methods"] |= {
-        "m2diff": sizes,
-        "m2diff_nomri": {"kind": "m2diff", **sizes, "t1": "none", "pet_only_of": "m2diff"},
-        "m2diff_ddim": {"kind": "m2diff", **sizes, "sampler": "ddim", "sampling_steps": 3},
-        "m2diff_first": {"kind": "m2diff", **sizes, "skip_replacement": 0.0},
-        "m2diff_own": {"kind": "m2diff", **sizes, "optimiser": "published"},
-    }
-    study = load_study(raw, origin="config.yaml")
+_SIZES = {"kind": "m2diff", "channels": 8, "norm_groups": 4}
+_ALIKE = {
+    "m2diff": _SIZES,
+    "m2diff_nomri": {**_SIZES, "t1": "none", "pet_only_of": "m2diff"},
+    "m2diff_ddim": {**_SIZES, "sampler": "ddim", "sampling_steps": 3},
+    "m2diff_unnamed": {**_SIZES, "t1": "none"},
+}
+"""Settings that are equal in all that matters for training."""
+
+
+def _with_methods(repository, methods):
+    raw = read_yaml(repository / "workflow/configs/tiny.yaml")
+    raw["methods"] = {name: dict(each) for name, each in methods.items()}
+    return load_study(raw, origin="tiny.yaml")
+
+
+def test_a_variant_that_is_the_same_trained_network_shares_its_training_and_no_other_method_does(
+    repository,
+):
+    study = _with_methods(
+        repository,
+        {
+            **_ALIKE,
+            "unet": {"inputs": ["low"], "pet_only_of": "munet_concat"},
+            "munet_concat": {"kind": "unet", "inputs": ["low", "t1"]},
+        },
+    )
     trained = {name: study.trained_as(name) for name in study.methods}
-    shared = {"m2diff_nomri": "m2diff", "m2diff_ddim": "m2diff"}
-    assert trained == {name: shared.get(name, name) for name in study.methods}
+    assert trained == {name: name for name in study.methods} | {"m2diff_nomri": "m2diff"}
     words = job_of(study, "tables").methods
     assert words["m2diff_nomri"].endswith("restored without T1; restores with the weights of m2diff")
-    assert "weights of" not in words["m2diff"]
+    assert all("weights of" not in words[name] for name in words if name != "m2diff_nomri")
+
+
+def test_the_order_of_methods_changes_no_job(repository):
+    """Neither which training is shared nor what seeds it or its samples."""
+    found = []
+    for names in permutations(_ALIKE):
+        study = _with_methods(repository, {name: _ALIKE[name] for name in names})
+        at = {"dataset": "phantom", "setting": "low", "replicate": "r0"}
+        jobs = {
+            (step, name): job_of(study, step, **at, method=name).model_dump()
+            for step, name in product(("fit", "restore"), _ALIKE)
+        }
+        found.append((jobs, {name: study.trained_as(name) for name in _ALIKE}))
+    assert all(each == found[0] for each in found)
+    assert found[0][0]["restore", "m2diff_nomri"]["trained_as"] == "m2diff"

@@ -25,6 +25,7 @@ from quietpet.evaluation.cohort_rows import (
     EffectRow,
 )
 from quietpet.evaluation.effects import AGREEMENT, LEAST_SUBJECTS, hedges_factor
+from quietpet.files.text import markdown_row
 
 MARKS = {
     SMALLER: "▼", LARGER: "▲", REVERSED: "⇅", UNCLEAR: "", NO_EFFECT: "○", NO_SPREAD: "", UNTESTED: "",
@@ -169,10 +170,13 @@ def name_of(row: EffectRow | BiasRow) -> str:
 def _effect_grid(rows: Sequence[EffectRow]) -> str:
     """Kinds of images down, regions across."""
     regions = list(dict.fromkeys(row.region for row in rows))
-    lines = [_line(["effect, diseased against healthy", *regions]), _line(["---"] * (len(regions) + 1))]
+    lines = [
+        markdown_row(["effect, diseased against healthy", *regions]),
+        markdown_row(["---"] * (len(regions) + 1)),
+    ]
     for name, members in groupby(rows, key=name_of):
         cells = {row.region: _effect_cell(row) for row in members}
-        lines.append(_line([name, *(cells.get(region, "") for region in regions)]))
+        lines.append(markdown_row([name, *(cells.get(region, "") for region in regions)]))
     return "\n".join(lines)
 
 
@@ -202,11 +206,11 @@ def _bias_grid(cohort: str, quantity: str, rows: Sequence[BiasRow]) -> str:
     against = [each for each in known if any(row.against == each for row in rows)]
     words = " / ".join(known[each] for each in against)
     header = [f"bias of the {quantity}, {cohort} (%), against {words}", *regions]
-    lines = [_line(header), _line(["---"] * len(header))]
+    lines = [markdown_row(header), markdown_row(["---"] * len(header))]
     for name, members in groupby(rows, key=name_of):
         cells = {(row.region, row.against): _bias_cell(row) for row in members}
         lines.append(
-            _line(
+            markdown_row(
                 [name]
                 + [" / ".join(cells.get((region, each), "-") for each in against) for region in regions]
             )
@@ -226,7 +230,3 @@ def _signed(value: float) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
