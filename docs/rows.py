@@ -14,6 +14,8 @@ METHODS = {
     "fbsem": "EM unrolled on the sinograms, with a network",
     "munet_concat": "a regression U-Net of PET and T1",
     "mfdiff": "the published diffusion model, small",
+    "m2diff": "the second one, of two branches, small",
+    "m2diff_nomri": "the same trained network without T1",
 }
 HEADER = """\
 | method | what it is | PSNR `paper` | published | PSNR `quantitative` | contrast of PET-only lesions |
