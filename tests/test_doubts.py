@@ -161,7 +161,9 @@ def test_a_region_that_no_slice_passes_through(repository, dataset):
     said = found(raw)
     key = "slices" if dataset == "phantom" else "domains.other_tracer.slices"
     for one, name in zip(said, ("lateral_temporal", "medial_temporal"), strict=True):
-        assert one.startswith(f"{key}.indices = [65, 69, 73, 77, 81]: no slice passes through {name}, ")
+        assert one.startswith(
+            f"{key}.indices = [65, 69, 73, 77, 81]: no slice passes through the middle of {name}, "
+        )
     added = int(said[1].rsplit("add ")[1])
     raw["slices"] = {"indices": [added, 71, 78]}
     assert found(raw) == []

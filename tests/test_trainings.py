@@ -23,6 +23,8 @@ LEARNING = LearningSettings.model_validate(
             "mixed": {"data": ["phantom/low", "own"]},
             "same_dose": {"data": ["phantom/own"]},
             "both": {"data": ["phantom/own", "own"]},
+            "twice": {"data": ["phantom/x20", "phantom/own"]},
+            "all": {"data": ["phantom/x20", "ood1/x20", "own"], "iterations": 7},
         },
         "regimes": {"external": ["external"]},
     }
@@ -78,6 +80,23 @@ def test_regimes_that_begin_alike_share_their_beginning():
 )
 def test_data_of_a_training(stages, data):
     assert training_data(LEARNING, named(*stages)) == tuple(data)
+
+
+@pytest.mark.parametrize(
+    ("stage", "setting", "data"),
+    [
+        ("twice", "x20", [("phantom", "x20")]),
+        ("twice", "x100", [("phantom", "x20"), ("phantom", "x100")]),
+        ("all", "x20", [("phantom", "x20"), ("ood1", "x20")]),
+    ],
+)
+def test_data_that_a_stage_names_in_two_ways_is_learned_from_once(stage, setting, data):
+    assert training_data(LEARNING, named(stage, setting=setting)) == tuple(data)
+
+
+def test_a_stage_that_names_one_data_set_in_two_ways_is_the_plain_training():
+    assert named("twice", setting="x20") == Training(dataset="phantom", setting="x20")
+    assert named("twice", setting="x100").stages == ("twice",)
 
 
 def test_a_stage_changes_what_it_names():

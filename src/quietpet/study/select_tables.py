@@ -26,6 +26,7 @@ def cohorts_job(study: Study) -> CohortsJob:
         protocol=study.protocol,
         methods=tuple(study.methods),
         learned=tuple(study.learning.regimes) if study.learning else (),
+        settings=study.simulated[study.cohorts.healthy].settings,
     )
 
 
