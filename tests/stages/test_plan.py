@@ -52,10 +52,15 @@ def inputs(tmp_path_factory):
     return Files({"weights": [weights], "validation": [validation]})
 
 
-def planned(inputs, folder, *, batch_size=2, planner=PLANNER, model=MODEL):
+def planned(inputs, folder, *, batch_size=2, planner=PLANNER, model=MODEL, **names):
     inference = InferenceSettings(pixels=48, batch_size=batch_size)
     job = PlanJob(
-        **NAMES, study_seed=3, model=model, inference=inference, planner=planner, paper_window_pixels=48
+        **{**NAMES, **names},
+        study_seed=3,
+        model=model,
+        inference=inference,
+        planner=planner,
+        paper_window_pixels=48,
     )
     target = folder / "plan.json"
     plan.run(job, inputs, Files({"plan": [target]}))
@@ -116,6 +121,17 @@ def test_batch_size_changes_nothing(inputs, record, tmp_path):
     other = read_json(planned(inputs, tmp_path, batch_size=3))
     for row, same in zip(record["rows"], other["rows"], strict=True):
         assert row["psnr_db"] == pytest.approx(same["psnr_db"], abs=1e-3)
+
+
+def test_noise_is_that_of_the_training_whatever_the_row_is_called(inputs, tmp_path):
+    few = PlannerSettings(slices=1, evaluations=(2,))
+    names = ({}, {"method": "other", "trained_as": "m"}, {"method": "other"})
+    own, shared, apart = (
+        [row["psnr_db"] for row in read_json(planned(inputs, tmp_path, planner=few, **each))["rows"]]
+        for each in names
+    )
+    assert shared == own
+    assert apart != own
 
 
 def test_table_page_and_figure(inputs, tmp_path):

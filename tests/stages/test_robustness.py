@@ -160,6 +160,7 @@ def without_any_t1(test, target):
     shutil.copy(test, target)
     with h5py.File(target, "r+") as file:
         file["t1"][...] = np.nan
+        file["t1_scale"][...] = 1.0
         file["has_t1"][...] = False
     return target
 
@@ -274,14 +275,12 @@ def test_without_t1_a_method_that_never_looks_at_it_restores_alike(files, weight
 def test_none_is_what_a_data_set_without_t1_gives(files, weights, tmp_path):
     """Of a method whose slices may lack it; lesions are named by T1, so their metrics need one."""
     wrong = run_robustness(files, weights, tmp_path, M2DIFF, ("own", "none"))
-    lacking = write_packed(tmp_path / "test.h5", split="test", slices=4, seed=2)
-    in_two(lacking)
-    with h5py.File(lacking, "r+") as file:
-        file["has_t1"][...] = False
-        file["t1"][...] = np.nan
-        file["t1_scale"][...] = 1.0
-    ordinary = ordinary_scores(files, weights, tmp_path, M2DIFF, test=lacking)
-    assert of(wrong, "none") == ordinary.read_text()
+    lacking = without_any_t1(files["test"], tmp_path / "test.h5")
+    ordinary = ordinary_scores(files, weights, tmp_path, M2DIFF, test=lacking).read_text()
+    # Score files say whether the data set has a T1, whatever the method was given.
+    assert {row["has_t1"] for row in read(wrong)} == {"True"}
+    assert ",0.0,False," in ordinary
+    assert of(wrong, "none") == ordinary.replace(",0.0,False,", ",0.0,True,")
     assert of(wrong, "own") != of(wrong, "none")
 
 
