@@ -262,6 +262,33 @@ def test_centres_and_ratios_of_a_shifted_and_scaled_head(
     assert found.shown == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("spelling", ["absolute", "up and down", "link", "linked folder"])
+def test_one_file_is_found_however_its_path_is_written(tmp_path: Path, spelling: str) -> None:
+    root = tmp_path / "own"
+    folder.write_images(root, "01")
+    (root / "link.nii.gz").symlink_to(root / "01/sd.nii.gz")
+    (root / "02").symlink_to(root / "01", target_is_directory=True)
+    path = {
+        "absolute": str(root / "01/sd.nii.gz"),
+        "up and down": "01/../../own/01/sd.nii.gz",
+        "link": "link.nii.gz",
+        "linked folder": "02/sd.nii.gz",
+    }[spelling]
+    standard, low = folder.rows_of("03")
+    folder.write_table(root, [*folder.rows_of("01"), standard | {"pet": path}, low])
+    said = {each.participant: each.value for each in read_pairs(root).findings}
+    written = f"01/sd.nii.gz or {path}"
+    if spelling == "up and down":
+        written = "01/sd.nii.gz or ../own/01/sd.nii.gz"
+    assert said == dict.fromkeys(("01", "03"), f"{written} is standard of 01 and standard of 03")
+
+
+def test_one_t1_may_be_written_twice(tmp_path: Path) -> None:
+    rows = folder.rows_of("01")
+    folder.write_table(tmp_path, [rows[0], rows[1] | {"t1": str(tmp_path / "01/t1.nii.gz")}])
+    assert read_pairs(tmp_path).findings == []
+
+
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("pairs") / "own"

@@ -24,8 +24,8 @@ _OUTLINE = 0.2
 class Likeness:
     """A low dose against the standard one, on the voxels of the standard dose.
 
-    ``difference`` is ``|low / ratio - standard| / |standard|`` with the ``ratio`` that makes it least, of
-    values as they are: 0 for the same image, whatever its factor. The others are correlations of both
+    ``difference`` is ``|low / ratio - standard| / |standard|`` with the ``ratio`` that makes it least,
+    of values as they are: 0 for the same image, whatever its factor. The others are correlations of both
     smoothed, within the outline of the standard dose's head, 0 of an even image: ``correlation`` where
     they lie, ``centred`` with their centres of activity on each other, and ``mirrored`` with left and
     right of the low dose exchanged besides.

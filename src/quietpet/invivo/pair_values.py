@@ -33,8 +33,8 @@ _LEAST_DIFFERENT = 1e-3
 """Of the standard dose; rounding to 16 bits is a tenth of it, noise of half the counts a hundredfold."""
 
 _LEAST_LIKE, _LIKE = 0.9, 0.975
-"""Correlation of smoothed heads. Of simulated heads in 1/113 of the counts it is 0.983 and more, of other
-heads 0.92 to 0.99, of an even one 0.6 to 0.85, of one upside down or back to front below 0.76."""
+"""Correlation of smoothed heads. Of simulated heads in 1/113 of the counts it is 0.983 and more, of
+other heads 0.92 to 0.99, of an even one 0.6 to 0.85, of one upside down or back to front below 0.76."""
 
 _TELLS_SIDES = 0.005
 """Of correlations: simulated heads, also in 1/113 of the counts, differ by more from mirror images."""

@@ -117,10 +117,11 @@ class Pairs:
         )
 
 
-def pairs_of(table: Table) -> Pairs:
+def pairs_of(table: Table, *, place: Callable[[str], str] = posixpath.normpath) -> Pairs:
     """The rows of a table. What is wrong with a cell is found, and the cell is then not known.
 
-    T1, which one row of a participant may name for all, stands in each of them.
+    T1, which one row of a participant may name for all, stands in each of them. ``place`` takes a path
+    of the table to the one place of that file, however it is written.
     """
     findings = [*_table_findings(table)]
     images = []
@@ -129,7 +130,7 @@ def pairs_of(table: Table) -> Pairs:
             image, found = _row(row, number)
             findings += found
             images += [image] if image else []
-        findings += _repeated(images)
+        findings += [*_repeated(images, place), *_several_t1(images, place)]
     t1 = {image.participant: image.t1 for image in reversed(images) if image.t1}
     with_t1 = [replace(image, t1=t1.get(image.participant)) for image in images]
     return Pairs(images=with_t1, findings=findings)
@@ -270,7 +271,7 @@ def _timing(
     return timing, []
 
 
-def _repeated(images: Sequence[PairImage]) -> Iterator[Finding]:
+def _repeated(images: Sequence[PairImage], place: Callable[[str], str]) -> Iterator[Finding]:
     """Two rows of one image, and one file as two images."""
     counts = Counter((image.participant, image.dose) for image in images)
     for (participant, dose), count in counts.items():
@@ -283,30 +284,34 @@ def _repeated(images: Sequence[PairImage]) -> Iterator[Finding]:
                 expected="one row",
                 evidence="nothing says which of them is meant; several frames of one image are one file",
             )
-    places: dict[str, dict[tuple[str, str], None]] = {}
+    uses: dict[str, dict[tuple[str, str], str]] = {}
     for image in images:
-        places.setdefault(image.pet, {})[(image.participant, image.dose)] = None
+        uses.setdefault(place(image.pet), {})[(image.participant, image.dose)] = image.pet
         if image.t1:
-            places.setdefault(image.t1, {})[(image.participant, "t1")] = None
-    for path, uses in places.items():
-        for participant in dict.fromkeys(who for who, _ in uses) if len(uses) > 1 else ():
+            uses.setdefault(place(image.t1), {})[(image.participant, "t1")] = image.t1
+    for of_one in uses.values():
+        file = " or ".join(dict.fromkeys(of_one.values()))
+        for participant in dict.fromkeys(who for who, _ in of_one) if len(of_one) > 1 else ():
             yield Origin(participant=participant, file=TABLE).finding(
                 "pairs-rows",
                 "error",
                 "files",
-                value=f"{path} is {' and '.join(f'{what} of {who}' for who, what in uses)}",
+                value=f"{file} is {' and '.join(f'{what} of {who}' for who, what in of_one)}",
                 expected="a file of its own for each image",
                 evidence="a network would learn that they are equal, or be tested on what it learned",
             )
+
+
+def _several_t1(images: Sequence[PairImage], place: Callable[[str], str]) -> Iterator[Finding]:
+    first: dict[str, str] = {}
     for image in images:
-        others = [other.t1 for other in images if other.participant == image.participant and other.t1]
-        if image.t1 and others[0] != image.t1:
+        if image.t1 and place(first.setdefault(image.participant, image.t1)) != place(image.t1):
             yield image.origin.finding(
                 "pairs-rows",
                 "error",
                 f"t1 ({image.dose})",
                 value=image.t1,
-                expected=f"{others[0]}, as in another row of {image.participant}",
+                expected=f"{first[image.participant]}, as in another row of {image.participant}",
                 evidence="PET images of a participant are registered to one T1",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,15 @@ def read_pairs(root: Path) -> Pairs:
     """
     if not holds_pairs(root):
         raise InputError(f"{root / TABLE}: no such file; a folder of pairs has this table.")
-    return pairs_of(read_table(root / TABLE))
+    return pairs_of(read_table(root / TABLE), place=lambda path: _real(root / path))
+
+
+def _real(path: Path) -> str:
+    """Where a file lies, whatever links lead there."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):  # no name that a file can have, which opening it says
+        return os.path.normpath(path)
 
 
 def pairs_if_readable(root: Path) -> Pairs:
