@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from quietpet.cli import main
 from quietpet.errors import InputError
 from quietpet.geometry.volume import Volume
-from quietpet.invivo.audit_pairs import audit_pairs
+from quietpet.invivo.audit_pairs import audit_pairs, header_findings
 from quietpet.invivo.bids import read_table
 from quietpet.invivo.findings import DATA_SET
 from quietpet.invivo.pair_units import conversion_findings, to_bq_per_ml, unit_of
 from quietpet.invivo.pair_values import agreement
 from quietpet.invivo.pairs import COLUMNS, PairImage, Pairs, pairs_of
 from quietpet.invivo.pairs_folder import read_pairs
+from quietpet.invivo.scans import Image
 
 HALF_LIVES_S = {"F18": 6586.2, "^18^Fluorine": 6586.2, "C11": 1221.8, "Ga68": 4062.6}
 EMPTY = st.sampled_from(["n/a", "N/A", "", "  "])
@@ -209,9 +210,35 @@ def test_rows_that_contradict_each_other_are_found() -> None:
         ({"frame_durations_s": "60"}, "2 and 1 numbers"),
         ({"frame_durations_s": "30,60"}, "30 s between frames 0 and 1"),
         ({"frame_durations_s": "60,0"}, "durations from 0 s on"),
+        ({"frame_starts_s": "-60,0"}, "a start at -60 s"),
+        ({"frame_starts_s": "600060,600120"}, "a start at 600060 s"),
     ):
         found = findings(BOTH[0], BOTH[1] | times | broken)
         assert found == [f"error frame_starts_s, frame_durations_s (x20): {value}"]
+
+
+def test_rows_of_one_scan_have_one_person_and_one_injection(tmp_path: Path) -> None:
+    def told(**low: Any) -> list[str]:
+        rows = folder.rows_of("01", weight_kg=70)
+        folder.write_table(tmp_path, [rows[0], rows[1] | low])
+        pairs = read_pairs(tmp_path)
+        of_one = pairs.of("01")
+        images = {path: Image(participant="01", stem=path, sidecar={}, file=path)
+                  for row in of_one for path in (row.pet, row.t1) if path}  # fmt: skip
+        found = [*pairs.findings, *header_findings(of_one, images)]
+        return [
+            f"{each.severity} {each.key}: {each.value}, {each.expected}"
+            for each in found
+            if each.check != "unreadable-image"
+        ]
+
+    assert told() == told(weight_kg=70.5, injected_mbq=201) == []
+    assert told(weight_kg=154) == ["warning weight_kg (x20): 154, 70, as of standard"]
+    assert told(injected_mbq=10) == ["error injected_mbq (x20): 10, 200, as of standard"]
+    assert told(injected_mbq=10, same_position="no") == []
+    assert told(simulated_data="standin-template") == [
+        "error simulated_data: n/a and standin-template, the same in all rows of a participant"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +269,7 @@ def test_units_are_words_however_they_are_written() -> None:
 
     assert {read(unit) for unit in ("Bq/ml", "BQML", "bq/mL", "Bq/mL")} == {"Bq/mL"}
     assert {read(unit) for unit in ("kBq/ml", "KBQ/ML", "kBq/mL")} == {"kBq/mL"}
-    assert {read(unit) for unit in ("SUV", "suv", "SUVbw", "SUV_BW", "g/ml")} == {"SUV"}
+    assert {read(unit) for unit in ("SUV", "suv", "SUVbw", "SUV_BW", "g/ml", "GML")} == {"SUV"}
     assert {read(unit) for unit in ("MBq/mL", "SUVlbm", "Bq", "ml/g", "g")} == {None}
 
 

@@ -60,7 +60,8 @@ def rows_of_next_subject(subjects: Sequence[str], *, origin: Path | str) -> list
     """For each row of a data set that of the next subject, at the same place among its own.
 
     Packed subjects have the same slices and rotations in one order, so that it is the same slice and
-    number of the rotation, whose angle is another one. Subjects follow each other as in ``subjects`` (slice,), the first the last.
+    number of the rotation, whose angle is another one. Subjects follow each other as in ``subjects``
+    (slice,), the first the last.
 
     Raises:
         InputError: there is one subject, or they have different numbers of slices; names ``origin``.
@@ -134,7 +135,7 @@ class WrongT1Pairs(PairDataset):
 def _with_t1_of(other: DosePair, pair: DosePair) -> DosePair:
     """``pair`` with the T1 of ``other``, turned on to the angle of ``pair``.
 
-    Angles are drawn for each subject; without that, T1 would be turned as well as another's. Where the two
+    Angles are drawn for each subject; without that, T1 would be turned as well as another's. Where both
     are equal, as of the first rotation, nothing is interpolated.
     """
     angle_deg = pair.angle_deg - other.angle_deg

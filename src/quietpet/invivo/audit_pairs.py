@@ -24,6 +24,9 @@ from quietpet.invivo.scans import Image
 _UNREADABLE = "unreadable-image"
 """Check whose value is a whole sentence."""
 
+_AS_ROUNDED = 0.01
+"""Part by which two numbers of one thing may differ."""
+
 
 def audit_pairs(
     root: Path, pairs: Pairs, *, each: Callable[[Iterable[str]], Iterable[str]] = iter
@@ -63,7 +66,8 @@ def require_sound(findings: Iterable[Finding], participant: str) -> None:
 
 def header_findings(rows: Sequence[PairImage], images: Mapping[str, Image]) -> Iterator[Finding]:
     """What the rows of a participant and the headers of its ``images`` say before any value is read."""
-    yield from _levels(rows)
+    yield from level_findings(rows)
+    yield from _of_one_person(rows)
     for row in rows:
         yield from conversion_findings(row, rows)
         yield from _pet(row, images[row.pet])
@@ -86,7 +90,8 @@ def header_findings(rows: Sequence[PairImage], images: Mapping[str, Image]) -> I
             yield geometry_finding(row.pet_origin, fault)
 
 
-def _levels(rows: Sequence[PairImage]) -> Iterator[Finding]:
+def level_findings(rows: Sequence[PairImage]) -> Iterator[Finding]:
+    """What the doses of a participant's ``rows`` lack, the standard one first."""
     if rows[0].dose != STANDARD:
         yield rows[0].origin.finding(
             "pair-doses",
@@ -105,6 +110,29 @@ def _levels(rows: Sequence[PairImage]) -> Iterator[Finding]:
             expected="a low dose, too",
             evidence="a standard dose alone is no pair",
         )
+
+
+def _of_one_person(rows: Sequence[PairImage]) -> Iterator[Finding]:
+    """Weights that differ, and injections where there was one."""
+    for name, severity, evidence in (
+        ("weight_kg", "warning", "a person has one weight; the SUV of one of the two is wrong"),
+        ("injected_mbq", "error", "with same_position: yes they are one scan, of one injection"),
+    ):
+        known = [row for row in rows if getattr(row, name) is not None]
+        for row in known[1:]:
+            first, own = getattr(known[0], name), getattr(row, name)
+            one_scan = known[0].same_position and row.same_position
+            if abs(own - first) > _AS_ROUNDED * first and (one_scan or name == "weight_kg"):
+                warned = {"correction": "read as it is"} if severity == "warning" else {}
+                yield row.origin.finding(
+                    "pair-conversion",
+                    severity,
+                    f"{name} ({row.dose})",
+                    value=f"{own:g}",
+                    expected=f"{first:g}, as of {known[0].dose}",
+                    evidence=evidence,
+                    **warned,
+                )
 
 
 def _pet(row: PairImage, image: Image) -> Iterator[Finding]:

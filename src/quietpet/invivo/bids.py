@@ -315,7 +315,7 @@ def _decoded(content: bytes) -> tuple[str, list[str]]:
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             return content.decode(encoding, errors="replace"), [
-                "text in UTF-16, read as such: BIDS has UTF-8"
+                "text in UTF-16, read as such: tables are UTF-8"
             ]
     try:
         return content.decode("utf-8-sig"), []

@@ -130,7 +130,7 @@ def pairs_of(table: Table, *, place: Callable[[str], str] = posixpath.normpath) 
             image, found = _row(row, number)
             findings += found
             images += [image] if image else []
-        findings += [*_repeated(images, place), *_several_t1(images, place)]
+        findings += [*_repeated(images, place), *_several_t1(images, place), *_half_simulated(images)]
     t1 = {image.participant: image.t1 for image in reversed(images) if image.t1}
     with_t1 = [replace(image, t1=t1.get(image.participant)) for image in images]
     return Pairs(images=with_t1, findings=findings)
@@ -262,6 +262,9 @@ def _timing(
         durations_s=np.array(durations),
         source="frame_starts_s, frame_durations_s",
     )
+    low_s, high_s = (SECONDS_PER_MINUTE * minutes for minutes in _DELAYS_MINUTES)
+    if outside := [start for start in starts if not low_s <= start <= high_s]:
+        return wrong(f"a start at {outside[0]:g} s", f"{low_s:g} to {high_s:g} s after the injection")
     if not (timing.durations_s > 0).all():
         return wrong(f"durations from {timing.durations_s.min():g} s on", "durations above 0 s")
     if timing.n_frames > 1 and np.abs(timing.gaps_s).max() > GAP_S:
@@ -313,6 +316,23 @@ def _several_t1(images: Sequence[PairImage], place: Callable[[str], str]) -> Ite
                 value=image.t1,
                 expected=f"{first[image.participant]}, as in another row of {image.participant}",
                 evidence="PET images of a participant are registered to one T1",
+            )
+
+
+def _half_simulated(images: Sequence[PairImage]) -> Iterator[Finding]:
+    """A participant some of whose rows are said to be simulated, and others not, or otherwise."""
+    told: dict[str, dict[str, None]] = {}
+    for image in images:
+        told.setdefault(image.participant, {})[image.simulated_data or NOT_KNOWN] = None
+    for participant, words in told.items():
+        if len(words) > 1:
+            yield Origin(participant=participant, file=TABLE).finding(
+                "pairs-rows",
+                "error",
+                "simulated_data",
+                value=" and ".join(words),
+                expected="the same in all rows of a participant",
+                evidence="tables say of each participant whether its scans are simulated",
             )
 
 
