@@ -22,7 +22,7 @@ from quietpet.invivo.findings import DATA_SET
 from quietpet.invivo.pair_units import conversion_findings, to_bq_per_ml, unit_of
 from quietpet.invivo.pair_values import agreement
 from quietpet.invivo.pairs import COLUMNS, PairImage, Pairs, pairs_of
-from quietpet.invivo.pairs_folder import read_pairs
+from quietpet.invivo.pairs_folder import files_of_pairs, read_pairs
 from quietpet.invivo.scans import Image
 
 HALF_LIVES_S = {"F18": 6586.2, "^18^Fluorine": 6586.2, "C11": 1221.8, "Ga68": 4062.6}
@@ -161,6 +161,8 @@ CELLS = {
     ("frame_starts_s", "0;60"): "error frame_starts_s (x20): '0;60'",
     ("frame_starts_s", "0,60"): "error frame_starts_s, frame_durations_s (x20): one of the two alone",
     ("simulated_data", "yes"): "error simulated_data (x20): 'yes'",
+    ("pet", "01/{a}.nii"): "error pet (x20): '01/{a}.nii'",
+    ("t1", "}.nii"): "error t1 (x20): '}.nii'",
     ("unit", "n/a"): "error unit (row 2): empty",
     ("pet", ""): "error pet (row 2): empty",
     ("radionuclide", "Xy99"): "error radionuclide (x20): 'Xy99'",
@@ -287,6 +289,33 @@ def test_centres_and_ratios_of_a_shifted_and_scaled_head(
     assert found.ratio == pytest.approx(factor, rel=0.03)
     assert found.apart_mm == pytest.approx(np.linalg.norm(shift_mm), abs=1.0)
     assert found.shown == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["pairs.csv", "pairs.txt", "Pairs.tsv"])
+def test_a_table_of_another_name_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("participant,dose,unit,pet\n")
+    with pytest.raises(
+        InputError,
+        match=rf"pairs.tsv: no such file; .* {name} is there: save it as pairs.tsv, with tabs",
+    ):
+        read_pairs(tmp_path)
+
+
+def test_a_name_that_no_file_can_have_is_a_finding(tmp_path: Path) -> None:
+    """The operating system refuses to look for it, in place of saying that it is not there."""
+    folder.write_images(tmp_path, "01")
+    rows = folder.rows_of("01")
+    long, inner = f"{'a' * 300}.nii", "01/sd.nii.gz/ld.nii"
+    for path in (long, inner, "01"):
+        folder.write_table(tmp_path, [rows[0], rows[1] | {"pet": path}])
+        pairs = read_pairs(tmp_path)
+        (error,) = [each for each in audit_pairs(tmp_path, pairs) if each.severity == "error"]
+        assert error.file == path
+        assert files_of_pairs(tmp_path, pairs.images) == [
+            tmp_path / "01/sd.nii.gz", tmp_path / "01/t1.nii.gz",
+        ]  # fmt: skip
+    with pytest.raises(InputError, match=r"a/pairs.tsv: cannot be looked for \(File name too long\)"):
+        read_pairs(tmp_path / ("a" * 300))
 
 
 @pytest.mark.parametrize("spelling", ["absolute", "up and down", "link", "linked folder"])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from quietpet.config.invivo import InvivoSettings, SlicePlaneSettings, scan_name
+from quietpet.config.invivo import InvivoSettings, SlicePlaneSettings, SourceSettings, scan_name
 from quietpet.errors import InputError
 from quietpet.invivo.bids import read_tree
 from quietpet.invivo.facts import require_cohort, scan_facts, scan_timing
@@ -371,6 +371,12 @@ def test_one_folder_is_one_data_set_however_its_root_is_written(
     raw["datasets"]["again"]["splits"] = splits | {"test": ["01"], "train": ["03"]}
     with pytest.raises(ValidationError, match=r"'0[13]' of again is in .* would leak"):
         InvivoSettings.model_validate(raw)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "folder"])
+def test_a_root_with_a_wildcard_is_refused(kind: str) -> None:
+    with pytest.raises(ValidationError, match="brace, which Snakemake takes for a wildcard"):
+        SourceSettings.model_validate({"kind": kind, "root": "my {old} data"})
 
 
 def test_a_participant_of_pairs_is_imported_with_all_doses_of_its_source() -> None:

@@ -3,6 +3,8 @@
 import functools
 
 from quietpet.config.invivo import STANDARD, scan_name
+from quietpet.config.section import BRACES
+from quietpet.invivo.pairs_table import TABLE, missing_table
 from quietpet.standin.layout import participant_files, runs_of
 
 SOURCES_INVIVO = STUDY.invivo.sources if STUDY.invivo else {}
@@ -106,7 +108,11 @@ def files_in_folder(source):
     if not settings.is_of_the_user:
         return []
     root, read = Path(settings.root), images_of_pairs if settings.has_pairs else files_read_of
-    return lambda wildcards: read(root, wildcards.participant)
+    return lambda wildcards: [
+        path
+        for path in read(root, wildcards.participant)
+        if not set(path) & set(BRACES)  # no wildcard is meant; the step refuses the name
+    ]
 
 
 @functools.cache
@@ -131,13 +137,10 @@ def images_of_pairs(root, participant):
 
 def table_of_pairs(source):
     """The table of a folder of pairs. When it was written says nothing: see :func:`rows_of_pairs`."""
-    table = Path(SOURCES_INVIVO[source].root) / "pairs.tsv"
-    if not table.is_file():
-        raise WorkflowError(
-            f"invivo.sources.{source}.root: {table}: no such file; a folder of kind pairs has this table "
-            "(docs/pairs.md)."
-        )
-    return ancient(str(table))
+    root = Path(SOURCES_INVIVO[source].root)
+    if missing := missing_table(root):
+        raise WorkflowError(f"invivo.sources.{source}.root: {missing}")
+    return ancient(str(root / TABLE))
 
 
 def rows_of_pairs(source):

@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from quietpet.config.datasets import SPLITS, SplitSettings
-from quietpet.config.section import SETTING, Label, NonNegative, Positive, Section
+from quietpet.config.section import BRACES, SETTING, Label, NonNegative, Positive, Section
 from quietpet.units import SECONDS_PER_MINUTE
 
 STANDARD = "standard"
@@ -95,6 +95,16 @@ class SourceSettings(Section):
         "grid of their PET, which nothing is registered to; methods that need T1 then restore none of "
         "its data sets",
     )
+
+    @field_validator("root", "manifest")
+    @classmethod
+    def _no_wildcard(cls, path: str | None) -> str | None:
+        if path and set(path) & set(BRACES):
+            raise ValueError(
+                f"{path!r} has a brace, which Snakemake takes for a wildcard; rename it, or give a link "
+                "to it"
+            )
+        return path
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:

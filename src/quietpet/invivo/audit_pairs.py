@@ -14,7 +14,7 @@ from quietpet.files.series import frames
 from quietpet.geometry.volume import Volume
 from quietpet.invivo import geometry
 from quietpet.invivo.audit_images import geometry_finding, naming_findings
-from quietpet.invivo.findings import DATA_SET, Finding, merged
+from quietpet.invivo.findings import DATA_SET, Finding, Severity, merged
 from quietpet.invivo.pair_units import conversion_findings
 from quietpet.invivo.pair_values import image_findings, pair_findings
 from quietpet.invivo.pairs import NOT_KNOWN, PairImage, Pairs
@@ -114,12 +114,13 @@ def level_findings(rows: Sequence[PairImage]) -> Iterator[Finding]:
 
 def _of_one_person(rows: Sequence[PairImage]) -> Iterator[Finding]:
     """Weights that differ, and injections where there was one."""
-    for name, severity, evidence in (
-        ("weight_kg", "warning", "a person has one weight; the SUV of one of the two is wrong"),
-        ("injected_mbq", "error", "with same_position: yes they are one scan, of one injection"),
+    for name, evidence in (
+        ("weight_kg", "a person has one weight; the SUV of one of the two is wrong"),
+        ("injected_mbq", "with same_position: yes they are one scan, of one injection"),
     ):
         known = [row for row in rows if getattr(row, name) is not None]
         for row in known[1:]:
+            severity: Severity = "error" if name == "injected_mbq" else "warning"
             first, own = getattr(known[0], name), getattr(row, name)
             one_scan = known[0].same_position and row.same_position
             if abs(own - first) > _AS_ROUNDED * first and (one_scan or name == "weight_kg"):

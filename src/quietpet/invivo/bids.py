@@ -282,9 +282,9 @@ def read_table(path: Path) -> Table:
     Raises:
         InputError: it is there, but cannot be read.
     """
-    if not path.exists():
-        return Table()
     try:
+        if not path.exists():
+            return Table()
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None

@@ -18,16 +18,16 @@ from typing import Any, Literal
 import numpy as np
 
 from quietpet.config.invivo import STANDARD
-from quietpet.config.section import SETTING
+from quietpet.config.section import BRACES, SETTING
 from quietpet.data_source import PHANTOMS, standin_of
 from quietpet.errors import InputError
 from quietpet.invivo.findings import DATA_SET, Finding, Origin
 from quietpet.invivo.frame_times import GAP_S, FrameTiming
+from quietpet.invivo.pairs_table import TABLE
 from quietpet.invivo.plausible import PERSON_KG, PERSON_MBQ
 from quietpet.invivo.scans import Table, administration
 from quietpet.units import SECONDS_PER_MINUTE
 
-TABLE = "pairs.tsv"
 NOT_KNOWN = "n/a"
 NEEDED = ("participant", "dose", "unit", "pet")
 """Columns that every row fills in."""
@@ -380,6 +380,12 @@ def _one_of(words: Mapping[str, Any]) -> Callable[[str], Any]:
     return read
 
 
+def _path(cell: str) -> str:
+    if set(cell) & set(BRACES):
+        raise InputError("a name without { and }, which stand for something else in workflows")
+    return posixpath.normpath(cell)
+
+
 def _administration(cell: str) -> str:
     mode = administration(cell)
     if mode is None:
@@ -396,8 +402,8 @@ COLUMNS: Mapping[str, Callable[[str], Any]] = {
     "weight_kg": _number(*PERSON_KG, "kg"),
     "injected_mbq": _number(*PERSON_MBQ, "MBq"),
     "delay_minutes": _number(*_DELAYS_MINUTES, "min"),
-    "pet": posixpath.normpath,
-    "t1": posixpath.normpath,
+    "pet": _path,
+    "t1": _path,
     "radionuclide": str,
     "decay_corrected_to": _one_of({"start": "start", "injection": "injection"}),
     "frame_starts_s": _numbers,

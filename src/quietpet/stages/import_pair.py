@@ -27,8 +27,9 @@ from quietpet.invivo.facts import BQ_PER_ML, require_cohort
 from quietpet.invivo.findings import Finding
 from quietpet.invivo.pair_units import to_bq_per_ml
 from quietpet.invivo.pair_values import pair_findings
-from quietpet.invivo.pairs import TABLE, PairImage, Pairs
+from quietpet.invivo.pairs import PairImage, Pairs
 from quietpet.invivo.pairs_folder import open_images, pet_in_bq_per_ml, read_pairs
+from quietpet.invivo.pairs_table import TABLE
 from quietpet.invivo.scans import Image
 from quietpet.jobs.invivo import ImportPairJob
 from quietpet.provenance import Stopwatch, provenance
