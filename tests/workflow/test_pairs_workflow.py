@@ -101,6 +101,14 @@ def test_pairs_go_from_their_table_to_scores(repository, project):
     folder.altered(image, lambda seen: 1.01 * seen)
     again = planned(snakemake(repository, project, "--dry-run", *scans))
     assert again == {"import_adni": 1, "register_adni": 1}
+    snakemake(repository, project, *scans)
+    # So does an older one put in its place, and a copy of another time does not.
+    os.utime(image, (1e9, 1e9))
+    assert "Nothing to be done" in snakemake(repository, project, "--dry-run", *scans)
+    folder.altered(image, lambda seen: 0.99 * seen)
+    os.utime(image, (1e9, 1e9))
+    again = planned(snakemake(repository, project, "--dry-run", *scans))
+    assert again == {"import_adni": 1, "register_adni": 1}
     (project / "my pairs/pairs.tsv").unlink()
     output = snakemake(repository, project, "--dry-run", *scans, check=False)
     assert "invivo.sources.adni.root: ../my pairs/pairs.tsv: no such file" in output
