@@ -13,7 +13,7 @@ def sampled_digest(paths: Iterable[Path]) -> str:
     """Of the sizes of files and their first, middle and last 64 KiB, in order, wherever they lie.
 
     The end of a gzip file is the checksum of all of it (RFC 1952), and the middle of an uncompressed
-    image of a head is in the head. A file that cannot be read counts as empty. Copies have the same digest.
+    image of a head is in the head. A file that cannot be read counts as empty; copies are alike.
     """
     digest = hashlib.sha256()
     for path in paths:
