@@ -6,6 +6,7 @@ import copy
 
 import pytest
 
+from quietpet.config.regions import REGION_NAMES
 from quietpet.errors import InputError
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of
@@ -20,7 +21,8 @@ LEARNING = {
 def raw(repository):
     """The small study of phantoms, and two data sets of other subjects."""
     whole = read_yaml(repository / "config.yaml")
-    study = {key: whole[key] for key in whole if key not in ("standin", "invivo", "learning")}
+    further = ("domains", "standin", "invivo", "learning")
+    study = {key: whole[key] for key in whole if key not in further}
     doses = {"standard": whole["doses"]["standard"], "low": {"x20": whole["doses"]["low"]["low"]}}
     splits = {"train": ["48"], "validation": ["50"], "test": ["51", "52", "53"]}
     domains = {
@@ -48,6 +50,14 @@ def test_cohorts_are_compared_by_every_method(raw) -> None:
     assert said in study.describe().splitlines()
 
 
+def test_rows_have_the_order_of_the_doses(raw) -> None:
+    """Not that of the alphabet, where x100 is before x20."""
+    for domain in raw["domains"].values():
+        level = {**domain["doses"]["low"]["x20"], "published": False}
+        domain["doses"] = {**domain["doses"], "low": {"x20": level, "x100": level}}
+    assert job_of(loaded(raw), "cohorts").settings == ("x20", "x100")
+
+
 def test_without_the_section_nothing_is_compared(raw) -> None:
     del raw["cohorts"]
     study = loaded(raw)
@@ -65,7 +75,25 @@ def test_the_studys_own_phantoms_may_be_the_healthy(raw) -> None:
     raw["cohorts"]["healthy"] = "phantom"
     raw["phantoms"]["regions"] = {}
     raw["domains"]["alzheimer"]["doses"] = raw["doses"]
+    leave_networks(raw)
     assert loaded(raw).compared == ("phantom", "alzheimer")
+
+
+def test_template_heads_of_one_name_are_others_in_each_cohort(raw) -> None:
+    raw["phantoms"]["source"] = "template"
+    share_a_head(raw)
+    assert loaded(raw).compared == ("healthy", "alzheimer")
+
+
+def test_the_head_as_reference_needs_no_slice_of_its_own(raw) -> None:
+    miss_the_reference(raw)
+    raw["cohorts"]["reference"] = "head"
+    assert loaded(raw).cohorts.reference == "head"
+
+
+def leave_networks(raw):
+    """Filters are tuned on the validation slices of each data set; networks of a regime are shared."""
+    raw["methods"] = {name: raw["methods"][name] for name in ("lpet", "munet_concat")}
 
 
 def other(raw, section, **values):
@@ -113,6 +141,63 @@ def refer_to_nothing(raw):
     raw["cohorts"]["reference"] = "pons"
 
 
+def other_regimes(raw):
+    raw["learning"]["regimes"]["again"] = ["external"]
+    raw["domains"]["alzheimer"]["regimes"] = ["again"]
+
+
+def fewer_regimes(raw):
+    raw["learning"]["regimes"]["again"] = ["external"]
+    raw["domains"]["alzheimer"]["regimes"] = ["external"]
+
+
+def more_replicates(raw):
+    raw["domains"]["alzheimer"]["replicates"] = 1
+
+
+def take_phantoms(raw):
+    """Filters are tuned on each data set: `external` on the phantoms, `internal` on domains."""
+    raw["cohorts"]["healthy"] = "phantom"
+    raw["phantoms"]["regions"] = {}
+    raw["domains"]["alzheimer"]["doses"] = raw["doses"]
+
+
+def take_phantoms_that_learned_otherwise(raw):
+    raw["cohorts"]["healthy"] = "phantom"
+    raw["phantoms"]["regions"] = {}
+    raw["domains"]["alzheimer"]["doses"] = raw["doses"]
+    leave_networks(raw)
+    raw["learning"]["regimes"] = {"healthy": ["external"]}
+
+
+def miss_the_reference(raw):
+    for domain in raw["domains"].values():
+        domain["slices"] = {"indices": [65, 69]}
+
+
+def graze_the_reference(raw):
+    """Slice 73 lies 0.97 of the semi-axis below the centre, 84 0.89 above."""
+    for domain in raw["domains"].values():
+        domain["slices"] = {"indices": [65, 73, 84]}
+
+
+def make_the_healthy_ill(raw):
+    raw["domains"]["healthy"]["regions"] = {"disease": {}}
+
+
+def make_the_ill_healthy(raw):
+    raw["domains"]["alzheimer"]["regions"] = {}
+
+
+def mild_to_nothing(raw):
+    raw["domains"]["alzheimer"]["regions"]["disease"] = {"severity": 0}
+
+
+def take_nothing(raw):
+    nothing = dict.fromkeys(REGION_NAMES, 0)
+    raw["domains"]["alzheimer"]["regions"]["disease"] = {"reductions": nothing}
+
+
 DIFFERS = r"cohorts: domains\.alzheimer\.{} differs from domains\.healthy\.{}"
 
 
@@ -130,11 +215,48 @@ DIFFERS = r"cohorts: domains\.alzheimer\.{} differs from domains\.healthy\.{}"
         (name_none, r"cohorts\.diseased: .* at least 1"),
         (another_dose, DIFFERS.format("doses", "doses")),
         (another_level, DIFFERS.format("doses", "doses")),
-        (lambda raw: other(raw, "slices", indices=[60]), DIFFERS.format("slices", "slices")),
+        (lambda raw: other(raw, "slices", indices=[78]), DIFFERS.format("slices", "slices")),
         (
             lambda raw: other(raw, "acquisition", scatter_fraction=0.3),
             DIFFERS.format("acquisition", "acquisition"),
         ),
+        (lambda raw: other(raw, "lesions", count=3), DIFFERS.format("lesions", "lesions")),
+        (
+            lambda raw: other(raw, "activity", **{**raw["phantoms"]["activity"], "grey_matter": 80}),
+            DIFFERS.format("activity", "activity"),
+        ),
+        (
+            lambda raw: other(raw, "t1", **{**raw["phantoms"]["t1"], "csf": 40}),
+            DIFFERS.format("t1", "t1"),
+        ),
+        (
+            lambda raw: other(raw, "regions", variation=0.1),
+            DIFFERS.format(r"regions\.variation", r"regions\.variation"),
+        ),
+        (other_regimes, DIFFERS.format("regimes", "regimes") + r": cncl restores only \w+/x20 having "),
+        (
+            fewer_regimes,
+            DIFFERS.format("regimes", "regimes") + r": cncl restores only healthy/x20 having .* 'again",
+        ),
+        (more_replicates, DIFFERS.format("replicates", "replicates")),
+        (
+            take_phantoms,
+            r"alzheimer\.regimes differs from 'phantom', .*: bowsher restores only .* 'external'",
+        ),
+        (
+            take_phantoms_that_learned_otherwise,
+            r"alzheimer\.regimes differs from 'phantom', where methods learn on it alone: munet_concat",
+        ),
+        (
+            miss_the_reference,
+            r"domains\.healthy\.slices\.indices = \[65, 69\]: no slice passes through the middle of "
+            r"sensorimotor, .*; add 79, or choose another cohorts\.reference",
+        ),
+        (graze_the_reference, r"healthy\.slices\.indices = \[65, 73, 84\]: no slice passes"),
+        (make_the_healthy_ill, r"healthy: 'healthy' has domains\.healthy\.regions\.disease; name a"),
+        (make_the_ill_healthy, r"'alzheimer' has no domains\.alzheimer\.regions\.disease; write one"),
+        (mild_to_nothing, r"domains\.alzheimer\.regions\.disease\.severity = 0 is health"),
+        (take_nothing, r"domains\.alzheimer\.regions\.disease\.reductions are all 0"),
         (
             share_a_head,
             r"cohorts: domains\.alzheimer\.splits\.test and .* share the heads 52, but not all",

@@ -84,7 +84,7 @@ def test_the_chosen_factor_holds_for_each_stage_of_learning(raw):
 
 @pytest.mark.usefixtures("published")
 def test_published_settings_need_no_trial_and_stages_change_them_as_the_common_ones(raw):
-    raw["methods"]["unet"]["optimiser"] = "published"
+    raw["methods"]["unet"] = {"inputs": ["low"], "optimiser": "published"}
     raw["learning"]["stages"]["internal"]["learning_rate"] = 1e-4
     study = with_trials(raw)
     own = training_of(study, "unet")
@@ -114,6 +114,33 @@ def test_equal_time_gives_iterations_in_inverse_proportion_to_their_cost(raw):
     assert tables.methods["munet_long"].endswith(
         "; as many iterations as take the time of those of mfdiff (40 and 100 core seconds per 1000)"
     )
+
+
+def test_a_variant_that_shares_a_training_has_its_cost_and_its_iterations(repository):
+    """Of one network with and without T1 the cost is asked for once, whoever names which of them."""
+    raw = read_yaml(repository / "workflow/configs/tiny.yaml")
+    raw["training"]["iterations"] = 1000
+    small = {"kind": "m2diff", "channels": 8, "norm_groups": 4, "cost_of": "munet_concat"}
+    raw["methods"] = {
+        "lpet": {},
+        "munet_concat": raw["methods"]["munet_concat"],
+        "nomri": {**small, "t1": "none", "pet_only_of": "own"},
+        "own": small,
+    }
+    raw["training_costs"] = {"own": 400, "munet_concat": 40}
+    study = load_study(raw, origin="")
+    common = training_of(study, "munet_concat").iterations
+    assert training_of(study, "nomri") == training_of(study, "own")
+    assert training_of(study, "own").iterations == round(common / 10)
+    tables = job_of(study, "tables")
+    assert tables.iterations["phantom"]["nomri"] == tables.iterations["phantom"]["own"]
+    assert "munet_concat (400 and 40 core seconds per 1000)" in tables.methods["nomri"]
+    del raw["methods"]["nomri"]["cost_of"], raw["methods"]["own"]["cost_of"]
+    raw["methods"]["munet_concat"]["cost_of"] = "nomri"
+    assert training_of(load_study(raw, origin=""), "munet_concat").iterations == 10 * common
+    raw["training_costs"] = {"nomri": 400, "munet_concat": 40}
+    with pytest.raises(InputError, match=r"cost_of = 'nomri': training_costs lacks 'own'; add"):
+        load_study(raw, origin="")
 
 
 @pytest.mark.parametrize(

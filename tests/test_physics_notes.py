@@ -43,7 +43,7 @@ def test_what_does_not_hold_is_not_said(raw):
         "half": {"thinned": {"fraction": 0.5}, "psf_fwhm_mm": 2.5, "iterations": 2, "subsets": 2},
     }
     raw["doses"]["standard"] |= {"counts_per": "slice"}
-    for key in ("invivo", "standin", "learning"):
+    for key in ("domains", "invivo", "standin", "learning"):
         del raw[key]
     no_crime, thinned = notes(raw)
     assert "10 rays per bin, the model has 1: no inverse crime" in no_crime

@@ -102,12 +102,27 @@ def test_methods_that_need_t1_are_refused_for_scans_that_may_lack_it(raw):
         load_study(raw, origin="")
     datasets["ood3"]["without"] = NEEDING
     study = load_study(raw, origin="")
-    assert set(study.scanned["ood3"].methods) == {"lpet", "gaussian", "nlm"}
+    assert set(study.scanned["ood3"].methods) == {"lpet", "gaussian", "nlm", "m2diff", "m2diff_nomri"}
     assert "mfdiff" in study.scanned["ood1"].methods
+
+
+def test_no_transforms_are_given_for_scans_that_may_lack_t1(raw):
+    if_there(raw)["ood3"]["without"] = NEEDING
+    raw["registration"] = {"engine": "file", "transform": "{source}/{participant}.tfm"}
+    said = (
+        r"invivo\.sources\.dacra\.t1_presence = if_there, with registration\.engine = file: "
+        r"a scan without T1 has no transform, and each must be given one; set required, or choose "
+        "another engine"
+    )
+    with pytest.raises(InputError, match=said):
+        load_study(raw, origin="")
+    raw["invivo"]["sources"]["dacra"]["t1_presence"] = "required"
+    assert load_study(raw, origin="").registration.engine == "file"
 
 
 def test_nor_do_they_learn_from_such_scans_to_restore_others(raw):
     if_there(raw)["ood3"]["without"] = NEEDING
+    del raw["methods"]["fbsem"]  # which learns from no scans at all
     raw["learning"]["stages"]["mixed"]["data"] = ["phantom/low", "ood3/bolus"]
     said = (
         r"learning\.stages\.mixed: under the regime 'mixed' methods\.munet_concat would learn from "

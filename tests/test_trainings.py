@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import permutations, product
 
 import pytest
 
@@ -23,6 +23,8 @@ LEARNING = LearningSettings.model_validate(
             "mixed": {"data": ["phantom/low", "own"]},
             "same_dose": {"data": ["phantom/own"]},
             "both": {"data": ["phantom/own", "own"]},
+            "twice": {"data": ["phantom/x20", "phantom/own"]},
+            "all": {"data": ["phantom/x20", "ood1/x20", "own"], "iterations": 7},
         },
         "regimes": {"external": ["external"]},
     }
@@ -78,6 +80,23 @@ def test_regimes_that_begin_alike_share_their_beginning():
 )
 def test_data_of_a_training(stages, data):
     assert training_data(LEARNING, named(*stages)) == tuple(data)
+
+
+@pytest.mark.parametrize(
+    ("stage", "setting", "data"),
+    [
+        ("twice", "x20", [("phantom", "x20")]),
+        ("twice", "x100", [("phantom", "x20"), ("phantom", "x100")]),
+        ("all", "x20", [("phantom", "x20"), ("ood1", "x20")]),
+    ],
+)
+def test_data_that_a_stage_names_in_two_ways_is_learned_from_once(stage, setting, data):
+    assert training_data(LEARNING, named(stage, setting=setting)) == tuple(data)
+
+
+def test_a_stage_that_names_one_data_set_in_two_ways_is_the_plain_training():
+    assert named("twice", setting="x20") == Training(dataset="phantom", setting="x20")
+    assert named("twice", setting="x100").stages == ("twice",)
 
 
 def test_a_stage_changes_what_it_names():
@@ -192,6 +211,7 @@ def test_what_trainings_see_of_a_setting_names_them(repository, key, value, trai
 def test_a_stage_before_on_data_that_another_setting_has_too_is_shared(repository):
     def change(raw):
         raw["learning"]["stages"]["external"]["data"] = ["ood2/ld"]
+        del raw["domains"]  # which fbsem would restore after scans without sinograms
 
     study = _study(repository, "config.yaml", change)
     last = study.weights_for(dataset="ood3", setting="infusion", regime="external_internal")
@@ -205,20 +225,50 @@ def test_a_stage_before_on_data_that_another_setting_has_too_is_shared(repositor
     )
 
 
-def test_methods_that_differ_after_training_alone_are_one_training(repository):
-    raw = read_yaml(repository / "config.yaml")
-    sizes = {"channels": 8, "norm_groups": 4}
-    raw["methods"] |= {
-        "m2diff": sizes,
-        "m2diff_nomri": {"kind": "m2diff", **sizes, "t1": "none", "pet_only_of": "m2diff"},
-        "m2diff_ddim": {"kind": "m2diff", **sizes, "sampler": "ddim", "sampling_steps": 3},
-        "m2diff_first": {"kind": "m2diff", **sizes, "skip_replacement": 0.0},
-        "m2diff_own": {"kind": "m2diff", **sizes, "optimiser": "published"},
-    }
-    study = load_study(raw, origin="config.yaml")
+_SIZES = {"kind": "m2diff", "channels": 8, "norm_groups": 4}
+_ALIKE = {
+    "m2diff": _SIZES,
+    "m2diff_nomri": {**_SIZES, "t1": "none", "pet_only_of": "m2diff"},
+    "m2diff_ddim": {**_SIZES, "sampler": "ddim", "sampling_steps": 3},
+    "m2diff_unnamed": {**_SIZES, "t1": "none"},
+}
+"""Settings that are equal in all that matters for training."""
+
+
+def _with_methods(repository, methods):
+    raw = read_yaml(repository / "workflow/configs/tiny.yaml")
+    raw["methods"] = {name: dict(each) for name, each in methods.items()}
+    return load_study(raw, origin="tiny.yaml")
+
+
+def test_a_variant_that_is_the_same_trained_network_shares_its_training_and_no_other_method_does(
+    repository,
+):
+    study = _with_methods(
+        repository,
+        {
+            **_ALIKE,
+            "unet": {"inputs": ["low"], "pet_only_of": "munet_concat"},
+            "munet_concat": {"kind": "unet", "inputs": ["low", "t1"]},
+        },
+    )
     trained = {name: study.trained_as(name) for name in study.methods}
-    shared = {"m2diff_nomri": "m2diff", "m2diff_ddim": "m2diff"}
-    assert trained == {name: shared.get(name, name) for name in study.methods}
+    assert trained == {name: name for name in study.methods} | {"m2diff_nomri": "m2diff"}
     words = job_of(study, "tables").methods
     assert words["m2diff_nomri"].endswith("restored without T1; restores with the weights of m2diff")
-    assert "weights of" not in words["m2diff"]
+    assert all("weights of" not in words[name] for name in words if name != "m2diff_nomri")
+
+
+def test_the_order_of_methods_changes_no_job(repository):
+    """Neither which training is shared nor what seeds it or its samples."""
+    found = []
+    for names in permutations(_ALIKE):
+        study = _with_methods(repository, {name: _ALIKE[name] for name in names})
+        at = {"dataset": "phantom", "setting": "low", "replicate": "r0"}
+        jobs = {
+            (step, name): job_of(study, step, **at, method=name).model_dump()
+            for step, name in product(("fit", "restore"), _ALIKE)
+        }
+        found.append((jobs, {name: study.trained_as(name) for name in _ALIKE}))
+    assert all(each == found[0] for each in found)
+    assert found[0][0]["restore", "m2diff_nomri"]["trained_as"] == "m2diff"

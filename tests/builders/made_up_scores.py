@@ -44,7 +44,7 @@ def write_scores(study: Study, folder: Path) -> list[Path]:
             writer = csv.writer(stream)
             writer.writerow(SCORE_COLUMNS)
             for metric in SCORED:
-                place = ("06", "06_s70_r0", 0.0, 0.0, metric.name, metric.variant.name, 0.5, "")
+                place = ("06", "06_s70_r0", 0.0, 0.0, True, metric.name, metric.variant.name, 0.5, "")
                 writer.writerow((*names, *place, *origin))
     return paths
 

@@ -17,6 +17,7 @@ from quietpet.evaluation.cohort_rows import (
     NO_SPREAD,
     RATIO,
     RESTORED,
+    REVERSED,
     SMALLER,
     STANDARD,
     TRUTH,
@@ -180,6 +181,63 @@ def test_a_method_that_exaggerates_is_no_loss() -> None:
     assert "WARNING" not in page_of(regions, "net")
 
 
+def turned(images, _number, diseased):
+    """The loss of the diseased becomes a gain of the same size."""
+    added = diseased * 0.5 * images["standard"]["sensorimotor"]
+    return {**images["standard"], "precuneus": images["standard"]["precuneus"] + added}
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_effect_that_is_shown_with_the_other_sign_is_reversed(swapped: bool) -> None:
+    regions = measured({"lpet": identity, "net": turned})
+    if swapped:
+        regions["dataset"] = regions["dataset"].map({"healthy": "alzheimer", "alzheimer": "healthy"})
+    found = effects_of(regions, "lpet", "net")
+    row, usual = found[RESTORED, "net", "precuneus"], found[STANDARD, "-", "precuneus"]
+    assert row.cohens_d * usual.cohens_d < 0
+    assert row.ci_low * row.ci_high > 0
+    assert (row.verdict, row.difference_verdict) == (REVERSED, REVERSED)
+    assert found[RESTORED, "lpet", "precuneus"].verdict == UNCLEAR
+    assert found[RESTORED, "net", "temporal"].verdict != REVERSED
+    left = f"{row.difference_percent:+.1f} % in place of {usual.difference_percent:+.1f} %"
+    page = page_of(regions, "lpet", "net")
+    assert f"WARNING - `net` reverses the difference between the cohorts: precuneus, {left}.**" in page
+    assert "` shrinks" not in page
+    assert "⇅" in page
+    _, effects = assemble_cohorts(regions, plan=plan("lpet", "net"))
+    (legend,) = draw_cohorts(effects).legends
+    assert "of the other sign than at the standard dose" in {text.get_text() for text in legend.texts}
+
+
+def test_the_other_sign_alone_is_no_reversal() -> None:
+    """Nothing is left of the effect but chance, which has a sign, too."""
+
+    def past_0(images, _number, diseased):
+        added = diseased * 0.33 * images["standard"]["sensorimotor"]
+        return {**images["standard"], "precuneus": images["standard"]["precuneus"] + added}
+
+    found = effects_of(measured({"net": past_0}), "net")[RESTORED, "net", "precuneus"]
+    assert found.cohens_d > 0
+    assert found.ci_low < 0
+    assert found.verdict == SMALLER
+
+
+def test_an_effect_is_shown_where_welchs_interval_leaves_0_out_too() -> None:
+    """Three patients who spread widely beside ten healthy people who do not."""
+    regions = measured({"lpet": identity}, n=10)
+    number = regions["subject"].astype(int)
+    regions = regions[(regions["dataset"] == "healthy") | (number < 53)].copy()
+    patient = regions["subject"].map({"50": 0.99, "51": 0.94, "52": 0.83})
+    healthy = 1 + 0.01 * (number % 3)
+    ratio = patient.where(regions["dataset"] == "alzheimer", healthy)
+    there = regions["region"] == "precuneus"
+    regions["standard"] = (100 * ratio).where(there, 100.0)
+    row = effects_of(regions, "lpet")[STANDARD, "-", "precuneus"]
+    assert (row.n_healthy, row.n_diseased) == (10, 3)
+    assert row.ci_high < 0
+    assert row.verdict == NO_EFFECT
+
+
 def test_effects_of_the_other_sign_are_lost_towards_0_too() -> None:
     """The healthy in the place of the diseased."""
     regions = measured({"blur": blurred, "lpet": identity})
@@ -295,24 +353,37 @@ def test_several_settings_and_cohorts_have_rows_of_their_own() -> None:
     regions = pd.concat([measured({"lpet": identity}, setting=name) for name in ("x20", "x100")])
     other = regions[regions["dataset"] == "alzheimer"].assign(dataset="mild")
     regions = pd.concat([regions, other], ignore_index=True)
-    asked = plan("lpet", diseased=("mild", "alzheimer"))
+    asked = plan("lpet", diseased=("mild", "alzheimer"), settings=("x20", "x100"))
     bias, effects = assemble_cohorts(regions, plan=asked)
     assert list(dict.fromkeys((row.diseased, row.setting) for row in effects)) == [
-        (diseased, setting) for diseased in ("mild", "alzheimer") for setting in ("x100", "x20")
+        (diseased, setting) for diseased in ("mild", "alzheimer") for setting in ("x20", "x100")
     ]
-    assert list(dict.fromkeys(row.cohort for row in bias)) == ["healthy", "mild", "alzheimer"]
+    assert list(dict.fromkeys((row.cohort, row.setting) for row in bias)) == [
+        (cohort, setting) for cohort in ("healthy", "mild", "alzheimer") for setting in ("x20", "x100")
+    ]
     page = render_cohorts(bias, effects, plan=asked)
     assert page.index("## Cohorts: mild against healthy") < page.index("## Cohorts: alzheimer against")
     panels = draw_cohorts(effects).axes
     assert len(panels) == 4 * 3
-    assert panels[0].get_title(loc="left") == "mild against healthy, x100"
+    assert panels[0].get_title(loc="left") == "mild against healthy, x20"
 
 
 def test_the_same_heads_in_both_cohorts_are_told() -> None:
-    regions = measured({"lpet": identity}, same_heads=True)
+    named = measured({"lpet": identity}, same_heads=True)
+    regions = named.assign(data_source="brainweb")
     assert all(row.same_heads for row in effects_of(regions, "lpet").values())
     assert "Both cohorts are the same heads" in page_of(regions, "lpet")
-    assert "Both cohorts" not in page_of(measured({"lpet": identity}), "lpet")
+    others = measured({"lpet": identity}).assign(data_source="brainweb")
+    assert not any(row.same_heads for row in effects_of(others, "lpet").values())
+    assert "Both cohorts" not in page_of(others, "lpet")
+
+
+def test_template_heads_of_one_name_are_not_the_same_heads() -> None:
+    """They are drawn anew for each data set."""
+    regions = measured({"lpet": identity}, same_heads=True)
+    assert set(regions["data_source"]) == {"template"}
+    assert not any(row.same_heads for row in effects_of(regions, "lpet").values())
+    assert "Both cohorts" not in page_of(regions, "lpet")
 
 
 def changed(regions: pd.DataFrame, column: str, value: object, **where: object) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from quietpet.evaluation.effects import (
     agreement,
     change_of_effect,
     cohens_d,
+    difference_interval,
     effect_interval,
     gap_of_errors,
     hedges_factor,
@@ -74,6 +75,39 @@ def test_the_interval_excludes_0_just_where_the_t_test_does() -> None:
         found = Groups(healthy=healthy, diseased=diseased)
         low, high = effect_interval(found, confidence=0.95)
         assert (low > 0 or high < 0) == (stats.ttest_ind(healthy, diseased).pvalue < 0.05)
+
+
+def leaves_0_out(interval) -> bool:
+    return interval[0] > 0 or interval[1] < 0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "spreads", "of_d"),
+    [((10, 3), (1, 3), 0.75), ((3, 10), (3, 1), 0.75), ((10, 3), (3, 1), 0.99), ((6, 6), (1, 3), 0.93)],
+)
+def test_welchs_interval_covers_what_that_of_d_does_not_in_groups_of_unequal_size(sizes, spreads, of_d):
+    """Of groups of one mean: 3 subjects of the larger spread beside 10 others are the worst."""
+    rng = np.random.default_rng(11)
+    covered = np.zeros(2)
+    for _ in range(1000):
+        healthy, diseased = (rng.normal(5, s, n) for s, n in zip(spreads, sizes, strict=True))
+        found = Groups(healthy=healthy, diseased=diseased)
+        covered[0] += not leaves_0_out(difference_interval(found, confidence=0.95))
+        # 0 is in the interval of d just where the t-test says so.
+        covered[1] += stats.ttest_ind(healthy, diseased).pvalue > 0.05
+    welch, pooled = covered / 1000
+    assert 0.92 < welch < 0.97
+    assert pooled == pytest.approx(of_d, abs=0.03)
+
+
+def test_the_interval_of_a_difference_is_welchs() -> None:
+    rng = np.random.default_rng(12)
+    healthy, diseased = rng.normal(5, 1, 10), rng.normal(3, 3, 3)
+    found = difference_interval(Groups(healthy=healthy, diseased=diseased), confidence=0.9)
+    welch = stats.ttest_ind(diseased, healthy, equal_var=False).confidence_interval(0.9)
+    assert found == pytest.approx((welch.low, welch.high))
+    assert difference_interval(groups([1, 1, 1], [2, 2, 2]), confidence=0.9) == (1, 1)
+    assert difference_interval(groups([1, 2], [2, 3, 4]), confidence=0.9) is None
 
 
 @pytest.mark.parametrize(("n", "d"), [(3, -2.0), (3, 0.0), (8, -1.0)])

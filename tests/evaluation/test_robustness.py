@@ -54,7 +54,7 @@ def scores(values, *, metric="psnr_db", variant="quantitative", estimate="single
         for (subject, key), value in zip(SLICES, found, strict=True):
             word = "-" if method == "lpet" else learning
             names = (t1, "phantom", "low", method, word, "r0", estimate)
-            place = (subject, key, 0.0, 0.0, metric, variant, float(value), np.nan)
+            place = (subject, key, 0.0, 0.0, True, metric, variant, float(value), np.nan)
             rows.append((*names, *place, "brainweb", "embedded", "-"))
     return pd.DataFrame(rows, columns=ROBUSTNESS_SCORE_COLUMNS)
 

@@ -70,7 +70,7 @@ def scores(
     for setting, (rank, method), replicate, estimate in levels:
         for (offset, subject), index, metric in product(enumerate(subjects), range(3), METRICS):
             value = rank + 10 * replicate + 0.1 * offset + 0.01 * index
-            place = (subject, f"{subject}_{index}", float(index), 0.0)
+            place = (subject, f"{subject}_{index}", float(index), 0.0, True)
             lineage = (source, "embedded", "-")
             drawn = spread if method == "mfdiff" else None
             word = "-" if method == "lpet" else learning

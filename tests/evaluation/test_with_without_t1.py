@@ -64,8 +64,10 @@ PSNR_DB = {
 }
 
 
-def scores(dataset: str = "phantom", methods: tuple[str, ...] = tuple(PSNR_DB)) -> pd.DataFrame:
-    """NMSE is a hundredth of the PSNR; no other metric is in the table."""
+def scores(
+    dataset: str = "phantom", methods: tuple[str, ...] = tuple(PSNR_DB), lacking: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """NMSE is a hundredth of the PSNR; no other metric is in the table. ``lacking``: keys without T1."""
     rows = []
     for method in methods:
         for (subject, key), values in PSNR_DB[method].items():
@@ -85,6 +87,7 @@ def scores(dataset: str = "phantom", methods: tuple[str, ...] = tuple(PSNR_DB)) 
                     key,
                     0.0,
                     0.0,
+                    key not in lacking,
                 )
                 rows.append((*names, metric, "quantitative", scaled, None, "brainweb", "embedded", "-"))
     return pd.DataFrame(rows, columns=SCORE_COLUMNS).astype({"value": float, "spread_to_error": float})
@@ -143,6 +146,22 @@ def test_a_method_of_two_variants_has_a_row_with_each():
     assert found == [("munet_pet", pytest.approx(2.0)), ("hinet", pytest.approx(29.75 - 23))]
 
 
+@pytest.mark.parametrize("lacking", [("c", "d"), ("a", "c"), ("b",)])
+def test_slices_without_t1_count_on_neither_side(lacking):
+    """The table is that of the other slices alone, of methods with a variant and without one."""
+    table = scores(lacking=lacking)
+    rows = compare_t1(table, plan=PLAN)
+    assert rows == compare_t1(table[~table["key"].isin(lacking)], plan=PLAN)
+    assert rows != compare_t1(scores(), plan=PLAN)
+    assert row_of(rows, "munet", "psnr_db").n_slices == 4 - len(lacking)
+
+
+def test_where_no_slice_has_a_t1_there_is_no_row_and_no_section():
+    rows = compare_t1(scores(lacking=("a", "b", "c", "d")), plan=PLAN)
+    assert rows == ()
+    assert render_t1(rows) == ""
+
+
 def test_one_subject_has_no_interval():
     alone = scores()
     row = row_of(compare_t1(alone[alone["subject"] == "04"], plan=PLAN), "munet", "psnr_db")
@@ -155,6 +174,16 @@ def test_the_page_shows_both_and_the_difference_and_nothing_without_a_pair():
     assert "| 29.75 | 27.75 | +2.00 [+1.50, +2.50] |" in page
     assert "| hinet | refused: two encoders | external | single |" in page
     assert render_t1(compare_t1(scores(methods=("hinet", "lpet")), plan=PLAN)) == ""
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_the_page_says_what_intervals_leave_out_and_what_else_may_differ(chosen):
+    page = render_t1(compare_t1(scores(), plan=PLAN), rates_chosen=chosen)
+    assert "Intervals are over subjects; they leave out what other seeds would change." in page
+    assert (
+        "budget the same, but for the learning rate, which trials choose for each." in page
+    ) == chosen
+    assert ("budget the same. " in page) != chosen
 
 
 def test_the_stage_writes_a_file_of_its_own_and_a_section(tmp_path):

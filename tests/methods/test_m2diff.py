@@ -12,6 +12,7 @@ from quietpet.diffusion.schedule import linear_schedule
 from quietpet.methods.m2diff.model import build
 from quietpet.methods.m2diff.network import Attention, Block
 from quietpet.methods.m2diff.settings import Settings
+from quietpet.runtime.device import inferring
 
 SIZES = {
     "channels": 8, "multipliers": (1, 2), "attention": (False, True), "blocks": 1, "heads": 2,
@@ -409,6 +410,26 @@ def test_any_slices_may_lack_t1_and_the_others_stay_bit_for_bit(without):
     assert torch.equal(found[missing], alone[missing])
     assert torch.equal(found[missing], restored(method, batch(t1_seed=8, without=without))[missing])
     assert not torch.allclose(found[missing], restored(method, batch())[missing], atol=1e-4)
+
+
+@pytest.mark.parametrize("without", [(0,), (1, 3), (0, 1, 2, 3)])
+def test_channels_last_in_bfloat16_a_missing_t1_is_as_bitwise_without_effect(without):
+    """Laid out and rounded as ``inference.precision: bf16-mixed`` has it."""
+    guided, alone = (made(**each).to(memory_format=torch.channels_last) for each in ({}, {"t1": "none"}))
+    with inferring(torch.device("cpu"), half=True):
+        found = restored(guided, batch(without=without))
+        again = restored(guided, batch(t1_seed=8, without=without))
+        whole, never = restored(guided, batch()), restored(alone, batch())
+        other = restored(alone, batch(t1_seed=8))
+    missing = list(without)
+    kept = [row for row in range(SLICES) if row not in without]
+    assert torch.isfinite(found).all()
+    assert torch.equal(found[missing], again[missing])
+    assert torch.equal(found[missing], never[missing])
+    assert torch.equal(found[kept], whole[kept])
+    assert torch.equal(never, other)
+    assert not torch.allclose(found[missing], whole[missing], atol=1e-3)
+    assert not torch.equal(whole, restored(made(), batch())), "bfloat16 rounds"
 
 
 def test_the_t1_branch_does_not_run_where_no_slice_is_guided():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 
 import h5py
 import numpy as np
@@ -152,6 +153,46 @@ def test_with_its_own_t1_a_method_has_its_ordinary_scores_byte_for_byte(files, w
     ordinary = ordinary_scores(files, weights, tmp_path, MODELS[name])
     assert of(wrong, "own") == ordinary.read_text()
     assert (of(wrong, "shift_4mm") == ordinary.read_text()) == (name == "lpet")
+
+
+def without_any_t1(test, target):
+    """A copy of the test set in which no slice has a T1."""
+    shutil.copy(test, target)
+    with h5py.File(target, "r+") as file:
+        file["t1"][...] = np.nan
+        file["has_t1"][...] = False
+    return target
+
+
+@pytest.fixture
+def nomri(files, weights, tmp_path):
+    """What the variant of m2diff without T1 restores and scores, with the weights of m2diff."""
+    model = {**M2DIFF, "t1": "none"}
+    names = {**names_of(model), "method": "m2diff_nomri", "trained_as": "m2diff"}
+    job = RestoreJob(**names, learning="-", inference=INFERENCE)
+    restored, scores = tmp_path / "nomri.h5", tmp_path / "nomri.csv"
+    inputs = inputs_of(files, weights, model)
+    restore.run(job, inputs, Files({"restored": [restored]}))
+    asked = {name: getattr(job, name) for name in ("dataset", "setting", "method", "replicate")}
+    compared = Files({"restored": [restored], "test": [inputs.one("test")]})
+    score.run(
+        ScoreJob(**asked, learning="-", evaluation=EVALUATION), compared, Files({"scores": [scores]})
+    )
+    return restored, scores
+
+
+def test_without_t1_a_method_and_the_variant_of_its_training_draw_the_same(
+    files, weights, nomri, tmp_path
+):
+    """Byte for byte: on slices that have no T1, and where it is taken away."""
+    lacking = without_any_t1(files["test"], tmp_path / "lacking.h5")
+    job = RestoreJob(**names_of(M2DIFF), learning="-", inference=INFERENCE)
+    outputs = Files({"restored": [tmp_path / "own.h5"]})
+    restore.run(job, inputs_of(files, weights, M2DIFF, test=lacking), outputs)
+    with h5py.File(outputs.one("restored")) as own, h5py.File(nomri[0]) as without:
+        assert own["single"][()].tobytes() == without["single"][()].tobytes()
+    taken_away = of(run_robustness(files, weights, tmp_path, M2DIFF, ("own", "none")), "none")
+    assert taken_away == nomri[1].read_text().replace(",m2diff_nomri,", ",m2diff,")
 
 
 @pytest.fixture(scope="module")

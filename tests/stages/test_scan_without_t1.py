@@ -220,6 +220,58 @@ def test_what_speaks_of_a_t1_is_never_taken_for_none(tree, tmp_path):
         fetch_invivo.run(fetch_job(broken, "02", t1_presence="if_there"), Files({}), targets)
 
 
+@pytest.mark.parametrize(
+    ("file", "renamed"),
+    [
+        ("anat/sub-02_T1.nii.gz", "sub-02/anat/sub-02_T1w.nii.gz"),
+        ("anat/T1w.nii.gz", "sub-02/anat/sub-02_T1w.nii.gz"),
+        ("sub-02_t1w.nii", "sub-02/anat/sub-02_T1w.nii.gz"),
+        ("anat/sub-02_acq-x_MPRAGE.nii.gz", "sub-02/anat/sub-02_T1w.nii.gz"),
+        ("anat/sub-02_UNIT1.nii.gz", "sub-02/anat/sub-02_T1w.nii.gz"),
+        ("anat/sub-02_3DT1_brain.mgz", "sub-02/anat/sub-02_T1w.nii.gz"),
+        ("sub-02_T1w.nii.gz", "sub-02/anat/sub-02_T1w.nii.gz"),
+        ("pet/sub-02_T1w.nii.gz", "sub-02/anat/sub-02_T1w.nii.gz"),
+        ("mri/T1.mgz", "sub-02/anat/sub-02_T1w.nii.gz"),
+        ("ses-b/sub-02_ses-b_mprage.nii.gz", "sub-02/ses-b/anat/sub-02_ses-b_T1w.nii.gz"),
+    ],
+)
+def test_a_t1_under_another_name_or_elsewhere_is_no_missing_one(tree, tmp_path, file, renamed):
+    root = shutil.copytree(tree, tmp_path / "bids")
+    named = root / "sub-02" / file
+    named.parent.mkdir(parents=True, exist_ok=True)
+    named.write_bytes(b"")
+    targets = Files({"located": [tmp_path / "located.json"]})
+    with pytest.raises(InputError) as error:
+        fetch_invivo.run(fetch_job(root, "02", t1_presence="if_there"), Files({}), targets)
+    assert str(error.value).startswith(f"{named}: is named like a T1-weighted image")
+    assert f"rename it to {renamed}, or" in str(error.value)
+    assert not (tmp_path / "located.json").exists()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "anat/sub-02_T2w.nii.gz",
+        "anat/sub-02_T1map.nii.gz",
+        "anat/sub-02_acq-post1_FLAIR.nii.gz",
+        "anat/sub-02_acq-T1_T2w.json",
+        "anat/sub-02_T10.nii.gz",
+        "func/sub-02_task-rest1_bold.nii.gz",
+        "ses-T1/anat/sub-02_ses-T1_T2w.nii.gz",
+        "ses-T1/sub-02_ses-T1_scan.nii.gz",
+        "T1.png",
+    ],
+)
+def test_what_is_no_t1_by_its_name_leaves_it_missing(tree, tmp_path, file):
+    root = shutil.copytree(tree, tmp_path / "bids")
+    named = root / "sub-02" / file
+    named.parent.mkdir(parents=True, exist_ok=True)
+    named.write_text("{}")
+    targets = Files({"located": [tmp_path / "located.json"]})
+    fetch_invivo.run(fetch_job(root, "02", t1_presence="if_there"), Files({}), targets)
+    assert read_json(tmp_path / "located.json")["t1"] is None
+
+
 def test_a_t1_of_another_name_than_the_source_asks_for_is_no_missing_one(tree, tmp_path):
     targets = Files({"located": [tmp_path / "located.json"]})
     job = fetch_job(tree, "01", t1_presence="if_there", t1={"acq": "other"})

@@ -17,6 +17,7 @@ from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS
 from quietpet.files.hdf5 import write_hdf5
 from quietpet.files.named import Files
+from quietpet.files.scores import read_scores
 from quietpet.files.text import read_json, write_json
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.stages import score, tables
@@ -62,6 +63,17 @@ def run_score(folder: Path, restored: Path, test: Path, *, method: str = "lpet")
         reader = csv.DictReader(stream)
         assert tuple(reader.fieldnames) == SCORE_COLUMNS
         return list(reader)
+
+
+def test_rows_say_which_slices_have_a_t1(tmp_path: Path) -> None:
+    t1 = images(3)
+    t1[1] = np.nan
+    test = write_test_set(tmp_path / "test.h5", t1=t1, has_t1=np.array([True, False, True]))
+    rows = run_score(tmp_path, write_restored(tmp_path / "r.h5"), test)
+    told = {(row["key"], row["has_t1"]) for row in rows}
+    assert told == set(zip(KEYS, ("True", "False", "True"), strict=True))
+    read = read_scores([tmp_path / "lpet.csv"], SCORE_COLUMNS)
+    assert list(read["key"][~read["has_t1"]].unique()) == [KEYS[1]]
 
 
 def test_every_slice_metric_and_estimate_gets_a_row(tmp_path: Path) -> None:
@@ -122,7 +134,10 @@ def test_a_missing_t1_changes_no_score_and_one_that_is_there_must_be_finite(tmp_
             "broken": {"t1": t1},
         }.items()
     )
-    assert run_score(tmp_path, restored, lacking) == run_score(tmp_path, restored, whole)
+    rows = [run_score(tmp_path, restored, test) for test in (lacking, whole)]
+    for row in (*rows[0], *rows[1]):
+        del row["has_t1"]
+    assert rows[0] == rows[1]
     with pytest.raises(InputError, match=r"broken\.h5:t1: 1 of 3 slices .* '04_s67_r0'"):
         run_score(tmp_path, restored, broken)
 

@@ -49,6 +49,17 @@ def test_a_network_of_before_it_could_do_without_t1_is_one_with_t1(tmp_path):
         load_weights(path, munet.on_pet_alone())
 
 
+@pytest.mark.parametrize("kept", [{}, {"inputs": ["low", "t1"]}, {"features": [4, 4, 8, 8, 8, 4]}])
+def test_a_file_that_does_not_say_of_which_method_it_is_is_of_none(saved, kept):
+    tensors, record = read_tensors(saved)
+    write_tensors(saved, tensors, {**record, "settings": kept})
+    with pytest.raises(InputError, match=r"weights\.safetensors: its settings do not say of which kind"):
+        load_weights(saved, UNET)
+    write_tensors(saved, tensors, {name: each for name, each in record.items() if name != "settings"})
+    with pytest.raises(InputError, match="do not say of which kind"):
+        load_weights(saved, UNET)
+
+
 def rewrite(path, change):
     tensors, record = read_tensors(path)
     change(tensors)

@@ -90,6 +90,14 @@ def configuration(repository):
     return yaml.safe_load((repository / "workflow/configs/tiny.yaml").read_text())
 
 
+def methods_of(configuration, *names):
+    """Some of the methods, as if there were no others of which they are variants."""
+    chosen = {name: {**configuration["methods"][name]} for name in names}
+    for settings in chosen.values():
+        settings.pop("pet_only_of", None)
+    return chosen
+
+
 @pytest.fixture(scope="module")
 def finished(repository, tmp_path_factory):
     """A tiny study that was killed without warning half way, and then run to its end."""
@@ -170,7 +178,7 @@ def test_an_interrupted_training_goes_on_with_the_same_command(
     study = tmp_path / "study"
     shutil.copytree(finished, study)
     training = {**configuration["training"], "iterations": 200, "validate_every": 10}
-    methods = {"unet": configuration["methods"]["unet"]}
+    methods = methods_of(configuration, "unet")
     path = tmp_path / "long.yaml"
     path.write_text(yaml.safe_dump({**configuration, "training": training, "methods": methods}))
     weights = study / "results/models/phantom/low/unet/r0/weights.safetensors"
@@ -268,7 +276,7 @@ def test_learning_in_stages_ends_in_table_6(repository, finished, configuration,
     """On the networks of the finished study: all regimes of a U-Net, and what is not trained."""
     study = tmp_path / "study"
     shutil.copytree(finished, study)
-    methods = {name: configuration["methods"][name] for name in ("lpet", "bowsher", "unet")}
+    methods = methods_of(configuration, "lpet", "bowsher", "unet")
     regimes = {**LEARNING["regimes"], "internal": ["internal"], "mixed": ["mixed"]}
     staged = {
         **configuration, "methods": methods, "domains": {"other": DOMAIN},
@@ -340,7 +348,7 @@ def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configu
     """
     study = tmp_path / "study"
     shutil.copytree(finished, study)
-    methods = {name: configuration["methods"][name] for name in ("lpet", "bowsher", "unet")}
+    methods = methods_of(configuration, "lpet", "bowsher", "unet")
     learning = {
         "stages": {**LEARNING["stages"], "mixed": {"data": ["phantom/low", "own"], "iterations": 6}},
         "regimes": {**LEARNING["regimes"], "mixed": ["mixed"]},
@@ -379,7 +387,7 @@ def test_settings_of_scans_are_one_job_that_keeps_what_is_as_it_was(repository, 
         "c": {"window": "16s"},
     }
     ood1 = {**INVIVO["datasets"]["ood1"], "settings": settings, "regimes": ["external"]}
-    methods = {name: configuration["methods"][name] for name in ("lpet", "unet")}
+    methods = methods_of(configuration, "lpet", "unet")
     study = {
         **configuration, "methods": methods, "standin": STANDIN, "learning": LEARNING,
         "invivo": {**INVIVO, "datasets": {"ood1": ood1}},
@@ -653,15 +661,15 @@ def test_only_methods_that_reconstruct_get_sinograms(repository, configuration, 
 def test_methods_of_the_same_training_share_weights_and_learning_rate(
     repository, configuration, tmp_path
 ):
-    """m2diff with and without T1; another share of replaced skips is another training."""
+    """m2diff with and without T1; one that is no variant of it has a training of its own."""
     small = {
         "kind": "m2diff", "channels": 8, "norm_groups": 4, "multipliers": [1, 2], "blocks": 1,
         "attention": [False, False], "sampler": "ddim", "sampling_steps": 2,
     }  # fmt: skip
     methods = {
         "m2diff": small,
-        "m2diff_nomri": {**small, "t1": "none", "sampling_steps": 1},
-        "m2diff_other": {**small, "skip_replacement": 0.2},
+        "m2diff_nomri": {**small, "t1": "none", "pet_only_of": "m2diff"},
+        "m2diff_other": {**small, "sampling_steps": 1},
     }
     trials = {"learning_rate_trials": {"factors": [1, 3], "iterations": 2}}
     training = {**configuration["training"], **trials}

@@ -44,7 +44,7 @@ def training_named(wildcards):
 def weights_of(training, wildcards):
     """The file of the weights of ``training``, for the wildcards' method and replicate.
 
-    Methods that differ in what matters after training alone share it.
+    A variant without T1 that is the same trained network as its method shares it.
     """
     method = STUDY.trained_as(wildcards.method)
     stages = f"{training.stages_name}/" if training.stages else ""

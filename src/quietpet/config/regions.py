@@ -15,11 +15,13 @@ Reduction = Annotated[float, Field(ge=0, lt=1)]
 class RegionalReductions(Section):
     """Part of the grey-matter uptake of FDG that each region loses at severity 1.
 
-    The pattern is that of Alzheimer's disease (Minoshima et al., Ann Neurol 42:85 (1997); Langbaum et
-    al., NeuroImage 45:1107 (2009), 74 patients of ADNI): most in the posterior cingulate and precuneus,
-    less in parietal, lateral and medial temporal cortex, next to nothing in sensorimotor cortex. In the
-    middle of severities from 0.5 to 1 the first loses 22 %, as measured in very early disease (21 to 22
-    %, Minoshima); the others are set below it.
+    The pattern is that of Alzheimer's disease: most in the posterior cingulate and precuneus (Minoshima
+    et al., Ann Neurol 42:85 (1997)), less in parietal and lateral temporal cortex (Langbaum et al.,
+    NeuroImage 45:1107 (2009), 74 patients of ADNI) and in the hippocampal complex (Nestor et al., Ann
+    Neurol 54:343 (2003), mild disease), nothing in sensorimotor cortex. Frontal cortex, which Langbaum
+    lists too, is left out. In the middle of severities from 0.5 to 1 the first loses 22.5 %, about as
+    measured in very early disease (21 to 22 %, Minoshima); the others are set below it, without a
+    measured number of their own.
     """
 
     posterior_cingulate_precuneus: Reduction = Field(0.30, description="around the midline")
@@ -73,8 +75,9 @@ class RegionSettings(Section):
         ge=0,
         le=0.2,
         description="standard deviation / mean of a region's uptake between healthy people, relative to "
-        "the rest of the brain; 0: all alike. About 9 % in the regions of ADNI that Landau et al., "
-        "Neurobiol Aging 32:1207 (2011) choose",
+        "the rest of the brain; 0: all alike. Regions vary independently, the reference of the cohorts, "
+        "too, so that a ratio to sensorimotor cortex varies by sqrt(2) of it, about 11 % with 0.08. "
+        "About 9 % in the regions of ADNI that Landau et al., Neurobiol Aging 32:1207 (2011) choose",
     )
     disease: DiseaseSettings | None = Field(None, description="none: healthy people")
 

@@ -12,6 +12,8 @@ ACTIVITY, RATIO = "activity", "ratio"
 TRUTH, STANDARD, LOW, RESTORED = "truth", "standard", "low", "restored"
 
 SMALLER, LARGER, UNCLEAR = "smaller", "larger", "no change shown"
+REVERSED = "reversed"
+"""Of an effect that is shown, and of the other sign than at the standard dose."""
 NO_EFFECT = "no effect at the standard dose"
 NO_SPREAD, UNTESTED = "no spread between subjects", "not testable"
 """Verdicts on an effect beside that of the standard dose."""
@@ -19,7 +21,10 @@ NO_SPREAD, UNTESTED = "no spread between subjects", "not testable"
 
 @dataclass(frozen=True, kw_only=True)
 class CohortPlan:
-    """Which data sets are compared, and how; ``methods`` and ``learned`` give the order of rows."""
+    """Which data sets are compared, and how.
+
+    ``methods``, ``learned`` and ``settings`` give the order of rows.
+    """
 
     healthy: str
     diseased: tuple[str, ...]
@@ -28,6 +33,7 @@ class CohortPlan:
     protocol: str
     methods: tuple[str, ...]
     learned: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
     @property
     def cohorts(self) -> tuple[str, ...]:
@@ -83,7 +89,8 @@ class EffectRow:
     standard dose, and ``difference_verdict`` what that says of the difference. ``share_percent`` is d in
     percent of that of the standard dose, ``change`` d minus it, empty where the standard dose shows no
     effect or too few subjects are there. ``seed_std``: standard deviation of d over trainings from
-    different seeds.
+    different seeds. ``same_heads``: whether both cohorts are the same BrainWeb heads; template heads
+    are drawn anew for each data set, whatever they are called.
     """
 
     healthy: str

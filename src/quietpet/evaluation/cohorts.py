@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from quietpet.config.comparison import HEAD
+from quietpet.data_source import BRAINWEB
 from quietpet.evaluation.cohort_checks import require_comparable
 from quietpet.evaluation.cohort_rows import (
     ACTIVITY,
@@ -18,6 +19,7 @@ from quietpet.evaluation.cohort_rows import (
     NO_SPREAD,
     RATIO,
     RESTORED,
+    REVERSED,
     SMALLER,
     STANDARD,
     TRUTH,
@@ -34,6 +36,7 @@ from quietpet.evaluation.effects import (
     agreement,
     change_of_effect,
     cohens_d,
+    difference_interval,
     effect_interval,
     gap_of_errors,
     hedges_factor,
@@ -89,9 +92,12 @@ def assemble_cohorts(
     require_comparable(regions, plan)
     names = _region_names(regions)
     lineage: Cells = {column: str(regions[column].iloc[0]) for column in LINEAGE}
+    named_heads = lineage["data_source"] == BRAINWEB
     cohorts = {
         (dataset, setting): _cohort(block, names, plan)
-        for (dataset, setting), block in regions.groupby(["dataset", "setting"])
+        for (dataset, setting), block in sorted(
+            regions.groupby(["dataset", "setting"]), key=lambda item: _place(item[0][1], plan.settings)
+        )
     }
     bias = [
         BiasRow(cohort=dataset, setting=setting, protocol=plan.protocol, **lineage, **row)
@@ -108,7 +114,9 @@ def assemble_cohorts(
         for diseased in plan.diseased
         for (name, setting), cohort in cohorts.items()
         if name == diseased
-        for row in _effect_rows(cohorts[plan.healthy, setting], cohort, names, plan)
+        for row in _effect_rows(
+            cohorts[plan.healthy, setting], cohort, names, plan, named_heads=named_heads
+        )
     ]  # fmt: skip
     return tuple(bias), tuple(effects)
 
@@ -143,11 +151,16 @@ def _unrestored(image: str, values: pd.DataFrame) -> _Profile:
 
 def _order(profile: _Profile, plan: CohortPlan) -> tuple[int, int, str, bool, str]:
     """Methods as configured, then how they learned, then single samples before means."""
-    learned = (*plan.learned, profile.learning).index(profile.learning)
+    learned, _ = _place(profile.learning, plan.learned)
     single = profile.estimate != "single"
     return (
         plan.methods.index(profile.method), learned, profile.learning, single, profile.estimate
     )  # fmt: skip
+
+
+def _place(name: str, order: Sequence[str]) -> tuple[int, str]:
+    """Names as in ``order``, others behind them."""
+    return (*order, name).index(name), name
 
 
 def _ratio(values: pd.DataFrame, reference: str) -> pd.DataFrame:
@@ -206,8 +219,14 @@ def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
 
 
 def _effect_rows(
-    healthy: _Cohort, diseased: _Cohort, names: Sequence[str], plan: CohortPlan
+    healthy: _Cohort,
+    diseased: _Cohort,
+    names: Sequence[str],
+    plan: CohortPlan,
+    *,
+    named_heads: bool,
 ) -> Iterator[Cells]:
+    """``named_heads``: whether a subject's name says which head it is."""
     for well, ill in zip(healthy.profiles, diseased.profiles, strict=True):
         tables = [
             _ratio(each.mean, plan.reference)
@@ -226,7 +245,7 @@ def _effect_rows(
             yield {
                 **well.names,
                 "region": region,
-                "same_heads": bool(well.mean.index.equals(ill.mean.index)),
+                "same_heads": named_heads and bool(well.mean.index.equals(ill.mean.index)),
                 "n_replicates": len(trainings),
                 "seed_std": sample_std(np.array([each for each in by_seed if each is not None])),
                 **_effect_cells(found, standard, well.image, plan.confidence),
@@ -248,12 +267,15 @@ def _groups(columns: Sequence[pd.Series]) -> list[Groups]:
 def _effect_cells(found: Groups, standard: Groups, image: str, confidence: float) -> Cells:
     d, before = cohens_d(found), cohens_d(standard)
     own, usual = (effect_interval(each, confidence=confidence) for each in (found, standard))
-    shown = usual is not None and (usual[0] > 0 or usual[1] < 0)
+    shown = _shown(standard, usual, confidence)
+    reversed_ = shown and _shown(found, own, confidence) and (d or 0.0) * (before or 0.0) < 0
     change = gap = None
     if image != STANDARD:
         gap = gap_of_errors(found, standard, confidence=confidence)
         change = change_of_effect(found, standard, confidence=confidence) if shown else None
     sizes = len(found.healthy), len(found.diseased)
+    words = _moved(gap, usual) if gap else UNTESTED, _compared(change, own, usual)
+    difference_word, word = (REVERSED, REVERSED) if reversed_ else words
     means = [float(each.mean()) if len(each) else None for each in (found.healthy, found.diseased)]
     return {
         "n_healthy": sizes[0],
@@ -262,14 +284,25 @@ def _effect_cells(found: Groups, standard: Groups, image: str, confidence: float
         "mean_diseased": means[1],
         "difference_percent": 100 * found.difference / means[0] if all(sizes) and means[0] else None,
         **_change_cells("gap_percent", "gap", gap),
-        "difference_verdict": _verdict(image, standard, shown, _moved(gap, usual) if gap else UNTESTED),
+        "difference_verdict": _verdict(image, standard, shown, difference_word),
         "cohens_d": d,
         "hedges_g": None if d is None else hedges_factor(found.freedom) * d,
         **_ends("ci", own),
         "share_percent": 100 * d / before + 0.0 if shown and d is not None and before else None,
         **_change_cells("change", "change", change),
-        "verdict": _verdict(image, standard, shown, _compared(change, own, usual)),
+        "verdict": _verdict(image, standard, shown, word),
     }
+
+
+def _shown(groups: Groups, interval: Interval | None, confidence: float) -> bool:
+    """Whether ``interval``, that of d, and Welch's of the difference of the means leave 0 out.
+
+    That of d is too narrow where few subjects of the larger spread are compared with many of the
+    smaller; Welch's is not. Both are asked at all sizes: there is one rule, whatever slices a subject
+    lacks, and in groups of equal size and spread they all but agree.
+    """
+    means = difference_interval(groups, confidence=confidence)
+    return all(each is not None and (each[0] > 0 or each[1] < 0) for each in (interval, means))
 
 
 def _change_cells(value: str, name: str, change: Change | None) -> Cells:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from quietpet.evaluation.cohort_rows import SMALLER, STANDARD, EffectRow
+from quietpet.evaluation.cohort_rows import REVERSED, SMALLER, STANDARD, EffectRow
 from quietpet.evaluation.cohorts_page import name_of
 
 KEPT_COLOUR, LOST_COLOUR, STANDARD_COLOUR = "#0072B2", "#D55E00", "#000000"
@@ -70,6 +70,8 @@ def _mark(row: EffectRow) -> tuple[str, str, str]:
     """Label, colour and marker of an effect."""
     if row.image == STANDARD:
         return "standard dose", STANDARD_COLOUR, "D"
+    if row.verdict == REVERSED:
+        return "of the other sign than at the standard dose", LOST_COLOUR, "X"
     if SMALLER in (row.verdict, row.difference_verdict):
         return "g or the difference is smaller than at the standard dose", LOST_COLOUR, "v"
     return "not shown to be smaller", KEPT_COLOUR, "o"

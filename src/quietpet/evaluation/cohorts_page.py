@@ -14,6 +14,7 @@ from quietpet.evaluation.cohort_rows import (
     NO_SPREAD,
     RATIO,
     RESTORED,
+    REVERSED,
     SMALLER,
     STANDARD,
     TRUTH,
@@ -24,8 +25,12 @@ from quietpet.evaluation.cohort_rows import (
     EffectRow,
 )
 from quietpet.evaluation.effects import AGREEMENT, LEAST_SUBJECTS, hedges_factor
+from quietpet.files.text import markdown_row
 
-MARKS = {SMALLER: "▼", LARGER: "▲", UNCLEAR: "", NO_EFFECT: "○", NO_SPREAD: "", UNTESTED: "", "": ""}
+MARKS = {
+    SMALLER: "▼", LARGER: "▲", REVERSED: "⇅", UNCLEAR: "", NO_EFFECT: "○", NO_SPREAD: "", UNTESTED: "",
+    "": "",
+}  # fmt: skip
 """Behind an effect, by its verdict."""
 
 
@@ -65,16 +70,19 @@ def _legend(rows: Sequence[EffectRow], plan: CohortPlan) -> str:
         f"Effect: Hedges' g [{percent} interval of the population's d] of the ratio, diseased against "
         "healthy; negative where the diseased have less. In brackets what is kept of the effect at the "
         "standard dose, d in % of d. The interval is exact for normal groups that spread alike; where "
-        "one spreads three times as much as the other, a 95 % interval covers 89 to 93 %.",
+        "one of two groups of equal size spreads three times as much as the other, a 95 % interval "
+        "covers 89 to 93 %, and 75 % where 3 subjects spread so beside 10 others.",
         "Behind it the difference of the means itself, in % of the healthy. d divides by the spread "
         "between subjects: a method that shrinks differences and spread alike keeps it, and still takes "
         "what a reader sees.",
         f"{MARKS[SMALLER]} smaller, {MARKS[LARGER]} larger than at the standard dose in the same "
-        f"subjects. Of g: the {percent} interval of the change of d leaves 0 out, or the intervals of "
-        f"both d do not overlap. Of the difference: the {percent} interval of how much more the image "
-        "errs in the diseased than in the healthy leaves 0 out. No mark: no change shown, which does "
+        f"subjects, {MARKS[REVERSED]} shown with the other sign. Of g: the "
+        f"{percent} interval of the change of d leaves 0 out, or the intervals of both d do "
+        f"not overlap. Of the difference: the {percent} interval of how much more the image errs in the "
+        "diseased than in the healthy leaves 0 out. No mark: no change shown, which does "
         f"not show that there is none. {MARKS[NO_EFFECT]}: the standard dose shows no effect there, so "
-        "none can be lost. Each region and method is tested by itself, without a correction for their "
+        f"none can be lost: the {percent} interval of d, or Welch's of the difference of the mean "
+        "ratios, holds 0. Each region and method is tested by itself, without a correction for their "
         "number.",
         f"Bias: error of a region's mean in %, mean over subjects [limits of agreement, between which "
         f"{100 * AGREEMENT:g} % of subjects lie]; intervals of the mean and of the limits are in "
@@ -115,25 +123,35 @@ def _sentences(rows: Sequence[EffectRow]) -> Iterator[str]:
             f"either side, the median {np.median(reaches):.1f}: smaller changes can not be told."
         )
     usual = {row.region: row.difference_percent for row in rows if row.image == STANDARD}
-    for name, members in groupby(restored, key=name_of):
+    for name, group in groupby(restored, key=name_of):
+        members = list(group)
         if lost := [row for row in members if SMALLER in (row.verdict, row.difference_verdict)]:
             losses = "; ".join(_loss(row, usual[row.region]) for row in lost)
             yield ""
             yield f"> **WARNING - {name} shrinks the difference between the cohorts: {losses}.**"
+        if turned := [row for row in members if row.verdict == REVERSED]:
+            ways = "; ".join(f"{row.region}, {_left(row, usual[row.region])}" for row in turned)
+            yield ""
+            yield f"> **WARNING - {name} reverses the difference between the cohorts: {ways}.**"
+
+
+def _left(row: EffectRow, usual_percent: float | None) -> str:
+    """The difference of one region beside that of the standard dose."""
+    left, usual = (
+        "-" if each is None else f"{_signed(each)} %" for each in (row.difference_percent, usual_percent)
+    )
+    return f"{left} in place of {usual}"
 
 
 def _loss(row: EffectRow, usual_percent: float | None) -> str:
     """What is left in one region."""
-    left, usual = (
-        "-" if each is None else f"{_signed(each)} %" for each in (row.difference_percent, usual_percent)
-    )
     kept = "" if row.share_percent is None else f", {row.share_percent:.0f} % of g"
     what = [
         word
         for word, verdict in (("difference", row.difference_verdict), ("g", row.verdict))
         if verdict == SMALLER
     ]
-    return f"{row.region} ({' and '.join(what)}), {left} in place of {usual}{kept}"
+    return f"{row.region} ({' and '.join(what)}), {_left(row, usual_percent)}{kept}"
 
 
 def _freedom(row: EffectRow) -> int:
@@ -152,10 +170,13 @@ def name_of(row: EffectRow | BiasRow) -> str:
 def _effect_grid(rows: Sequence[EffectRow]) -> str:
     """Kinds of images down, regions across."""
     regions = list(dict.fromkeys(row.region for row in rows))
-    lines = [_line(["effect, diseased against healthy", *regions]), _line(["---"] * (len(regions) + 1))]
+    lines = [
+        markdown_row(["effect, diseased against healthy", *regions]),
+        markdown_row(["---"] * (len(regions) + 1)),
+    ]
     for name, members in groupby(rows, key=name_of):
         cells = {row.region: _effect_cell(row) for row in members}
-        lines.append(_line([name, *(cells.get(region, "") for region in regions)]))
+        lines.append(markdown_row([name, *(cells.get(region, "") for region in regions)]))
     return "\n".join(lines)
 
 
@@ -185,11 +206,11 @@ def _bias_grid(cohort: str, quantity: str, rows: Sequence[BiasRow]) -> str:
     against = [each for each in known if any(row.against == each for row in rows)]
     words = " / ".join(known[each] for each in against)
     header = [f"bias of the {quantity}, {cohort} (%), against {words}", *regions]
-    lines = [_line(header), _line(["---"] * len(header))]
+    lines = [markdown_row(header), markdown_row(["---"] * len(header))]
     for name, members in groupby(rows, key=name_of):
         cells = {(row.region, row.against): _bias_cell(row) for row in members}
         lines.append(
-            _line(
+            markdown_row(
                 [name]
                 + [" / ".join(cells.get((region, each), "-") for each in against) for region in regions]
             )
@@ -209,7 +230,3 @@ def _signed(value: float) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

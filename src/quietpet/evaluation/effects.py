@@ -101,7 +101,10 @@ def effect_interval(groups: Groups, *, confidence: float) -> Interval | None:
 
     d / sqrt(1 / n1 + 1 / n2) is a noncentral t whose noncentrality is the population's d over the same
     root; the interval holds all d under which the one found is in neither tail (Steiger and Fouladi
-    1997; Cumming and Finch, Educ Psychol Meas 2001;61:532). Exact for normal groups of one variance.
+    1997; Cumming and Finch, Educ Psychol Meas 2001;61:532). Exact for normal groups of one variance. In
+    groups of equal size, of which one spreads three times as much as the other, it covers 0.89 to 0.93
+    for 0.95. In groups of other sizes it may cover far less, 0.75 where 3 subjects spread three times as
+    much as 10 others, so that an effect is shown where :func:`difference_interval` leaves 0 out, too.
     """
     found = cohens_d(groups)
     if found is None or not groups.testable:
@@ -129,6 +132,27 @@ def _falling_root(function: Callable[[float], float], start: float) -> float:
     while function(start - width) < 0 or function(start + width) > 0:
         width *= 2
     return float(brentq(function, start - width, start + width, xtol=1e-9))
+
+
+def difference_interval(groups: Groups, *, confidence: float) -> Interval | None:
+    """Welch's interval of the difference of the means; None where groups are too small to be tested."""
+    if not groups.testable:
+        return None
+    reach = _welch_reach(groups.healthy, groups.diseased, confidence=confidence)
+    return groups.difference - reach, groups.difference + reach
+
+
+def _welch_reach(one: np.ndarray, other: np.ndarray, *, confidence: float) -> float:
+    """Half of Welch's interval of a difference of means, of groups that may spread unequally.
+
+    Degrees of freedom of Welch, Biometrika 1947;34:28. 0 where no group spreads.
+    """
+    parts = [(float(np.var(each, ddof=1)) / len(each), len(each) - 1) for each in (one, other)]
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return 0.0
+    freedom = variance**2 / sum(part**2 / less for part, less in parts)
+    return float(stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(variance))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +198,7 @@ def gap_of_errors(after: Groups, before: Groups, *, confidence: float) -> Change
 
     Of geometric means of after / before: 0 where both groups err alike, positive where the diseased are
     lifted. It moves the groups nearer to each other or apart even where the spread, and so d, follows.
-    The interval is Welch's of the logarithms (Biometrika 1947;34:28). None where values are not
+    The interval is Welch's of the logarithms. None where values are not
     positive, or groups are too small to be tested.
     """
     pairs = ((after.healthy, before.healthy), (after.diseased, before.diseased))
@@ -183,12 +207,9 @@ def gap_of_errors(after: Groups, before: Groups, *, confidence: float) -> Change
     healthy, diseased = (np.log(found / expected) for found, expected in pairs)
     gap = float(diseased.mean() - healthy.mean())
     gap = gap if abs(gap) > RESOLUTION else 0.0
-    parts = [(float(np.var(each, ddof=1)) / len(each), len(each) - 1) for each in (healthy, diseased)]
-    variance = sum(part for part, _ in parts)
-    reach = 0.0
-    if np.sqrt(variance) > RESOLUTION:
-        freedom = variance**2 / sum(part**2 / less for part, less in parts)
-        reach = float(stdtrit(freedom, (1 + confidence) / 2) * np.sqrt(variance))
+    error = np.sqrt(sum(float(np.var(each, ddof=1)) / len(each) for each in (healthy, diseased)))
+    resolved = error > RESOLUTION
+    reach = _welch_reach(healthy, diseased, confidence=confidence) if resolved else 0.0
     value, low, high = (100 * float(np.expm1(each)) for each in (gap, gap - reach, gap + reach))
     return Change(value=value, low=low, high=high)
 

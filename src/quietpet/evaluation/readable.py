@@ -10,6 +10,7 @@ from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS, Varian
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.sampling import SamplingPlan, render_sampling
 from quietpet.evaluation.tables import IN_VIVO, TablePlan, TableRow, layouts
+from quietpet.files.text import markdown_row
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
 
@@ -174,9 +175,9 @@ def _grid(variant: Variant, rows: Sequence[TableRow]) -> str:
     ]  # fmt: skip
     if variant == PAPER:
         header.append("published: PSNR, SSIM, NMSE")
-    lines = [f"Variant `{variant.name}`\n", _line(header), _line(["---"] * len(header))]
+    lines = [f"Variant `{variant.name}`\n", markdown_row(header), markdown_row(["---"] * len(header))]
     for _, members in groupby(rows, key=lambda row: (row.method, row.learning, row.estimate)):
-        lines.append(_line(_grid_cells(variant, metrics, {row.metric: row for row in members})))
+        lines.append(markdown_row(_grid_cells(variant, metrics, {row.metric: row for row in members})))
     return "\n".join(lines)
 
 
@@ -274,7 +275,3 @@ def _known_deviations(rows: Sequence[TableRow], plan: TablePlan) -> str:
 def _by_table(rows: Iterable[TableRow]) -> Iterator[tuple[str, list[TableRow]]]:
     for table, members in groupby(rows, key=lambda row: row.table):
         yield table, list(members)
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from quietpet.config.robustness import NONE, OWN, T1_CONDITIONS
@@ -10,6 +10,7 @@ from quietpet.data_source import is_standin
 from quietpet.evaluation.comparison import QUANTITATIVE
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.robustness import BETTER, RobustnessRow
+from quietpet.files.text import markdown_row
 
 HEADING = "## Robustness: a wrong T1"
 
@@ -67,8 +68,8 @@ def _grid(metric: str, rows: Sequence[RobustnessRow]) -> str:
     header = ["method", "learning", "estimate", "gain", *(_WORDS[each] for each in conditions)]
     lines = [
         f"{_SHOWN[metric].label}; best without T1: `{rows[0].best_without_t1}`\n",
-        _line(header),
-        _line(["---"] * len(header)),
+        markdown_row(header),
+        markdown_row(["---"] * len(header)),
     ]
     for names, members in groupby(rows, key=lambda row: (row.method, row.learning, row.estimate)):
         by_t1 = {row.t1: row for row in members}
@@ -78,7 +79,7 @@ def _grid(metric: str, rows: Sequence[RobustnessRow]) -> str:
             for t1, row in by_t1.items()
         }
         cells = [_cell(by_t1[each]) + marks[each] if each in by_t1 else "-" for each in conditions]
-        lines.append(_line([*names, gain, *cells]))
+        lines.append(markdown_row([*names, gain, *cells]))
     return "\n".join(lines)
 
 
@@ -93,7 +94,3 @@ def _cell(row: RobustnessRow) -> str:
             change += f"; {row.gain_lost_percent:.0f} %"
         text += f" ({change})"
     return text
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

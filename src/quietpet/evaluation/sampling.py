@@ -13,7 +13,7 @@ from quietpet.data.pairs import DosePair
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, SliceImages, Variant
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.spread import spread_to_error
-from quietpet.files.text import csv_cell
+from quietpet.files.text import csv_cell, markdown_row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,13 +173,13 @@ def _grid(plan: SamplingPlan) -> str:
         f"`{plan.reference.method}`, tolerance {plan.tolerance_db:g} dB:\n",
         *choices,
         "",
-        _line(header),
-        _line(["---"] * len(header)),
+        markdown_row(header),
+        markdown_row(["---"] * len(header)),
     ]
     for row in plan.rows:
         marks = ", ".join(name for name, chosen in plan.choices.items() if row == chosen)
         lines.append(
-            _line(
+            markdown_row(
                 (
                     row.sampler, row.spacing, row.steps, row.evaluations, f"{row.psnr_db:.2f}",
                     f"{plan.difference_db(row):+.2f}", f"{row.nmse:.4f}", f"{row.paper_psnr_db:.2f}",
@@ -190,10 +190,6 @@ def _grid(plan: SamplingPlan) -> str:
             )
         )  # fmt: skip
     return "\n".join(lines)
-
-
-def _line(cells: Sequence[object]) -> str:
-    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _place(plan: SamplingPlan) -> tuple[str, str]:

@@ -22,13 +22,15 @@ LINEAGE = ("data_source", "projector", "registration")
 
 SCORE_COLUMNS = (
     "dataset", "setting", "method", "learning", "replicate", "estimate", "subject", "key", "slice_mm",
-    "angle_deg", "metric", "variant", "value", "spread_to_error", *LINEAGE,
+    "angle_deg", "has_t1", "metric", "variant", "value", "spread_to_error", *LINEAGE,
 )  # fmt: skip
 """Columns of a score file; ``value`` is empty where the metric is undefined in that slice.
+``has_t1``, True or False, says of the slice whether the data set has a T1 of it.
 ``spread_to_error`` is one number of the whole file, empty for methods that draw one sample."""
 
 
-_NAMES = ("dataset", "setting", "method", "learning", "replicate")
+NAMED_BY = ("dataset", "setting", "method", "learning", "replicate")
+"""What names one restoration, in files and in jobs."""
 
 
 def score_rows(
@@ -46,7 +48,7 @@ def score_rows(
 
 def names_of(restored: RestoredSlices) -> dict[str, str]:
     """What was restored, how, and the facts that score files inherit."""
-    return {name: getattr(restored, name) for name in _NAMES} | reported(restored.lineage)
+    return {name: getattr(restored, name) for name in NAMED_BY} | reported(restored.lineage)
 
 
 def reported(lineage: Lineage) -> Lineage:
@@ -71,6 +73,7 @@ def score_slices(
                 "key": key,
                 "slice_mm": float(reference.slice_mm[index]),
                 "angle_deg": float(reference.angle_deg[index]),
+                "has_t1": bool(reference.has_t1[index]),
             }
             for row in _measure_all(images, key=key, paper_window_pixels=paper_window_pixels):
                 yield {**place, **row}

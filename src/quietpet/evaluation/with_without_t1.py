@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
@@ -15,7 +15,7 @@ from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import subject_bootstrap_interval, values_by_replicate
 from quietpet.evaluation.tables import TablePlan
-from quietpet.files.text import csv_cell
+from quietpet.files.text import csv_cell, markdown_row
 from quietpet.seeds import numpy_rng
 
 COMPARED = ("psnr_db", "ssim", "nmse")
@@ -30,7 +30,7 @@ class T1Row:
 
     ``method_without`` is the variant without, and ``without`` says how it does without; where there is
     none, why. ``difference``: mean over slices of the metric with T1 minus without, and its interval
-    over subjects; slices are averaged over trainings first.
+    over subjects; slices are averaged over trainings first. All of it is of slices that have a T1.
     """
 
     dataset: str
@@ -68,9 +68,10 @@ def compare_t1(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[T1Row, ...]:
     """Rows of every method that uses T1 and is scored, methods as configured.
 
     ``scores`` have the columns of a score file and passed the checks of
-    :func:`quietpet.evaluation.tables.assemble`.
+    :func:`quietpet.evaluation.tables.assemble`. Slices that have no T1 are left out on both sides:
+    there the method is itself without.
     """
-    compared = scores[scores["metric"].isin(COMPARED)].dropna(subset=["value"])
+    compared = scores[scores["metric"].isin(COMPARED) & scores["has_t1"]].dropna(subset=["value"])
     rows = [row for pair in plan.without_t1 for row in _pair(compared, pair, plan)]
     return tuple(sorted(rows, key=lambda row: _order(row, plan)))
 
@@ -150,19 +151,24 @@ def _order(row: T1Row, plan: TablePlan) -> tuple[Any, ...]:
     )
 
 
-def render_t1(rows: Sequence[T1Row]) -> str:
-    """The settings with a pair as Markdown, without a heading of the first level; empty without any."""
+def render_t1(rows: Sequence[T1Row], *, rates_chosen: bool = False) -> str:
+    """The settings with a pair as Markdown, without a heading of the first level; empty without any.
+
+    ``rates_chosen``: whether trials chose the learning rate of each training.
+    """
     paired = {(row.dataset, row.setting) for row in rows if row.difference is not None}
     rows = [row for row in rows if (row.dataset, row.setting) in paired]
     if not rows:
         return ""
+    rates = ", but for the learning rate, which trials choose for each" if rates_chosen else ""
     blocks = [
         "## With and without T1",
         "Each method that uses T1, and its variant without: equal in all but the inputs, data and "
-        "budget the same. Difference: with minus without, mean over test slices [interval over subjects "
-        "of the paired difference]; T1 helps where PSNR and SSIM rise and NMSE falls. An interval "
-        "that holds 0 shows no difference, and one of a single training leaves out what another seed "
-        "would change. Methods without a variant stand here with the reason.",
+        f"budget the same{rates}. Only test slices that have a T1 count. Difference: with "
+        "minus without, mean over slices [interval over subjects of the paired difference]; T1 helps "
+        "where PSNR and SSIM rise and NMSE falls. An interval that holds 0 shows no difference. "
+        "Intervals are over subjects; they leave out what other seeds would change. Methods without a "
+        "variant stand here with the reason.",
     ]
     for (dataset, setting), of_setting in groupby(rows, key=lambda row: (row.dataset, row.setting)):
         blocks.append(f"### {dataset}, setting `{setting}`")
@@ -177,9 +183,9 @@ def _grid(rows: Sequence[T1Row]) -> str:
     header = ["method", "without", "learning", "estimate"]
     for name in COMPARED:
         header += [f"{labels[name]} with T1", "without", "difference"]
-    lines = [_line(header), _line(["---"] * len(header))]
+    lines = [markdown_row(header), markdown_row(["---"] * len(header))]
     for _, members in groupby(rows, key=_compared_pair):
-        lines.append(_line(_cells({row.metric: row for row in members})))
+        lines.append(markdown_row(_cells({row.metric: row for row in members})))
     return "\n".join(lines)
 
 
@@ -207,7 +213,3 @@ def _metric_cells(row: T1Row | None) -> tuple[str, str, str]:
     if row.difference_ci_low is not None:
         difference += f" [{row.difference_ci_low:+.{digits}f}, {row.difference_ci_high:+.{digits}f}]"
     return f"{row.mean_with_t1:.{digits}f}", without, difference
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -50,6 +50,9 @@ _BY_EXTENSION = {
     ".ome.zarr": ("an OME-Zarr image", "write it as NIfTI, under the name {name}.nii.gz"),
 }
 
+FOREIGN = tuple(_BY_EXTENSION)
+"""Extensions of images that are not read."""
+
 _BY_MAGIC = (
     (b"\x28\xb5\x2f\xfd", ".nii.zst"),
     (b"BZh", ".nii.bz2"),

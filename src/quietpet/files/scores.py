@@ -9,7 +9,9 @@ import pandas as pd
 
 from quietpet.errors import InputError, reading, replacing
 
-_NUMBERS = {"slice_mm": float, "angle_deg": float, "value": float, "spread_to_error": float}
+_TYPES = {
+    "slice_mm": float, "angle_deg": float, "has_t1": bool, "value": float, "spread_to_error": float,
+}  # fmt: skip
 
 _EMPTY = {"value": [""], "spread_to_error": [""]}
 
@@ -25,7 +27,7 @@ def read_scores(paths: Iterable[Path], columns: Sequence[str]) -> pd.DataFrame:
 
 def _read_score_file(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     # Names such as subject "04" stay text; "-" and "" are values except where a number is empty.
-    types = {column: _NUMBERS.get(column, str) for column in columns}
+    types = {column: _TYPES.get(column, str) for column in columns}
     with reading(path, "not a readable score file"):
         scores = pd.read_csv(path, dtype=types, keep_default_na=False, na_values=_EMPTY)
     if tuple(scores.columns) != tuple(columns):

@@ -73,6 +73,11 @@ def csv_cell(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def markdown_row(cells: Iterable[object]) -> str:
+    """One line of a Markdown table."""
+    return f"| {' | '.join(map(str, cells))} |"
+
+
 def write_csv(target: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Write rows as CSV atomically; a row with an unknown or missing column is an error."""
     with atomic_path(target) as partial, partial.open("w", newline="") as stream:

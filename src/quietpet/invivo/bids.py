@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from quietpet.errors import InputError, remedy, why
-from quietpet.files.foreign import EXPECTED, Foreign, foreign_file
+from quietpet.files.foreign import EXPECTED, FOREIGN, Foreign, foreign_file
 from quietpet.files.series import read_header
 from quietpet.files.text import RepeatedKeyError, parse_json
 from quietpet.invivo.exchange import may_be_exchanged
-from quietpet.invivo.names import FileName, applies, more_specific, parsed
+from quietpet.invivo.names import FileName, applies, more_specific, parsed, speaks_of_t1
 from quietpet.invivo.scans import MISSING, Dataset, Image, Participant, Table
 
 PARTICIPANTS = "participants.tsv"
@@ -137,6 +137,21 @@ def files_in(root: Path, label: str, kind: str) -> list[str]:
     folder = root / label
     found = (*folder.glob(f"{kind}/*"), *folder.glob(f"ses-*/{kind}/*"))
     return sorted(path.relative_to(root).as_posix() for path in found if not path.name.startswith("."))
+
+
+def named_like_t1(root: Path, label: str) -> list[str]:
+    """Paths below ``root`` of the participant's images and side-cars that are named like a T1 image.
+
+    They lie in any of its folders, and are in any format.
+    """
+    found = []
+    for path in (root / label).rglob("*"):
+        extension = next(
+            (each for each in (*EXPECTED, *FOREIGN) if path.name.lower().endswith(each)), ""
+        )
+        if extension and not path.name.startswith(".") and speaks_of_t1(path.name[: -len(extension)]):
+            found.append(path.relative_to(root).as_posix())
+    return sorted(found)
 
 
 def _stem(file: str, suffix: str) -> str | None:

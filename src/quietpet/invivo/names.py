@@ -16,6 +16,17 @@ _INDEX = re.compile(r"[0-9]+")
 _INDICES = frozenset(("chunk", "echo", "flip", "inv", "run", "split"))
 """Entities whose value is a number, leading zeros being for show."""
 
+_T1 = re.compile(r"(?<![a-z])(?:\dd|s|uni|inplane)?t1(?!\d)|mp2?rage", re.IGNORECASE)
+_LABELS = re.compile(r"(?<![a-zA-Z])(?:sub|ses)-[0-9a-zA-Z+]+")
+_OF_OTHER_IMAGES = frozenset(
+    (
+        "t1map", "t1rho", "t2w", "t2map", "t2star", "t2starw", "t2starmap", "pdw", "pdmap", "pdt2",
+        "flair", "swi", "angio", "pet", "bold", "cbv", "sbref", "dwi", "epi", "asl", "m0scan", "mask",
+        "dseg", "probseg",
+    )
+)  # fmt: skip
+"""Suffixes of BIDS that no T1-weighted image has, whatever its entities say."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileName:
@@ -81,3 +92,12 @@ def applies(sidecar: FileName, image: FileName) -> bool:
 def more_specific(one: FileName, other: FileName) -> bool:
     """Whether the first of two side-cars that apply to an image has all parts of the other, and more."""
     return one.parts > other.parts
+
+
+def speaks_of_t1(stem: str) -> bool:
+    """Whether a file is named like a T1-weighted image, by BIDS or otherwise.
+
+    ``T1``, ``MPRAGE``, ``MP2RAGE`` or ``UNIT1`` in any case; not the name of a participant or session.
+    """
+    said = _LABELS.sub("", stem)
+    return parsed(stem).suffix.lower() not in _OF_OTHER_IMAGES and _T1.search(said) is not None

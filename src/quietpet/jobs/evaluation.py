@@ -28,6 +28,7 @@ class CohortsJob(Job):
     protocol: str
     methods: tuple[str, ...]
     learned: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
 
 
 class TablesJob(Job):

@@ -105,9 +105,18 @@ class LearningRateJob(FitJob):
 
 
 class InferenceJob(LearningJob):
-    """What jobs that apply trained methods have in common."""
+    """What jobs that apply trained methods have in common.
+
+    ``trained_as`` names the method whose training is applied, if it is another one.
+    """
 
     inference: InferenceSettings
+    trained_as: str | None = None
+
+    @property
+    def noise_names(self) -> tuple[str, ...]:
+        """What seeds the noise of samples, with the slice: one training draws the same for all."""
+        return (self.dataset, self.setting, self.trained_as or self.method, self.replicate)
 
     @property
     def half(self) -> bool:

@@ -23,6 +23,9 @@ from quietpet.phantom.tissues import CENTRE_MNI_MM, LabelVolume, Tissue
 EDGE_MM = 8.0
 """Around an ellipsoid the change of uptake fades over this width, about the resolution of the images."""
 
+WELL_INSIDE = 0.7
+"""Of the vertical semi-axis: within it, a slice cuts an ellipsoid over at least 0.71 of its width."""
+
 _LARGEST_Z = 3.0
 """Draws of the variation end here [standard deviations], so that no uptake is negative."""
 
@@ -98,13 +101,19 @@ def region_numbers(volume: LabelVolume, *, grid: ImageGrid) -> np.ndarray:
     return numbers
 
 
-def slices_through(name: str, *, grid: ImageGrid) -> list[int]:
-    """Slices of ``grid`` that cut the ellipsoids of a region, in a head that lies in MNI space."""
+def slices_through(name: str, *, grid: ImageGrid, within: float = 1.0) -> list[int]:
+    """Slices of ``grid`` that cut the ellipsoids of a region, in a head that lies in MNI space.
+
+    ``within`` this part of the vertical semi-axis from the centre.
+    """
     z_mm = CENTRE_MNI_MM[0] + grid.slice_positions_mm
     return [
         index
         for index, height_mm in enumerate(z_mm)
-        if any(abs(height_mm - each.centre_mm[2]) < each.semi_axes_mm[2] for each in ELLIPSOIDS[name])
+        if any(
+            abs(height_mm - each.centre_mm[2]) < within * each.semi_axes_mm[2]
+            for each in ELLIPSOIDS[name]
+        )
     ]
 
 

@@ -69,7 +69,7 @@ def measured_samplers(
 
 def _sampled(method: Restorer, batches: Sequence[Batch], job: PlanJob, number: int) -> np.ndarray:
     """Sample ``number`` of every slice (slice, y, x), in the unit of the data, clipped as restored."""
-    names = (job.dataset, job.setting, job.method, job.replicate, "plan")
+    names = (*job.noise_names, "plan")
     images = []
     for batch in batches:
         with inferring(batch.low.device, half=job.half):

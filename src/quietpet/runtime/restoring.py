@@ -142,5 +142,6 @@ def _summary(samples: Iterator[torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def _generators(batch: Batch, job: RestoreJob, number: int) -> list[torch.Generator]:
     """Of sample ``number`` of every slice, whose noise is seeded by the slice's own name."""
-    names = (job.dataset, job.setting, job.method, job.replicate)
-    return [torch_generator(job.study_seed, *names, key, "sample", number) for key in batch.keys]
+    return [
+        torch_generator(job.study_seed, *job.noise_names, key, "sample", number) for key in batch.keys
+    ]

@@ -13,7 +13,7 @@ from quietpet.data_source import is_standin
 from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.files.text import write_json
-from quietpet.invivo.bids import files_in, files_read, read_participant
+from quietpet.invivo.bids import files_in, files_read, named_like_t1, read_participant
 from quietpet.invivo.facts import require_usable
 from quietpet.invivo.names import has_entities
 from quietpet.invivo.openneuro import (
@@ -134,6 +134,7 @@ def _t1_of_scan(participant: Participant, pet: Image, root: Path, job: FetchInvi
     name or format, a link that was not fetched or a side-car alone is a mistake to be mended.
     """
     if job.source.t1_presence == "if_there" and not participant.t1:
+        _require_no_t1_by_name(root, participant, job)
         logger.warning("%s: no T1; its PET stays on its own grid", scan_name(job.name, job.participant))
         return None
     key = f"invivo.sources.{job.name}.t1"
@@ -158,6 +159,17 @@ def _t1_of_scan(participant: Participant, pet: Image, root: Path, job: FetchInvi
             f"{_listed(candidates)}; say which in {key}, {_such_as(candidates)}."
         )
     return first
+
+
+def _require_no_t1_by_name(root: Path, participant: Participant, job: FetchInvivoJob) -> None:
+    """Refuse what may be the T1 image, under a name or in a folder by which it is not found."""
+    for file in named_like_t1(root, participant.label):
+        place = [part for part in Path(file).parts[:-1] if part.startswith(("sub-", "ses-"))]
+        raise InputError(
+            f"{root / file}: is named like a T1-weighted image, but is not found as one; rename it to "
+            f"{'/'.join(place)}/anat/{'_'.join(place)}_T1w.nii.gz, or, for invivo.sources.{job.name}."
+            f"t1_presence = if_there to take the scan without T1, keep it outside {participant.label}."
+        )
 
 
 def _taken_without(job: FetchInvivoJob) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from quietpet.errors import InputError
 from quietpet.evaluation.regions import REGION_COLUMNS, regional_activity
 from quietpet.evaluation.scoring import (
+    NAMED_BY,
     SCORE_COLUMNS,
     estimates_of,
     names_of,
@@ -23,8 +24,6 @@ from quietpet.files.text import write_csv, write_json
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.provenance import Stopwatch, provenance
 
-_NAMES = ("dataset", "setting", "method", "learning", "replicate")
-
 
 def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
     """Read ``restored`` and ``test``; write ``scores``, and if asked for ``regions``, ``provenance``."""
@@ -34,7 +33,7 @@ def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
     reference = read_record(inputs.one("test"), ReferenceSlices)
     require_reference(reference)
     restored = read_record(inputs.one("restored"), RestoredSlices)
-    _require_named(restored, job, _NAMES)
+    _require_named(restored, job, NAMED_BY)
     common_lineage((each.origin, reported(each.lineage)) for each in (about, restored))
     if regions := outputs.get("regions"):
         low = read_record(inputs.one("test"), LowSlices)

@@ -37,7 +37,8 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     write_csv(outputs.one("tables"), TABLE_COLUMNS, (row.cells() for row in rows))
     sampling = [plan_of(read_json(path)) for path in inputs.any("plan")]
     pages = (*inputs.any("robustness"), *inputs.any("cohorts"))
-    sections = [render_t1(with_without_t1), *(read_text(path).strip() for path in pages)]
+    compared = render_t1(with_without_t1, rates_chosen=bool(inputs.any("rate")))
+    sections = [compared, *(read_text(path).strip() for path in pages)]
     write_text(outputs.one("readable"), render(rows, plan=plan, sampling=sampling, sections=sections))
     if pairs := outputs.get("with_without_t1"):
         write_csv(pairs, T1_COLUMNS, (row.cells() for row in with_without_t1))

@@ -125,7 +125,7 @@ def _require_costs(study: StudyContents) -> None:
             raise ValueError(
                 f"{key}: has the iterations of another method itself; name that, {other.cost_of!r}"
             )
-        for needed in (name, method.cost_of):
+        for needed in map(study.trained_as, (name, method.cost_of)):
             if needed not in study.training_costs:
                 raise ValueError(
                     f"{key}: training_costs lacks {needed!r}; add the core seconds of 1000 of its "

@@ -175,18 +175,24 @@ class StudyContents(StudySections):
             change = settings.learning_rate / self.training.learning_rate
             settings = own.applied_to(settings, rate_factor=change)
         if chosen.cost_of:
-            as_long = self.training_costs[chosen.cost_of] / self.training_costs[method]
+            as_long = self.training_cost(chosen.cost_of) / self.training_cost(method)
             settings = settings.lasting(max(1, round(settings.iterations * as_long)))
         return settings
 
-    def trained_as(self, method: str) -> str:
-        """The first method of the same training, with whose weights ``method`` restores.
+    def training_cost(self, method: str) -> float:
+        """Core seconds of 1000 iterations of the training of ``method``; KeyError if none are given."""
+        return self.training_costs[self.trained_as(method)]
 
-        They differ at most in what matters after training: how samples are drawn, or whether the same
-        network looks at T1. So their rows differ in that alone, not in a seed as well.
+    def trained_as(self, method: str) -> str:
+        """The method with whose weights ``method`` restores: itself, or the one of the same training.
+
+        That is the one whose variant without T1 it is, where both are one network and its T1 matters
+        after training alone. So their rows differ in the T1 alone, not in a seed as well.
         """
-        wanted = self._trained_by(method)
-        return next(name for name in self.methods if self._trained_by(name) == wanted)
+        other = self.methods[method].pet_only_of
+        if other in self.methods and self._trained_by(other) == self._trained_by(method):
+            return other
+        return method
 
     def _trained_by(self, method: str) -> dict[str, Any]:
         """All that decides the weights of a method."""

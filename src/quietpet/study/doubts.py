@@ -9,9 +9,6 @@ from collections.abc import Iterator
 
 from quietpet.config.invivo import WindowSettings
 from quietpet.config.regions import REGION_NAMES
-from quietpet.geometry.grid import scanner_grid
-from quietpet.geometry.scanner import SCANNERS
-from quietpet.phantom.regions import slices_through
 from quietpet.standin.kinetics import (
     BOLUS_FRACTIONS,
     Administration,
@@ -19,6 +16,7 @@ from quietpet.standin.kinetics import (
     frame_decays,
     frame_weights,
 )
+from quietpet.study.cohorts import slices_well_inside
 from quietpet.study.contents import StudyContents
 from quietpet.study.windows import scan_of, span_minutes
 
@@ -66,18 +64,18 @@ def _trained_for_a_metric(study: StudyContents) -> Iterator[str]:
 
 
 def _regions_without_slices(study: StudyContents) -> Iterator[str]:
-    """Brain regions that no slice of a data set passes through."""
+    """Brain regions through whose middle no slice of a data set passes."""
     for dataset in study.simulated.values():
         view = dataset.study
         if view.phantoms.regions is None:
             continue
-        grid = scanner_grid(SCANNERS[view.scanner.model](), view.scanner.image_pixels)
         for name in REGION_NAMES:
-            through = slices_through(name, grid=grid)
+            through = slices_well_inside(view, name)
             if not set(through) & set(view.slices.indices):
                 yield (
                     f"{dataset.key('slices')}.indices = {list(view.slices.indices)}: no slice passes "
-                    f"through {name}, of which nothing will be known; add {through[len(through) // 2]}"
+                    f"through the middle of {name}, of which little or nothing will be known; add "
+                    f"{through[len(through) // 2]}"
                 )
 
 

@@ -68,6 +68,7 @@ def restore_job(
         model=_settings(study, method),
         acquisition=acquisition,
         inference=study.inference,
+        trained_as=_other_training(study, method),
     )
 
 
@@ -81,6 +82,7 @@ def plan_job(study: Study, *, dataset: str, setting: str, method: str) -> PlanJo
         study_seed=study.study_seed,
         model=_settings(study, method),
         inference=study.inference,
+        trained_as=_other_training(study, method),
         planner=study.planner,
         paper_window_pixels=study.evaluation.paper_window_pixels,
     )
@@ -89,6 +91,12 @@ def plan_job(study: Study, *, dataset: str, setting: str, method: str) -> PlanJo
 def _settings(study: Study, method: str) -> MethodSettings:
     """Those of a method without what the tables alone need, which would train it again."""
     return study.methods[method].model_copy(update={"pet_only_of": None})
+
+
+def _other_training(study: Study, method: str) -> str | None:
+    """The method whose training ``method`` restores with; None: its own."""
+    trained = study.trained_as(method)
+    return None if trained == method else trained
 
 
 def _optimisation(study: Study, training: Training, method: str) -> TrainingSettings:

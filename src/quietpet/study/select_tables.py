@@ -26,6 +26,7 @@ def cohorts_job(study: Study) -> CohortsJob:
         protocol=study.protocol,
         methods=tuple(study.methods),
         learned=tuple(study.learning.regimes) if study.learning else (),
+        settings=study.simulated[study.cohorts.healthy].settings,
     )
 
 
@@ -54,14 +55,15 @@ def tables_job(study: Study) -> TablesJob:
 
 def _described(study: Study, name: str) -> str:
     """A method, and what its training has of its own."""
-    method, costs = study.methods[name], study.training_costs
+    method = study.methods[name]
     words = [method.describe()]
     if own := method.own_training:
         words.append(own.describe(study.training))
     if method.cost_of:
         words.append(
             f"as many iterations as take the time of those of {method.cost_of} "
-            f"({costs[name]:g} and {costs[method.cost_of]:g} core seconds per 1000)"
+            f"({study.training_cost(name):g} and {study.training_cost(method.cost_of):g} core seconds "
+            "per 1000)"
         )
     if (trained := study.trained_as(name)) != name:
         words.append(f"restores with the weights of {trained}")

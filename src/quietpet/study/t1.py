@@ -32,8 +32,17 @@ def require_variants(study: StudyContents) -> None:
 
 
 def require_t1_where_needed(study: StudyContents) -> None:
-    """Raise ValueError if a method that needs T1 restores or learns from scans that may lack it."""
+    """Raise ValueError if what needs T1 meets scans that may lack it.
+
+    That is a method that restores them or learns from them, and transforms that the user gives.
+    """
     lacking = {name: each for name, each in study.scanned.items() if each.may_lack_t1}
+    for dataset in lacking.values():
+        if study.registration.engine == "file":
+            raise ValueError(
+                f"{_key(dataset)} = if_there, with registration.engine = file: a scan without T1 has no "
+                "transform, and each must be given one; set required, or choose another engine"
+            )
     for name, dataset in lacking.items():
         needing = [method for method, each in dataset.methods.items() if each.t1_use == "needed"]
         if needing:

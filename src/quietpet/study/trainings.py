@@ -41,7 +41,7 @@ def last_training(
     """The training that ends ``stages``, for restoring ``setting`` of ``dataset``."""
     last = learning.stages[stages[-1]]
     own = _validated_on(learning, stages, (dataset, setting))
-    alone = tuple(_named(reference, own) for reference in last.data) == (own,)
+    alone = _all_named(last.data, own) == (own,)
     if len(stages) == 1 and alone and not last.changes:
         stages = ()
     return Training(dataset=own[0], setting=own[1], stages=stages)
@@ -57,12 +57,11 @@ def training_before(learning: LearningSettings | None, training: Training) -> Tr
 
 
 def training_data(learning: LearningSettings | None, training: Training) -> tuple[tuple[str, str], ...]:
-    """Data sets and settings that ``training`` learns from."""
+    """Data sets and settings that ``training`` learns from, each once."""
     own = (training.dataset, training.setting)
     if learning is None or not training.stages:
         return (own,)
-    data = learning.stages[training.stages[-1]].data
-    return tuple(_named(reference, own) for reference in data)
+    return _all_named(learning.stages[training.stages[-1]].data, own)
 
 
 def _validated_on(
@@ -81,6 +80,11 @@ def _validated_on(
 def of_own_setting(reference: str) -> bool:
     """Whether it is of a named data set, at the setting that is to be restored."""
     return reference.endswith(f"/{OWN}")
+
+
+def _all_named(data: tuple[str, ...], own: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    """Each once: x20 and own are the same where x20 is restored."""
+    return tuple(dict.fromkeys(_named(reference, own) for reference in data))
 
 
 def _named(reference: str, own: tuple[str, str]) -> tuple[str, str]:

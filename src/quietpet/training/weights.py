@@ -47,6 +47,10 @@ def load_weights(path: Path, settings: MethodSettings) -> tuple[Restorer, dict[s
 
 
 def _require_same_settings(found: Mapping[str, Any], settings: MethodSettings, *, path: Path) -> None:
+    if "kind" not in found:
+        raise InputError(
+            f"{path}: its settings do not say of which kind of method it is; train it again by `fit`."
+        )
     wanted = settings.for_training().model_dump(mode="json", exclude=NOT_OF_WEIGHTS)
     # A file of before a setting was trained as its default says.
     defaults = type(settings).model_construct(kind=settings.kind).for_training().model_dump(mode="json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 import torch
@@ -68,38 +68,11 @@ class Branch(nn.Module):
 
     def __init__(self, settings: Settings, *, attends: bool) -> None:
         super().__init__()
-        encoder: list[nn.Module] = [nn.Conv2d(_INPUTS, settings.channels, 3, padding=1)]
-        width, skipped = settings.channels, [settings.channels]
-        levels = list(zip(settings.multipliers, settings.attention, strict=True))
-        for level, (multiplier, attention) in enumerate(levels):
-            if level:
-                encoder.append(nn.Conv2d(width, width, 3, stride=2, padding=1))
-                skipped.append(width)
-            for _ in range(settings.blocks):
-                wanted = settings.channels * multiplier
-                encoder.append(Block(settings, width, wanted, attends=attends and attention))
-                width = wanted
-                skipped.append(width)
-        middle = [Block(settings, width, width, attends=attends)]
-        if attends:
-            middle.append(Block(settings, width, width, attends=False))
-        decoder = []
-        for level, (multiplier, attention) in reversed(list(enumerate(levels))):
-            for number in range(settings.blocks + 1):
-                wanted = settings.channels * multiplier
-                decoder.append(
-                    Block(
-                        settings,
-                        width + 2 * skipped.pop(),
-                        wanted,
-                        attends=attends and attention,
-                        doubles=level > 0 and number == settings.blocks,
-                    )
-                )
-                width = wanted
-        self.encoder, self.middle = nn.ModuleList(encoder), nn.ModuleList(middle)
-        self.decoder = nn.ModuleList(decoder)
-        self.head = nn.Conv2d(width, 1, 3, padding=1)
+        widths = _widths_of_skips(settings)
+        self.encoder = nn.ModuleList(_encoder(settings, attends=attends))
+        self.middle = nn.ModuleList(_middle(settings, widths[-1], attends=attends))
+        self.decoder = nn.ModuleList(_decoder(settings, widths, attends=attends))
+        self.head = nn.Conv2d(settings.channels * settings.multipliers[0], 1, 3, padding=1)
 
     def encode(self, images: torch.Tensor, embedded: torch.Tensor) -> list[torch.Tensor]:
         """Skips of ``images`` (slice, 2, y, x), the first at full and the last at least resolution."""
@@ -119,6 +92,55 @@ class Branch(nn.Module):
         for block, *skips in zip(self.decoder, reversed(own), reversed(other), strict=True):
             features = block(torch.cat([features, *skips], dim=1), embedded)
         return self.head(features)
+
+
+def _levels(settings: Settings) -> list[tuple[int, bool]]:
+    """Width of the features at each resolution, the full one first, and whether there is attention."""
+    pairs = zip(settings.multipliers, settings.attention, strict=True)
+    return [(settings.channels * multiplier, attention) for multiplier, attention in pairs]
+
+
+def _widths_of_skips(settings: Settings) -> list[int]:
+    """Of every layer of the encoder, in their order."""
+    widths = [settings.channels]
+    for level, (width, _) in enumerate(_levels(settings)):
+        widths += [widths[-1]] if level else []
+        widths += [width] * settings.blocks
+    return widths
+
+
+def _encoder(settings: Settings, *, attends: bool) -> Iterator[nn.Module]:
+    """A convolution, and the blocks of each resolution, all but the first after a halving."""
+    before = settings.channels
+    yield nn.Conv2d(_INPUTS, before, 3, padding=1)
+    for level, (width, attention) in enumerate(_levels(settings)):
+        if level:
+            yield nn.Conv2d(before, before, 3, stride=2, padding=1)
+        for _ in range(settings.blocks):
+            yield Block(settings, before, width, attends=attends and attention)
+            before = width
+
+
+def _middle(settings: Settings, width: int, *, attends: bool) -> Iterator[nn.Module]:
+    """Blocks at the least resolution: two with attention between them, or one."""
+    yield Block(settings, width, width, attends=attends)
+    if attends:
+        yield Block(settings, width, width, attends=False)
+
+
+def _decoder(settings: Settings, skipped: Sequence[int], *, attends: bool) -> Iterator[nn.Module]:
+    """The blocks of each resolution, the least first; each takes two skips of a width of ``skipped``."""
+    before, skips = skipped[-1], reversed(skipped)
+    for level, (width, attention) in reversed(list(enumerate(_levels(settings)))):
+        for number in range(settings.blocks + 1):
+            yield Block(
+                settings,
+                before + 2 * next(skips),
+                width,
+                attends=attends and attention,
+                doubles=level > 0 and number == settings.blocks,
+            )
+            before = width
 
 
 class Block(nn.Module):

@@ -10,6 +10,7 @@ from torch import nn
 from quietpet.data.pairs import Batch
 from quietpet.methods.base import Restorer
 from quietpet.methods.blocks.fusion import FeatureFusion
+from quietpet.methods.blocks.inputs import seen
 from quietpet.methods.blocks.monai_networks import BasicUNet
 from quietpet.methods.unet.settings import Settings
 
@@ -58,7 +59,7 @@ class RegressionUNet(Restorer):
         return self._restored(batch)
 
     def _restored(self, batch: Batch) -> torch.Tensor:
-        images = [getattr(batch, name) for name in self._inputs]
+        images = [*seen(batch, self._inputs)]
         if self.fusion is not None:
             images.append(self.fusion(batch.low, batch.t1))
         output = self.network(torch.cat(images, dim=1))
