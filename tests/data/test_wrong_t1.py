@@ -149,6 +149,32 @@ def test_another_subjects_t1_comes_with_its_scale_and_nothing_else_changes(packe
         np.testing.assert_array_equal(pair.low, pairs[row].low)
 
 
+def test_another_subjects_t1_is_turned_to_the_angle_of_the_slice(tmp_path):
+    """Blobs at known angles about the centre: whose they are differs, and not how they are turned."""
+    path = write_packed(tmp_path / "test.h5", slices=4)
+    angles_deg, radii = np.array([0.0, 10.0, 0.0, -8.0]), np.array([14.0, 14.0, 20.0, 20.0])
+    with h5py.File(path, "r+") as file:
+        pixels = file["t1"].shape[-1]
+        radii *= pixels / PIXELS
+        centre, angle = pixels // 2, np.deg2rad(angles_deg)
+        for row in range(4):
+            y, x = centre - radii[row] * np.sin(angle[row]), centre + radii[row] * np.cos(angle[row])
+            file["t1"][row] = blob(y, x, pixels=pixels)
+        file["angle_deg"][...] = angles_deg
+        del file["subject"]
+        file["subject"] = ["45", "45", "46", "46"]
+    pairs = WrongT1Pairs(path, condition="other_subject", study_seed=1)
+    for row, other in enumerate([2, 3, 0, 1]):
+        expected = (
+            centre - radii[other] * np.sin(angle[row]), centre + radii[other] * np.cos(angle[row]),
+        )  # fmt: skip
+        np.testing.assert_allclose(center_of_mass(pairs[row].t1), expected, atol=5e-3)
+    for row in (1, 3):
+        assert pairs[row].t1_scale == pytest.approx(activity_weighted_mean(pairs[row].t1))
+    # Of equal angles it is the other's as packed, not interpolated.
+    np.testing.assert_array_equal(pairs[0].t1, PairDataset(path)[2].t1)
+
+
 @pytest.mark.parametrize(("condition", "length_mm"), [("shift_2mm", 2.0), ("shift_4mm", 4.0)])
 def test_slices_are_moved_by_the_named_millimetres(packed, condition, length_mm):
     pairs = PairDataset(packed)

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from quietpet.cli import main
 from quietpet.errors import InputError
 from quietpet.geometry.volume import Volume
-from quietpet.invivo.audit_pairs import audit_pairs
+from quietpet.invivo.audit_pairs import audit_pairs, header_findings
 from quietpet.invivo.bids import read_table
 from quietpet.invivo.findings import DATA_SET
 from quietpet.invivo.pair_units import conversion_findings, to_bq_per_ml, unit_of
 from quietpet.invivo.pair_values import agreement
 from quietpet.invivo.pairs import COLUMNS, PairImage, Pairs, pairs_of
-from quietpet.invivo.pairs_folder import read_pairs
+from quietpet.invivo.pairs_folder import files_of_pairs, read_pairs
+from quietpet.invivo.scans import Image
 
 HALF_LIVES_S = {"F18": 6586.2, "^18^Fluorine": 6586.2, "C11": 1221.8, "Ga68": 4062.6}
 EMPTY = st.sampled_from(["n/a", "N/A", "", "  "])
@@ -160,6 +161,8 @@ CELLS = {
     ("frame_starts_s", "0;60"): "error frame_starts_s (x20): '0;60'",
     ("frame_starts_s", "0,60"): "error frame_starts_s, frame_durations_s (x20): one of the two alone",
     ("simulated_data", "yes"): "error simulated_data (x20): 'yes'",
+    ("pet", "01/{a}.nii"): "error pet (x20): '01/{a}.nii'",
+    ("t1", "}.nii"): "error t1 (x20): '}.nii'",
     ("unit", "n/a"): "error unit (row 2): empty",
     ("pet", ""): "error pet (row 2): empty",
     ("radionuclide", "Xy99"): "error radionuclide (x20): 'Xy99'",
@@ -209,9 +212,35 @@ def test_rows_that_contradict_each_other_are_found() -> None:
         ({"frame_durations_s": "60"}, "2 and 1 numbers"),
         ({"frame_durations_s": "30,60"}, "30 s between frames 0 and 1"),
         ({"frame_durations_s": "60,0"}, "durations from 0 s on"),
+        ({"frame_starts_s": "-60,0"}, "a start at -60 s"),
+        ({"frame_starts_s": "600060,600120"}, "a start at 600060 s"),
     ):
         found = findings(BOTH[0], BOTH[1] | times | broken)
         assert found == [f"error frame_starts_s, frame_durations_s (x20): {value}"]
+
+
+def test_rows_of_one_scan_have_one_person_and_one_injection(tmp_path: Path) -> None:
+    def told(**low: Any) -> list[str]:
+        rows = folder.rows_of("01", weight_kg=70)
+        folder.write_table(tmp_path, [rows[0], rows[1] | low])
+        pairs = read_pairs(tmp_path)
+        of_one = pairs.of("01")
+        images = {path: Image(participant="01", stem=path, sidecar={}, file=path)
+                  for row in of_one for path in (row.pet, row.t1) if path}  # fmt: skip
+        found = [*pairs.findings, *header_findings(of_one, images)]
+        return [
+            f"{each.severity} {each.key}: {each.value}, {each.expected}"
+            for each in found
+            if each.check != "unreadable-image"
+        ]
+
+    assert told() == told(weight_kg=70.5, injected_mbq=201) == []
+    assert told(weight_kg=154) == ["warning weight_kg (x20): 154, 70, as of standard"]
+    assert told(injected_mbq=10) == ["error injected_mbq (x20): 10, 200, as of standard"]
+    assert told(injected_mbq=10, same_position="no") == []
+    assert told(simulated_data="standin-template") == [
+        "error simulated_data: n/a and standin-template, the same in all rows of a participant"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +271,7 @@ def test_units_are_words_however_they_are_written() -> None:
 
     assert {read(unit) for unit in ("Bq/ml", "BQML", "bq/mL", "Bq/mL")} == {"Bq/mL"}
     assert {read(unit) for unit in ("kBq/ml", "KBQ/ML", "kBq/mL")} == {"kBq/mL"}
-    assert {read(unit) for unit in ("SUV", "suv", "SUVbw", "SUV_BW", "g/ml")} == {"SUV"}
+    assert {read(unit) for unit in ("SUV", "suv", "SUVbw", "SUV_BW", "g/ml", "GML")} == {"SUV"}
     assert {read(unit) for unit in ("MBq/mL", "SUVlbm", "Bq", "ml/g", "g")} == {None}
 
 
@@ -260,6 +289,60 @@ def test_centres_and_ratios_of_a_shifted_and_scaled_head(
     assert found.ratio == pytest.approx(factor, rel=0.03)
     assert found.apart_mm == pytest.approx(np.linalg.norm(shift_mm), abs=1.0)
     assert found.shown == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["pairs.csv", "pairs.txt", "Pairs.tsv"])
+def test_a_table_of_another_name_is_told(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("participant,dose,unit,pet\n")
+    with pytest.raises(
+        InputError,
+        match=rf"pairs.tsv: no such file; .* {name} is there: save it as pairs.tsv, with tabs",
+    ):
+        read_pairs(tmp_path)
+
+
+def test_a_name_that_no_file_can_have_is_a_finding(tmp_path: Path) -> None:
+    """The operating system refuses to look for it, in place of saying that it is not there."""
+    folder.write_images(tmp_path, "01")
+    rows = folder.rows_of("01")
+    long, inner = f"{'a' * 300}.nii", "01/sd.nii.gz/ld.nii"
+    for path in (long, inner, "01"):
+        folder.write_table(tmp_path, [rows[0], rows[1] | {"pet": path}])
+        pairs = read_pairs(tmp_path)
+        (error,) = [each for each in audit_pairs(tmp_path, pairs) if each.severity == "error"]
+        assert error.file == path
+        assert files_of_pairs(tmp_path, pairs.images) == [
+            tmp_path / "01/sd.nii.gz", tmp_path / "01/t1.nii.gz",
+        ]  # fmt: skip
+    with pytest.raises(InputError, match=r"a/pairs.tsv: cannot be looked for \(File name too long\)"):
+        read_pairs(tmp_path / ("a" * 300))
+
+
+@pytest.mark.parametrize("spelling", ["absolute", "up and down", "link", "linked folder"])
+def test_one_file_is_found_however_its_path_is_written(tmp_path: Path, spelling: str) -> None:
+    root = tmp_path / "own"
+    folder.write_images(root, "01")
+    (root / "link.nii.gz").symlink_to(root / "01/sd.nii.gz")
+    (root / "02").symlink_to(root / "01", target_is_directory=True)
+    path = {
+        "absolute": str(root / "01/sd.nii.gz"),
+        "up and down": "01/../../own/01/sd.nii.gz",
+        "link": "link.nii.gz",
+        "linked folder": "02/sd.nii.gz",
+    }[spelling]
+    standard, low = folder.rows_of("03")
+    folder.write_table(root, [*folder.rows_of("01"), standard | {"pet": path}, low])
+    said = {each.participant: each.value for each in read_pairs(root).findings}
+    written = f"01/sd.nii.gz or {path}"
+    if spelling == "up and down":
+        written = "01/sd.nii.gz or ../own/01/sd.nii.gz"
+    assert said == dict.fromkeys(("01", "03"), f"{written} is standard of 01 and standard of 03")
+
+
+def test_one_t1_may_be_written_twice(tmp_path: Path) -> None:
+    rows = folder.rows_of("01")
+    folder.write_table(tmp_path, [rows[0], rows[1] | {"t1": str(tmp_path / "01/t1.nii.gz")}])
+    assert read_pairs(tmp_path).findings == []
 
 
 @pytest.fixture(scope="module")

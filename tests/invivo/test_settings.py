@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import csv
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from quietpet.config.invivo import InvivoSettings, SlicePlaneSettings, scan_name
+from quietpet.config.invivo import InvivoSettings, SlicePlaneSettings, SourceSettings, scan_name
 from quietpet.errors import InputError
 from quietpet.invivo.bids import read_tree
 from quietpet.invivo.facts import require_cohort, scan_facts, scan_timing
@@ -341,4 +342,58 @@ def test_keys_of_bids_are_none_of_pairs(key: str) -> None:
     raw = copy.deepcopy(PAIRS)
     raw["sources"]["adni"][key] = {"runs": ["1"], "accession": "ds002898"}.get(key, {"task": "rest"})
     with pytest.raises(ValidationError, match=rf"kind 'pairs' has no {key}"):
+        InvivoSettings.model_validate(raw)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "folder"])
+@pytest.mark.parametrize("spelling", ["{0}/adni", "adni/", "x/../adni", "link"])
+def test_one_folder_is_one_data_set_however_its_root_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, spelling: str
+) -> None:
+    """Or a participant of the training would test under the second spelling."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "adni").mkdir()
+    (tmp_path / "link").symlink_to("adni")
+    low = {"dose": "x20"} if kind == "pairs" else {"window": "2min"}
+    splits = {"train": ["01"], "validation": ["02"], "test": ["03"]}
+    raw: dict[str, Any] = {
+        "sources": {
+            "adni": {"kind": kind, "root": "adni"},
+            "again": {"kind": kind, "root": spelling.format(tmp_path)},
+        },
+        "windows": {"low": {"2min": {"minutes": 2}}},
+        "datasets": {
+            name: {"source": name, "splits": splits, "settings": {"faint": low}}
+            for name in ("adni", "again")
+        },
+    }
+    InvivoSettings.model_validate(raw)
+    raw["datasets"]["again"]["splits"] = splits | {"test": ["01"], "train": ["03"]}
+    with pytest.raises(ValidationError, match=r"'0[13]' of again is in .* would leak"):
+        InvivoSettings.model_validate(raw)
+
+
+@pytest.mark.parametrize("kind", ["pairs", "folder"])
+def test_a_root_with_a_wildcard_is_refused(kind: str) -> None:
+    with pytest.raises(ValidationError, match="brace, which Snakemake takes for a wildcard"):
+        SourceSettings.model_validate({"kind": kind, "root": "my {old} data"})
+
+
+def test_a_participant_of_pairs_is_imported_with_all_doses_of_its_source() -> None:
+    """A dose that only others have would be asked of it too; a second source is the same people."""
+    raw = copy.deepcopy(PAIRS)
+    other = {"train": ["04"], "validation": ["05"], "test": ["06"]}
+    raw["datasets"]["more"] = {"source": "adni", "splits": other, "settings": {"s": {"dose": "x50"}}}
+    with pytest.raises(
+        ValidationError,
+        match=r"sources\.adni: of its doses x100, x20, x50, '002S0295' is used with x100, x20 alone, .*"
+        "write another source of the same root",
+    ):
+        InvivoSettings.model_validate(raw)
+    raw["sources"]["more"] = raw["sources"]["adni"]
+    raw["datasets"]["more"]["source"] = "more"
+    settings = InvivoSettings.model_validate(raw)
+    assert (settings.low_of("adni"), settings.low_of("more")) == (("x100", "x20"), ("x50",))
+    raw["datasets"]["more"]["splits"] = other | {"test": ["002S0295"]}
+    with pytest.raises(ValidationError, match="would leak"):
         InvivoSettings.model_validate(raw)

@@ -319,12 +319,22 @@ def test_units_of_something_else_are_refused(own: Path, tmp_path: Path, unit: st
 
 
 def test_a_participant_or_a_dose_that_is_not_there_is_named(clean: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"pairs.tsv: has no participant '07'; correct invivo.datasets"):
-        folder.imported(clean, tmp_path, folder.job("07"))
+    for name, others in (
+        ("1", ", but '01'"), ("001", ", but '01'"), ("xyz", "; there are 01, 02"),
+    ):  # fmt: skip
+        words = rf"pairs.tsv: has no participant '{name}'{others}; correct invivo.datasets"
+        with pytest.raises(InputError, match=words):
+            folder.imported(clean, tmp_path, folder.job(name))
     with pytest.raises(
         InputError, match=r"no row of 01 with the dose 'x100'; there are standard, x20\."
     ):
         folder.imported(clean, tmp_path, folder.job(doses=("x100",)))
+
+
+def test_without_a_standard_dose_the_table_is_at_fault(own: Path, tmp_path: Path) -> None:
+    folder.write_table(own, [folder.rows_of("01")[1], *folder.rows_of("02")])
+    with pytest.raises(InputError, match=r"pairs.tsv: dose is x20, but should be standard in one row"):
+        folder.imported(own, tmp_path)
 
 
 def test_a_participant_without_t1_is_refused_or_keeps_its_own_grid(own: Path, tmp_path: Path) -> None:

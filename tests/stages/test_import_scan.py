@@ -674,3 +674,11 @@ def test_outputs_must_be_the_windows(clean: Path, tmp_path: Path) -> None:
     outputs = {name: [tmp_path / f"{name}.nii.gz"] for name in ("standard", "low", "t1", "scan")}
     with pytest.raises(InputError, match=r"outputs called 'low' are \['low'\], but the windows are"):
         import_scan.run(import_job(), Files({"located": [located]}), Files(outputs))
+
+
+@pytest.mark.parametrize("kind", ["pet", "anat"])
+def test_a_name_with_a_wildcard_of_workflows_is_refused(tree: Path, tmp_path: Path, kind: str) -> None:
+    for path in [*(tree / "sub-02" / kind).iterdir()]:
+        path.rename(path.with_name(path.name.replace("sub-02_", "sub-02_acq-{x}_")))
+    with pytest.raises(InputError, match=rf"^sub-02/{kind}/sub-02_acq-\{{x\}}_.*: its name has a brace"):
+        imported(tree, tmp_path / "out")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -100,6 +101,30 @@ def test_pairs_go_from_their_table_to_scores(repository, project):
     folder.altered(image, lambda seen: 1.01 * seen)
     again = planned(snakemake(repository, project, "--dry-run", *scans))
     assert again == {"import_adni": 1, "register_adni": 1}
+    snakemake(repository, project, *scans)
+    # So does an older one put in its place, and a copy of another time does not.
+    os.utime(image, (1e9, 1e9))
+    assert "Nothing to be done" in snakemake(repository, project, "--dry-run", *scans)
+    folder.altered(image, lambda seen: 0.99 * seen)
+    os.utime(image, (1e9, 1e9))
+    again = planned(snakemake(repository, project, "--dry-run", *scans))
+    assert again == {"import_adni": 1, "register_adni": 1}
     (project / "my pairs/pairs.tsv").unlink()
     output = snakemake(repository, project, "--dry-run", *scans, check=False)
     assert "invivo.sources.adni.root: ../my pairs/pairs.tsv: no such file" in output
+
+
+def test_names_that_no_workflow_can_hold_stop_their_own_participant(repository, project):
+    """Braces are wildcards to Snakemake, and a name of 300 letters is none that it may ask for."""
+    root = project / "my pairs"
+    shutil.copy(root / "02/ld.nii.gz", root / "02/ld{x}.nii.gz")
+    rows = [*folder.rows_of("01"), *folder.rows_of("02"), *folder.rows_of("03", t1="n/a")]
+    rows[3]["pet"] = "02/ld{x}.nii.gz"
+    rows[5]["pet"] = f"{'a' * 300}.nii"
+    folder.write_table(root, rows)
+    scans = [f"{scan}/scan.json" for scan in SCANS]
+    output = snakemake(repository, project, "--keep-going", *scans, check=False)
+    assert [(project / "run" / scan).exists() for scan in scans] == [True, False, False]
+    assert "adni_sub-02: pairs.tsv: pet (x20) is '02/ld{x}.nii.gz', but should be a name" in output
+    assert "cannot be looked for (File name too long)" in output
+    assert "Traceback" not in output

@@ -3,6 +3,9 @@
 import functools
 
 from quietpet.config.invivo import STANDARD, scan_name
+from quietpet.config.section import BRACES
+from quietpet.files.sampled import sampled_digest
+from quietpet.invivo.pairs_table import TABLE, missing_table
 from quietpet.standin.layout import participant_files, runs_of
 
 SOURCES_INVIVO = STUDY.invivo.sources if STUDY.invivo else {}
@@ -106,7 +109,11 @@ def files_in_folder(source):
     if not settings.is_of_the_user:
         return []
     root, read = Path(settings.root), images_of_pairs if settings.has_pairs else files_read_of
-    return lambda wildcards: read(root, wildcards.participant)
+    return lambda wildcards: [
+        path
+        for path in read(root, wildcards.participant)
+        if not set(path) & set(BRACES)  # no wildcard is meant; the step refuses the name
+    ]
 
 
 @functools.cache
@@ -131,21 +138,46 @@ def images_of_pairs(root, participant):
 
 def table_of_pairs(source):
     """The table of a folder of pairs. When it was written says nothing: see :func:`rows_of_pairs`."""
-    table = Path(SOURCES_INVIVO[source].root) / "pairs.tsv"
-    if not table.is_file():
-        raise WorkflowError(
-            f"invivo.sources.{source}.root: {table}: no such file; a folder of kind pairs has this table "
-            "(docs/pairs.md)."
-        )
-    return ancient(str(table))
+    root = Path(SOURCES_INVIVO[source].root)
+    if missing := missing_table(root):
+        raise WorkflowError(f"invivo.sources.{source}.root: {missing}")
+    return ancient(str(root / TABLE))
 
 
 def rows_of_pairs(source):
-    """Params function: what the table says of a participant. Another word of it imports the pair again, and a
-    row of somebody else's does not.
+    """Params function: what the table says of a participant, and what is wrong with that. Another word of it
+    imports the pair again, and a row of somebody else's does not.
     """
     root = Path(SOURCES_INVIVO[source].root)
-    return lambda wildcards: repr(pairs_in(root).of(wildcards.participant))
+
+    def told(wildcards):
+        pairs, participant = pairs_in(root), wildcards.participant
+        wrong = [
+            (each.check, each.key, each.value)
+            for each in pairs.findings
+            if each.participant == participant
+        ]
+        return repr((pairs.of(participant), wrong))
+
+    return told
+
+
+@functools.cache
+def digest_of(paths):
+    return sampled_digest(map(Path, paths))
+
+
+def content_of_own(steps, source):
+    """Param: what tells the user's files of a participant from others, such as older ones put in their place,
+    which are no newer than what was made of the first. Not their times, which change where a study is copied.
+    """
+    if not (
+        SOURCES_INVIVO[source].is_of_the_user
+        and {"fetch_invivo", "import_scan", "import_pair"}.intersection(steps)
+    ):
+        return {}
+    own = files_in_folder(source)
+    return {"content": lambda wildcards: digest_of(tuple(own(wildcards)))}
 
 
 def own_manifest(source):
@@ -284,6 +316,7 @@ def define_steps(steps, source):
         params:
             **job(*steps, source=source),
             **({"rows": rows_of_pairs(source)} if "import_pair" in steps else {}),
+            **content_of_own(steps, source),
         shell:
             command(*steps)
 

@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from quietpet.config.datasets import SPLITS, SplitSettings
-from quietpet.config.section import SETTING, Label, NonNegative, Positive, Section
+from quietpet.config.section import BRACES, SETTING, Label, NonNegative, Positive, Section
 from quietpet.units import SECONDS_PER_MINUTE
 
 STANDARD = "standard"
@@ -96,6 +96,16 @@ class SourceSettings(Section):
         "its data sets",
     )
 
+    @field_validator("root", "manifest")
+    @classmethod
+    def _no_wildcard(cls, path: str | None) -> str | None:
+        if path and set(path) & set(BRACES):
+            raise ValueError(
+                f"{path!r} has a brace, which Snakemake takes for a wildcard; rename it, or give a link "
+                "to it"
+            )
+        return path
+
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
         needed, also = _SOURCE_KEYS[self.kind]
@@ -124,9 +134,13 @@ class SourceSettings(Section):
         return ("import_pair", "register") if self.has_pairs else _STEPS_OF_BIDS
 
     @property
-    def data(self) -> str | None:
-        """The data set that scans come from: sessions of one may be sources of their own."""
-        return os.path.normpath(self.root) if self.root else self.accession or self.cohort
+    def data(self) -> tuple[str, ...]:
+        """What names the data set that scans come from: sessions of one may be sources of their own.
+
+        A folder is the real one, however it is written, also where a link leads to it.
+        """
+        folder = os.path.realpath(self.root) if self.root else None
+        return tuple(name for name in (folder, self.accession, self.cohort) if name)
 
 
 _STEPS_OF_BIDS = ("fetch_invivo", "import_scan", "register")
@@ -328,19 +342,38 @@ class InvivoSettings(Section):
 
     @model_validator(mode="after")
     def _one_role_each(self) -> Self:
-        roles: dict[tuple[str | None, str], tuple[str, str]] = {}
+        roles: dict[tuple[str, str], tuple[str, str]] = {}
         for place, source, splits in self._all_splits():
-            for split in SPLITS:
-                for participant in getattr(splits, split):
-                    before, where = roles.setdefault(
-                        (self.sources[source].data, participant), (split, place)
-                    )
+            for split, participant in _roles(splits):
+                for data in self.sources[source].data:
+                    before, where = roles.setdefault((data, participant), (split, place))
                     if before != split:
                         raise ValueError(
                             f"{place}: participant {participant!r} of {source} is in {split!r}, but in "
                             f"{before!r} of {where}; its anatomy would leak between the two: remove it "
                             "from one"
                         )
+        return self
+
+    @model_validator(mode="after")
+    def _one_set_of_doses(self) -> Self:
+        """Every participant of pairs is imported with all doses that are used of its source."""
+        used: dict[str, dict[str, dict[str, None]]] = {}
+        for dataset in self.datasets.values():
+            for setting, cohort in dataset.settings.items():
+                for participant in dataset.splits_of(setting).subjects:
+                    of_each = used.setdefault(dataset.source, {})
+                    of_each.setdefault(participant, {})[cohort.low] = None
+        for source, doses in used.items():
+            every = {dose for of_one in doses.values() for dose in of_one}
+            lacking = [who for who, of_one in doses.items() if set(of_one) != every]
+            if self.sources[source].has_pairs and lacking:
+                raise ValueError(
+                    f"sources.{source}: of its doses {', '.join(sorted(every))}, {lacking[0]!r} is used "
+                    f"with {', '.join(doses[lacking[0]])} alone, but all are imported of each "
+                    "participant: write another source of the same root for data sets, or settings, of "
+                    "other doses and participants"
+                )
         return self
 
     def _all_splits(self) -> Iterator[tuple[str, str, SplitSettings]]:
@@ -409,6 +442,13 @@ class InvivoSettings(Section):
 def scan_name(source: str, participant: str) -> str:
     """Name of a scan in ``results/invivo/``: two data sets that use it share it."""
     return f"{source}_sub-{participant}"
+
+
+def _roles(splits: SplitSettings) -> Iterator[tuple[str, str]]:
+    """Split and participant."""
+    for split in SPLITS:
+        for participant in getattr(splits, split):
+            yield split, participant
 
 
 def _require_known(name: str, known: Iterable[str], key: str) -> None:

@@ -37,7 +37,7 @@ class RobustnessSettings(Section):
         description="what is wrong, each beside the subject's own T1. shift_2mm, shift_4mm: moved in "
         "the plane, in a direction drawn for each slice; rotate_3deg: turned about the centre of the "
         "image, to the side drawn for each slice; other_subject: T1 of the next test subject, same "
-        "slice and number of the rotation; none: no T1, for methods that can do without",
+        "slice, turned to the angle of this one; none: no T1, for methods that can do without",
     )
 
     @field_validator("data", "conditions")

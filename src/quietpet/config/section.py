@@ -16,6 +16,9 @@ SubjectId = Annotated[str, Field(pattern=r"^[A-Za-z0-9+]+$")]
 LABEL = "[a-z][a-z0-9_]*"
 """Pattern of a name in the configuration."""
 Label = Annotated[str, Field(pattern=f"^{LABEL}$")]
+BRACES = "{}"
+"""In a path that Snakemake is given, they mark a wildcard."""
+
 SETTING = "[a-z0-9][a-z0-9_]*"
 """Pattern of the name of a window or a setting; it may begin with a digit: 2min, 16s."""
 

@@ -60,7 +60,8 @@ def rows_of_next_subject(subjects: Sequence[str], *, origin: Path | str) -> list
     """For each row of a data set that of the next subject, at the same place among its own.
 
     Packed subjects have the same slices and rotations in one order, so that it is the same slice and
-    number of the rotation. Subjects follow each other as in ``subjects`` (slice,), the first the last.
+    number of the rotation, whose angle is another one. Subjects follow each other as in ``subjects``
+    (slice,), the first the last.
 
     Raises:
         InputError: there is one subject, or they have different numbers of slices; names ``origin``.
@@ -109,8 +110,7 @@ class WrongT1Pairs(PairDataset):
         if pair.t1 is None or self._condition == OWN:
             return pair
         if self._condition == _OTHER_SUBJECT:
-            other = super().__getitem__(self._other_rows[row])
-            return replace(pair, t1=other.t1, t1_scale=other.t1_scale)
+            return _with_t1_of(super().__getitem__(self._other_rows[row]), pair)
         t1 = self._moved(pair.t1, pair.key)
         return replace(pair, t1=t1, t1_scale=activity_weighted_mean(t1))
 
@@ -130,6 +130,19 @@ class WrongT1Pairs(PairDataset):
                 f"{self.dataset}/{self.setting} out of robustness.data, or those subjects out of its "
                 "test."
             )
+
+
+def _with_t1_of(other: DosePair, pair: DosePair) -> DosePair:
+    """``pair`` with the T1 of ``other``, turned on to the angle of ``pair``.
+
+    Angles are drawn for each subject; without that, T1 would be turned as well as another's. Where both
+    are equal, as of the first rotation, nothing is interpolated.
+    """
+    angle_deg = pair.angle_deg - other.angle_deg
+    if other.t1 is None or angle_deg == 0:
+        return replace(pair, t1=other.t1, t1_scale=other.t1_scale)
+    t1 = rotated(other.t1, angle_deg)
+    return replace(pair, t1=t1, t1_scale=activity_weighted_mean(t1))
 
 
 def _resampled(image: np.ndarray, to_source: np.ndarray, offset: np.ndarray) -> np.ndarray:

@@ -31,8 +31,8 @@ _LEGEND = (
     "The same test slices, restored by the same weights with the same noise, but with another T1: "
     "moved in the plane by 2 or 4 mm, in a direction drawn for each slice; turned by 3 degrees about "
     "the centre of the image, to the side drawn for each slice; that of the next test subject (same "
-    "slice, same number of the rotation, not registered to the PET anew); or none. Moved T1 is "
-    "interpolated linearly, so that it is somewhat blurred, too.",
+    "slice, turned to the angle of this one, not registered to the PET anew); or none. Moved and turned "
+    "T1 is interpolated linearly, so that it is somewhat blurred, too.",
     f"`{QUANTITATIVE.name}`, mean over test slices, first training. In brackets: difference to the "
     "subject's own T1, mean over slices with its interval over subjects as above; then the part of the "
     "gain that is lost, if anything was gained. Gain: how much better than the low-dose image itself, "

@@ -282,7 +282,7 @@ def _require_finite(frame: np.ndarray, header: ImageHeader, number: int) -> None
     if bad:
         raise InputError(
             f"{header.file}: {bad} of {frame.size} values of frame {number} are not finite. Repair the "
-            "image or fetch it again; no window may hold this frame as it is."
+            "image or fetch it again; nothing is made of it as it is."
         )
 
 

@@ -14,7 +14,7 @@ from quietpet.files.series import frames
 from quietpet.geometry.volume import Volume
 from quietpet.invivo import geometry
 from quietpet.invivo.audit_images import geometry_finding, naming_findings
-from quietpet.invivo.findings import DATA_SET, Finding, merged
+from quietpet.invivo.findings import DATA_SET, Finding, Severity, merged
 from quietpet.invivo.pair_units import conversion_findings
 from quietpet.invivo.pair_values import image_findings, pair_findings
 from quietpet.invivo.pairs import NOT_KNOWN, PairImage, Pairs
@@ -23,6 +23,9 @@ from quietpet.invivo.scans import Image
 
 _UNREADABLE = "unreadable-image"
 """Check whose value is a whole sentence."""
+
+_AS_ROUNDED = 0.01
+"""Part by which two numbers of one thing may differ."""
 
 
 def audit_pairs(
@@ -63,7 +66,8 @@ def require_sound(findings: Iterable[Finding], participant: str) -> None:
 
 def header_findings(rows: Sequence[PairImage], images: Mapping[str, Image]) -> Iterator[Finding]:
     """What the rows of a participant and the headers of its ``images`` say before any value is read."""
-    yield from _levels(rows)
+    yield from level_findings(rows)
+    yield from _of_one_person(rows)
     for row in rows:
         yield from conversion_findings(row, rows)
         yield from _pet(row, images[row.pet])
@@ -86,7 +90,8 @@ def header_findings(rows: Sequence[PairImage], images: Mapping[str, Image]) -> I
             yield geometry_finding(row.pet_origin, fault)
 
 
-def _levels(rows: Sequence[PairImage]) -> Iterator[Finding]:
+def level_findings(rows: Sequence[PairImage]) -> Iterator[Finding]:
+    """What the doses of a participant's ``rows`` lack, the standard one first."""
     if rows[0].dose != STANDARD:
         yield rows[0].origin.finding(
             "pair-doses",
@@ -105,6 +110,30 @@ def _levels(rows: Sequence[PairImage]) -> Iterator[Finding]:
             expected="a low dose, too",
             evidence="a standard dose alone is no pair",
         )
+
+
+def _of_one_person(rows: Sequence[PairImage]) -> Iterator[Finding]:
+    """Weights that differ, and injections where there was one."""
+    for name, evidence in (
+        ("weight_kg", "a person has one weight; the SUV of one of the two is wrong"),
+        ("injected_mbq", "with same_position: yes they are one scan, of one injection"),
+    ):
+        known = [row for row in rows if getattr(row, name) is not None]
+        for row in known[1:]:
+            severity: Severity = "error" if name == "injected_mbq" else "warning"
+            first, own = getattr(known[0], name), getattr(row, name)
+            one_scan = known[0].same_position and row.same_position
+            if abs(own - first) > _AS_ROUNDED * first and (one_scan or name == "weight_kg"):
+                warned = {"correction": "read as it is"} if severity == "warning" else {}
+                yield row.origin.finding(
+                    "pair-conversion",
+                    severity,
+                    f"{name} ({row.dose})",
+                    value=f"{own:g}",
+                    expected=f"{first:g}, as of {known[0].dose}",
+                    evidence=evidence,
+                    **warned,
+                )
 
 
 def _pet(row: PairImage, image: Image) -> Iterator[Finding]:

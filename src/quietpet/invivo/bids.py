@@ -297,9 +297,9 @@ def read_table(path: Path) -> Table:
     Raises:
         InputError: it is there, but cannot be read.
     """
-    if not path.exists():
-        return Table()
     try:
+        if not path.exists():
+            return Table()
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({why(error)}){remedy(error)}") from None
@@ -330,7 +330,7 @@ def _decoded(content: bytes) -> tuple[str, list[str]]:
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             return content.decode(encoding, errors="replace"), [
-                "text in UTF-16, read as such: BIDS has UTF-8"
+                "text in UTF-16, read as such: tables are UTF-8"
             ]
     try:
         return content.decode("utf-8-sig"), []

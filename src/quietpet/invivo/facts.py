@@ -307,5 +307,5 @@ def require_cohort(requirements: Mapping[str, ScanRequirement], facts: GivenTrac
             raise InputError(
                 f"invivo.datasets, {name}: wants {setting.administration}, but the tracer was given by "
                 f"{facts.administration or 'an unknown protocol'} ({facts.administration_from}); choose "
-                "another test participant."
+                f"another test participant{'' if facts.administration else ', or fill it in there'}."
             )

@@ -29,7 +29,7 @@ from quietpet.units import SECONDS_PER_MINUTE
 SUV = "SUV"
 G_PER_KG = 1000.0
 
-_SUV_WORDS = ("suv", "suvbw", "suv_bw", "suv-bw", "g/ml")
+_SUV_WORDS = ("suv", "suvbw", "suv_bw", "suv-bw", "g/ml", "gml")
 """By body weight, the last as DICOM has it."""
 
 UNITS = (*TO_BQ_PER_ML, SUV, "SUVbw")

@@ -9,6 +9,7 @@ import numpy as np
 
 from quietpet.geometry.volume import Volume
 from quietpet.invivo.findings import Finding, Severity
+from quietpet.invivo.pair_likeness import Likeness, likeness
 from quietpet.invivo.pair_units import half_life_s, remaining
 from quietpet.invivo.pairs import PairImage
 from quietpet.invivo.plausible import LEAST_OF_DOSE, MOST_OF_DOSE
@@ -26,6 +27,23 @@ _MOST_NEGATIVE = 0.1
 
 _LEAST_SHOWN = 0.95
 _MOST_APART_MM = 10.0
+_DOUBTED_APART_MM = 3.0
+
+_LEAST_DIFFERENT = 1e-3
+"""Of the standard dose; rounding to 16 bits is a tenth of it, noise of half the counts a hundredfold."""
+
+_LEAST_LIKE, _LIKE = 0.9, 0.975
+"""Correlation of smoothed heads. Of simulated heads in 1/113 of the counts it is 0.983 and more, of
+other heads 0.92 to 0.99, of an even one 0.6 to 0.85, of one upside down or back to front below 0.76."""
+
+_TELLS_SIDES = 0.005
+"""Of correlations: simulated heads, also in 1/113 of the counts, differ by more from mirror images."""
+
+_HEAD = 0.2
+"""Of the 95th percentile of what is above 0; activity above it is the head."""
+
+_HEAD_BQ_PER_ML = (50.0, 1e6)
+"""Mean of a head, and bounds of ours: an SUV, or kBq/mL, that is called Bq/mL lies below."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +111,23 @@ def image_findings(row: PairImage, image: Volume, *, at_s: float | None) -> Iter
             "activity is not below 0; is it a difference, or was an offset taken off?",
             correction="" if share > _MOST_NEGATIVE else "read as it is",
         )
+    yield from _against_usual(row, image)
     yield from _against_injected(row, image, at_s=at_s)
+
+
+def _against_usual(row: PairImage, image: Volume) -> Iterator[Finding]:
+    above = image.values[image.values > 0]
+    mean = float(above[above > _HEAD * np.percentile(above, 95)].mean(dtype=np.float64))
+    low, high = _HEAD_BQ_PER_ML
+    if not low <= mean <= high:
+        yield _found(
+            row,
+            "warning",
+            f"{mean:.3g} Bq/mL in the mean of the head",
+            f"{low:g} to {high:g} Bq/mL",
+            f"its unit is said to be {row.unit}; is it another one?",
+            correction="read as it is",
+        )
 
 
 def _against_injected(row: PairImage, image: Volume, *, at_s: float | None) -> Iterator[Finding]:
@@ -125,7 +159,16 @@ def pair_findings(row: PairImage, low: Volume, standard: Volume) -> Iterator[Fin
     if same_grid and np.array_equal(low.values, standard.values):
         yield _found(row, "error", "the values of the standard dose", "another image", "they are equal")
         return
-    found = agreement(standard, low)
+    found, alike = agreement(standard, low), likeness(standard, low)
+    if alike.difference < _LEAST_DIFFERENT:
+        yield _found(
+            row,
+            "error",
+            f"the values of the standard dose, times {found.ratio:.3g}",
+            "another image",
+            f"they differ by {alike.difference:.1g} of them; a low dose has noise of its own",
+        )
+        return
     if found.shown < _LEAST_SHOWN:
         yield _found(
             row,
@@ -158,6 +201,49 @@ def pair_findings(row: PairImage, low: Volume, standard: Volume) -> Iterator[Fin
             if outside
             else "a low dose has fewer counts, not another activity: networks learn the ratio",
             correction="" if outside else "read as it is",
+        )
+    if not outside:
+        yield from _another_head(row, found, alike)
+
+
+def _another_head(row: PairImage, found: Agreement, alike: Likeness) -> Iterator[Finding]:
+    """A low dose that shows something else than the head of the standard one, or that elsewhere."""
+    best = max(alike.correlation, alike.centred)
+    told = f"alike the standard dose by {alike.correlation:.3f} (correlation of smoothed heads)"
+    if alike.mirrored > max(best + _TELLS_SIDES, _LEAST_LIKE):
+        yield _found(
+            row,
+            "error",
+            f"{told}, and by {alike.mirrored:.3f} with left and right exchanged",
+            "as the standard dose lies",
+            "the values or the affine of one of them are mirrored",
+        )
+    elif best < _LEAST_LIKE:
+        yield _found(
+            row,
+            "error",
+            told,
+            f"at least {_LEAST_LIKE:g}",
+            "it shows another head, the same turned round, or none",
+        )
+    elif alike.centred > alike.correlation and found.apart_mm > _DOUBTED_APART_MM:
+        yield _found(
+            row,
+            "warning",
+            f"{found.apart_mm:.1f} mm between the centres of activity of low and standard dose",
+            f"at most {_DOUBTED_APART_MM:g} mm",
+            "write same_position: no if they are two scans, and it is registered",
+            correction="taken as it lies",
+            column="same_position",
+        )
+    elif best < _LIKE:
+        yield _found(
+            row,
+            "warning",
+            told,
+            f"at least {_LIKE:g}",
+            "is it of another person, or of very few counts?",
+            correction="read as it is",
         )
 
 

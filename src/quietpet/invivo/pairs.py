@@ -18,16 +18,16 @@ from typing import Any, Literal
 import numpy as np
 
 from quietpet.config.invivo import STANDARD
-from quietpet.config.section import SETTING
+from quietpet.config.section import BRACES, SETTING
 from quietpet.data_source import PHANTOMS, standin_of
 from quietpet.errors import InputError
 from quietpet.invivo.findings import DATA_SET, Finding, Origin
 from quietpet.invivo.frame_times import GAP_S, FrameTiming
+from quietpet.invivo.pairs_table import TABLE
 from quietpet.invivo.plausible import PERSON_KG, PERSON_MBQ
 from quietpet.invivo.scans import Table, administration
 from quietpet.units import SECONDS_PER_MINUTE
 
-TABLE = "pairs.tsv"
 NOT_KNOWN = "n/a"
 NEEDED = ("participant", "dose", "unit", "pet")
 """Columns that every row fills in."""
@@ -117,10 +117,11 @@ class Pairs:
         )
 
 
-def pairs_of(table: Table) -> Pairs:
+def pairs_of(table: Table, *, place: Callable[[str], str] = posixpath.normpath) -> Pairs:
     """The rows of a table. What is wrong with a cell is found, and the cell is then not known.
 
-    T1, which one row of a participant may name for all, stands in each of them.
+    T1, which one row of a participant may name for all, stands in each of them. ``place`` takes a path
+    of the table to the one place of that file, however it is written.
     """
     findings = [*_table_findings(table)]
     images = []
@@ -129,7 +130,7 @@ def pairs_of(table: Table) -> Pairs:
             image, found = _row(row, number)
             findings += found
             images += [image] if image else []
-        findings += _repeated(images)
+        findings += [*_repeated(images, place), *_several_t1(images, place), *_half_simulated(images)]
     t1 = {image.participant: image.t1 for image in reversed(images) if image.t1}
     with_t1 = [replace(image, t1=t1.get(image.participant)) for image in images]
     return Pairs(images=with_t1, findings=findings)
@@ -261,6 +262,9 @@ def _timing(
         durations_s=np.array(durations),
         source="frame_starts_s, frame_durations_s",
     )
+    low_s, high_s = (SECONDS_PER_MINUTE * minutes for minutes in _DELAYS_MINUTES)
+    if outside := [start for start in starts if not low_s <= start <= high_s]:
+        return wrong(f"a start at {outside[0]:g} s", f"{low_s:g} to {high_s:g} s after the injection")
     if not (timing.durations_s > 0).all():
         return wrong(f"durations from {timing.durations_s.min():g} s on", "durations above 0 s")
     if timing.n_frames > 1 and np.abs(timing.gaps_s).max() > GAP_S:
@@ -270,7 +274,7 @@ def _timing(
     return timing, []
 
 
-def _repeated(images: Sequence[PairImage]) -> Iterator[Finding]:
+def _repeated(images: Sequence[PairImage], place: Callable[[str], str]) -> Iterator[Finding]:
     """Two rows of one image, and one file as two images."""
     counts = Counter((image.participant, image.dose) for image in images)
     for (participant, dose), count in counts.items():
@@ -283,31 +287,52 @@ def _repeated(images: Sequence[PairImage]) -> Iterator[Finding]:
                 expected="one row",
                 evidence="nothing says which of them is meant; several frames of one image are one file",
             )
-    places: dict[str, dict[tuple[str, str], None]] = {}
+    uses: dict[str, dict[tuple[str, str], str]] = {}
     for image in images:
-        places.setdefault(image.pet, {})[(image.participant, image.dose)] = None
+        uses.setdefault(place(image.pet), {})[(image.participant, image.dose)] = image.pet
         if image.t1:
-            places.setdefault(image.t1, {})[(image.participant, "t1")] = None
-    for path, uses in places.items():
-        for participant in dict.fromkeys(who for who, _ in uses) if len(uses) > 1 else ():
+            uses.setdefault(place(image.t1), {})[(image.participant, "t1")] = image.t1
+    for of_one in uses.values():
+        file = " or ".join(dict.fromkeys(of_one.values()))
+        for participant in dict.fromkeys(who for who, _ in of_one) if len(of_one) > 1 else ():
             yield Origin(participant=participant, file=TABLE).finding(
                 "pairs-rows",
                 "error",
                 "files",
-                value=f"{path} is {' and '.join(f'{what} of {who}' for who, what in uses)}",
+                value=f"{file} is {' and '.join(f'{what} of {who}' for who, what in of_one)}",
                 expected="a file of its own for each image",
                 evidence="a network would learn that they are equal, or be tested on what it learned",
             )
+
+
+def _several_t1(images: Sequence[PairImage], place: Callable[[str], str]) -> Iterator[Finding]:
+    first: dict[str, str] = {}
     for image in images:
-        others = [other.t1 for other in images if other.participant == image.participant and other.t1]
-        if image.t1 and others[0] != image.t1:
+        if image.t1 and place(first.setdefault(image.participant, image.t1)) != place(image.t1):
             yield image.origin.finding(
                 "pairs-rows",
                 "error",
                 f"t1 ({image.dose})",
                 value=image.t1,
-                expected=f"{others[0]}, as in another row of {image.participant}",
+                expected=f"{first[image.participant]}, as in another row of {image.participant}",
                 evidence="PET images of a participant are registered to one T1",
+            )
+
+
+def _half_simulated(images: Sequence[PairImage]) -> Iterator[Finding]:
+    """A participant some of whose rows are said to be simulated, and others not, or otherwise."""
+    told: dict[str, dict[str, None]] = {}
+    for image in images:
+        told.setdefault(image.participant, {})[image.simulated_data or NOT_KNOWN] = None
+    for participant, words in told.items():
+        if len(words) > 1:
+            yield Origin(participant=participant, file=TABLE).finding(
+                "pairs-rows",
+                "error",
+                "simulated_data",
+                value=" and ".join(words),
+                expected="the same in all rows of a participant",
+                evidence="tables say of each participant whether its scans are simulated",
             )
 
 
@@ -355,6 +380,12 @@ def _one_of(words: Mapping[str, Any]) -> Callable[[str], Any]:
     return read
 
 
+def _path(cell: str) -> str:
+    if set(cell) & set(BRACES):
+        raise InputError("a name without { and }, which stand for something else in workflows")
+    return posixpath.normpath(cell)
+
+
 def _administration(cell: str) -> str:
     mode = administration(cell)
     if mode is None:
@@ -371,8 +402,8 @@ COLUMNS: Mapping[str, Callable[[str], Any]] = {
     "weight_kg": _number(*PERSON_KG, "kg"),
     "injected_mbq": _number(*PERSON_MBQ, "MBq"),
     "delay_minutes": _number(*_DELAYS_MINUTES, "min"),
-    "pet": posixpath.normpath,
-    "t1": posixpath.normpath,
+    "pet": _path,
+    "t1": _path,
     "radionuclide": str,
     "decay_corrected_to": _one_of({"start": "start", "injection": "injection"}),
     "frame_starts_s": _numbers,

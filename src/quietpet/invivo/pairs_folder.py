@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,18 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from quietpet.errors import InputError
+from quietpet.files.presence import absence
 from quietpet.files.series import frames, read_header
 from quietpet.geometry.volume import Volume
 from quietpet.invivo.bids import read_table
 from quietpet.invivo.pair_units import half_life_s, to_bq_per_ml
-from quietpet.invivo.pairs import TABLE, PairImage, Pairs, pairs_of
+from quietpet.invivo.pairs import PairImage, Pairs, pairs_of
+from quietpet.invivo.pairs_table import TABLE, missing_table
 from quietpet.invivo.scans import Image
 from quietpet.invivo.windows import weigh_frames, window_means
 
 
 def holds_pairs(root: Path) -> bool:
     """Whether a folder is one of pairs: whether it has their table."""
-    return (root / TABLE).is_file()
+    return absence(root / TABLE) is None
 
 
 def read_pairs(root: Path) -> Pairs:
@@ -29,9 +32,17 @@ def read_pairs(root: Path) -> Pairs:
     Raises:
         InputError: there is none, or it cannot be read.
     """
-    if not holds_pairs(root):
-        raise InputError(f"{root / TABLE}: no such file; a folder of pairs has this table.")
-    return pairs_of(read_table(root / TABLE))
+    if missing := missing_table(root):
+        raise InputError(missing)
+    return pairs_of(read_table(root / TABLE), place=lambda path: _real(root / path))
+
+
+def _real(path: Path) -> str:
+    """Where a file lies, whatever links lead there."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):  # no name that a file can have, which opening it says
+        return os.path.normpath(path)
 
 
 def pairs_if_readable(root: Path) -> Pairs:
@@ -45,7 +56,7 @@ def pairs_if_readable(root: Path) -> Pairs:
 def files_of_pairs(root: Path, rows: Sequence[PairImage]) -> list[Path]:
     """All images that ``rows`` name and that are there, each once."""
     named = dict.fromkeys([*(row.pet for row in rows), *(row.t1 for row in rows if row.t1)])
-    return [root / path for path in named if (root / path).is_file()]
+    return [root / path for path in named if absence(root / path) is None]
 
 
 def open_images(root: Path, rows: Sequence[PairImage]) -> dict[str, Image]:
@@ -58,11 +69,9 @@ def _opened(root: Path, path: str, participant: str) -> Image:
     stem = path.removesuffix(".gz").removesuffix(".nii")
     image = Image(participant=participant, stem=stem, sidecar={}, file=path)
     place = root / path
-    if not place.exists():
-        link = place.is_symlink()
-        why = "is a link whose content was not fetched" if link else "no such file"
+    if reason := absence(place):
         relative = f"paths are relative to the folder of {TABLE}"
-        return replace(image, fault=f"{path}: {why}; {relative}.")
+        return replace(image, fault=f"{path}: {reason}; {relative}.")
     try:
         return replace(image, header=read_header(place, file=path))
     except InputError as error:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from quietpet.config.invivo import scan_name
+from quietpet.config.section import BRACES
 from quietpet.data_source import is_standin
 from quietpet.errors import InputError
 from quietpet.files.named import Files
@@ -222,7 +223,12 @@ def _require_readable(images: Sequence[Image]) -> None:
 
 
 def _require_read(images: Sequence[Image], job: FetchInvivoJob) -> None:
-    """Refuse what the audit calls unreadable before anything is made of it."""
+    """Refuse what the audit calls unreadable before anything is made of it, and names with braces."""
+    for image in images:
+        if set(image.stem) & set(BRACES):
+            raise InputError(
+                f"{image.file}: its name has a brace, which Snakemake takes for a wildcard; rename it."
+            )
     try:
         require_usable([], images)
     except InputError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,13 +16,20 @@ from quietpet.files.series import frames
 from quietpet.files.text import write_json
 from quietpet.files.volumes import in_ras_order, write_volume
 from quietpet.geometry.volume import Volume, missing_t1
-from quietpet.invivo.audit_pairs import header_findings, require_sound, t1_findings, value_findings
+from quietpet.invivo.audit_pairs import (
+    header_findings,
+    level_findings,
+    require_sound,
+    t1_findings,
+    value_findings,
+)
 from quietpet.invivo.facts import BQ_PER_ML, require_cohort
 from quietpet.invivo.findings import Finding
 from quietpet.invivo.pair_units import to_bq_per_ml
 from quietpet.invivo.pair_values import pair_findings
-from quietpet.invivo.pairs import TABLE, PairImage, Pairs
+from quietpet.invivo.pairs import PairImage, Pairs
 from quietpet.invivo.pairs_folder import open_images, pet_in_bq_per_ml, read_pairs
+from quietpet.invivo.pairs_table import TABLE
 from quietpet.invivo.scans import Image
 from quietpet.jobs.invivo import ImportPairJob
 from quietpet.provenance import Stopwatch, provenance
@@ -29,6 +37,9 @@ from quietpet.registration.credible import Registration, require_credible
 from quietpet.registration.register import register_rigid
 
 logger = logging.getLogger(__name__)
+
+_NEAR_NAME = 0.6
+_NAMED = 5
 
 
 def run(job: ImportPairJob, inputs: Files, outputs: Files) -> None:
@@ -154,17 +165,29 @@ def _read_pair(job: ImportPairJob, root: Path) -> _Pair:
 
 
 def _require_rows(job: ImportPairJob, root: Path, pairs: Pairs) -> None:
-    there = [row.dose for row in pairs.of(job.participant)]
-    if not there:
+    rows = pairs.of(job.participant)
+    there = [row.dose for row in rows]
+    if not rows:
         raise InputError(
-            f"{root / TABLE}: has no participant {job.participant!r}; correct invivo.datasets, or add "
-            "its rows."
+            f"{root / TABLE}: has no participant {job.participant!r}{_others(job, pairs)}; correct "
+            "invivo.datasets, or add its rows."
         )
+    require_sound(level_findings(rows), job.participant)
     if absent := [dose for dose in (STANDARD, *job.doses) if dose not in there]:
         raise InputError(
             f"{root / TABLE}: has no row of {job.participant} with the dose {absent[0]!r}; there are "
             f"{', '.join(there)}. Correct the setting's dose in invivo.datasets, or add the row."
         )
+
+
+def _others(job: ImportPairJob, pairs: Pairs) -> str:
+    """Who else is there, those of like names before all."""
+    names = pairs.participants
+    near = difflib.get_close_matches(job.participant, names, n=3, cutoff=_NEAR_NAME)
+    if near:
+        return f", but {' and '.join(map(repr, near))}"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"; there are {', '.join(names[:_NAMED])}{more}" if names else ", and no other"
 
 
 def _images_in_one_world(
