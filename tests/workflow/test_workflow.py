@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pair_folder
 import petbids
 import pytest
 import yaml
@@ -608,9 +609,20 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
     doses = configuration["doses"]
     staged = {**LEARNING, "regimes": {**LEARNING["regimes"], "mixed": ["mixed"]}}
     regions = {"doses": DOMAIN["doses"], "regions": {}}
-    cohorts = {"healthy": regions, "alzheimer": regions}
+    cohorts = {"healthy": regions, "alzheimer": {**regions, "regions": {"disease": {}}}}
+    splits = {"train": ["01"], "validation": ["02"], "test": ["03"]}
+    own = {"source": "adni", "splits": splits, "settings": {"x20": {"dose": "x20"}}}
+    invivo = {
+        **INVIVO,
+        "sources": {**INVIVO["sources"], "adni": {"kind": "pairs", "root": "pairs"}},
+        "datasets": {**INVIVO["datasets"], "own": {**own, "regimes": ["external"]}},
+    }
+    pairs = [row for each in ("01", "02", "03") for row in pair_folder.rows_of(each)]
+    pair_folder.write_table(tmp_path / "pairs", pairs)
+    for each in ("01", "02", "03"):
+        pair_folder.write_images(tmp_path / "pairs", each)
     study = {
-        **configuration, "domains": {"other": DOMAIN, **cohorts}, "standin": STANDIN, "invivo": INVIVO,
+        **configuration, "domains": {"other": DOMAIN, **cohorts}, "standin": STANDIN, "invivo": invivo,
         "cohorts": {"healthy": "healthy", "diseased": ["alzheimer"]},
         "learning": staged, "planner": {"report": True, "slices": 1, "evaluations": [2]},
         "phantoms": {"source": "auto"}, "scanner": {"projector": "auto"},
