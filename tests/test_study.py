@@ -227,7 +227,8 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
     invivo["datasets"]["pairs"] = pairs
     further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING, "robustness": ROBUSTNESS}
     further["domains"] = {
-        name: {"doses": raw["doses"], "regions": {}} for name in ("healthy", "alzheimer")
+        name: {"doses": raw["doses"], "regions": regions}
+        for name, regions in (("healthy", {}), ("alzheimer", {"disease": {}}))
     }
     further["cohorts"] = {"healthy": "healthy", "diseased": ["alzheimer"]}
     trials = {"factors": [0.3, 1], "iterations": 2}
@@ -1074,10 +1075,9 @@ def test_folders_are_relative_to_the_configuration(repository, tmp_path, monkeyp
     """Seen from the working directory, and whatever PWD says: a cluster's jobs have another."""
     raw = dict(read_yaml(repository / "workflow/configs/invivo.yaml"))
     invivo = dict(raw["invivo"])
-    named = {"kind": "openneuro", "accession": "ds002898"}
     invivo["sources"] = {
-        name: {**named, "root": root, "manifest": manifest}
-        for (name, _), root, manifest in zip(
+        name: {**source, "root": root, "manifest": manifest}
+        for (name, source), root, manifest in zip(
             invivo["sources"].items(), ("data/pet", "/data/pet"), ("files.csv", None), strict=True
         )
     }
