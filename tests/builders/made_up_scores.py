@@ -24,7 +24,7 @@ def origin_of(study: Study, dataset: str) -> tuple[str, str, str]:
     if dataset in study.simulated:
         return "brainweb", "embedded", "-"
     source = study.in_vivo.sources[study.scanned[dataset].cohort.source]
-    return str(source.data), "-", "embedded"
+    return source.data[-1], "-", "embedded"
 
 
 def named(study: Study, run: Scored) -> tuple[str, str, str, str]:
