@@ -20,7 +20,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from quietpet.config.invivo import SourceSettings, WindowSettings
+from quietpet.config.invivo import WindowSettings
+from quietpet.config.scan_sources import SourceSettings
 from quietpet.files.named import Files
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob
 from quietpet.stages import fetch_invivo, import_scan

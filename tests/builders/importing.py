@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import petbids
 
-from quietpet.config.invivo import SourceSettings, WindowSettings
+from quietpet.config.invivo import WindowSettings
+from quietpet.config.scan_sources import SourceSettings
 from quietpet.files.named import Files
 from quietpet.jobs.invivo import FetchInvivoJob, ImportScanJob
 from quietpet.stages import fetch_invivo, import_scan

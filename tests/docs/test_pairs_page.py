@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from quietpet.config.invivo import InvivoSettings
+from quietpet.invivo.pair_columns import COLUMNS
 from quietpet.invivo.pair_units import conversion_findings
-from quietpet.invivo.pairs import COLUMNS
 from quietpet.invivo.pairs_folder import read_pairs
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import petbids
 import pytest
 
-from quietpet.config.invivo import SourceSettings
+from quietpet.config.scan_sources import SourceSettings
 from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.files.text import read_json

@@ -19,9 +19,10 @@ from quietpet.geometry.volume import Volume
 from quietpet.invivo.audit_pairs import audit_pairs, header_findings
 from quietpet.invivo.bids import read_table
 from quietpet.invivo.findings import DATA_SET
+from quietpet.invivo.pair_columns import COLUMNS
 from quietpet.invivo.pair_units import conversion_findings, to_bq_per_ml, unit_of
 from quietpet.invivo.pair_values import agreement
-from quietpet.invivo.pairs import COLUMNS, PairImage, Pairs, pairs_of
+from quietpet.invivo.pairs import PairImage, Pairs, pairs_of
 from quietpet.invivo.pairs_folder import files_of_pairs, read_pairs
 from quietpet.invivo.scans import Image
 

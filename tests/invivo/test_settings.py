@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from quietpet.config.invivo import InvivoSettings, SlicePlaneSettings, SourceSettings, scan_name
+from quietpet.config.invivo import InvivoSettings, SlicePlaneSettings, scan_name
+from quietpet.config.scan_sources import SourceSettings
 from quietpet.errors import InputError
 from quietpet.invivo.bids import read_tree
 from quietpet.invivo.facts import require_cohort, scan_facts, scan_timing

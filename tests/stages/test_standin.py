@@ -14,8 +14,9 @@ import pytest
 from heads import BALL_MM, cylinder, head_with_ball
 from importing import import_job, imported
 
-from quietpet.config.invivo import SourceSettings, WindowSettings
+from quietpet.config.invivo import WindowSettings
 from quietpet.config.phantoms import PhantomSettings
+from quietpet.config.scan_sources import SourceSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.standin import StandinCohortSettings, StandinParticipant, StandinScanSettings
 from quietpet.errors import InputError

@@ -15,9 +15,10 @@ from quietpet.geometry.volume import Volume
 from quietpet.invivo import geometry
 from quietpet.invivo.audit_images import geometry_finding, naming_findings
 from quietpet.invivo.findings import DATA_SET, Finding, Severity, merged
+from quietpet.invivo.pair_columns import NOT_KNOWN
 from quietpet.invivo.pair_units import conversion_findings
 from quietpet.invivo.pair_values import image_findings, pair_findings
-from quietpet.invivo.pairs import NOT_KNOWN, PairImage, Pairs
+from quietpet.invivo.pairs import PairImage, Pairs
 from quietpet.invivo.pairs_folder import open_images, pet_in_bq_per_ml
 from quietpet.invivo.scans import Image
 

@@ -19,7 +19,8 @@ from quietpet.errors import InputError
 from quietpet.invivo.facts import BQ_PER_ML, TO_BQ_PER_ML
 from quietpet.invivo.findings import Finding
 from quietpet.invivo.frame_times import GAP_S
-from quietpet.invivo.pairs import NOT_KNOWN, PairImage
+from quietpet.invivo.pair_columns import NOT_KNOWN
+from quietpet.invivo.pairs import PairImage
 from quietpet.invivo.scans import BQ_PER_MBQ
 from quietpet.invivo.sidecar import usual_unit
 from quietpet.invivo.timing import HALF_LIVES

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from quietpet.config.invivo import ScanRequirement, SourceSettings, T1Presence, WindowSettings
+from quietpet.config.invivo import ScanRequirement, WindowSettings
 from quietpet.config.registration import EngineChoice, RegistrationSettings
+from quietpet.config.scan_sources import SourceSettings, T1Presence
 from quietpet.jobs.job import Job
 
 
