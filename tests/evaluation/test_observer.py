@@ -20,7 +20,7 @@ from quietpet.evaluation.auc import (
 from quietpet.evaluation.observer import (
     Observer,
     Pair,
-    Region,
+    channel_basis,
     difference_of_gaussians_channels,
     hotelling,
     laguerre_gauss_channels,
@@ -29,9 +29,14 @@ from quietpet.evaluation.observer import (
     shrunk_covariance,
 )
 
-PIXEL_MM, WIDTH_MM = 2.0, 14.0
-REGION = Region(centre_pixels=(20.0, 20.0), reach=12, shape=(41, 41))
-DISTANCE_MM = REGION.distance_mm(PIXEL_MM)
+
+def distances_mm(reach: int, pixel_mm: float) -> np.ndarray:
+    """Distance from the middle of a square of (2 ``reach`` + 1)^2 pixels."""
+    return pixel_mm * np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1])
+
+
+WIDTH_MM = 14.0
+DISTANCE_MM = distances_mm(12, 2.0)
 CHANNELS = laguerre_gauss_channels(DISTANCE_MM, count=4, width_mm=WIDTH_MM).reshape(4, -1)
 
 
@@ -61,13 +66,13 @@ def coloured(size: int) -> np.ndarray:
 
 
 def test_laguerre_gauss_channels_are_orthonormal_in_the_plane() -> None:
-    fine = Region(centre_pixels=(150.0, 150.0), reach=150, shape=(301, 301)).distance_mm(0.2)
+    fine = distances_mm(150, 0.2)
     channels = laguerre_gauss_channels(fine, count=5, width_mm=WIDTH_MM).reshape(5, -1)
     assert channels @ channels.T * 0.2**2 == pytest.approx(np.eye(5), abs=1e-4)
 
 
 def test_difference_of_gaussians_channels_have_their_published_pass_bands() -> None:
-    fine = Region(centre_pixels=(200.0, 200.0), reach=200, shape=(401, 401)).distance_mm(0.5)
+    fine = distances_mm(200, 0.5)
     channels = difference_of_gaussians_channels(fine, count=3, width_mm=WIDTH_MM)
     f = np.fft.fftfreq(401, d=0.5)
     frequency = np.hypot(f[:, None], f)
@@ -79,18 +84,21 @@ def test_difference_of_gaussians_channels_have_their_published_pass_bands() -> N
         assert found == pytest.approx(expected, abs=2e-4)
 
 
-@pytest.mark.parametrize("channels", [laguerre_gauss_channels, difference_of_gaussians_channels])
-def test_channels_follow_the_centre_between_pixels(channels: object) -> None:
-    there = Region(centre_pixels=(20.3, 19.6), reach=12, shape=(41, 41))
-    y, x = np.mgrid[:41, :41]
-    whole = PIXEL_MM * np.hypot(y - 20.3, x - 19.6)
-    assert there.distance_mm(PIXEL_MM) == pytest.approx(whole[there.window])
+def test_the_basis_sees_what_the_channels_see_inside_the_mask_alone() -> None:
+    channels = laguerre_gauss_channels(DISTANCE_MM, count=4, width_mm=WIDTH_MM)
+    inside = DISTANCE_MM < 14.0
+    basis = channel_basis(channels, inside).reshape(4, -1)
+    assert basis @ basis.T == pytest.approx(np.eye(4))
+    assert basis[:, ~inside.ravel()] == pytest.approx(0.0, abs=1e-12)
+    cut = (channels * inside).reshape(4, -1)
+    assert (cut @ basis.T) @ basis == pytest.approx(cut)
 
 
-@pytest.mark.parametrize("centre", [(5.0, 20.0), (20.0, 35.4), (-3.0, 20.0)])
-def test_a_lesion_too_near_the_edge_is_refused(centre: tuple[float, float]) -> None:
-    with pytest.raises(InputError, match="less than 12 pixels from the edge"):
-        Region(centre_pixels=centre, reach=12, shape=(41, 41))
+@pytest.mark.parametrize("count", [4, 10])
+def test_more_channels_than_a_mask_can_tell_apart_are_refused(count: int) -> None:
+    channels = laguerre_gauss_channels(DISTANCE_MM, count=count, width_mm=WIDTH_MM)
+    with pytest.raises(InputError, match=f"{count} channels cannot be told apart in 1 pixels"):
+        channel_basis(channels, DISTANCE_MM == 0)
 
 
 @pytest.mark.parametrize("observer", [hotelling, matched_filter])

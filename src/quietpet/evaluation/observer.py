@@ -37,50 +37,33 @@ class Pair:
 Observer = Callable[[Sequence[Pair]], list[np.ndarray]]
 """Learns from training images of several places; gives the template (value,) of each."""
 
+_DEPENDENT = 1e-6
+"""Part of a channel, relative to the largest, that others must leave for it to count."""
+
 OCTAVE = 2.0
 """Ratio of the centre frequencies of neighbouring difference-of-Gaussians channels, and of the two
 Gaussians of each: alpha and Q of the sparse set of Abbey and Barrett, J Opt Soc Am A 2001;18:473."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Region:
-    """Square of (2 ``reach`` + 1)^2 pixels around the pixel nearest to a lesion's centre.
+def channel_basis(channels: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Orthonormal templates (channel, y, x) of what ``channels`` (channel, y, x) see ``inside`` a mask.
 
-    ``centre_pixels`` (y, x) is the lesion's centre in the image, ``shape`` the image's.
+    A Hotelling observer does not depend on the choice of a basis; a matched filter in this one is the
+    mean signal as the channels see it, of which a few images leave less noise than in single pixels.
+
+    Raises:
+        InputError: the channels are not independent inside the mask.
     """
-
-    centre_pixels: tuple[float, float]
-    reach: int
-    shape: tuple[int, int]
-
-    def __post_init__(self) -> None:
-        inside = all(
-            self.reach <= c < size - self.reach for c, size in zip(self._at, self.shape, strict=True)
+    seen = np.where(inside, channels, 0.0).reshape(len(channels), -1)
+    pixels = int(np.count_nonzero(inside))
+    basis, triangle = np.linalg.qr(seen.T)
+    diagonal = np.abs(np.diag(triangle))
+    if pixels < len(channels) or diagonal.min() < _DEPENDENT * diagonal.max():
+        raise InputError(
+            f"{len(channels)} channels cannot be told apart in {pixels} pixels: lower observers.count, "
+            "raise observers.width_mm, or leave more room between lesions."
         )
-        if not inside:
-            raise InputError(
-                f"the lesion at pixel {self.centre_pixels} is less than {self.reach} pixels from the "
-                f"edge of the image {self.shape}."
-            )
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """Where the region lies in an image."""
-        y, x = (slice(c - self.reach, c + self.reach + 1) for c in self._at)
-        return y, x
-
-    def distance_mm(self, pixel_mm: float) -> np.ndarray:
-        """Distance of each pixel's centre from the lesion's (y, x)."""
-        y, x = (
-            np.arange(-self.reach, self.reach + 1) + at - centre
-            for at, centre in zip(self._at, self.centre_pixels, strict=True)
-        )
-        return pixel_mm * np.hypot(y[:, None], x[None, :])
-
-    @property
-    def _at(self) -> tuple[int, int]:
-        y, x = (round(c) for c in self.centre_pixels)
-        return y, x
+    return basis.T.reshape(channels.shape)
 
 
 def laguerre_gauss_channels(distance_mm: np.ndarray, *, count: int, width_mm: float) -> np.ndarray:
