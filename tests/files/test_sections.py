@@ -175,3 +175,15 @@ def test_markdown_of_a_section():
             "PSNR.",
         ]
     )
+
+
+def test_sections_below_a_section_are_read_back_and_rendered_one_level_lower(tmp_path):
+    leaf = section(id="leaf", title="Leaf", tables=(), figures=())
+    written = section(sections=(section(id="branch", title="Branch", sections=(leaf,)),))
+    write_section(tmp_path / "a.json", written)
+    assert read_section(tmp_path / "a.json") == written
+    assert [each.id for each in written.walk()] == ["table-1", "branch", "leaf"]
+    text = render_markdown(written)
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        "## Table 1", "### Fidelity", "### Branch", "#### Fidelity", "#### Leaf",
+    ]  # fmt: skip

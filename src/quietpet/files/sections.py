@@ -131,7 +131,7 @@ class Section:
 
     ``id`` is its anchor, of lower case letters, digits, "-" and "_". ``part`` is the heading under which
     the report puts it, with others of the same part. ``summary`` and each of ``warnings`` and ``notes``
-    are a sentence or more.
+    are a sentence or more. ``sections`` follow below it, with ids that are unique in the whole report.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -144,6 +144,7 @@ class Section:
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[ShownFigure, ...] = ()
+    sections: tuple[Section, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an ``id`` that cannot be an anchor, and figures without a text of their own.
@@ -158,6 +159,12 @@ class Section:
         for figure in self.figures:
             if not figure.alt.strip():
                 raise ValueError(f"the figure {figure.file!r} has no alt text")
+
+    def walk(self) -> Iterator[Section]:
+        """This section and all below it, in reading order."""
+        yield self
+        for each in self.sections:
+            yield from each.walk()
 
 
 _SECTION = TypeAdapter(Section)
@@ -205,6 +212,7 @@ def render_markdown(section: Section, *, level: int = 2, figures: str = "figures
     for caption, tables in switched(section.tables):
         blocks += [f"{'#' * (level + 1)} {caption}", *_grids(tables)]
     blocks += [f"![{each.alt}]({figures}/{each.file})\n\n{each.caption}" for each in section.figures]
+    blocks += [render_markdown(each, level=level + 1, figures=figures) for each in section.sections]
     return "\n\n".join(filter(None, blocks))
 
 
