@@ -4,7 +4,7 @@ K samples of a Gaussian posterior have the mean m and the standard deviation s (
 further draw y, which is what the standard dose is to a sampler of the posterior, is t-distributed about
 them: (y - m) / (s sqrt(1 + 1 / K)) has K - 1 degrees of freedom (Student's predictive interval; Geisser
 1993, Predictive Inference, ch. 2). With K = 2, as in short studies, the interval of 90 % reaches 7.7 s
-to either side; multiples of s from the normal distribution would hold too little whatever the sampler does.
+to either side; multiples of s from the normal distribution would hold too little, whatever the sampler.
 """
 
 from __future__ import annotations
