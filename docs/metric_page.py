@@ -37,8 +37,8 @@ KEYS = {
 TRAPS = """\
 Values agree with scikit-image, MONAI and torchmetrics on the same arrays with the same data range. Tests
 keep out what makes published numbers differ: without a data range, scikit-image takes 1 for floats, and
-2 as soon as one pixel is negative (6 dB); torchmetrics' mean SSIM counts mirrored borders; background of 0
-counts in a mean unless a mask leaves it out; a mean over slices is not the value of all their pixels.
+2 as soon as one pixel is negative (6 dB); torchmetrics' mean SSIM counts mirrored borders; background
+of 0 counts in a mean unless a mask leaves it out; a mean over slices is not the value of all their pixels.
 """
 
 NOTES = {
