@@ -38,7 +38,7 @@ TRAPS = """\
 Values agree with scikit-image, MONAI and torchmetrics on the same arrays with the same data range. Tests
 keep out what makes published numbers differ: without a data range, scikit-image takes 1 for floats, and
 2 as soon as one pixel is negative (6 dB); torchmetrics' mean SSIM counts mirrored borders; background
-of 0 counts in a mean unless a mask leaves it out; a mean over slices is not the value of all their pixels.
+of 0 counts in a mean unless masked out; a mean over slices is not the value of all their pixels.
 """
 
 NOTES = {

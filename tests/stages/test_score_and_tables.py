@@ -15,6 +15,7 @@ from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.regions import REGION_COLUMNS
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS
+from quietpet.evaluation.whole_subjects import SUBJECT_COLUMNS
 from quietpet.files.hdf5 import write_hdf5
 from quietpet.files.named import Files
 from quietpet.files.scores import read_scores
@@ -314,6 +315,31 @@ def test_a_data_set_without_regions_is_refused_before_anything_is_written(tmp_pa
         regions_of(tmp_path, write_test_set(tmp_path / "test.h5"))
     assert not (tmp_path / "scores.csv").exists()
     assert not (tmp_path / "regions.csv").exists()
+
+
+def test_whole_subjects_are_measured_beside_the_scores(tmp_path: Path) -> None:
+    """A copy of the bright spot that T1 alone has: lesions, brain and names are those of the files."""
+    spot = np.zeros((3, PIXELS, PIXELS), dtype=np.uint8)
+    spot[:, 14:18, 14:18] = 1
+    test = write_test_set(
+        tmp_path / "test.h5", t1=images(3) + 5.0 * spot, t1_lesions=spot, labels=32 * spot
+    )
+    copied = images(2) + 1.0 * spot
+    restored = write_restored(tmp_path / "r.h5", method="copier", arrays={"single": copied})
+    names = {"dataset": "phantom", "setting": "low", "method": "copier", "replicate": "0"}
+    outputs = {name: [tmp_path / f"{name}.csv"] for name in ("scores", "subjects")}
+    job = ScoreJob(**names, learning="external", evaluation=EVALUATION)
+    score.run(job, Files({"restored": [restored], "test": [test]}), Files(outputs))
+    with outputs["subjects"][0].open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        assert tuple(reader.fieldnames) == SUBJECT_COLUMNS
+        found = {(row["subject"], row["measure"]): row for row in reader}
+    assert {subject for subject, _ in found} == {"04", "05"}
+    gained = found["04", "t1_only_hot_mean_percent"]
+    assert (gained["method"], gained["learning"], gained["count"]) == ("copier", "external", "2")
+    assert float(gained["value"]) == pytest.approx(100 / 1.5, rel=0.1)
+    assert float(found["05", "brain_within_15_percent"]["value"]) == 0.0
+    assert found["05", "brain_outlier_score"]["count"] == "16"
 
 
 def test_the_page_of_cohorts_stands_among_the_tables(tmp_path: Path) -> None:

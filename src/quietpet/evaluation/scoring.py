@@ -67,7 +67,7 @@ def score_slices(
     """
     for estimate, restored in estimates.items():
         for index, key in enumerate(reference.key):
-            images = _slice_images(restored, reference, index)
+            images = slice_images(restored, reference, index)
             place = {
                 "estimate": estimate,
                 "subject": reference.subject[index],
@@ -150,7 +150,8 @@ def _require_same_keys(restored: RestoredSlices, reference: ReferenceSlices) -> 
     )
 
 
-def _slice_images(restored: np.ndarray, reference: ReferenceSlices, index: int) -> SliceImages:
+def slice_images(restored: np.ndarray, reference: ReferenceSlices, index: int) -> SliceImages:
+    """Row ``index`` of ``restored`` (slice, y, x) beside its reference."""
     return SliceImages(
         restored=restored[index],
         standard=reference.standard[index],
