@@ -17,7 +17,6 @@ LEAKAGE = {
         for name, (label, unit) in {
             "mean_percent": ("mean gain", "%"),
             "rms_percent": ("RMS", "%"),
-            "input_rms_percent": ("input's RMS", "%"),
             "rms_ratio": ("RMS / input's", ""),
             "excess_percent": ("beyond the input", "%"),
         }.items()
@@ -25,9 +24,8 @@ LEAKAGE = {
     }
 }
 LOSS = {
-    f"pet_only_{kind}_{name}": (f"{kind}: {label}", "%")
-    for kind in _KINDS
-    for name, label in {"loss_percent": "lost", "input_loss_percent": "lost in the input"}.items()
+    **{f"pet_only_{kind}_loss_percent": (f"{kind}: lost", "%") for kind in _KINDS},
+    "pet_only_all_input_loss_percent": ("all: lost in the input", "%"),
 }
 BRAIN = {
     "brain_outlier_score": ("brain outlier score", ""),
@@ -70,39 +68,43 @@ def subjects_section(rows: Sequence[SubjectsRow], *, confidence: float) -> Secti
 _NOTES = (
     "T1-only lesions: PET contrast that the standard dose has not, relative to the uptake around, "
     "in lesions that T1 alone has, bright and dark apart. The RMS lets nothing cancel, noise "
-    "neither; so it stands beside that of the input, the low dose, in the same lesions. The low "
-    "dose itself has the ratio 1 and nothing beyond the input. A ratio below 1 does not clear a "
+    "neither; so it stands beside that of the input, the low dose, in the same lesions: as a ratio, "
+    "and as the root of the difference of the squares, below 0 where there is less than in the "
+    "input. The low dose itself has the ratio 1 and 0 beyond it. A ratio below 1 does not clear a "
     "method: it copied less than it took off noise.",
     "PET-only lesions: 0 % lost is the contrast of the standard dose, 100 % is none, below 0 is "
     "more of it.",
     "Brain outlier score (1 is best) and region bias are brain outlier score and organ bias as the "
-    "BIC-MAC challenge defines them (evaluation code, github.com/bic-mac-challenge/challenge- "
-    "codebase): the mean share of brain pixels within 5, 10 and 15 % of the reference, and the mean "
-    "over regions of the absolute relative error of their mean. Here the reference is the standard "
-    "dose, in the slices that were restored; the brain is grey matter, white matter and CSF, and "
-    "the regions are these, or those that a data set numbers. The challenge's own values, of "
-    "attenuation correction and eight organs of the body, are not comparable.",
+    "BIC-MAC challenge defines them (evaluation code, "
+    "github.com/bic-mac-challenge/challenge-codebase): the mean share of brain pixels within 5, 10 "
+    "and 15 % of the reference, and the mean over regions of the absolute relative error of their "
+    "mean. Here the reference is the standard dose, in the slices that were restored; the brain is "
+    "grey matter, white matter and CSF, and the regions are these, or those that a data set "
+    "numbers. The challenge's own values, of attenuation correction and eight organs of the body, "
+    "are not comparable.",
 )
 
 
 def _summary(name: str, methods: dict[tuple[str, str], dict[str, SubjectsRow]]) -> str:
-    excess = {
-        key: found.mean
+    ratios = {
+        key: found
         for key, measures in methods.items()
-        if (found := measures.get("t1_only_all_excess_percent"))
+        if (found := measures.get("t1_only_all_rms_ratio"))
     }
-    if not excess:
-        return f"`{name}` has no lesions that T1 alone shows."
-    worst = max(excess, key=lambda key: excess[key])
-    above = [key for key, value in excess.items() if value > 0]
+    if not ratios:
+        return f"`{name}` has no lesions that T1 alone shows, or no noise in them."
+    above = [key for key, row in ratios.items() if row.mean > 1]
+    shown = [key for key in above if (low := ratios[key].ci_low) is not None and low > 1]
     if not above:
         return (
-            f"`{name}`: in T1-only lesions none of {len(excess)} restorations gains more than the noise "
+            f"`{name}`: in T1-only lesions none of {len(ratios)} restorations gains more than the noise "
             "of the input."
         )
+    worst = max(ratios, key=lambda key: ratios[key].mean)
     return (
-        f"`{name}`: in T1-only lesions {len(above)} of {len(excess)} restorations gain more than the "
-        f"noise of the input, most of all {_called(worst, methods)} ({excess[worst]:.1f} % beyond it)."
+        f"`{name}`: in T1-only lesions {len(above)} of {len(ratios)} restorations gain more than the "
+        f"noise of the input, {len(shown)} of them with an interval over subjects that says so, most of "
+        f"all {_called(worst, methods)} ({ratios[worst].mean:.2f} times)."
     )
 
 
