@@ -24,6 +24,8 @@ from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.stages import score, tables
 
 PIXELS = 32
+OF_SCANS = [metric for metric in METRICS if not metric.needs and not metric.variant.needs]
+"""Those that want neither truth nor tissues, which these slices have not."""
 KEYS = np.array(["04_s65_r0", "04_s67_r0", "05_s65_r0"])
 LINEAGE = {"data_source": "brainweb", "projector": "embedded"}
 EVALUATION = EvaluationSettings(paper_window_pixels=24, bootstrap_resamples=100)
@@ -87,7 +89,8 @@ def test_every_slice_metric_and_estimate_gets_a_row(tmp_path: Path) -> None:
     variance = (images(6).astype(float) ** 2).mean()
     assert error < variance / 4, "less error than the samples' own noise: no ratio"
     assert {row["spread_to_error"] for row in rows} == {""}
-    assert len(rows) == 2 * 3 * len(METRICS)
+    assert len(rows) == 2 * 3 * len(OF_SCANS)
+    assert "truth" not in {row["variant"] for row in rows}
     assert list(dict.fromkeys(row["estimate"] for row in rows)) == ["single", "mean_of_4"]
     assert {row["subject"] for row in rows} == {"04", "05"}
     assert {(row["data_source"], row["projector"], row["registration"]) for row in rows} == {
@@ -208,7 +211,7 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
         reader = csv.DictReader(stream)
         assert tuple(reader.fieldnames) == TABLE_COLUMNS
         rows = list(reader)
-    shown = sum("_only_" not in metric.name for metric in METRICS)  # these slices have no lesions
+    shown = sum("_only_" not in metric.name for metric in OF_SCANS)  # these slices have no lesions
     assert [row["method"] for row in rows] == ["lpet"] * shown + ["gaussian"] * shown
     assert (rows[0]["setting"], rows[0]["paper_mean"], rows[0]["n_subjects"]) == ("-", "21.13", "2")
     assert "## Claim" in outputs["readable"][0].read_text()
