@@ -421,6 +421,18 @@ _STEPS = (
                 "CSV: each method that uses T1 beside its variant without",
                 optional=True,
             ),
+            NamedFile(
+                "paired", "CSV: each method minus the chosen one, subject by subject", optional=True
+            ),
+            NamedFile("section", "JSON: what the report shows of `paired`", optional=True),
+            NamedFile(
+                "csv",
+                "CSV of one table, a row for each method, called table1.csv for Table 1",
+                optional=True,
+                several=True,
+            ),
+            NamedFile("latex", "the same in LaTeX, called table1.tex", optional=True, several=True),
+            NamedFile("workbook", "Excel: a sheet for each table", optional=True),
             _PROVENANCE,
         ),
     ),

@@ -1,5 +1,8 @@
 # Scores -> the tables.
 
+from quietpet.evaluation.layouts import file_stem
+from quietpet.study.select_tables import exported_tables
+
 
 def scores_of(run, suffix="csv", folder="scores"):
     """What is measured of one restoration: a file of this suffix."""
@@ -127,6 +130,9 @@ rule robustness_table:
         command("robustness_table")
 
 
+EXPORTED = [file_stem(table) for table in exported_tables(STUDY)]
+
+
 rule tables:
     input:
         scores=ALL_SCORES,
@@ -140,6 +146,11 @@ rule tables:
         readable="results/tables.md",
         figure="results/tables.png",
         with_without_t1="results/with_without_t1.csv",
+        paired="results/paired.csv",
+        section="results/sections/paired.json",
+        csv=[f"results/tables/{each}.csv" for each in EXPORTED],
+        latex=[f"results/tables/{each}.tex" for each in EXPORTED],
+        workbook="results/tables.xlsx",
         provenance="results/tables.json",
     log:
         "logs/tables.log",
