@@ -142,7 +142,9 @@ def test_a_variant_that_shares_a_training_has_its_cost_and_its_iterations(reposi
     with pytest.raises(InputError, match=r"cost_of = 'nomri': training_costs lacks 'own'; add"):
         load_study(raw, origin="")
     raw["training_costs"] = {"own": 400, "nomri": 300, "munet_concat": 40}
-    with pytest.raises(InputError, match=r"training_costs\.nomri: .*the training of 'own'.*; name 'own'"):
+    with pytest.raises(
+        InputError, match=r"training_costs\.nomri: .*the training of 'own'.*; name 'own'"
+    ):
         load_study(raw, origin="")
 
 

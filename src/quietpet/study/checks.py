@@ -112,7 +112,7 @@ def _require_costs(study: StudyContents) -> None:
             raise ValueError(f"training_costs: no method {name!r}; there are {', '.join(study.methods)}")
         if (trained := study.trained_as(name)) != name:
             raise ValueError(
-                f"training_costs.{name}: {name!r} restores by the training of {trained!r} and has no cost "
+                f"training_costs.{name}: restores by the training of {trained!r} and has no cost "
                 f"of its own; name {trained!r}, or remove it"
             )
     for name, method in study.methods.items():
