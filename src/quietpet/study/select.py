@@ -32,7 +32,7 @@ from quietpet.study.select_simulation import (
     slices_job,
     thin_job,
 )
-from quietpet.study.select_tables import cohorts_job, score_job, tables_job
+from quietpet.study.select_tables import cohorts_job, score_job, tables_job, truth_job
 
 _SELECT: dict[str, Callable[..., Job]] = {
     "fetch": fetch_job,
@@ -59,6 +59,7 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "robustness": robustness_job,
     "robustness_table": robustness_table_job,
     "cohorts": cohorts_job,
+    "truth": truth_job,
     "tables": tables_job,
     "standin": standin_job,
     "standin_cohort": standin_cohort_job,
