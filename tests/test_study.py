@@ -260,6 +260,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "robustness": trained,
         "robustness_table": {},
         "cohorts": {},
+        "truth": {},
         "tables": {},
         "standin": {"cohort": "rspetmr", "participant": "02"},
         "standin_cohort": {"cohort": "rspetmr"},
