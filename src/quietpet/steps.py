@@ -27,6 +27,7 @@ from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, 
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
 from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
+from quietpet.jobs.subjects import SubjectsJob
 
 
 @dataclass(frozen=True)
@@ -351,6 +352,16 @@ _STEPS = (
                 "CSV: leakage from T1, lost lesions and brain outliers of each subject",
                 optional=True,
             ),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="subjects",
+        job=SubjectsJob,
+        inputs=(NamedFile("subjects", "CSV of whole subjects of each `score`", several=True),),
+        outputs=(
+            NamedFile("table", "CSV: means over subjects of each measure and method"),
+            NamedFile("section", "JSON: what the report shows of it"),
             _PROVENANCE,
         ),
     ),

@@ -13,6 +13,11 @@ ALL_REGIONS = [
     for run in STUDY.scored
     if run.dataset in STUDY.compared
 ]
+ALL_SUBJECTS = [
+    scores_of(run, "subjects.csv")
+    for run in STUDY.scored
+    if run.dataset in STUDY.simulated
+]
 WITH_WRONG_T1 = STUDY.restored_with_wrong_t1
 
 
@@ -43,6 +48,26 @@ rule sampling:
         **job("sampling"),
     shell:
         command("sampling")
+
+
+rule subjects:
+    input:
+        subjects=ALL_SUBJECTS,
+    output:
+        table="results/subjects.csv",
+        section="results/sections/subjects.json",
+        provenance="results/subjects.json",
+    log:
+        "logs/subjects.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("subjects"),
+    shell:
+        command("subjects")
 
 
 def compared_regions(wildcards):
@@ -114,7 +139,7 @@ rule truth:
     output:
         table="results/truth.csv",
         standard="results/truth_standard.csv",
-        section="results/truth.section.json",
+        section="results/sections/truth.json",
         provenance="results/truth.json",
     log:
         "logs/truth.log",

@@ -32,6 +32,7 @@ from quietpet.study.select_simulation import (
     slices_job,
     thin_job,
 )
+from quietpet.study.select_subjects import subjects_job
 from quietpet.study.select_tables import cohorts_job, score_job, tables_job, truth_job
 
 _SELECT: dict[str, Callable[..., Job]] = {
@@ -58,6 +59,7 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "score": score_job,
     "robustness": robustness_job,
     "robustness_table": robustness_table_job,
+    "subjects": subjects_job,
     "cohorts": cohorts_job,
     "truth": truth_job,
     "tables": tables_job,
