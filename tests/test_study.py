@@ -259,6 +259,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "score": trained,
         "robustness": trained,
         "robustness_table": {},
+        "subjects": {},
         "cohorts": {},
         "truth": {},
         "tables": {},
