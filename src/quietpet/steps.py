@@ -14,7 +14,7 @@ from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
-from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
+from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob, TruthJob
 from quietpet.jobs.invivo import (
     FetchInvivoJob,
     ImportPairJob,
@@ -394,6 +394,20 @@ _STEPS = (
             NamedFile("table", "CSV: what each wrong T1 costs each method"),
             NamedFile("readable", "Markdown: the same"),
             NamedFile("figure", "PNG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="truth",
+        job=TruthJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score`, of simulated data sets", several=True),
+            NamedFile("test", "HDF5 of `pack`, of the same data sets", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
+            NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
+            NamedFile("section", "JSON: what the report shows of it"),
             _PROVENANCE,
         ),
     ),

@@ -130,6 +130,33 @@ rule robustness_table:
         command("robustness_table")
 
 
+# The standard dose is an estimate, too: errors to the true activity, which phantoms have.
+rule truth:
+    input:
+        scores=[scores_of(run) for run in STUDY.scored if run.dataset in STUDY.simulated],
+        test=[
+            f"results/datasets/{name}/{setting}/test.h5"
+            for name, dataset in STUDY.simulated.items()
+            for setting in dataset.settings
+        ],
+    output:
+        table="results/truth.csv",
+        standard="results/truth_standard.csv",
+        section="results/sections/truth.json",
+        provenance="results/truth.json",
+    log:
+        "logs/truth.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("truth"),
+    shell:
+        command("truth")
+
+
 EXPORTED = [file_stem(table) for table in exported_tables(STUDY)]
 
 

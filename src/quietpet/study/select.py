@@ -33,7 +33,7 @@ from quietpet.study.select_simulation import (
     thin_job,
 )
 from quietpet.study.select_subjects import subjects_job
-from quietpet.study.select_tables import cohorts_job, score_job, tables_job
+from quietpet.study.select_tables import cohorts_job, score_job, tables_job, truth_job
 
 _SELECT: dict[str, Callable[..., Job]] = {
     "fetch": fetch_job,
@@ -61,6 +61,7 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "robustness_table": robustness_table_job,
     "subjects": subjects_job,
     "cohorts": cohorts_job,
+    "truth": truth_job,
     "tables": tables_job,
     "standin": standin_job,
     "standin_cohort": standin_cohort_job,
