@@ -14,6 +14,7 @@ from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
+from quietpet.jobs.dose_response import DoseResponseJob
 from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
 from quietpet.jobs.invivo import (
     FetchInvivoJob,
@@ -27,6 +28,7 @@ from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, 
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
 from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
+from quietpet.jobs.uncertainty import UncertaintyJob
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ _TRAIN_SINOGRAMS = NamedFile(
     optional=True,
     several=True,
 )
+
+_SECTION = NamedFile("section", "JSON: what the report shows of it")
 
 _TO_RESTORE = (
     NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
@@ -351,6 +355,44 @@ _STEPS = (
                 "CSV: leakage from T1, lost lesions and brain outliers of each subject",
                 optional=True,
             ),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="uncertainty",
+        job=UncertaintyJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of each method that samples", several=True),
+            NamedFile("test", "HDF5 of `pack` or `pack_scans` that they restored", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: what samples say of their own errors"),
+            _SECTION,
+            NamedFile("png", "PNG: calibration and sparsification"),
+            NamedFile("svg", "SVG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="dose_response",
+        job=DoseResponseJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score` at all doses", several=True),
+            NamedFile(
+                "crossed",
+                "CSV of `score` of what methods restored that learned at another dose",
+                optional=True,
+                several=True,
+            ),
+        ),
+        outputs=(
+            NamedFile("response", "CSV: metrics against dose"),
+            NamedFile("equivalent", "CSV: the untreated dose that each method equals"),
+            _SECTION,
+            NamedFile("response_png", "PNG: metrics against dose"),
+            NamedFile("response_svg", "SVG: the same"),
+            NamedFile("equivalent_png", "PNG: the untreated dose that each method equals"),
+            NamedFile("equivalent_svg", "SVG: the same"),
             _PROVENANCE,
         ),
     ),

@@ -16,6 +16,17 @@ ALL_REGIONS = [
 WITH_WRONG_T1 = STUDY.restored_with_wrong_t1
 
 
+SAMPLED = STUDY.scored_with_samples
+DOSES = {(amount.dataset, amount.setting) for amount in dose_amounts(STUDY)}
+CROSSED = list(crossed(STUDY))
+
+
+def crossed_path(run, suffix):
+    """What is restored, or measured, at one dose with what was learned at another."""
+    regime = f"{run.regime}/" if run.regime else ""
+    return f"results/crossed/{run.dataset}/{run.setting}/{run.method}/{run.trained_on}/{regime}{run.replicate}.{suffix}"
+
+
 # A sampler is a setting of its method, whatever data are restored: it is planned on the first data set.
 PLANS = [
     f"results/sampling/{PHANTOM}/{setting}/{method}.json"
@@ -43,6 +54,89 @@ rule sampling:
         **job("sampling"),
     shell:
         command("sampling")
+
+
+def restored_with_samples(wildcards):
+    """Input function: what methods that sample restored; an error in a study without such methods."""
+    if not SAMPLED:
+        raise WorkflowError(
+            "no method of this study draws several samples of a slice, whose spread would say something of their "
+            "error; set samples_per_slice of a diffusion method to 2 or more"
+        )
+    return [scores_of(run, "h5", folder="restored") for run in SAMPLED]
+
+
+rule uncertainty:
+    input:
+        restored=restored_with_samples,
+        test=list(
+            dict.fromkeys(
+                f"results/datasets/{run.dataset}/{run.setting}/test.h5" for run in SAMPLED
+            )
+        ),
+    output:
+        table="results/uncertainty.csv",
+        section="results/uncertainty.section.json",
+        png="results/uncertainty.png",
+        svg="results/uncertainty.svg",
+        provenance="results/uncertainty.json",
+    log:
+        "logs/uncertainty.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        **job("uncertainty"),
+    shell:
+        command("uncertainty")
+
+
+def several_doses(paths):
+    """Input function: ``paths``; an error in a study whose data sets have one dose each."""
+
+    def those(wildcards):
+        if not DOSES:
+            raise WorkflowError(
+                "no data set of this study has two doses or more of the same test subjects whose part of the standard "
+                "dose is known; add a level to doses.low, or dose_response.fractions of settings of scans"
+            )
+        return paths
+
+    return those
+
+
+rule dose_response:
+    input:
+        scores=several_doses(
+            [
+                scores_of(run)
+                for run in STUDY.scored
+                if (run.dataset, run.setting) in DOSES
+            ]
+        ),
+        crossed=[crossed_path(run, "csv") for run in CROSSED],
+    output:
+        response="results/dose_response.csv",
+        equivalent="results/dose_equivalent.csv",
+        section="results/dose_response.section.json",
+        response_png="results/dose_response.png",
+        response_svg="results/dose_response.svg",
+        equivalent_png="results/dose_equivalent.png",
+        equivalent_svg="results/dose_equivalent.svg",
+        provenance="results/dose_response.json",
+    log:
+        "logs/dose_response.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("dose_response"),
+    shell:
+        command("dose_response")
 
 
 def compared_regions(wildcards):

@@ -10,6 +10,7 @@ from quietpet.config.acquisition import AcquisitionSettings
 from quietpet.config.comparison import CohortComparison
 from quietpet.config.datasets import DatasetSettings, SliceSettings, SplitSettings
 from quietpet.config.domains import DomainSettings
+from quietpet.config.dose_response import DoseResponseSettings
 from quietpet.config.doses import DoseLevels
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.invivo import InvivoSettings
@@ -23,6 +24,7 @@ from quietpet.config.robustness import RobustnessSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.section import Label, Positive, Section
 from quietpet.config.standin import StandinSettings
+from quietpet.config.uncertainty import UncertaintySettings
 
 
 class StudySections(Section):
@@ -62,6 +64,8 @@ class StudySections(Section):
     methods: dict[Label, AnyMethodSettings] = Field(min_length=1)
     planner: PlannerSettings = PlannerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    uncertainty: UncertaintySettings = UncertaintySettings()
+    dose_response: DoseResponseSettings = DoseResponseSettings()
     robustness: RobustnessSettings | None = Field(
         None, description="test slices restored again with a wrong T1; none: they are not"
     )

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import stdtrit
 
 from quietpet.errors import InputError
+
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,3 +97,26 @@ def subject_bootstrap_interval(
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(means, [tail, 1.0 - tail])
     return float(low), float(high)
+
+
+def t_interval(values: np.ndarray, *, confidence: float) -> Interval | None:
+    """Student's interval of the mean of ``values`` (subject,), mean +- t s / sqrt(n), n - 1 degrees.
+
+    Slices of a subject share its anatomy, so each subject is one value, the mean of its slices, whatever
+    their number: the variance of an unweighted mean of independent values is estimated without bias by
+    s^2 / n even where the values differ in precision, as those of subjects with few slices do. Of 3, 5
+    and 10 subjects it covers 0.95 for 0.95, where a percentile bootstrap of subjects covers 0.74, 0.84
+    and 0.89. It knows no limits of a metric: of few subjects it may reach above an SSIM of 1. None for a
+    single subject, or where a value is infinite.
+    """
+    spread = sample_std(values)
+    if spread is None:
+        return None
+    mean = float(np.mean(values))
+    reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * spread / np.sqrt(len(values))
+    return float(mean - reach), float(mean + reach)
+
+
+def ends(interval: Interval | None) -> tuple[float, float] | tuple[None, None]:
+    """Both ends of an interval, for two cells of a table."""
+    return interval or (None, None)

@@ -32,7 +32,13 @@ from quietpet.study.select_simulation import (
     slices_job,
     thin_job,
 )
-from quietpet.study.select_tables import cohorts_job, score_job, tables_job
+from quietpet.study.select_tables import (
+    cohorts_job,
+    dose_response_job,
+    score_job,
+    tables_job,
+    uncertainty_job,
+)
 
 _SELECT: dict[str, Callable[..., Job]] = {
     "fetch": fetch_job,
@@ -58,6 +64,8 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "score": score_job,
     "robustness": robustness_job,
     "robustness_table": robustness_table_job,
+    "uncertainty": uncertainty_job,
+    "dose_response": dose_response_job,
     "cohorts": cohorts_job,
     "tables": tables_job,
     "standin": standin_job,

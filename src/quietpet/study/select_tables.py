@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from quietpet.jobs.dose_response import DoseResponseJob
 from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
+from quietpet.jobs.uncertainty import UncertaintyJob
+from quietpet.study.dose_amounts import dose_amounts, learned_at
 from quietpet.study.physics import physics_notes
 from quietpet.study.root import Study
 from quietpet.study.t1 import without_t1
 
 
-def score_job(study: Study, *, regime: str = "", **names: str) -> ScoreJob:
+def score_job(study: Study, *, regime: str = "", trained_on: str = "", **names: str) -> ScoreJob:
     """The scores of one restoration."""
-    learning = study.data_sets[names["dataset"]].learning_word(names["method"], regime)
+    learned = study.data_sets[names["dataset"]].learning_word(names["method"], regime)
+    learning = learned_at(learned, trained_on)
     return ScoreJob(**names, learning=learning, evaluation=study.evaluation)
+
+
+def uncertainty_job(study: Study) -> UncertaintyJob:
+    """What is measured of the samples of all methods that draw several."""
+    return UncertaintyJob(
+        methods=tuple(study.methods),
+        uncertainty=study.uncertainty,
+        confidence=study.evaluation.confidence,
+    )
+
+
+def dose_response_job(study: Study) -> DoseResponseJob:
+    """What is shown against dose; ValueError where no data set has several doses."""
+    return DoseResponseJob(
+        amounts=dose_amounts(study),
+        methods=tuple(study.methods),
+        low_dose=study.low_dose_images,
+        factors=study.dose_response.factors,
+        confidence=study.evaluation.confidence,
+    )
 
 
 def cohorts_job(study: Study) -> CohortsJob:
