@@ -32,7 +32,7 @@ from quietpet.study.select_simulation import (
     slices_job,
     thin_job,
 )
-from quietpet.study.select_tables import cohorts_job, score_job, tables_job
+from quietpet.study.select_tables import cohorts_job, gallery_job, report_job, score_job, tables_job
 
 _SELECT: dict[str, Callable[..., Job]] = {
     "fetch": fetch_job,
@@ -60,6 +60,8 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "robustness_table": robustness_table_job,
     "cohorts": cohorts_job,
     "tables": tables_job,
+    "gallery": gallery_job,
+    "report": report_job,
     "standin": standin_job,
     "standin_cohort": standin_cohort_job,
 }
