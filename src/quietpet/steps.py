@@ -15,7 +15,13 @@ from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
 from quietpet.jobs.dose_response import DoseResponseJob
-from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
+from quietpet.jobs.evaluation import (
+    CohortsJob,
+    GalleryJob,
+    ReportJob,
+    ScoreJob,
+    TablesJob,
+)
 from quietpet.jobs.invivo import (
     FetchInvivoJob,
     ImportPairJob,
@@ -120,6 +126,7 @@ _DECISION = NamedFile("decision", "JSON: what was decided, and why")
 _PROVENANCE = NamedFile(
     "provenance", "JSON: settings, inputs, code and versions behind the rows", optional=True
 )
+_SECTION = NamedFile("section", "JSON: what the report shows of it")
 _PLANS = "JSON of `plan`: quality against steps of one diffusion method"
 _SINOGRAMS_OF_SLICES = "low-dose sinograms of all {} subjects, for methods that reconstruct"
 _TRAIN_SINOGRAMS = NamedFile(
@@ -389,10 +396,8 @@ _STEPS = (
             NamedFile("response", "CSV: metrics against dose"),
             NamedFile("equivalent", "CSV: the untreated dose that each method equals"),
             _SECTION,
-            NamedFile("response_png", "PNG: metrics against dose"),
-            NamedFile("response_svg", "SVG: the same"),
-            NamedFile("equivalent_png", "PNG: the untreated dose that each method equals"),
-            NamedFile("equivalent_svg", "SVG: the same"),
+            NamedFile("png", "PNG: both"),
+            NamedFile("svg", "SVG: the same"),
             _PROVENANCE,
         ),
     ),
@@ -454,6 +459,45 @@ _STEPS = (
             ),
             _PROVENANCE,
         ),
+    ),
+    Step(
+        name="gallery",
+        job=GalleryJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of each method, in the order shown", several=True),
+            NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
+        ),
+        outputs=(
+            NamedFile("png", "PNG: one test slice of every method, with errors and profiles"),
+            NamedFile("svg", "SVG: the same"),
+            _SECTION,
+        ),
+    ),
+    Step(
+        name="report",
+        job=ReportJob,
+        inputs=(
+            NamedFile(
+                "section",
+                "JSON: what a step shows, in the order of the page",
+                optional=True,
+                several=True,
+            ),
+            NamedFile(
+                "figure", "PNG or SVG that a section names, or both of them", optional=True, several=True
+            ),
+            NamedFile("training", "CSV of `fit`: losses", optional=True, several=True),
+            NamedFile("scan", "JSON of `import_scan` or `import_pair`", optional=True, several=True),
+            NamedFile("registration", "JSON of `register`", optional=True, several=True, beside="qc"),
+            NamedFile(
+                "qc", "PNG of `register`, in the order of `registration`", optional=True, several=True
+            ),
+            NamedFile(
+                "provenance", "JSON: settings, inputs, code and versions", optional=True, several=True
+            ),
+            NamedFile("citation", "CITATION.cff: how to cite", optional=True),
+        ),
+        outputs=(NamedFile("report", "HTML: one page that needs no other file"),),
     ),
     Step(
         name="standin",

@@ -121,10 +121,8 @@ rule dose_response:
         response="results/dose_response.csv",
         equivalent="results/dose_equivalent.csv",
         section="results/dose_response.section.json",
-        response_png="results/dose_response.png",
-        response_svg="results/dose_response.svg",
-        equivalent_png="results/dose_equivalent.png",
-        equivalent_svg="results/dose_equivalent.svg",
+        png="results/dose_response.png",
+        svg="results/dose_response.svg",
         provenance="results/dose_response.json",
     log:
         "logs/dose_response.log",
@@ -196,6 +194,47 @@ rule robustness_table:
         command("robustness_table")
 
 
+def gallery_of(dataset, setting, suffix):
+    """A file of the figure of images of one test set."""
+    return f"results/gallery/{dataset}-{setting}.{suffix}"
+
+
+def shown_in_gallery(wildcards):
+    """Input function: what a figure of images shows, a restoration of each method."""
+    runs = STUDY.gallery.get((wildcards.dataset, wildcards.setting))
+    if not runs:
+        raise WorkflowError(
+            f"report.gallery does not name {wildcards.dataset}/{wildcards.setting}; add it there"
+        )
+    return [scores_of(run, "h5", folder="restored") for run in runs]
+
+
+rule gallery:
+    input:
+        restored=shown_in_gallery,
+        test="results/datasets/{dataset}/{setting}/test.h5",
+    output:
+        png=report(
+            "results/gallery/{dataset}-{setting}.png",
+            caption="../report/gallery.rst",
+            category="Images",
+            labels={"data set": "{dataset}", "setting": "{setting}"},
+        ),
+        svg="results/gallery/{dataset}-{setting}.svg",
+        section="results/gallery/{dataset}-{setting}.json",
+    log:
+        "logs/gallery/{dataset}-{setting}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("gallery"),
+    shell:
+        command("gallery")
+
+
 rule tables:
     input:
         scores=ALL_SCORES,
@@ -221,3 +260,71 @@ rule tables:
         **job("tables"),
     shell:
         command("tables")
+
+
+# What the report shows, in the order of the page: sections, and the figures that they name. A step that has something
+# to show adds its files here.
+SECTIONS = [
+    *[gallery_of(*place, "json") for place in STUDY.gallery],
+    *(["results/uncertainty.section.json"] if SAMPLED else []),
+    *(["results/dose_response.section.json"] if DOSES else []),
+]
+FIGURES = [
+    *[gallery_of(*place, suffix) for place in STUDY.gallery for suffix in ("png", "svg")],
+    *(["results/uncertainty.svg"] if SAMPLED else []),
+    *(["results/dose_response.svg"] if DOSES else []),
+]
+
+
+def trainings_scored():
+    """Logs of all trainings that led to a score, each once."""
+    found = {}
+    for run in STUDY.scored:
+        if not STUDY.methods[run.method].trained:
+            continue
+        training = STUDY.weights_for(dataset=run.dataset, setting=run.setting, regime=run.regime)
+        while training:
+            weights = weights_of(training, run)
+            found[weights.replace("weights.safetensors", "training.csv")] = None
+            training = STUDY.training_before(training)
+    return [*found]
+
+
+def scans_scored(name):
+    """A file of each scan that is packed."""
+    return [
+        scan_path(dataset.cohort.source, name).format(participant=participant)
+        for dataset in STUDY.scanned.values()
+        for setting in dataset.settings
+        for participant in dataset.splits_of(setting).subjects
+    ]
+
+
+def each_once(paths):
+    return [*dict.fromkeys(paths)]
+
+
+# Logs are no inputs: what jobs used is told of those that are there.
+rule report:
+    input:
+        section=SECTIONS,
+        figure=FIGURES,
+        training=trainings_scored(),
+        scan=each_once(scans_scored("scan.json")),
+        registration=each_once(scans_scored("registered/registration.json")),
+        qc=each_once(scans_scored("registered/qc.png")),
+        provenance=[scores_of(run, "json") for run in STUDY.scored] + ["results/tables.json"],
+        citation=os.path.relpath(Path(workflow.basedir) / "CITATION.cff"),
+    output:
+        report=report("results/report.html", caption="../report/report.rst", category="Report"),
+    log:
+        "logs/report.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("report"),
+    shell:
+        command("report")

@@ -20,6 +20,7 @@ from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.planner import PlannerSettings
 from quietpet.config.registration import RegistrationSettings
+from quietpet.config.report import ReportSettings
 from quietpet.config.robustness import RobustnessSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.section import Label, Positive, Section
@@ -72,6 +73,8 @@ class StudySections(Section):
     cohorts: CohortComparison | None = Field(
         None, description="healthy and diseased data sets that are compared region by region; none: off"
     )
+
+    report: ReportSettings = ReportSettings()
 
     @model_validator(mode="before")
     @classmethod

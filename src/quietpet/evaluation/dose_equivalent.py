@@ -16,6 +16,9 @@ ABOVE: Status = "above the range measured"
 BELOW: Status = "below the range measured"
 NOT_MONOTONE: Status = "not monotone"
 
+_ROUNDING = 1e-9
+"""Of the span of a curve: so near to an end is at the end."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -37,9 +40,10 @@ def where(places: Sequence[float], values: Sequence[float], target: float) -> Fo
         return Found(None, NOT_MONOTONE)
     sign = 1.0 if rises[0] > 0 else -1.0
     rising, wanted = sign * np.asarray(values, dtype=np.float64), sign * target
-    if wanted > rising[-1]:
+    rounding = _ROUNDING * (rising[-1] - rising[0])
+    if wanted > rising[-1] + rounding:
         return Found(None, ABOVE)
-    if wanted < rising[0]:
+    if wanted < rising[0] - rounding:
         return Found(None, BELOW)
     return Found(float(np.exp(np.interp(wanted, rising, np.log(places)))), WITHIN)
 

@@ -6,10 +6,11 @@ over subjects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from quietpet.config.dose_response import TRAINED_AT
@@ -163,9 +164,7 @@ def dose_scores(
     require_one_lineage(every)
     known = {(amount.dataset, amount.setting) for amount in plan.amounts}
     shown = every[
-        every["metric"].isin(HEADLINES)
-        & (every["variant"] == QUANTITATIVE.name)
-        & [place in known for place in zip(every["dataset"], every["setting"], strict=True)]
+        every["metric"].isin(HEADLINES) & (every["variant"] == QUANTITATIVE.name) & _at(every, known)
     ].dropna(subset=["value"])
     found = [
         _of_run(dict(zip(_RUN, names, strict=True)), values)
@@ -186,8 +185,13 @@ def _with_own(own: pd.DataFrame, crossed: pd.DataFrame) -> Iterator[pd.DataFrame
     runs = ["dataset", "method", "learning", "replicate"]
     same = own.merge(crossed[runs].drop_duplicates(), on=runs)
     tested = {*zip(crossed["dataset"], crossed["setting"], strict=True)}
-    kept = [place in tested for place in zip(same["dataset"], same["setting"], strict=True)]
-    yield same[kept].assign(trained_on=same["setting"][kept])
+    beside = same[_at(same, tested)]
+    yield beside.assign(trained_on=beside["setting"])
+
+
+def _at(scores: pd.DataFrame, places: Collection[tuple[str, str]]) -> np.ndarray:
+    """Which of ``scores`` are of one of the ``places``, data set and setting."""
+    return pd.MultiIndex.from_frame(scores[["dataset", "setting"]]).isin(places)
 
 
 def _of_run(names: Mapping[str, str], values: pd.DataFrame) -> DoseScores:

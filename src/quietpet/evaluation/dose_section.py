@@ -10,8 +10,7 @@ from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.untreated_dose import EQUIVALENT, EquivalentRow, reference_way
 from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table
 
-RESPONSE_FIGURE = "dose_response.svg"
-EQUIVALENT_FIGURE = "dose_equivalent.svg"
+FIGURE = "dose_response.svg"
 _BY = "psnr_db"
 """The metric of the summary and of the matrix."""
 _RUN = (
@@ -39,9 +38,20 @@ def dose_section(
         warnings=tuple(_warnings(plan)),
         notes=_NOTES,
         tables=tuple(_tables(rows, equivalents, plan)),
-        figures=tuple(_figures(equivalents)),
+        figures=(_SHOWN,),
     )
 
+
+_SHOWN = ShownFigure(
+    file=FIGURE,
+    alt="For each data set one panel per metric: the metric against the fraction of the standard dose "
+    "on a logarithmic axis, one line per method with intervals over subjects; and below them the "
+    "untreated dose that each method equals, with lines of one, two and four times the dose.",
+    caption="Image quality against dose, single samples. Bars: t intervals over subjects. Black: the "
+    "low-dose image itself. Lines join doses that are given alike; hollow: those given in another way. "
+    "Below: the untreated dose that a method equals; dotted lines: the dose itself and multiples of "
+    "it. Methods beyond the doses measured are not shown there.",
+)
 
 _NOTES = (
     "Metrics are `quantitative`: both images in their common units, against the standard dose, which "
@@ -69,7 +79,8 @@ def _summary(dataset: str, equivalents: Sequence[EquivalentRow], plan: DosePlan)
         for row in equivalents
         if (row.dataset, row.metric, row.question, row.estimate) == (dataset, _BY, EQUIVALENT, "single")
     ]
-    found = [row for row in asked if row.value is not None and row.factor is not None]
+    same_way = [row for row in asked if amounts[row.setting].way == row.way]
+    found = [row for row in same_way if row.value is not None and row.factor is not None]
     if found:
         best = max(found, key=lambda row: row.factor or 0.0)
         interval = (
@@ -82,7 +93,7 @@ def _summary(dataset: str, equivalents: Sequence[EquivalentRow], plan: DosePlan)
             f"{_percent(best.fraction)} it equals an untreated scan of "
             f"{_percent(best.value)}{interval}, {best.factor:.2f} times the dose."
         )
-    elif asked:
+    elif same_way:
         yield "By PSNR no method equals an untreated scan of a dose within those measured."
 
 
@@ -100,11 +111,18 @@ def _warnings(plan: DosePlan) -> Iterator[str]:
                 f"Doses of {dataset} are not reconstructed alike ({'; '.join(conditions)}): what is "
                 "shown against dose, and dose equivalents, are also about that."
             )
+        others = [each for each in plan.of(dataset).values() if way and each.way != way]
+        if others:
+            yield (
+                f"Dose equivalents of {dataset} are on the curve of doses that are given as {way}; "
+                f"{', '.join(f'{each.setting} ({each.way})' for each in others)} differ in more than "
+                "their dose, as the rows of the low-dose image itself show."
+            )
         if way and way.startswith("thinned"):
             yield (
-                f"Lower doses of {dataset} are a part of the standard dose's events: untreated scans "
-                "near the standard dose with its noise, faster than scans of their own would, which "
-                "makes dose equivalents smaller."
+                f"Lower doses of {dataset} are a part of the standard dose's events and share its "
+                "noise: untreated scans near the standard dose faster than scans of their own would, "
+                "which makes dose equivalents smaller."
             )
 
 
@@ -240,24 +258,6 @@ def _change(row: DoseRow) -> str | None:
         f"({row.difference:+.{digits}f} [{row.difference_ci_low:+.{digits}f}, "
         f"{row.difference_ci_high:+.{digits}f}])"
     )
-
-
-def _figures(equivalents: Sequence[EquivalentRow]) -> Iterator[ShownFigure]:
-    yield ShownFigure(
-        file=RESPONSE_FIGURE,
-        alt="For each data set one panel per metric: the metric against the fraction of the standard "
-        "dose on a logarithmic axis, one line per method with intervals over subjects.",
-        caption="Image quality against dose, single samples. Bars: t intervals over subjects. Black: "
-        "the low-dose image itself.",
-    )
-    if equivalents:
-        yield ShownFigure(
-            file=EQUIVALENT_FIGURE,
-            alt="For each data set one panel per metric: the untreated dose that each method equals "
-            "against its own dose, both logarithmic, with lines of one, two and four times the dose.",
-            caption="The untreated dose that a method equals. Dotted lines: the dose itself, and twice "
-            "and four times as much. Methods beyond the doses measured are not shown.",
-        )
 
 
 def _named(row: DoseRow | EquivalentRow) -> dict[str, Cell]:

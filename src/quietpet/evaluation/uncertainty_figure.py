@@ -6,16 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from quietpet.data_source import is_standin
+from quietpet.evaluation.drawing import CURVES, new_figure
 from quietpet.evaluation.uncertainty import UncertaintyRow
 
-# Colours of Okabe and Ito (https://jfly.uni-koeln.de/color), which people with any colour vision tell
-# apart, and shapes for prints in grey.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Of methods."""
 MARKERS = ("s", "^", "D", "v", "P", "X")
 """Of how they learned."""
 _PAIRS = 2
@@ -35,8 +31,7 @@ def draw_uncertainty(rows: Sequence[UncertaintyRow]) -> Figure:
     pairs = min(_PAIRS, len(groups))
     lines = -(-len(groups) // pairs)
     size = (2 * pairs * _PANEL_INCH + 0.5, lines * _PANEL_INCH + 0.9)
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(*size)
     axes = figure.subplots(lines, 2 * pairs, squeeze=False).reshape(-1, 2)
     styles = _styles(rows)
     for (calibration, order), members in zip(axes, groups, strict=False):
@@ -94,7 +89,7 @@ def _styles(rows: Sequence[UncertaintyRow]) -> dict[str, Style]:
     ways = list(dict.fromkeys(row.learning for row in rows))
     return {
         _name(row): (
-            COLOURS[methods.index(row.method) % len(COLOURS)],
+            CURVES[methods.index(row.method) % len(CURVES)],
             MARKERS[ways.index(row.learning) % len(MARKERS)],
         )
         for row in rows

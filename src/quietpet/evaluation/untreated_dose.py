@@ -106,7 +106,7 @@ def equivalent_rows(scores: Sequence[DoseScores], *, plan: DosePlan) -> Iterator
     for members in runs.values():
         first = members[0]
         curve = curves[first.dataset, first.metric, first.variant]
-        if curve is not None and first.method not in plan.low_dose[:1]:
+        if curve is not None:
             yield from _answers(members, curve, plan)
 
 
@@ -133,10 +133,16 @@ def _untreated(scores: Sequence[DoseScores], plan: DosePlan) -> UntreatedCurve |
 def _answers(
     members: Sequence[DoseScores], curve: UntreatedCurve, plan: DosePlan
 ) -> Iterator[EquivalentRow]:
-    """The equivalent of each dose, then the dose of each factor."""
+    """The equivalent of each dose, then the dose of each factor.
+
+    Of the low-dose image itself at doses that are given in another way than those of the curve.
+    """
     amounts, better = plan.of(members[0].dataset), HEADLINES[members[0].metric]
+    untreated = members[0].method in plan.low_dose[:1]
     factors: dict[str, dict[float, Found]] = {}
     for each in members:
+        if untreated and amounts[each.setting].way == curve.way:
+            continue
         fraction = amounts[each.setting].fraction
         found = curve.equivalents(better * each.by_subject)
         yield _row(each, curve, plan, found, question=EQUIVALENT, fraction=fraction)

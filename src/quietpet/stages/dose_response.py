@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quietpet.errors import InputError
-from quietpet.evaluation.dose_figures import draw_dose_equivalent, draw_dose_response
+from quietpet.evaluation.dose_figure import draw_doses
 from quietpet.evaluation.dose_response import (
     DOSE_COLUMNS,
     Amount,
@@ -26,8 +26,8 @@ from quietpet.provenance import Stopwatch, provenance
 def run(job: DoseResponseJob, inputs: Files, outputs: Files) -> None:
     """Read ``scores`` of all doses, and ``crossed`` of methods that learned at another dose.
 
-    Write ``response`` and ``equivalent`` (CSV), a figure of each as PNG and SVG, ``section`` and, if
-    asked for, ``provenance``.
+    Write ``response`` and ``equivalent`` (CSV), the figure as ``png`` and ``svg``, ``section``
+    and, if asked for, ``provenance``.
     """
     watch = Stopwatch()
     plan = DosePlan(
@@ -45,11 +45,7 @@ def run(job: DoseResponseJob, inputs: Files, outputs: Files) -> None:
     write_csv(outputs.one("response"), DOSE_COLUMNS, (row.cells() for row in rows))
     write_csv(outputs.one("equivalent"), EQUIVALENT_COLUMNS, (row.cells() for row in equivalents))
     write_section(outputs.one("section"), dose_section(rows, equivalents, plan=plan))
-    for name, figure in (
-        ("response", draw_dose_response(rows, plan=plan)),
-        ("equivalent", draw_dose_equivalent(equivalents, plan=plan)),
-    ):
-        save(figure, png=outputs.one(f"{name}_png"), svg=outputs.one(f"{name}_svg"))
+    save(draw_doses(rows, equivalents, plan=plan), png=outputs.one("png"), svg=outputs.one("svg"))
     if sidecar := outputs.get("provenance"):
         write_json(
             sidecar,

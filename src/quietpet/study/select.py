@@ -13,6 +13,7 @@ from quietpet.jobs.job import Job
 from quietpet.jobs.methods import SamplingJob
 from quietpet.study.root import Study
 from quietpet.study.select_learning import fit_job, learning_rate_job, plan_job, restore_job
+from quietpet.study.select_measures import dose_response_job, uncertainty_job
 from quietpet.study.select_robustness import robustness_job, robustness_table_job
 from quietpet.study.select_scans import (
     fetch_invivo_job,
@@ -32,13 +33,7 @@ from quietpet.study.select_simulation import (
     slices_job,
     thin_job,
 )
-from quietpet.study.select_tables import (
-    cohorts_job,
-    dose_response_job,
-    score_job,
-    tables_job,
-    uncertainty_job,
-)
+from quietpet.study.select_tables import cohorts_job, gallery_job, report_job, score_job, tables_job
 
 _SELECT: dict[str, Callable[..., Job]] = {
     "fetch": fetch_job,
@@ -68,6 +63,8 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "dose_response": dose_response_job,
     "cohorts": cohorts_job,
     "tables": tables_job,
+    "gallery": gallery_job,
+    "report": report_job,
     "standin": standin_job,
     "standin_cohort": standin_cohort_job,
 }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from quietpet.jobs.dose_response import DoseResponseJob
-from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
-from quietpet.jobs.uncertainty import UncertaintyJob
-from quietpet.study.dose_amounts import dose_amounts, learned_at
+from quietpet.config.datasets import SPLITS
+from quietpet.jobs.evaluation import CohortsJob, GalleryJob, ReportJob, ScoreJob, TablesJob
+from quietpet.study.data_sets import DataSet
+from quietpet.study.dose_amounts import learned_at
 from quietpet.study.physics import physics_notes
 from quietpet.study.root import Study
 from quietpet.study.t1 import without_t1
@@ -16,26 +16,6 @@ def score_job(study: Study, *, regime: str = "", trained_on: str = "", **names: 
     learned = study.data_sets[names["dataset"]].learning_word(names["method"], regime)
     learning = learned_at(learned, trained_on)
     return ScoreJob(**names, learning=learning, evaluation=study.evaluation)
-
-
-def uncertainty_job(study: Study) -> UncertaintyJob:
-    """What is measured of the samples of all methods that draw several."""
-    return UncertaintyJob(
-        methods=tuple(study.methods),
-        uncertainty=study.uncertainty,
-        confidence=study.evaluation.confidence,
-    )
-
-
-def dose_response_job(study: Study) -> DoseResponseJob:
-    """What is shown against dose; ValueError where no data set has several doses."""
-    return DoseResponseJob(
-        amounts=dose_amounts(study),
-        methods=tuple(study.methods),
-        low_dose=study.low_dose_images,
-        factors=study.dose_response.factors,
-        confidence=study.evaluation.confidence,
-    )
 
 
 def cohorts_job(study: Study) -> CohortsJob:
@@ -52,6 +32,41 @@ def cohorts_job(study: Study) -> CohortsJob:
         learned=tuple(study.learning.regimes) if study.learning else (),
         settings=study.simulated[study.cohorts.healthy].settings,
     )
+
+
+def gallery_job(study: Study, *, dataset: str, setting: str) -> GalleryJob:
+    """What a figure of one test slice must know."""
+    return GalleryJob(dataset=dataset, setting=setting, low_dose=study.low_dose_images)
+
+
+def report_job(study: Study) -> ReportJob:
+    """What the report says of the whole study."""
+    return ReportJob(
+        title=f"Low-dose PET restoration: the study {study.protocol}",
+        facts=_facts(study),
+        methods=tuple(study.methods),
+        logs="logs",
+    )
+
+
+def _facts(study: Study) -> dict[str, str]:
+    """What the study is, by name."""
+    facts = {
+        "Study": f"`{study.protocol}`, seed {study.study_seed}",
+        "Data sets": "; ".join(_dataset_in_words(each) for each in study.data_sets.values()),
+        "Methods": f"{len(study.methods)}: {', '.join(study.methods)}",
+        "Trainings of each network": f"{study.replicates}, {study.training.describe()}",
+        "Acquisition": study.acquisition.describe(),
+    }
+    doses = {name: text for each in study.data_sets.values() for name, text in each.doses.items()}
+    return {**facts, **{f"Dose {name}": text for name, text in doses.items()}}
+
+
+def _dataset_in_words(dataset: DataSet) -> str:
+    """Its kind, and the subjects of its first setting, by split."""
+    splits = dataset.splits_of(dataset.settings[0])
+    counts = ", ".join(f"{len(getattr(splits, name))} {name}" for name in SPLITS)
+    return f"{dataset.name} ({dataset.kind}; subjects: {counts})"
 
 
 def tables_job(study: Study) -> TablesJob:
