@@ -34,6 +34,7 @@ from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, 
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
 from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
+from quietpet.jobs.subjects import SubjectsJob
 from quietpet.jobs.uncertainty import UncertaintyJob
 
 
@@ -398,6 +399,16 @@ _STEPS = (
             _SECTION,
             NamedFile("png", "PNG: both"),
             NamedFile("svg", "SVG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="subjects",
+        job=SubjectsJob,
+        inputs=(NamedFile("subjects", "CSV of whole subjects of each `score`", several=True),),
+        outputs=(
+            NamedFile("table", "CSV: means over subjects of each measure and method"),
+            NamedFile("section", "JSON: what the report shows of it"),
             _PROVENANCE,
         ),
     ),

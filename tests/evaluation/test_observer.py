@@ -13,7 +13,7 @@ from quietpet.evaluation.auc import (
     area_interval,
     delong,
     gaussian_area,
-    mean_of_halves,
+    mean_of_dependent,
     mean_of_independent,
     weighted,
 )
@@ -44,8 +44,8 @@ def area_of(pairs: Sequence[Pair], observer: Observer) -> Estimate:
     """Mean area over places, each with noise of its own."""
     return mean_of_independent(
         [
-            mean_of_halves(
-                *(weighted(delong(half.present[None], half.absent[None]), np.ones(1)) for half in halves)
+            mean_of_dependent(
+                [weighted(delong(half.present[None], half.absent[None]), np.ones(1)) for half in halves]
             )
             for halves in rate_halves(pairs, observer)
         ]

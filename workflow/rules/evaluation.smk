@@ -13,6 +13,11 @@ ALL_REGIONS = [
     for run in STUDY.scored
     if run.dataset in STUDY.compared
 ]
+ALL_SUBJECTS = [
+    scores_of(run, "subjects.csv")
+    for run in STUDY.scored
+    if run.dataset in STUDY.simulated
+]
 WITH_WRONG_T1 = STUDY.restored_with_wrong_t1
 
 
@@ -76,7 +81,7 @@ rule uncertainty:
         ),
     output:
         table="results/uncertainty.csv",
-        section="results/uncertainty.section.json",
+        section="results/sections/uncertainty.json",
         png="results/uncertainty.png",
         svg="results/uncertainty.svg",
         provenance="results/uncertainty.json",
@@ -120,7 +125,7 @@ rule dose_response:
     output:
         response="results/dose_response.csv",
         equivalent="results/dose_equivalent.csv",
-        section="results/dose_response.section.json",
+        section="results/sections/dose_response.json",
         png="results/dose_response.png",
         svg="results/dose_response.svg",
         provenance="results/dose_response.json",
@@ -135,6 +140,26 @@ rule dose_response:
         **job("dose_response"),
     shell:
         command("dose_response")
+
+
+rule subjects:
+    input:
+        subjects=ALL_SUBJECTS,
+    output:
+        table="results/subjects.csv",
+        section="results/sections/subjects.json",
+        provenance="results/subjects.json",
+    log:
+        "logs/subjects.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("subjects"),
+    shell:
+        command("subjects")
 
 
 def compared_regions(wildcards):
@@ -266,8 +291,8 @@ rule tables:
 # to show adds its files here.
 SECTIONS = [
     *[gallery_of(*place, "json") for place in STUDY.gallery],
-    *(["results/uncertainty.section.json"] if SAMPLED else []),
-    *(["results/dose_response.section.json"] if DOSES else []),
+    *(["results/sections/uncertainty.json"] if SAMPLED else []),
+    *(["results/sections/dose_response.json"] if DOSES else []),
 ]
 FIGURES = [
     *[gallery_of(*place, suffix) for place in STUDY.gallery for suffix in ("png", "svg")],

@@ -33,6 +33,7 @@ from quietpet.study.select_simulation import (
     slices_job,
     thin_job,
 )
+from quietpet.study.select_subjects import subjects_job
 from quietpet.study.select_tables import cohorts_job, gallery_job, report_job, score_job, tables_job
 
 _SELECT: dict[str, Callable[..., Job]] = {
@@ -61,6 +62,7 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "robustness_table": robustness_table_job,
     "uncertainty": uncertainty_job,
     "dose_response": dose_response_job,
+    "subjects": subjects_job,
     "cohorts": cohorts_job,
     "tables": tables_job,
     "gallery": gallery_job,
