@@ -10,9 +10,15 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from quietpet.evaluation.dose_response import HEADLINES, OWN_DOSE, DosePlan, DoseRow
+from quietpet.evaluation.dose_response import (
+    HEADLINES,
+    OWN_DOSE,
+    DosePlan,
+    DoseRow,
+    Headline,
+    label_of,
+)
 from quietpet.evaluation.drawing import BLACK, CURVES, GREY, SMALL, new_figure
-from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.untreated_dose import EQUIVALENT, EquivalentRow, reference_way
 
 _LINES = ("-", "--", ":", "-.")
@@ -23,6 +29,9 @@ _WIDTH_INCH, _HEIGHT_INCH = 2.5, 2.4
 _LEGEND_INCH = 1.0
 _MARGIN = 1.15
 """Of the axes beyond the doses measured, a factor."""
+
+Place = tuple[str, Headline]
+"""Data set and metric."""
 
 Row = TypeVar("Row", DoseRow, EquivalentRow)
 
@@ -48,7 +57,7 @@ def draw_doses(
     """
     shown = [row for row in rows if row.trained_on == OWN_DOSE and row.estimate == "single"]
     equal = [row for row in equivalents if row.question == EQUIVALENT and row.estimate == "single"]
-    metrics = [name for name in HEADLINES if any(row.metric == name for row in shown)]
+    metrics = [name for name in HEADLINES if any(row.headline == name for row in shown)]
     with_equivalents = {row.dataset for row in equal}
     lines = [
         (name, equivalent)
@@ -78,7 +87,7 @@ def _response(
     rows: Sequence[DoseRow],
     styles: dict[str, Style],
     plan: DosePlan,
-    place: tuple[str, str],
+    place: Place,
 ) -> None:
     """A metric against dose."""
     dataset, metric = place
@@ -87,7 +96,7 @@ def _response(
         _line(axis, points, styles[name], name, plan=plan, dataset=dataset)
         for row in members:
             _interval(axis, row.fraction, row.ci_low, row.ci_high, styles[name])
-    axis.set_ylabel(_label(metric), fontsize=SMALL)
+    axis.set_ylabel(label_of(metric), fontsize=SMALL)
     _finish(axis, plan, dataset)
 
 
@@ -96,7 +105,7 @@ def _equivalents(
     rows: Sequence[EquivalentRow],
     styles: dict[str, Style],
     plan: DosePlan,
-    place: tuple[str, str],
+    place: Place,
 ) -> None:
     """The untreated dose against the method's own; an empty panel where there is none by a metric."""
     dataset, metric = place
@@ -123,7 +132,7 @@ def _equivalents(
     axis.set_ylim(ends[0] / _MARGIN, ends[1] * _MARGIN)
     axis.set_yticks(doses, [f"{dose:.3g}" for dose in doses])
     axis.set_yticks([], minor=True)
-    axis.set_ylabel(f"equal by {_label(metric)} [%]", fontsize=SMALL)
+    axis.set_ylabel(f"equal by {label_of(metric)} [%]", fontsize=SMALL)
     _finish(axis, plan, dataset)
 
 
@@ -173,10 +182,6 @@ def _doses(plan: DosePlan, dataset: str) -> list[float]:
     return sorted(found.values())
 
 
-def _label(metric: str) -> str:
-    return next(each.label for each in METRICS if each.name == metric)
-
-
 def _legend(figure: Figure, axes: np.ndarray, names: Sequence[str]) -> None:
     known: dict[str, Artist] = {}
     for axis in axes.flat:
@@ -202,9 +207,9 @@ def _styles(rows: Sequence[DoseRow], plan: DosePlan) -> dict[str, Style]:
     return styles
 
 
-def _of(rows: Sequence[Row], place: tuple[str, str]) -> list[Row]:
+def _of(rows: Sequence[Row], place: Place) -> list[Row]:
     """The rows of a data set and metric."""
-    return [row for row in rows if (row.dataset, row.metric) == place]
+    return [row for row in rows if (row.dataset, row.headline) == place]
 
 
 def _by_name(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -15,26 +15,37 @@ import pandas as pd
 
 from quietpet.config.dose_response import TRAINED_AT
 from quietpet.errors import InputError
-from quietpet.evaluation.comparison import QUANTITATIVE
+from quietpet.evaluation.comparison import QUANTITATIVE, TRUTH
+from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import ends, t_interval
 from quietpet.evaluation.tables import require_one_lineage, require_same_slices
 from quietpet.files.text import csv_cell
 
-HEADLINES: Mapping[str, int] = {
-    "psnr_db": 1,
-    "ssim": 1,
-    "nmse": -1,
-    "bias_percent": 0,
-    "pet_only_contrast_percent": 0,
-}
-"""Metrics against dose, all ``quantitative``, and whether more (1) or less (-1) is better.
+Headline = tuple[str, str]
+"""A metric, by its name and variant."""
 
-0: neither, so that no dose is equivalent by it.
+HEADLINES: Mapping[Headline, int] = {
+    ("psnr_db", QUANTITATIVE.name): 1,
+    ("ssim", QUANTITATIVE.name): 1,
+    ("nmse", QUANTITATIVE.name): -1,
+    ("bias_percent", QUANTITATIVE.name): 0,
+    ("pet_only_contrast_percent", QUANTITATIVE.name): 0,
+    ("psnr_db", TRUTH.name): 1,
+}
+"""Metrics against dose, and whether more (1) or less (-1) of each is better.
+
+0: neither, so that no dose is equivalent by it. The truth shares no noise with any dose.
 """
 
 OWN_DOSE = "-"
 """In the column ``trained_on``: the dose itself, all trainings."""
+
+
+def label_of(metric: Headline) -> str:
+    """What readers call a metric."""
+    label = next(each.label for each in METRICS if (each.name, each.variant.name) == metric)
+    return f"{label} to the truth" if metric[1] == TRUTH.name else label
 
 
 class Amount(NamedTuple):
@@ -106,10 +117,15 @@ class DoseRow:
         """The row as text, numbers to six significant digits."""
         return {column: csv_cell(getattr(self, column)) for column in DOSE_COLUMNS}
 
+    @property
+    def headline(self) -> Headline:
+        return self.metric, self.variant
+
 
 DOSE_COLUMNS = tuple(field.name for field in fields(DoseRow))
 
 
+_PLACE = ("dataset", "setting")
 _RUN = ["dataset", "setting", "method", "learning", "trained_on", "metric", "variant", "estimate"]
 
 
@@ -134,6 +150,10 @@ class DoseScores:
     def names(self) -> dict[str, str]:
         """What it is of."""
         return {name: getattr(self, name) for name in _RUN}
+
+    @property
+    def headline(self) -> Headline:
+        return self.metric, self.variant
 
     @property
     def curve(self) -> tuple[str, ...]:
@@ -163,9 +183,9 @@ def dose_scores(
     require_same_slices(every, also=["trained_on"])
     require_one_lineage(every)
     known = {(amount.dataset, amount.setting) for amount in plan.amounts}
-    shown = every[
-        every["metric"].isin(HEADLINES) & (every["variant"] == QUANTITATIVE.name) & _at(every, known)
-    ].dropna(subset=["value"])
+    shown = every[_among(every, ["metric", "variant"], HEADLINES) & _among(every, _PLACE, known)].dropna(
+        subset=["value"]
+    )
     found = [
         _of_run(dict(zip(_RUN, names, strict=True)), values)
         for names, values in shown.groupby(_RUN, sort=False)
@@ -185,13 +205,15 @@ def _with_own(own: pd.DataFrame, crossed: pd.DataFrame) -> Iterator[pd.DataFrame
     runs = ["dataset", "method", "learning", "replicate"]
     same = own.merge(crossed[runs].drop_duplicates(), on=runs)
     tested = {*zip(crossed["dataset"], crossed["setting"], strict=True)}
-    beside = same[_at(same, tested)]
+    beside = same[_among(same, _PLACE, tested)]
     yield beside.assign(trained_on=beside["setting"])
 
 
-def _at(scores: pd.DataFrame, places: Collection[tuple[str, str]]) -> np.ndarray:
-    """Which of ``scores`` are of one of the ``places``, data set and setting."""
-    return pd.MultiIndex.from_frame(scores[["dataset", "setting"]]).isin(places)
+def _among(
+    scores: pd.DataFrame, columns: Sequence[str], known: Collection[tuple[str, str]]
+) -> np.ndarray:
+    """Which of ``scores`` have in two ``columns`` what is ``known``."""
+    return pd.MultiIndex.from_frame(scores[[*columns]]).isin([*known])
 
 
 def _of_run(names: Mapping[str, str], values: pd.DataFrame) -> DoseScores:
@@ -249,5 +271,5 @@ def _order(scores: DoseScores, plan: DosePlan) -> tuple[Any, ...]:
         scores.trained_on != OWN_DOSE,
         settings.index(scores.trained_on) if scores.trained_on in settings else -1,
         settings.index(scores.setting),
-        list(HEADLINES).index(scores.metric),
+        list(HEADLINES).index(scores.headline),
     )

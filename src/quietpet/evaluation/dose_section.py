@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from quietpet.evaluation.dose_response import HEADLINES, OWN_DOSE, DosePlan, DoseRow
+from quietpet.evaluation.comparison import QUANTITATIVE
+from quietpet.evaluation.dose_response import (
+    HEADLINES,
+    OWN_DOSE,
+    DosePlan,
+    DoseRow,
+    Headline,
+    label_of,
+)
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.untreated_dose import EQUIVALENT, EquivalentRow, reference_way
 from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table
 
 FIGURE = "dose_response.svg"
-_BY = "psnr_db"
-"""The metric of the summary and of the matrix."""
+_BY: Headline = ("psnr_db", QUANTITATIVE.name)
+"""The metric of the summary."""
 _RUN = (
     Column(key="method", label="method"),
     Column(key="learning", label="learning"),
     Column(key="estimate", label="estimate"),
+)
+_TRAINED = (
+    Column(key="method", label="method"),
+    Column(key="learning", label="learning"),
+    Column(key="trained_on", label="trained at"),
 )
 _DOSE = (
     Column(key="setting", label="dose"),
@@ -77,7 +89,8 @@ def _summary(dataset: str, equivalents: Sequence[EquivalentRow], plan: DosePlan)
     asked = [
         row
         for row in equivalents
-        if (row.dataset, row.metric, row.question, row.estimate) == (dataset, _BY, EQUIVALENT, "single")
+        if (row.dataset, row.headline, row.question, row.estimate)
+        == (dataset, _BY, EQUIVALENT, "single")
     ]
     same_way = [row for row in asked if amounts[row.setting].way == row.way]
     found = [row for row in same_way if row.value is not None and row.factor is not None]
@@ -133,54 +146,44 @@ def _tables(
         of_dataset = [row for row in rows if row.dataset == dataset]
         yield _response_table(dataset, [row for row in of_dataset if row.trained_on == OWN_DOSE])
         asked = [row for row in equivalents if row.dataset == dataset]
-        if asked:
-            yield _equivalent_table(dataset, asked)
+        if equal := [row for row in asked if row.question == EQUIVALENT]:
+            yield _equivalent_table(dataset, equal)
         if factors := [row for row in asked if row.question != EQUIVALENT]:
             yield _factor_table(dataset, factors)
         yield from _matrices(dataset, [row for row in of_dataset if row.trained_on != OWN_DOSE], plan)
 
 
 def _response_table(dataset: str, rows: Sequence[DoseRow]) -> Table:
-    metrics = [metric for metric in HEADLINES if any(row.metric == metric for row in rows)]
+    metrics = [metric for metric in HEADLINES if any(row.headline == metric for row in rows)]
     columns = (*_RUN, *_DOSE, *(_metric_column(metric) for metric in metrics))
     cells: dict[tuple[str, ...], dict[str, Cell]] = {}
     for row in rows:
         key = row.method, row.learning, row.estimate, row.setting
         cells.setdefault(key, _named(row)).update(
-            _interval(row.metric, row.mean, row.ci_low, row.ci_high)
+            _interval(_key(row.headline), row.mean, row.ci_low, row.ci_high)
         )
     return Table(caption=f"{dataset}: metrics against dose", columns=columns, rows=tuple(cells.values()))
 
 
 def _equivalent_table(dataset: str, rows: Sequence[EquivalentRow]) -> Table:
     """The equivalent dose by each metric [% of the standard dose], and how many times the dose."""
-    asked = [row for row in rows if row.question == EQUIVALENT]
-    metrics = list(dict.fromkeys(row.metric for row in asked))
-    columns = (
-        *_RUN,
-        *_DOSE,
-        *(
-            column
-            for metric in metrics
-            for column in (
-                _with_interval(metric, f"equals untreated, by {_label(metric)}", unit="%"),
-                _with_interval(f"{metric}_factor", f"times the dose, by {_label(metric)}"),
-            )
-        ),
-    )
+    metrics = list(dict.fromkeys(row.headline for row in rows))
+    columns = [*_RUN, *_DOSE]
+    for metric in metrics:
+        key, label = _key(metric), label_of(metric)
+        columns += [
+            _with_interval(key, f"equals untreated, by {label}", unit="%"),
+            _with_interval(f"{key}_factor", f"times the dose, by {label}"),
+        ]
     cells: dict[tuple[str, ...], dict[str, Cell]] = {}
-    for row in asked:
-        key = row.method, row.learning, row.estimate, row.setting
-        shown = cells.setdefault(key, _named(row))
-        shown |= _interval(
-            row.metric, *(_times(each, 100.0) for each in (row.value, row.ci_low, row.ci_high))
-        )
-        shown |= _interval(f"{row.metric}_factor", row.factor, row.factor_ci_low, row.factor_ci_high)
-        if row.value is None:
-            shown |= {row.metric: row.status}
+    for row in rows:
+        key = _key(row.headline)
+        shown = cells.setdefault((row.method, row.learning, row.estimate, row.setting), _named(row))
+        shown |= _answer(key, row)
+        shown |= _interval(f"{key}_factor", row.factor, row.factor_ci_low, row.factor_ci_high)
     return Table(
         caption=f"{dataset}: the untreated dose that a method equals",
-        columns=columns,
+        columns=tuple(columns),
         rows=tuple(cells.values()),
     )
 
@@ -195,17 +198,11 @@ def _factor_table(dataset: str, rows: Sequence[EquivalentRow]) -> Table:
             for factor in factors
         ),
     )
-    cells: dict[tuple[str, ...], dict[str, Cell]] = {}
+    cells: dict[tuple[object, ...], dict[str, Cell]] = {}
     for row in rows:
-        key = row.method, row.learning, row.estimate, row.metric
-        names = {name: getattr(row, name) for name in ("method", "learning", "estimate")}
-        shown = cells.setdefault(key, {**names, "metric": _label(row.metric)})
-        place = f"x{row.factor:g}"
-        shown |= _interval(
-            place, *(_times(each, 100.0) for each in (row.value, row.ci_low, row.ci_high))
-        )
-        if row.value is None:
-            shown |= {place: row.status}
+        names: dict[str, Cell] = {each.key: getattr(row, each.key) for each in _RUN}
+        names["metric"] = label_of(row.headline)
+        cells.setdefault(tuple(names.values()), names).update(_answer(f"x{row.factor:g}", row))
     return Table(
         caption=f"{dataset}: the dose at which a method equals an untreated scan of more",
         columns=columns,
@@ -217,41 +214,34 @@ def _matrices(dataset: str, rows: Sequence[DoseRow], plan: DosePlan) -> Iterator
     """Trained at (down) and tested at (across), one variant per metric that has a better side."""
     single = [row for row in rows if row.estimate == "single"]
     settings = [setting for setting in plan.of(dataset) if any(row.setting == setting for row in single)]
-    for metric in dict.fromkeys(row.metric for row in single if HEADLINES[row.metric]):
-        columns = (
-            Column(key="method", label="method"),
-            Column(key="learning", label="learning"),
-            Column(key="trained_on", label="trained at"),
-            *(
-                Column(
-                    key=setting,
-                    label=f"tested at {setting}",
-                    digits=_digits(metric),
-                    mark=f"{setting}_difference",
-                )
-                for setting in settings
-            ),
-        )
-        cells: dict[tuple[str, ...], dict[str, Cell]] = {}
-        for row in single:
-            if row.metric != metric:
-                continue
-            names = {name: getattr(row, name) for name in ("method", "learning", "trained_on")}
-            shown = cells.setdefault(tuple(names.values()), names)
-            shown |= {row.setting: row.mean, f"{row.setting}_difference": _change(row)}
+    for metric in dict.fromkeys(row.headline for row in single if HEADLINES[row.headline]):
         yield Table(
             caption=f"{dataset}: trained at one dose, tested at all (first trainings; in brackets the "
             "difference to the training at the dose tested, with its interval)",
-            variant=_label(metric),
-            columns=columns,
-            rows=tuple(cells.values()),
+            variant=label_of(metric),
+            columns=(*_TRAINED, *(_tested(setting, metric) for setting in settings)),
+            rows=tuple(_matrix_rows([row for row in single if row.headline == metric])),
         )
+
+
+def _tested(setting: str, metric: Headline) -> Column:
+    label = f"tested at {setting}"
+    return Column(key=setting, label=label, digits=_digits(metric), mark=f"{setting}_difference")
+
+
+def _matrix_rows(rows: Sequence[DoseRow]) -> Iterable[dict[str, Cell]]:
+    cells: dict[tuple[object, ...], dict[str, Cell]] = {}
+    for row in rows:
+        names: dict[str, Cell] = {each.key: getattr(row, each.key) for each in _TRAINED}
+        shown = cells.setdefault(tuple(names.values()), names)
+        shown |= {row.setting: row.mean, f"{row.setting}_difference": _change(row)}
+    return cells.values()
 
 
 def _change(row: DoseRow) -> str | None:
     if row.difference is None:
         return None
-    digits = _digits(row.metric)
+    digits = _digits(row.headline)
     if row.difference_ci_low is None or row.difference_ci_high is None:
         return f"({row.difference:+.{digits}f})"
     return (
@@ -270,35 +260,39 @@ def _named(row: DoseRow | EquivalentRow) -> dict[str, Cell]:
     }
 
 
-def _metric_column(metric: str) -> Column:
-    return Column(
-        key=metric,
-        label=_label(metric),
-        digits=_digits(metric),
-        low=f"{metric}_low",
-        high=f"{metric}_high",
-    )
+def _metric_column(metric: Headline) -> Column:
+    key = _key(metric)
+    digits = _digits(metric)
+    return Column(key=key, label=label_of(metric), digits=digits, low=f"{key}_low", high=f"{key}_high")
 
 
 def _with_interval(key: str, label: str, *, unit: str = "") -> Column:
     return Column(key=key, label=label, unit=unit, digits=2, low=f"{key}_low", high=f"{key}_high")
 
 
-def _interval(key: str, value: Any, low: float | None, high: float | None) -> dict[str, Cell]:
+def _interval(key: str, value: Cell, low: float | None, high: float | None) -> dict[str, Cell]:
     """A value and its interval, as :func:`_with_interval` shows them."""
     return {key: value, f"{key}_low": low, f"{key}_high": high}
+
+
+def _answer(key: str, row: EquivalentRow) -> dict[str, Cell]:
+    """A dose [%] and its interval, or why there is none."""
+    if row.value is None:
+        return {key: row.status}
+    return _interval(key, *(_times(each, 100.0) for each in (row.value, row.ci_low, row.ci_high)))
 
 
 def _times(value: float | None, factor: float) -> float | None:
     return None if value is None else factor * value
 
 
-def _label(metric: str) -> str:
-    return next(each.label for each in METRICS if each.name == metric)
+def _digits(metric: Headline) -> int:
+    return next(each.digits for each in METRICS if (each.name, each.variant.name) == metric)
 
 
-def _digits(metric: str) -> int:
-    return next(each.digits for each in METRICS if each.name == metric)
+def _key(metric: Headline) -> str:
+    """The key of its cells."""
+    return "_".join(metric)
 
 
 def _percent(part: float | None) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from quietpet.evaluation.dose_equivalent import NOT_MONOTONE, WITHIN, Found, over_subjects, where
-from quietpet.evaluation.dose_response import HEADLINES, OWN_DOSE, DosePlan, DoseScores
+from quietpet.evaluation.dose_response import HEADLINES, OWN_DOSE, DosePlan, DoseScores, Headline
 from quietpet.files.text import csv_cell
 
 EQUIVALENT = "equivalent dose"
@@ -55,6 +55,10 @@ class EquivalentRow:
         """The row as text, numbers to six significant digits."""
         return {column: csv_cell(getattr(self, column)) for column in EQUIVALENT_COLUMNS}
 
+    @property
+    def headline(self) -> Headline:
+        return self.metric, self.variant
+
 
 EQUIVALENT_COLUMNS = tuple(field.name for field in fields(EquivalentRow))
 
@@ -95,28 +99,26 @@ def reference_way(dataset: str, plan: DosePlan) -> str | None:
 
 def equivalent_rows(scores: Sequence[DoseScores], *, plan: DosePlan) -> Iterator[EquivalentRow]:
     """Answers for every method, in the order of ``scores``; none of data sets without such a curve."""
-    own = [each for each in scores if each.trained_on == OWN_DOSE and HEADLINES[each.metric]]
-    curves: dict[tuple[str, str, str], UntreatedCurve | None] = {}
+    own = [each for each in scores if each.trained_on == OWN_DOSE and HEADLINES[each.headline]]
+    curves: dict[tuple[str, Headline], UntreatedCurve | None] = {}
     runs: dict[tuple[str, ...], list[DoseScores]] = {}
     for each in own:
-        key = each.dataset, each.metric, each.variant
+        key = each.dataset, each.headline
         if key not in curves:
-            curves[key] = _untreated([other for other in own if _same(other, key)], plan)
+            curves[key] = _untreated(
+                [other for other in own if (other.dataset, other.headline) == key], plan
+            )
         runs.setdefault(each.curve, []).append(each)
     for members in runs.values():
         first = members[0]
-        curve = curves[first.dataset, first.metric, first.variant]
+        curve = curves[first.dataset, first.headline]
         if curve is not None:
             yield from _answers(members, curve, plan)
 
 
-def _same(scores: DoseScores, key: tuple[str, str, str]) -> bool:
-    return (scores.dataset, scores.metric, scores.variant) == key
-
-
 def _untreated(scores: Sequence[DoseScores], plan: DosePlan) -> UntreatedCurve | None:
     """The curve of the low-dose image itself; doses of one fraction count with their mean."""
-    dataset, better = scores[0].dataset, HEADLINES[scores[0].metric]
+    dataset, better = scores[0].dataset, HEADLINES[scores[0].headline]
     way, amounts = reference_way(dataset, plan), plan.of(dataset)
     at = {
         each.setting: better * each.by_subject
@@ -137,7 +139,7 @@ def _answers(
 
     Of the low-dose image itself at doses that are given in another way than those of the curve.
     """
-    amounts, better = plan.of(members[0].dataset), HEADLINES[members[0].metric]
+    amounts, better = plan.of(members[0].dataset), HEADLINES[members[0].headline]
     untreated = members[0].method in plan.low_dose[:1]
     factors: dict[str, dict[float, Found]] = {}
     for each in members:

@@ -31,6 +31,21 @@ def learned_at(learning: str, trained_on: str) -> str:
     return f"{learning}{TRAINED_AT}{trained_on}" if trained_on else learning
 
 
+def require_doses(study: StudyContents) -> None:
+    """Raise ValueError if what ``dose_response`` names is not there, or there is nothing to cross."""
+    known = [f"{name}/{each}" for name, dataset in study.data_sets.items() for each in dataset.settings]
+    for reference in study.dose_response.fractions:
+        if reference not in known:
+            raise ValueError(
+                f"dose_response.fractions: no data set {reference!r}; there are {', '.join(known)}"
+            )
+    if study.dose_response.cross and not any(crossed(study)):
+        raise ValueError(
+            "dose_response.cross: no phantoms have two doses at which something learns; add a level to "
+            "doses.low, or remove cross"
+        )
+
+
 def dose_amounts(study: StudyContents) -> tuple[DoseAmount, ...]:
     """Of every data set with two doses or more, of the same test subjects, the doses of known fraction.
 
