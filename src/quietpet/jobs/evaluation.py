@@ -58,3 +58,26 @@ class TablesJob(Job):
     without_t1: tuple[WithoutT1, ...] = ()
     reference: str = ""
     evaluation: EvaluationSettings
+
+
+class GalleryJob(Job):
+    """Show one test slice, restored by every method.
+
+    ``low_dose`` are the methods that are the low-dose image itself.
+    """
+
+    dataset: str
+    setting: str
+    low_dose: tuple[str, ...] = ()
+
+
+class ReportJob(Job):
+    """Put all sections and figures, and how they were made, on one page.
+
+    ``facts`` are what the study is, by name. ``logs`` is the folder of the jobs' logs; empty: none.
+    """
+
+    title: str
+    facts: dict[str, str] = Field({})
+    methods: tuple[str, ...] = ()
+    logs: str = ""
