@@ -185,7 +185,7 @@ def bias_percent(images: SliceImages, _data_range: float) -> float:
 
 
 def tissue_bias_percent(images: SliceImages, data_range: float) -> float:
-    """The same of a tissue; NaN in a slice without it, and of one without activity."""
+    """Error of the mean of a tissue [%]; NaN in a slice without it, and of one without activity."""
     reference = _inside(images, images.standard)
     return bias_percent(images, data_range) if reference.size and reference.mean() > 0 else np.nan
 

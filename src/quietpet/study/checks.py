@@ -110,6 +110,11 @@ def _require_costs(study: StudyContents) -> None:
     for name in study.training_costs:
         if name not in study.methods:
             raise ValueError(f"training_costs: no method {name!r}; there are {', '.join(study.methods)}")
+        if (trained := study.trained_as(name)) != name:
+            raise ValueError(
+                f"training_costs.{name}: restores by the training of {trained!r} and has no cost "
+                f"of its own; name {trained!r}, or remove it"
+            )
     for name, method in study.methods.items():
         if method.cost_of is None:
             continue
