@@ -7,9 +7,10 @@ from itertools import groupby
 
 from quietpet.data_source import has_template_heads, is_simulated, is_standin
 from quietpet.evaluation.comparison import JOINTLY_SCALED, PAPER, QUANTITATIVE, VARIANTS, Variant
+from quietpet.evaluation.layouts import IN_VIVO, layouts
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.sampling import SamplingPlan, render_sampling
-from quietpet.evaluation.tables import IN_VIVO, TablePlan, TableRow, layouts
+from quietpet.evaluation.tables import TablePlan, TableRow
 from quietpet.files.text import markdown_row
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
@@ -79,9 +80,8 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
     ]  # fmt: skip
     lines = [
         "Each cell: mean ± standard deviation over test slices [interval of the mean].",
-        f"Interval: {percent}, percentile bootstrap over whole test subjects "
-        f"({plan.evaluation.bootstrap_resamples} resamples); it is empty with one subject and too "
-        "narrow with a handful.",
+        f"Interval: {percent}, Student's t over the means of the test subjects; it is empty with one "
+        "subject, and wide with a handful, as it must be to hold the mean that often.",
         *one_subject,
         *(f"`{variant.name}`: {variant.description}{widths[variant]}." for variant in VARIANTS),
         "Published values stand beside the variant `paper` only, beside every estimate of a method; "

@@ -33,6 +33,7 @@ def require_consistent(study: StudyContents) -> None:
     _require_sizes(study)
     _require_batches(study)
     _require_costs(study)
+    _require_reference(study)
     require_variants(study)
     _require_scanner_limits(study)
     _require_domains(study)
@@ -73,6 +74,15 @@ def _require_names(study: StudyContents) -> None:
                 f"methods.{name} has kind = {method.kind!r}, but {name} is itself a kind of method: its "
                 "rows would be taken for that one's; choose another name"
             )
+
+
+def _require_reference(study: StudyContents) -> None:
+    name = study.evaluation.compare_with
+    if name is not None and name not in study.methods:
+        raise ValueError(
+            f"evaluation.compare_with = {name!r} is no method of this study; name one of "
+            f"{', '.join(study.methods)}, or leave it out"
+        )
 
 
 def _require_sizes(study: StudyContents) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from quietpet.evaluation.layouts import Run, ShownPlan, layouts, shown
 from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
+from quietpet.study.data_sets import Scored
 from quietpet.study.physics import physics_notes
 from quietpet.study.root import Study
 from quietpet.study.t1 import without_t1
@@ -33,15 +35,14 @@ def cohorts_job(study: Study) -> CohortsJob:
 def tables_job(study: Study) -> TablesJob:
     """What the tables say of the whole study."""
     return TablesJob(
-        study_seed=study.study_seed,
         protocol=study.protocol,
         methods={name: _described(study, name) for name in study.methods},
         datasets={name: dataset.kind for name, dataset in study.data_sets.items()},
         regimes=tuple(study.learning.regimes) if study.learning else (),
-        trained=tuple(name for name, method in study.methods.items() if method.trained),
+        trained=_trained(study),
         iterations=_iterations(study),
         budget=study.training.describe(),
-        published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
+        published_settings=_published_settings(study),
         doses={
             name: text for dataset in study.data_sets.values() for name, text in dataset.doses.items()
         },
@@ -49,8 +50,44 @@ def tables_job(study: Study) -> TablesJob:
         physics=physics_notes(study),
         rays=study.scanner.rays,
         evaluation=study.evaluation,
+        reference=reference_method(study),
         without_t1=tuple(without_t1(study)),
     )
+
+
+REFERENCE = "mfdiff"
+"""What the others are compared with where nobody chose."""
+
+
+def reference_method(study: Study) -> str:
+    """The method that the others are compared with, subject by subject."""
+    networks = (name for name, method in study.methods.items() if method.trained)
+    default = REFERENCE if REFERENCE in study.methods else next(networks, next(iter(study.methods)))
+    return study.evaluation.compare_with or default
+
+
+def exported_tables(study: Study) -> tuple[str, ...]:
+    """The tables that have rows, each a file of its own."""
+    runs = [Run(run.dataset, run.setting, run.method, _learned(study, run)) for run in study.scored]
+    datasets = {name: dataset.kind for name, dataset in study.data_sets.items()}
+    plan = ShownPlan(
+        datasets=datasets,
+        trained=_trained(study),
+        published_settings=_published_settings(study),
+    )
+    return tuple(layout.table for layout in layouts(datasets) if shown(layout, runs, plan))
+
+
+def _learned(study: Study, run: Scored) -> str:
+    return study.data_sets[run.dataset].learning_word(run.method, run.regime)
+
+
+def _trained(study: Study) -> tuple[str, ...]:
+    return tuple(name for name, method in study.methods.items() if method.trained)
+
+
+def _published_settings(study: Study) -> tuple[str, ...]:
+    return tuple(name for name, level in study.doses.low.items() if level.published)
 
 
 def _described(study: Study, name: str) -> str:
