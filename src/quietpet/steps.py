@@ -25,6 +25,7 @@ from quietpet.jobs.invivo import (
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
+from quietpet.jobs.realisations import RealiseJob
 from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 
@@ -204,6 +205,27 @@ _STEPS = (
         job=ThinJob,
         inputs=(NamedFile("standard", "HDF5 of `simulate` at the standard dose"),),
         outputs=(NamedFile("sinograms", "HDF5: a part of the prompts, and what models them"),),
+    ),
+    Step(
+        name="realise",
+        job=RealiseJob,
+        inputs=(
+            NamedFile("slices", "HDF5 of `slices` of each subject, without lesions", several=True),
+            NamedFile(
+                "engine",
+                "JSON of `engine`, for scanner.projector: auto; without it, what is found decides",
+                optional=True,
+            ),
+        ),
+        outputs=(
+            NamedFile("dataset", "HDF5: rows of standard dose, low dose and T1, one per realisation"),
+            NamedFile(
+                "sinograms",
+                "HDF5 of each subject, same order: low-dose prompts, and what models them",
+                optional=True,
+                several=True,
+            ),
+        ),
     ),
     Step(
         name="counts",
