@@ -368,6 +368,11 @@ _STEPS = (
                 "CSV: mean activity of each brain region and subject, of data sets that number regions",
                 optional=True,
             ),
+            NamedFile(
+                "subjects",
+                "CSV: leakage from T1, lost lesions and brain outliers of each subject",
+                optional=True,
+            ),
             _PROVENANCE,
         ),
     ),

@@ -191,6 +191,7 @@ rule restore:
             "results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
         ),
         scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        subjects="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.subjects.csv",
         provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
     log:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
@@ -214,6 +215,7 @@ use rule restore as cohort_restore with:
             "results/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
         ),
         scores="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.csv",
+        subjects="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.subjects.csv",
         regions="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.regions.csv",
         provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
     wildcard_constraints:

@@ -12,8 +12,8 @@ from quietpet.config.datasets import DatasetKind
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.inputs import WithoutT1
 from quietpet.errors import InputError
-from quietpet.evaluation.comparison import PAPER
-from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.comparison import PAPER, VARIANTS
+from quietpet.evaluation.metrics import METRICS, metric_of
 from quietpet.evaluation.published import PublishedKey, published_methods, published_values
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import Summary, summarise
@@ -138,7 +138,8 @@ class TableRow:
 
     ``iterations`` are those of each stage of learning, one after the other; "-" where nothing is
     trained. ``spread_to_error`` as in :func:`quietpet.evaluation.spread.spread_to_error`, mean over
-    trainings. ``paper_doubt`` says what contradicts the published value.
+    trainings. ``paper_doubt`` says what contradicts the published value. ``metric_id`` fixes what was
+    measured: see :meth:`quietpet.evaluation.metrics.Metric.id`.
     """
 
     table: str
@@ -149,6 +150,7 @@ class TableRow:
     iterations: str
     metric: str
     variant: str
+    metric_id: str
     estimate: str
     mean: float
     std: float | None
@@ -182,6 +184,7 @@ def assemble(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[TableRow, ...]:
     slices, and data sets that would mix data sources, projectors or registrations.
     """
     _check_names(scores, plan)
+    scores = against_standard(scores)
     require_same_slices(scores)
     require_one_lineage(scores)
     rows: list[TableRow] = []
@@ -189,6 +192,11 @@ def assemble(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[TableRow, ...]:
         shown = _rows(scores[_shown(scores, layout, plan)], layout, plan)
         rows.extend(sorted(shown, key=lambda row: _order(row, layout, plan)))
     return tuple(rows)
+
+
+def against_standard(scores: pd.DataFrame) -> pd.DataFrame:
+    """The scores in which images are compared with the standard dose: those of the tables."""
+    return scores[scores["variant"].isin([variant.name for variant in VARIANTS])]
 
 
 def _shown(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Series:
@@ -264,6 +272,9 @@ def _row(
     return TableRow(
         table=layout.table,
         iterations=_iterations(group, plan),
+        metric_id=metric_of(metric, group["variant"]).id(
+            paper_window_pixels=plan.evaluation.paper_window_pixels
+        ),
         spread_to_error=spread,
         protocol=f"{plan.protocol}: {plan.methods[method]}{_spread_in_words(spread)}",
         paper_mean=published.mean if published else None,

@@ -14,7 +14,7 @@ from quietpet.evaluation.comparison import VARIANTS
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import subject_bootstrap_interval, values_by_replicate
-from quietpet.evaluation.tables import TablePlan
+from quietpet.evaluation.tables import TablePlan, against_standard
 from quietpet.files.text import csv_cell, markdown_row
 from quietpet.seeds import numpy_rng
 
@@ -71,6 +71,7 @@ def compare_t1(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[T1Row, ...]:
     :func:`quietpet.evaluation.tables.assemble`. Slices that have no T1 are left out on both sides:
     there the method is itself without.
     """
+    scores = against_standard(scores)
     compared = scores[scores["metric"].isin(COMPARED) & scores["has_t1"]].dropna(subset=["value"])
     rows = [row for pair in plan.without_t1 for row in _pair(compared, pair, plan)]
     return tuple(sorted(rows, key=lambda row: _order(row, plan)))
