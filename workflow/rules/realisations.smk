@@ -1,6 +1,11 @@
 # Slices without lesions -> noise realisations with and without known lesions -> restored realisations.
 
-from quietpet.study.realisations import REALISATIONS, realised_data, realised_subjects
+from quietpet.study.realisations import (
+    REALISATIONS,
+    realised_data,
+    realised_subjects,
+    restored_realisations,
+)
 
 
 REALISED = realised_data(STUDY)
@@ -72,3 +77,82 @@ def define_realise(dataset):
 
 for dataset in REALISED_DATASETS:
     define_realise(dataset)
+
+
+def sinograms_of_realisations(wildcards):
+    """Input function: their low-dose sinograms, for methods that reconstruct; else none."""
+    if not STUDY.methods[wildcards.method].reconstructs:
+        return []
+    return realised_sinograms(wildcards.dataset, wildcards.setting)
+
+
+# One job per method: it restores the realisations with its first training, and measures them.
+rule recovery:
+    input:
+        weights=learned_weights,
+        test="results/realisations/data/{dataset}/{setting}.h5",
+        sinograms=sinograms_of_realisations,
+    output:
+        restored=update(
+            "results/realisations/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
+        ),
+        lesions="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.lesions.csv",
+        noise="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.noise.csv",
+        maps="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.maps.h5",
+        provenance="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.json",
+    log:
+        "logs/recovery/{dataset}-{setting}-{method}-{regime}{replicate}.log",
+    wildcard_constraints:
+        dataset=one_of(REALISED_DATASETS),
+    threads: network_threads
+    resources:
+        mem_mb=6000,
+        runtime=720,
+        gpu=network_gpus,
+    params:
+        **job("restore", "recovery"),
+    shell:
+        command("restore", "recovery")
+
+
+RESTORED_REALISATIONS = list(restored_realisations(STUDY))
+
+
+def measured_realisations(suffix):
+    """Input function: what is measured of all methods' realisations; an error in a study without any."""
+
+    def paths(wildcards):
+        if STUDY.realisations is None:
+            raise WorkflowError(
+                "this study has no section realisations, which names the test slices whose noise is measured again "
+                f"and again; add realisations: {{data: [{STUDY.tried_on.dataset}/{STUDY.tried_on.setting}]}}"
+            )
+        return [scores_of(run, suffix, folder="realisations/recovery") for run in RESTORED_REALISATIONS]
+
+    return paths
+
+
+rule recovery_table:
+    input:
+        lesions=measured_realisations("lesions.csv"),
+        noise=measured_realisations("noise.csv"),
+        maps=measured_realisations("maps.h5"),
+        test=[f"results/realisations/data/{dataset}/{setting}.h5" for dataset, setting in REALISED],
+    output:
+        recovery="results/recovery.csv",
+        noise="results/bias_variance.csv",
+        section="results/sections/recovery.json",
+        figure=multiext("results/figures/recovery", ".png", ".svg"),
+        maps=multiext("results/figures/bias_and_noise", ".png", ".svg"),
+        provenance="results/recovery.json",
+    log:
+        "logs/recovery_table.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        **job("recovery_table"),
+    shell:
+        command("recovery_table")

@@ -93,8 +93,9 @@ def require_realisations(data: Realisations) -> None:
     for twin, rows in twins.items():
         if len(rows) < 2:
             raise InputError(
-                f"{data.origin}: has one realisation of subject {twin.subject}, slice {twin.slice_index}, "
-                f"lesions {twin.lesion_set!r}; noise is seen in two or more: raise realisations.count."
+                f"{data.origin}: has one realisation of subject {twin.subject}, slice "
+                f"{twin.slice_index}, lesions {twin.lesion_set!r}; noise is seen in two or more: "
+                "raise realisations.count."
             )
         if twin._replace(lesion_set=ABSENT) not in twins:
             raise InputError(
@@ -144,17 +145,12 @@ def error_parts(images: np.ndarray, truth: np.ndarray, region: np.ndarray) -> Er
 
 
 def lesion_rows(images: np.ndarray, data: Realisations) -> Iterator[dict[str, Any]]:
-    """One row per lesion, with :data:`LESION_COLUMNS`, of ``images`` in the rows of ``data``.
-
-    Lesions too small for any pixel to be half in them are left out.
-    """
+    """One row per lesion, with :data:`LESION_COLUMNS`, of ``images`` in the rows of ``data``."""
     twins = data.twins
     for lesion in data.known_lesions:
         present = twins[Twin(lesion.subject, lesion.slice_index, lesion.lesion_set)]
         absent = twins[Twin(lesion.subject, lesion.slice_index, ABSENT)]
         inside = data.pet_lesions[present[0]] == lesion.number
-        if not inside.any():
-            continue
         found = recovery(
             _means(images[present], inside),
             _means(images[absent], inside),

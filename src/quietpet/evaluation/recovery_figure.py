@@ -51,9 +51,7 @@ def draw_recovery(rows: Sequence[RecoveryRow], *, methods: Sequence[str]) -> Fig
     for axis in axes.flat:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=6, fontsize=7
-    )
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=6, fontsize=7)
     return figure
 
 

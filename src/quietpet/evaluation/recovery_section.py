@@ -42,9 +42,9 @@ def recovery_section(
             "Contrast recovery: (mean with the lesion / mean of the same pixels without it - 1) / the "
             "same of the truth, means over realisations. 1: restored whole; 0: lost; below 0: turned "
             "around. ± is the standard error by noise.",
-            "Background variability: standard deviation over realisations of the mean of the same pixels "
-            "without the lesion, of that mean. A point to the right of the dashed line is worse than the "
-            f"low dose under a Gaussian filter ({FILTERS_MM[0]:g} to {FILTERS_MM[-1]:g} mm).",
+            "Background variability: standard deviation over realisations of the mean of the same "
+            "pixels without the lesion, in percent of it. A point to the right of the dashed line is "
+            f"worse than the low dose under a Gaussian filter ({FILTERS_MM[0]:g} to {FILTERS_MM[-1]:g} mm).",
             "Errors are those to the true activity, which the standard dose does not reach either: "
             "RMSE² = bias² + SD², of slices without lesions, in percent of the region's true mean.",
         ),
@@ -69,7 +69,11 @@ def _summary(
     (dataset, setting), _ = next(by_dataset(noise))
     shown = [row for row in recovery if _is_of(row, dataset, setting)]
     smallest = min((row.radius_mm for row in shown), default=0.0)
-    named = {STANDARD: "the standard dose", LOW: "the low dose", **dict.fromkeys(low_dose, "the low dose")}
+    named = {
+        STANDARD: "the standard dose",
+        LOW: "the low dose",
+        **dict.fromkeys(low_dose, "the low dose"),
+    }
     for kind in ("hot", "cold"):
         small = {
             named[row.method]: row

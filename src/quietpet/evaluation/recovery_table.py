@@ -1,10 +1,10 @@
-"""Contrast recovery, bias and noise of all methods: means over subjects, slices and lesions of a kind."""
+"""Contrast recovery, bias and noise of all methods: means over subjects, slices and like lesions."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -83,7 +83,7 @@ class RecoveryRow:
 
 @dataclass(frozen=True, kw_only=True)
 class NoiseRow:
-    """Error of one method in one region of slices without lesions; the fields are the columns of the CSV.
+    """Error of one method in one region of slices without lesions; the fields are columns of the CSV.
 
     All in percent of the region's true mean: ``mean_bias_percent`` with its sign; the others are roots
     of means over pixels, and rmse^2 = bias^2 + sd^2 (but where the estimated bias^2 is below 0, and the
@@ -118,7 +118,7 @@ def cells(row: RecoveryRow | NoiseRow) -> dict[str, str]:
     return {name: csv_cell(value) for name, value in vars(row).items()}
 
 
-def typed(rows: Iterable[dict[str, object]], columns: Sequence[str]) -> pd.DataFrame:
+def typed(rows: pd.DataFrame | list[dict[str, object]], columns: Sequence[str]) -> pd.DataFrame:
     """Rows of text as a table with numbers; empty cells are NaN."""
     table = pd.DataFrame(rows, columns=list(columns), dtype=str)
     for name in set(columns) & set(_NUMBERS):
@@ -126,13 +126,11 @@ def typed(rows: Iterable[dict[str, object]], columns: Sequence[str]) -> pd.DataF
     return table
 
 
-def measured_doses(
-    data: Realisations, *, also_low: bool
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measured_doses(data: Realisations, *, also_low: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Lesions and noise of the standard dose, of the low dose, and of the low dose filtered.
 
-    The first have a column ``post_fwhm_mm`` more than those of methods. Without ``also_low`` the low dose
-    has no row of its own, because it is a method.
+    The first have a column ``post_fwhm_mm`` more than those of methods. Without ``also_low`` the low
+    dose has no row of its own, because it is a method.
     """
     named = {
         "dataset": data.dataset, "setting": data.setting, "learning": "-", "replicate": "-",
@@ -197,9 +195,7 @@ def bias_rows(noise: pd.DataFrame, *, methods: Sequence[str]) -> tuple[NoiseRow,
     plain = noise[noise["lesion_set"] == ABSENT]
     _require_once(plain, [*_RUN, "region", "subject", "slice_index"])
     rows = [_noise_row(group) for _, group in plain.groupby([*_RUN, "region"], sort=False)]
-    return tuple(
-        sorted(rows, key=lambda row: (*_order(row, methods), list(REGIONS).index(row.region)))
-    )
+    return tuple(sorted(rows, key=lambda row: (*_order(row, methods), list(REGIONS).index(row.region))))
 
 
 def _noise_row(group: pd.DataFrame) -> NoiseRow:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from quietpet.config.realisations import ABSENT
@@ -24,13 +23,14 @@ from quietpet.evaluation.recovery_table import (
     bias_rows,
     cells,
     measured_doses,
-    read_measured,
     recovery_rows,
+    typed,
 )
 from quietpet.files.figures import write_figure
 from quietpet.files.named import Files
 from quietpet.files.realisations import NoiseMaps, Realisations
 from quietpet.files.records import read_record
+from quietpet.files.scores import read_scores
 from quietpet.files.sections import ShownFigure, write_section
 from quietpet.files.text import write_csv, write_json
 from quietpet.jobs.realisations import RecoveryTableJob
@@ -54,18 +54,18 @@ def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
         pd.concat(
             [
                 *(lesions for lesions, _ in doses),
-                read_measured(inputs.many("lesions"), LESION_TABLE).assign(post_fwhm_mm=0.0),
+                _measured(inputs.many("lesions"), LESION_TABLE).assign(post_fwhm_mm=0.0),
             ]
         ),
         methods=job.methods,
     )
     noise = bias_rows(
-        pd.concat([*(each for _, each in doses), read_measured(inputs.many("noise"), NOISE_TABLE)]),
+        pd.concat([*(each for _, each in doses), _measured(inputs.many("noise"), NOISE_TABLE)]),
         methods=job.methods,
     )
     write_csv(outputs.one("recovery"), RECOVERY_COLUMNS, map(cells, recovery))
     write_csv(outputs.one("noise"), BIAS_COLUMNS, map(cells, noise))
-    maps, place = _shown(data_sets[0], inputs.many("maps"), noise)
+    maps, place = _shown(data_sets[0], inputs.many("maps"), _nearest(noise, data_sets[0], job.low_dose))
     for path in outputs.many("figure"):
         write_figure(path, draw_recovery(recovery, methods=job.methods))
     for path in outputs.many("maps"):
@@ -77,8 +77,8 @@ def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
         figures=(
             *_shown_figures(
                 outputs.many("figure"),
-                alt="Contrast recovery of each method against its background variability, a panel for each "
-                "radius and contrast of lesions.",
+                alt="Contrast recovery of each method against its background variability, a panel for "
+                "each radius and contrast of lesions.",
                 caption="Contrast recovery against background variability. Whiskers: standard error by "
                 "noise. Dashed: the low dose under Gaussian filters, 2 to 10 mm.",
             ),
@@ -86,8 +86,8 @@ def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
                 outputs.many("maps"),
                 alt="Maps of bias and of the standard deviation over realisations: "
                 f"{', '.join(maps.bias)}.",
-                caption=f"Bias and noise of each pixel in {place}: mean over realisations less the truth, "
-                "and standard deviation. The doses, and the methods nearest to the truth.",
+                caption=f"Bias and noise of each pixel in {place}: mean over realisations less the "
+                "truth, and standard deviation. The doses, and the methods nearest to the truth.",
             ),
         ),
     )
@@ -105,7 +105,7 @@ def _shown_figures(paths: Sequence[Path], *, alt: str, caption: str) -> tuple[Sh
 
 
 def _shown(
-    data: Realisations, paths: Sequence[Path], noise: Sequence[NoiseRow]
+    data: Realisations, paths: Sequence[Path], nearest: Sequence[tuple[str, str]]
 ) -> tuple[ShownMaps, str]:
     """Maps of the first slice with lesions of ``data``, and where it is."""
     twins = list(data.twins)
@@ -116,8 +116,12 @@ def _shown(
     for name, images in ((STANDARD, data.standard), (LOW, data.low)):
         maps = noise_maps(images, data)
         bias[name], deviation[name] = (each[row] for each in maps)
-    for found in _nearest(paths, noise, data):
-        bias[found.method], deviation[found.method] = found.bias[row], found.deviation[row]
+    of_runs = {(each.method, each.learning): each for each in _maps_of(data, paths)}
+    for run in nearest:
+        if run in of_runs:
+            maps_of_run = of_runs[run]
+            bias[maps_of_run.method] = maps_of_run.bias[row]
+            deviation[maps_of_run.method] = maps_of_run.deviation[row]
     place = (
         f"{data.dataset}/{data.setting}, subject {twin.subject}, slice {twin.slice_index}, lesions "
         f"{twin.lesion_set}"
@@ -130,3 +134,38 @@ def _shown(
         unit="unit of the data",
     )
     return shown, place
+
+
+def _nearest(
+    noise: Sequence[NoiseRow], data: Realisations, low_dose: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Methods nearest to the truth in the heads of ``data``, each with what it learned."""
+    of_heads = [
+        row
+        for row in noise
+        if (row.dataset, row.setting, row.region) == (data.dataset, data.setting, "head")
+        if row.estimate == "single" and row.method not in (STANDARD, LOW, *low_dose)
+    ]
+    best = sorted(of_heads, key=lambda row: row.rmse_percent)[:SHOWN_METHODS]
+    return [(row.method, row.learning) for row in best]
+
+
+def _maps_of(data: Realisations, paths: Sequence[Path]) -> Iterator[NoiseMaps]:
+    """Those of the slices of ``data``.
+
+    Raises InputError for a file of this data set with other slices.
+    """
+    twins = [tuple(twin) for twin in data.twins]
+    for path in paths:
+        maps = read_record(path, NoiseMaps)
+        if (maps.dataset, maps.setting) != (data.dataset, data.setting):
+            continue
+        if list(zip(maps.subject, map(int, maps.slice_index), maps.lesion_set, strict=True)) != twins:
+            raise InputError(
+                f"{path}: its slices are not those of {data.origin}; measure them again with `recovery`."
+            )
+        yield maps
+
+
+def _measured(paths: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
+    return typed(read_scores(paths, columns), columns)
