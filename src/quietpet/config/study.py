@@ -18,6 +18,7 @@ from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.planner import PlannerSettings
+from quietpet.config.realisations import RealisationSettings
 from quietpet.config.registration import RegistrationSettings
 from quietpet.config.robustness import RobustnessSettings
 from quietpet.config.scanner import ScannerSettings
@@ -64,6 +65,9 @@ class StudySections(Section):
     evaluation: EvaluationSettings = EvaluationSettings()
     robustness: RobustnessSettings | None = Field(
         None, description="test slices restored again with a wrong T1; none: they are not"
+    )
+    realisations: RealisationSettings | None = Field(
+        None, description="test slices measured again and again, with known lesions; none: they are not"
     )
     cohorts: CohortComparison | None = Field(
         None, description="healthy and diseased data sets that are compared region by region; none: off"
