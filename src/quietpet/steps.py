@@ -14,6 +14,7 @@ from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
+from quietpet.jobs.detection import DetectionJob, ObserveJob
 from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
 from quietpet.jobs.invivo import (
     FetchInvivoJob,
@@ -430,6 +431,29 @@ _STEPS = (
             NamedFile("lesions", "CSV: contrast recovery and background variability of each lesion"),
             NamedFile("noise", "CSV: error of each slice and region, as bias and variance"),
             NamedFile("maps", "HDF5: bias and standard deviation of each pixel"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="observe",
+        job=ObserveJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of noise realisations"),
+            NamedFile("test", "HDF5 of `realise`"),
+        ),
+        outputs=(NamedFile("ratings", "CSV: ratings of model observers that know the lesions"),),
+    ),
+    Step(
+        name="detection",
+        job=DetectionJob,
+        inputs=(
+            NamedFile("ratings", "CSV of `observe` of each method", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: areas under ROC curves by size and contrast of the lesions"),
+            NamedFile("section", "JSON: what the report shows of it"),
+            NamedFile("figure", "PNG and SVG: the areas of all methods", several=True),
             _PROVENANCE,
         ),
     ),

@@ -99,6 +99,7 @@ rule recovery:
         lesions="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.lesions.csv",
         noise="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.noise.csv",
         maps="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.maps.h5",
+        ratings="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.ratings.csv",
         provenance="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.json",
     log:
         "logs/recovery/{dataset}-{setting}-{method}-{regime}{replicate}.log",
@@ -110,9 +111,9 @@ rule recovery:
         runtime=720,
         gpu=network_gpus,
     params:
-        **job("restore", "recovery"),
+        **job("restore", "recovery", "observe"),
     shell:
-        command("restore", "recovery")
+        command("restore", "recovery", "observe")
 
 
 RESTORED_REALISATIONS = list(restored_realisations(STUDY))
@@ -156,3 +157,25 @@ rule recovery_table:
         **job("recovery_table"),
     shell:
         command("recovery_table")
+
+
+rule detection:
+    input:
+        ratings=measured_realisations("ratings.csv"),
+        test=[f"results/realisations/data/{dataset}/{setting}.h5" for dataset, setting in REALISED],
+    output:
+        table="results/detection.csv",
+        section="results/sections/detection.json",
+        figure=multiext("results/figures/detection", ".png", ".svg"),
+        provenance="results/detection.json",
+    log:
+        "logs/detection.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        **job("detection"),
+    shell:
+        command("detection")

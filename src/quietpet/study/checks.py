@@ -20,6 +20,7 @@ from quietpet.study.cohorts import require_comparable_cohorts
 from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import DataSet, Scanned
 from quietpet.study.mistakes import explain
+from quietpet.study.observers import require_observers
 from quietpet.study.realisations import require_realisations
 from quietpet.study.robustness import require_robustness
 from quietpet.study.t1 import require_t1_where_needed, require_variants
@@ -47,6 +48,7 @@ def require_consistent(study: StudyContents) -> None:
     require_comparable_cohorts(study)
     require_robustness(study)
     require_realisations(study)
+    require_observers(study)
 
 
 def _require_calibration(study: StudyContents) -> None:
