@@ -6,7 +6,7 @@ import pytest
 
 from quietpet.errors import InputError
 from quietpet.study.reading import load_study, read_yaml
-from quietpet.study.select import job_of
+from quietpet.study.select import job_of, settings_for
 
 
 @pytest.fixture
@@ -20,19 +20,19 @@ def test_areas_are_compared_with_those_of_the_low_dose_unless_a_study_says_other
     assert job_of(load_study(raw, origin="a.yaml"), "detection").compare_with == "lpet"
     raw["observers"] = {"compare_with": "gaussian", "width_mm": 12}
     job = job_of(load_study(raw, origin="a.yaml"), "detection")
-    assert (job.compare_with, job.observers.width_mm) == ("gaussian", 12)
-    assert job.observers.describe() == "4 Laguerre-Gauss channels of 12 mm"
+    assert (job.compare_with, job.channels.width_mm) == ("gaussian", 12)
+    assert job.channels.describe() == "4 Laguerre-Gauss channels of 12 mm"
     del raw["observers"], raw["methods"]["lpet"]
     assert job_of(load_study(raw, origin="a.yaml"), "detection").compare_with is None
 
 
 def test_ratings_depend_on_the_channels_and_on_nothing_of_the_tables(raw) -> None:
     names = {"dataset": "phantom", "setting": "low", "method": "lpet", "replicate": "r0"}
-    before = job_of(load_study(raw, origin="a.yaml"), "observe", **names)
-    raw["evaluation"] = {"confidence": 0.9}
-    assert job_of(load_study(raw, origin="a.yaml"), "observe", **names) == before
+    before = settings_for(load_study(raw, origin="a.yaml"), "observe", **names)
+    raw |= {"evaluation": {"confidence": 0.9}, "observers": {"compare_with": "gaussian"}}
+    assert settings_for(load_study(raw, origin="a.yaml"), "observe", **names) == before
     raw["observers"] = {"count": 5}
-    assert job_of(load_study(raw, origin="a.yaml"), "observe", **names) != before
+    assert settings_for(load_study(raw, origin="a.yaml"), "observe", **names) != before
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from known_lesions import realisations
 
-from quietpet.config.observers import ObserverSettings
+from quietpet.config.observers import ChannelSettings
 from quietpet.config.realisations import ABSENT
 from quietpet.errors import InputError
 from quietpet.evaluation.auc import gaussian_area
@@ -25,7 +25,7 @@ from quietpet.evaluation.ratings import (
 )
 from quietpet.files.realisations import Realisations
 
-SETTINGS = ObserverSettings()
+SETTINGS = ChannelSettings()
 PLAN = DetectionPlan(
     methods=("lpet", "good", "blind"), compare_with="lpet", confidence=0.95, observers="o", protocol="p"
 )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from known_lesions import realisations
 
-from quietpet.config.observers import ObserverSettings
+from quietpet.config.observers import ChannelSettings
 from quietpet.errors import InputError
 from quietpet.evaluation.detection import DETECTION_COLUMNS
 from quietpet.evaluation.ratings import RATING_COLUMNS
@@ -24,9 +24,9 @@ from quietpet.jobs.detection import DetectionJob, ObserveJob
 from quietpet.stages import detection, observe
 
 LINEAGE = {"data_source": "template", "projector": "embedded"}
-SETTINGS = ObserverSettings()
+SETTINGS = ChannelSettings()
 JOB = DetectionJob(
-    methods=("lpet", "blind"), compare_with="lpet", observers=SETTINGS, confidence=0.95, protocol="small"
+    methods=("lpet", "blind"), compare_with="lpet", channels=SETTINGS, confidence=0.95, protocol="small"
 )
 
 
@@ -59,7 +59,7 @@ def rated(path: Path, test_set: Path, method: str = "lpet") -> Path:
         method=method,
         replicate="r0",
         learning="own",
-        observers=SETTINGS,
+        channels=SETTINGS,
     )
     target = path.with_suffix(".csv")
     observe.run(job, Files({"restored": [path], "test": [test_set]}), Files({"ratings": [target]}))

@@ -16,8 +16,8 @@ _NAMES = {
 }
 
 
-class ObserverSettings(Section):
-    """How lesions are looked for in the section `realisations`: the table `detection`."""
+class ChannelSettings(Section):
+    """Through which channels observers see a lesion: what ratings depend on."""
 
     channels: Channels = Field(
         "laguerre_gauss",
@@ -34,12 +34,17 @@ class ObserverSettings(Section):
         description="a of the first channel, exp(-pi r^2 / a^2), whose FWHM is 0.94 a [mm]: about that "
         "of the lesions as reconstructed",
     )
+
+    def describe(self) -> str:
+        """The channels in words."""
+        return f"{self.count} {_NAMES[self.channels]} channels of {self.width_mm:g} mm"
+
+
+class ObserverSettings(ChannelSettings):
+    """How lesions are looked for in the section `realisations`: the table `detection`."""
+
     compare_with: Label | None = Field(
         None,
         description="method whose areas the others' are compared with; none: the low-dose image itself, "
         "or in a study without it nothing is compared",
     )
-
-    def describe(self) -> str:
-        """The channels in words."""
-        return f"{self.count} {_NAMES[self.channels]} channels of {self.width_mm:g} mm"

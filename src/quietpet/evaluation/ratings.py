@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from quietpet.config.observers import ObserverSettings
+from quietpet.config.observers import ChannelSettings
 from quietpet.config.realisations import ABSENT
 from quietpet.errors import InputError
 from quietpet.evaluation.observer import (
@@ -74,7 +74,7 @@ class Place:
         return np.tensordot(seen, self.basis, axes=((1, 2), (1, 2)))
 
 
-def places_of(realisations: Realisations, settings: ObserverSettings) -> tuple[Place, ...]:
+def places_of(realisations: Realisations, settings: ChannelSettings) -> tuple[Place, ...]:
     """Every known lesion with the images that have it, and those of the same slice without lesions.
 
     Raises:
@@ -83,7 +83,7 @@ def places_of(realisations: Realisations, settings: ObserverSettings) -> tuple[P
     return tuple(_places(realisations, settings))
 
 
-def _places(realisations: Realisations, settings: ObserverSettings) -> Iterator[Place]:
+def _places(realisations: Realisations, settings: ChannelSettings) -> Iterator[Place]:
     twins, lesions = realisations.twins, realisations.known_lesions
     shape = realisations.low.shape[-2:]
     for lesion in lesions:
@@ -125,7 +125,7 @@ def _seen_region(
     *,
     pixel_mm: float,
     shape: tuple[int, int],
-    settings: ObserverSettings,
+    settings: ChannelSettings,
 ) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
     """Window of an image around a lesion, distances in it, and the pixels that are looked at.
 

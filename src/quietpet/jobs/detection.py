@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quietpet.config.observers import ObserverSettings
+from quietpet.config.observers import ChannelSettings
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import MethodJob
 
@@ -11,7 +11,7 @@ class ObserveJob(MethodJob):
     """Let model observers look for known lesions in restored noise realisations."""
 
     learning: str
-    observers: ObserverSettings
+    channels: ChannelSettings
 
 
 class DetectionJob(Job):
@@ -22,6 +22,6 @@ class DetectionJob(Job):
 
     methods: tuple[str, ...]
     compare_with: str | None
-    observers: ObserverSettings
+    channels: ChannelSettings
     confidence: float
     protocol: str

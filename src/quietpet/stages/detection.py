@@ -43,7 +43,7 @@ def run(job: DetectionJob, inputs: Files, outputs: Files) -> None:
         methods=job.methods,
         compare_with=job.compare_with,
         confidence=job.confidence,
-        observers=job.observers.describe(),
+        observers=job.channels.describe(),
         protocol=job.protocol,
     )
     ratings = pd.concat(
@@ -71,7 +71,7 @@ def _standard_dose(path: Path, job: DetectionJob) -> pd.DataFrame:
         "dataset": held.dataset, "setting": held.setting, "image": STANDARD, "method": "",
         "learning": "-", "replicate": "-",
     }  # fmt: skip
-    rows = rating_rows({"single": held.standard}, places_of(held, job.observers))
+    rows = rating_rows({"single": held.standard}, places_of(held, job.channels))
     return pd.DataFrame([{**names, **row} for row in rows], columns=list(RATING_COLUMNS))
 
 

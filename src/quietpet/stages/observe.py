@@ -17,7 +17,7 @@ from quietpet.jobs.detection import ObserveJob
 def run(job: ObserveJob, inputs: Files, outputs: Files) -> None:
     """Read ``restored`` and ``test``, its realisations; write ``ratings`` (CSV)."""
     realisations = read_record(inputs.one("test"), Realisations)
-    places = places_of(realisations, job.observers)
+    places = places_of(realisations, job.channels)
     restored = read_record(inputs.one("restored"), RestoredSlices)
     for name in NAMED_BY:
         found, expected = getattr(restored, name), getattr(job, name)

@@ -9,7 +9,7 @@ from quietpet.study.root import Study
 def observe_job(study: Study, *, regime: str = "", **names: str) -> ObserveJob:
     """The ratings of one restoration of realisations."""
     learning = study.data_sets[names["dataset"]].learning_word(names["method"], regime)
-    return ObserveJob(**names, learning=learning, observers=study.observers)
+    return ObserveJob(**names, learning=learning, channels=study.observers)
 
 
 def detection_job(study: Study) -> DetectionJob:
@@ -18,7 +18,7 @@ def detection_job(study: Study) -> DetectionJob:
     return DetectionJob(
         methods=tuple(study.methods),
         compare_with=usual,
-        observers=study.observers,
+        channels=study.observers,
         confidence=study.evaluation.confidence,
         protocol=study.protocol,
     )
