@@ -29,3 +29,4 @@ rule all:
     input:
         "results/tables.csv",
         "results/counts.csv",
+        "results/report.html",

@@ -257,6 +257,8 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "plan": {name: trained[name] for name in ("dataset", "setting", "method")},
         "sampling": {},
         "score": trained,
+        "uncertainty": {},
+        "dose_response": {},
         "robustness": trained,
         "robustness_table": {},
         "subjects": {},

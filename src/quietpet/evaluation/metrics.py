@@ -77,6 +77,7 @@ class Metric:
     where more is there, minus the part of that. ``needs`` are fields of SliceImages that not all data
     have; without one of them, or one that the variant needs, the metric is undefined. ``also`` are
     numbers of the function that its id names, ``digits`` those behind the decimal point on the page.
+    ``better`` says whether more (1) or less (-1) of it is better, or neither by itself (0).
     """
 
     name: str
@@ -88,6 +89,7 @@ class Metric:
     needs: tuple[Known, ...] = ()
     also: str = ""
     digits: int = 2
+    better: int = 0
 
     def id(self, *, paper_window_pixels: int) -> str:
         """All that fixes its value: reference, scaling, window, data range, mask, aggregation."""
@@ -220,9 +222,9 @@ _T1_ONLY_COLD: Mask = Rule("t1_only_cold_lesions", NO_MASK)
 _GREY_AND_WHITE: Mask = Rule("grey_and_white_matter", NO_MASK)
 
 METRICS = (
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=PAPER),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=PAPER, also=_SSIM, digits=3),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER, digits=3),
+    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=PAPER, better=1),
+    Metric(name="ssim", label="SSIM", function=ssim, variant=PAPER, also=_SSIM, digits=3, better=1),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER, digits=3, better=-1),
     Metric(
         name="nmse_of_maximum_percent",
         label="NMSE due to the maximum (%)",
@@ -231,14 +233,18 @@ METRICS = (
         beside=JOINTLY_SCALED.scale,
         digits=0,
     ),
-    Metric(name="mae", label="MAE", function=mae, variant=PAPER, digits=4),
+    Metric(name="mae", label="MAE", function=mae, variant=PAPER, digits=4, better=-1),
     Metric(name="bias_percent", label="head bias (%)", function=bias_percent, variant=PAPER, mask=HEAD),
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=JOINTLY_SCALED),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=JOINTLY_SCALED, also=_SSIM, digits=3),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=JOINTLY_SCALED, digits=3),
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE, also=_SSIM, digits=3),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE, digits=3),
+    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=JOINTLY_SCALED, better=1),
+    Metric(
+        name="ssim", label="SSIM", function=ssim, variant=JOINTLY_SCALED, also=_SSIM, digits=3, better=1
+    ),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=JOINTLY_SCALED, digits=3, better=-1),
+    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE, better=1),
+    Metric(
+        name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE, also=_SSIM, digits=3, better=1
+    ),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE, digits=3, better=-1),
     Metric(
         name="nrmse_percent",
         label="NRMSE in the head (%)",
@@ -246,6 +252,7 @@ METRICS = (
         variant=QUANTITATIVE,
         mask=HEAD,
         also="norm=mean",
+        better=-1,
     ),
     Metric(
         name="mae_percent",
@@ -254,6 +261,7 @@ METRICS = (
         variant=QUANTITATIVE,
         mask=HEAD,
         also="norm=mean",
+        better=-1,
     ),
     Metric(
         name="bias_percent",
@@ -309,9 +317,10 @@ METRICS = (
         variant=QUANTITATIVE,
         mask=_T1_ONLY,
         also=_LESIONS,
+        better=-1,
     ),
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=TRUTH),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=TRUTH, digits=3),
+    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=TRUTH, better=1),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=TRUTH, digits=3, better=-1),
     Metric(name="bias_percent", label="head bias (%)", function=bias_percent, variant=TRUTH, mask=HEAD),
     Metric(
         name="grey_matter_bias_percent",
