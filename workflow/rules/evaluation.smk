@@ -329,6 +329,7 @@ rule tables:
 # to show adds its files here.
 SECTIONS = [
     *[gallery_of(*place, "json") for place in STUDY.gallery],
+    "results/sections/truth.json",
     *(["results/sections/uncertainty.json"] if SAMPLED else []),
     *(["results/sections/dose_response.json"] if DOSES else []),
 ]
