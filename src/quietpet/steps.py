@@ -14,6 +14,7 @@ from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
+from quietpet.jobs.detection import DetectionJob, ObserveJob
 from quietpet.jobs.dose_response import DoseResponseJob
 from quietpet.jobs.evaluation import (
     CohortsJob,
@@ -33,6 +34,7 @@ from quietpet.jobs.invivo import (
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
+from quietpet.jobs.realisations import RealiseJob, RecoveryJob, RecoveryTableJob
 from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.jobs.subjects import SubjectsJob
@@ -217,6 +219,27 @@ _STEPS = (
         job=ThinJob,
         inputs=(NamedFile("standard", "HDF5 of `simulate` at the standard dose"),),
         outputs=(NamedFile("sinograms", "HDF5: a part of the prompts, and what models them"),),
+    ),
+    Step(
+        name="realise",
+        job=RealiseJob,
+        inputs=(
+            NamedFile("slices", "HDF5 of `slices` of each subject, without lesions", several=True),
+            NamedFile(
+                "engine",
+                "JSON of `engine`, for scanner.projector: auto; without it, what is found decides",
+                optional=True,
+            ),
+        ),
+        outputs=(
+            NamedFile("dataset", "HDF5: rows of standard dose, low dose and T1, one per realisation"),
+            NamedFile(
+                "sinograms",
+                "HDF5 of each subject, same order: low-dose prompts, and what models them",
+                optional=True,
+                several=True,
+            ),
+        ),
     ),
     Step(
         name="counts",
@@ -456,6 +479,61 @@ _STEPS = (
             NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
             NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
             NamedFile("section", "JSON: what the report shows of it"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="recovery",
+        job=RecoveryJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of noise realisations"),
+            NamedFile("test", "HDF5 of `realise`"),
+        ),
+        outputs=(
+            NamedFile("lesions", "CSV: contrast recovery and background variability of each lesion"),
+            NamedFile("noise", "CSV: error of each slice and region, as bias and variance"),
+            NamedFile("maps", "HDF5: bias and standard deviation of each pixel"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="observe",
+        job=ObserveJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of noise realisations"),
+            NamedFile("test", "HDF5 of `realise`"),
+        ),
+        outputs=(NamedFile("ratings", "CSV: ratings of model observers that know the lesions"),),
+    ),
+    Step(
+        name="detection",
+        job=DetectionJob,
+        inputs=(
+            NamedFile("ratings", "CSV of `observe` of each method", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: areas under ROC curves by size and contrast of the lesions"),
+            NamedFile("section", "JSON: what the report shows of it"),
+            NamedFile("figure", "PNG and SVG: the areas of all methods", several=True),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="recovery_table",
+        job=RecoveryTableJob,
+        inputs=(
+            NamedFile("lesions", "CSV of `recovery` of each method", several=True),
+            NamedFile("noise", "CSV of `recovery`, same order", several=True),
+            NamedFile("maps", "HDF5 of `recovery`, same order", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("recovery", "CSV: contrast recovery by size and contrast of the lesions"),
+            NamedFile("noise", "CSV: error by region, as bias and variance"),
+            NamedFile("section", "JSON: what the report shows of both"),
+            NamedFile("figure", "PNG and SVG: recovery against background variability", several=True),
+            NamedFile("maps", "PNG and SVG: maps of bias and noise", several=True),
             _PROVENANCE,
         ),
     ),
