@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from quietpet.api.arrays import image_stack, region_numbers, slice_names
 from quietpet.errors import InputError
-from quietpet.evaluation.metrics import metric_of
+from quietpet.evaluation.metrics import METRICS, metric_of
 from quietpet.evaluation.scoring import score_slices
 from quietpet.files.packed import ReferenceSlices
 from quietpet.study.root import Study
@@ -76,7 +76,7 @@ def score(
         t1=t1,
     )
     pixels = study.evaluation.paper_window_pixels
-    rows = score_slices({"single": images}, slices, paper_window_pixels=pixels)
+    rows = score_slices({"single": images}, slices, metrics=METRICS, paper_window_pixels=pixels)
     return tuple(_score(row, paper_window_pixels=pixels) for row in rows)
 
 

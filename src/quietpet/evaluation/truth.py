@@ -31,6 +31,8 @@ STANDARD = "standard dose"
 REFERENCE = "reference"
 """It in the column ``estimate``."""
 
+_METRICS = tuple(metric for metric in METRICS if metric.variant is TRUTH)
+
 _Column = tuple[str, str, str]
 """Data set, setting and metric."""
 
@@ -110,7 +112,7 @@ def standard_scores(
     }
     images = {REFERENCE: reference.standard}
     for row in score_slices(
-        images, reference, paper_window_pixels=paper_window_pixels, variants=(TRUTH,)
+        images, reference, metrics=_METRICS, paper_window_pixels=paper_window_pixels
     ):
         yield {**named, **row}
 
@@ -175,7 +177,7 @@ def _above(cell: Cell, standard: SliceValues | None, confidence: float) -> Mappi
 
 def _order(row: TruthRow, plan: TruthPlan) -> tuple[Any, ...]:
     """The standard dose first, then methods as configured, metrics as registered."""
-    metrics = [metric.name for metric in METRICS if metric.variant is TRUTH]
+    metrics = [metric.name for metric in _METRICS]
     return (
         row.setting,
         [STANDARD, *plan.methods].index(row.method),
