@@ -330,6 +330,7 @@ rule tables:
 SECTIONS = [
     "results/sections/paired.json",
     *[gallery_of(*place, "json") for place in STUDY.gallery],
+    "results/sections/truth.json",
     *(["results/sections/uncertainty.json"] if SAMPLED else []),
     *(["results/sections/dose_response.json"] if DOSES else []),
 ]
