@@ -179,7 +179,8 @@ def test_slices_are_restored_and_scored_as_the_steps_do_it(study, tmp_path, meth
     score.run(score_job, files(restored=target, test=test), files(scores=tmp_path / "scores.csv"))
 
     with open_hdf5(test, kind="dataset") as file:
-        data = {name: read_array(file, name) for name in ("low", "standard", "t1", "head", "truth")}
+        held = ("low", "standard", "t1", "head", "truth", "labels")
+        data = {name: read_array(file, name) for name in held}
         keys = read_strings(file, "key")
     found = quietpet.restore(
         study, weights, data["low"], data["t1"],
@@ -199,7 +200,7 @@ def test_slices_are_restored_and_scored_as_the_steps_do_it(study, tmp_path, meth
                 np.testing.assert_allclose(images, read_array(file, name), rtol=1e-5, atol=1e-4)
     scores = quietpet.score(
         study, found.single, data["standard"], data["head"],
-        t1=data["t1"], truth=data["truth"], keys=keys,
+        t1=data["t1"], truth=data["truth"], labels=data["labels"], keys=keys,
     )  # fmt: skip
     lines = (tmp_path / "scores.csv").read_text().splitlines()
     columns = lines[0].split(",")

@@ -13,7 +13,7 @@ from packed import write_packed
 
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 
-EVALUATION = {"paper_window_pixels": 48, "bootstrap_resamples": 100}
+EVALUATION = {"paper_window_pixels": 48}
 ENTRIES = """
 
 def error_of_truth(images, data_range):
@@ -81,7 +81,7 @@ def test_one_entry_reaches_scores_tables_and_page(package: EditedPackage, tmp_pa
             "--out", f"scores={tmp_path}/{dataset}.csv",
         )  # fmt: skip
     settings = {
-        "study_seed": 0, "protocol": "toy", "methods": {"lpet": "no processing"},
+        "protocol": "toy", "methods": {"lpet": "no processing"},
         "datasets": {"phantom": "simulated", "mine": "scanned"}, "published_settings": [],
         "doses": {}, "acquisition": "none", "rays": 1, "evaluation": EVALUATION,
     }  # fmt: skip

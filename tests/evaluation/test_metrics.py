@@ -21,11 +21,15 @@ from quietpet.evaluation.metrics import (
     METRICS,
     Metric,
     bias_percent,
+    mae,
+    mae_percent,
+    metric_of,
     nmse,
-    nmse_best_scale,
+    nrmse_percent,
     psnr_db,
     ssim,
 )
+from quietpet.phantom.tissues import Tissue
 
 PIXELS = 64
 WINDOW_PIXELS = 40
@@ -36,9 +40,11 @@ def example(seed: int = 0) -> SliceImages:
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:PIXELS, :PIXELS] - PIXELS / 2
     head = y**2 / 18**2 + x**2 / 14**2 < 1
-    standard = (head * (2.0 + np.sin(x / 3.0) + np.cos(y / 4.0))).astype(np.float32)
+    truth = (head * (2.0 + np.sin(x / 3.0) + np.cos(y / 4.0))).astype(np.float32)
+    standard = ndimage.gaussian_filter(truth, 0.5)
     restored = ndimage.gaussian_filter(standard + rng.normal(0, 0.3, standard.shape), 1.0)
     none = np.zeros_like(head, dtype=np.uint8)
+    tissues = np.where(truth > 2, Tissue.GREY_MATTER, Tissue.WHITE_MATTER)
     return SliceImages(
         restored=restored.astype(np.float32),
         standard=standard,
@@ -46,6 +52,8 @@ def example(seed: int = 0) -> SliceImages:
         head=head,
         pet_lesions=none,
         t1_lesions=none,
+        truth=truth,
+        labels=(head * tissues).astype(np.uint8),
     )
 
 
@@ -61,10 +69,10 @@ def identifier(metric: Metric) -> str:
     return f"{metric.name}-{metric.variant.name}"
 
 
-def test_registry_names_every_metric_once_and_has_the_three_in_both_variants() -> None:
+def test_registry_names_every_metric_once_and_has_the_three_in_all_variants() -> None:
     names = [(metric.name, metric.variant.name) for metric in METRICS]
     assert len(set(names)) == len(names)
-    for variant in ("paper", "quantitative"):
+    for variant in ("paper", "jointly_scaled", "quantitative"):
         assert {(name, variant) for name in ("psnr_db", "ssim", "nmse")} <= set(names)
 
 
@@ -77,7 +85,10 @@ def test_constant_offset_gives_the_closed_forms() -> None:
     energy = np.sum(images.standard.astype(float) ** 2)
     assert nmse(shifted, peak) == pytest.approx(offset**2 * PIXELS**2 / energy, rel=1e-5)
     inside = images.standard[images.head].mean()
-    assert bias_percent(shifted, peak) == pytest.approx(100 * offset / inside, rel=1e-4)
+    of_head = replace(shifted, inside=images.head)
+    for function in (bias_percent, mae_percent, nrmse_percent):
+        assert function(of_head, peak) == pytest.approx(100 * offset / inside, rel=1e-4)
+    assert mae(shifted, peak) == pytest.approx(offset, rel=1e-4)
 
 
 def wang_ssim(x: np.ndarray, y: np.ndarray, data_range: float) -> float:
@@ -115,20 +126,29 @@ def test_identical_images_are_perfect() -> None:
     assert bias_percent(images, 1.0) == 0.0
 
 
-@pytest.mark.parametrize("metric", of_variant("paper"), ids=identifier)
+@pytest.mark.parametrize(
+    "metric", [each for each in of_variant("paper") if each.beside is None], ids=identifier
+)
 def test_paper_variant_ignores_the_scale_of_either_image(metric: Metric) -> None:
     images = example()
     scaled = replace(images, restored=images.restored * 7, standard=images.standard * 0.2)
     assert value(metric, scaled) == pytest.approx(value(metric, images), rel=1e-5)
 
 
-@pytest.mark.parametrize("metric", of_variant("quantitative"), ids=identifier)
-def test_quantitative_variant_ignores_the_unit_but_not_a_wrong_scale(metric: Metric) -> None:
+@pytest.mark.parametrize(
+    "metric",
+    [metric for name in ("jointly_scaled", "quantitative", "truth") for metric in of_variant(name)],
+    ids=identifier,
+)
+def test_other_variants_ignore_the_unit_but_not_a_wrong_scale(metric: Metric) -> None:
     images = example()
-    common = replace(images, restored=images.restored * 7, standard=images.standard * 7)
+    common = replace(
+        images, restored=images.restored * 7, standard=images.standard * 7, truth=images.truth * 7
+    )
     assert value(metric, common) == pytest.approx(value(metric, images), rel=1e-5)
     wrong = replace(images, restored=images.restored * 1.2)
-    assert value(metric, wrong) != pytest.approx(value(metric, images), rel=1e-2)
+    changes = value(metric, wrong) != pytest.approx(value(metric, images), rel=1e-2)
+    assert changes == (metric.name != "grey_to_white_recovery_percent"), "a ratio of two regions"
 
 
 def test_paper_variant_is_psnr_of_the_normalised_centre() -> None:
@@ -137,42 +157,49 @@ def test_paper_variant_is_psnr_of_the_normalised_centre() -> None:
     x = images.restored[centre].astype(float) / images.restored.max()
     y = images.standard[centre].astype(float) / images.standard.max()
     expected = -10 * np.log10(np.mean((x - y) ** 2))
-    assert value(METRICS[0], images) == pytest.approx(expected, rel=1e-6)
+    assert value(metric_of("psnr_db", "paper"), images) == pytest.approx(expected, rel=1e-6)
 
 
-def test_one_hot_pixel_is_all_of_the_nmse_of_images_divided_by_their_maxima() -> None:
-    """A perfect restoration but for its maximum, by which every other pixel is then too dark."""
+def of_maximum(images: SliceImages) -> float:
+    return value(metric_of("nmse_of_maximum_percent", "paper"), images)
+
+
+@pytest.mark.parametrize("factor", [1.1, 1.5, 3.0])
+def test_one_hot_pixel_makes_nearly_all_of_the_nmse_of_images_divided_by_their_maxima(factor) -> None:
+    """A perfect restoration but for its maximum, by which every other pixel is then too dark.
+
+    y but for one pixel p = max y, which is f p. Divided by f p every other pixel errs by (1 - 1/f) of
+    itself, and that one by nothing; divided by p, that one alone errs, by (f - 1) p.
+    """
     images = example()
-    restored = images.standard.copy()
-    restored[np.unravel_index(restored.argmax(), restored.shape)] *= 1.5
-    found = {metric.name: value(metric, replace(images, restored=restored)) for metric in METRICS[:4]}
-    assert found["nmse"] == pytest.approx((1 - 1 / 1.5) ** 2, rel=0.02)
-    assert found["nmse_best_scale"] < 0.02 * found["nmse"]
+    y = images.standard.astype(float)
+    peak, energy = y.max() ** 2, (y**2).sum()
+    restored = y.copy()
+    restored[np.unravel_index(y.argmax(), y.shape)] *= factor
+    own = (1 - 1 / factor) ** 2 * (1 - peak / energy)
+    joint = (factor - 1) ** 2 * peak / energy
+    changed = replace(images, restored=restored)
+    assert value(metric_of("nmse", "paper"), changed) == pytest.approx(own)
+    assert value(metric_of("nmse", "jointly_scaled"), changed) == pytest.approx(joint)
+    assert of_maximum(changed) == pytest.approx(100 * (1 - joint / own))
+    assert of_maximum(changed) > 95
 
 
-@pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
-def test_the_best_scale_is_that_of_least_nmse(factor: float) -> None:
+def test_noise_that_leaves_the_maximum_makes_none_of_it() -> None:
+    """Whatever the NMSE: both images are divided by one number."""
     images = example()
-    scaled = replace(images, restored=factor * images.restored)
-    factors = np.linspace(0.2, 5, 20001) / factor
-    x, y = (image.astype(float).ravel() for image in (scaled.restored, scaled.standard))
-    least = min(y @ y - 2 * a * (x @ y) + a**2 * (x @ x) for a in factors) / (y @ y)
-    assert nmse_best_scale(scaled, 1.0) == pytest.approx(least, abs=1e-7)
-    perfect = replace(images, restored=images.standard * np.float32(factor))
-    assert nmse_best_scale(perfect, 1.0) == pytest.approx(0.0, abs=1e-12)
-    assert nmse_best_scale(replace(images, restored=0 * images.restored), 1.0) == 1.0
+    y = images.standard.astype(float)
+    noise = np.where(y == y.max(), 0.0, np.random.default_rng(1).normal(0, 0.2, y.shape))
+    noisy = replace(images, restored=np.minimum(y + noise, y.max()))
+    assert value(metric_of("nmse", "paper"), noisy) > 0.005
+    assert of_maximum(noisy) == 0.0
 
 
-@pytest.mark.parametrize("s", [0.01, 0.1, 1.0])
-def test_noise_alone_has_less_nmse_at_the_best_scale_without_any_fault_of_units(s: float) -> None:
-    """y + n, n orthogonal to y and of NMSE s: the least of |a (y + n) - y|^2 / |y|^2 is s / (1 + s)."""
-    y = example().standard.astype(float)
-    n = np.random.default_rng(1).normal(size=y.shape)
-    n -= (n * y).sum() / (y * y).sum() * y
-    n *= (s * (y * y).sum() / (n * n).sum()) ** 0.5
-    images = replace(example(), standard=y, restored=y + n)
-    assert nmse(images, 1.0) == pytest.approx(s)
-    assert nmse_best_scale(images, 1.0) == pytest.approx(s / (1 + s))
+def test_the_share_of_the_maximum_stays_within_a_hundred_percent() -> None:
+    """A wrong scale is hidden wholly by own maxima; of no error there is no share."""
+    images = example()
+    assert of_maximum(replace(images, restored=2 * images.standard)) == pytest.approx(-100.0)
+    assert np.isnan(of_maximum(replace(images, restored=images.standard)))
 
 
 def test_windows() -> None:
@@ -233,10 +260,13 @@ def cut(images: SliceImages) -> SliceImages:
 @pytest.mark.parametrize(
     ("spoil", "metric", "message"),
     [
-        (no_head, METRICS[4], "head mask is empty"),
-        (no_uptake, METRICS[4], "no positive pixel"),
-        (no_uptake, METRICS[2], "zero everywhere"),
-        (cut, METRICS[0], "larger than the image"),
+        (no_head, metric_of("psnr_db", "quantitative"), "head mask is empty"),
+        (no_head, metric_of("bias_percent", "paper"), "head mask is empty"),
+        (no_uptake, metric_of("psnr_db", "quantitative"), "no positive pixel"),
+        (no_uptake, metric_of("psnr_db", "jointly_scaled"), "no positive pixel"),
+        (no_uptake, metric_of("nmse", "paper"), "zero everywhere"),
+        (no_uptake, metric_of("bias_percent", "paper"), "has the mean 0 in its mask"),
+        (cut, metric_of("psnr_db", "paper"), "larger than the image"),
     ],
 )
 def test_unusable_slices_are_refused(

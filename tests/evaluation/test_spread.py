@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from quietpet.evaluation.spread import spread_to_error
+from quietpet.evaluation.spread import in_effect_a_regression, spread_to_error
 
 VALUES = 200_000
 
@@ -57,3 +57,14 @@ def test_a_regression_has_no_spread() -> None:
 def test_without_an_error_there_is_no_ratio() -> None:
     standard = np.arange(10.0)
     assert spread_to_error(standard, np.zeros(10), standard, samples=2) is None
+
+
+def test_a_sampler_whose_spread_is_a_tenth_of_its_squared_error_is_in_effect_a_regression() -> None:
+    rng = np.random.default_rng(0)
+    standard = rng.standard_normal(VALUES)
+    hardly, truly = (share * rng.standard_normal((2, VALUES)) for share in (0.25, 1.0))
+    assert in_effect_a_regression(ratio(hardly, standard))
+    assert in_effect_a_regression(ratio(np.zeros((2, VALUES)), standard))
+    assert not in_effect_a_regression(ratio(truly, standard))
+    assert not in_effect_a_regression(0.32)
+    assert not in_effect_a_regression(None)

@@ -15,6 +15,7 @@ from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.regions import REGION_COLUMNS
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TABLE_COLUMNS
+from quietpet.evaluation.whole_subjects import SUBJECT_COLUMNS
 from quietpet.files.hdf5 import write_hdf5
 from quietpet.files.named import Files
 from quietpet.files.scores import read_scores
@@ -23,9 +24,11 @@ from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.stages import score, tables
 
 PIXELS = 32
+OF_SCANS = [metric for metric in METRICS if not metric.needs and not metric.variant.needs]
+"""Those that want neither truth nor tissues, which these slices have not."""
 KEYS = np.array(["04_s65_r0", "04_s67_r0", "05_s65_r0"])
 LINEAGE = {"data_source": "brainweb", "projector": "embedded"}
-EVALUATION = EvaluationSettings(paper_window_pixels=24, bootstrap_resamples=100)
+EVALUATION = EvaluationSettings(paper_window_pixels=24)
 
 
 def images(seed: int) -> np.ndarray:
@@ -86,7 +89,8 @@ def test_every_slice_metric_and_estimate_gets_a_row(tmp_path: Path) -> None:
     variance = (images(6).astype(float) ** 2).mean()
     assert error < variance / 4, "less error than the samples' own noise: no ratio"
     assert {row["spread_to_error"] for row in rows} == {""}
-    assert len(rows) == 2 * 3 * len(METRICS)
+    assert len(rows) == 2 * 3 * len(OF_SCANS)
+    assert "truth" not in {row["variant"] for row in rows}
     assert list(dict.fromkeys(row["estimate"] for row in rows)) == ["single", "mean_of_4"]
     assert {row["subject"] for row in rows} == {"04", "05"}
     assert {(row["data_source"], row["projector"], row["registration"]) for row in rows} == {
@@ -175,7 +179,6 @@ def test_files_that_do_not_belong_together_are_refused(
 
 def tables_job() -> TablesJob:
     return TablesJob(
-        study_seed=0,
         protocol="tiny",
         methods={"lpet": "no processing", "gaussian": "filtered"},
         datasets={"phantom": "simulated"},
@@ -207,7 +210,7 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
         reader = csv.DictReader(stream)
         assert tuple(reader.fieldnames) == TABLE_COLUMNS
         rows = list(reader)
-    shown = sum("_only_" not in metric.name for metric in METRICS)  # these slices have no lesions
+    shown = sum("_only_" not in metric.name for metric in OF_SCANS)  # these slices have no lesions
     assert [row["method"] for row in rows] == ["lpet"] * shown + ["gaussian"] * shown
     assert (rows[0]["setting"], rows[0]["paper_mean"], rows[0]["n_subjects"]) == ("-", "21.13", "2")
     assert "## Claim" in outputs["readable"][0].read_text()
@@ -311,6 +314,31 @@ def test_a_data_set_without_regions_is_refused_before_anything_is_written(tmp_pa
         regions_of(tmp_path, write_test_set(tmp_path / "test.h5"))
     assert not (tmp_path / "scores.csv").exists()
     assert not (tmp_path / "regions.csv").exists()
+
+
+def test_whole_subjects_are_measured_beside_the_scores(tmp_path: Path) -> None:
+    """A copy of the bright spot that T1 alone has: lesions, brain and names are those of the files."""
+    spot = np.zeros((3, PIXELS, PIXELS), dtype=np.uint8)
+    spot[:, 14:18, 14:18] = 1
+    test = write_test_set(
+        tmp_path / "test.h5", t1=images(3) + 5.0 * spot, t1_lesions=spot, labels=32 * spot
+    )
+    copied = images(2) + 1.0 * spot
+    restored = write_restored(tmp_path / "r.h5", method="copier", arrays={"single": copied})
+    names = {"dataset": "phantom", "setting": "low", "method": "copier", "replicate": "0"}
+    outputs = {name: [tmp_path / f"{name}.csv"] for name in ("scores", "subjects")}
+    job = ScoreJob(**names, learning="external", evaluation=EVALUATION)
+    score.run(job, Files({"restored": [restored], "test": [test]}), Files(outputs))
+    with outputs["subjects"][0].open(newline="") as stream:
+        reader = csv.DictReader(stream)
+        assert tuple(reader.fieldnames) == SUBJECT_COLUMNS
+        found = {(row["subject"], row["measure"]): row for row in reader}
+    assert {subject for subject, _ in found} == {"04", "05"}
+    gained = found["04", "t1_only_hot_mean_percent"]
+    assert (gained["method"], gained["learning"], gained["count"]) == ("copier", "external", "2")
+    assert float(gained["value"]) == pytest.approx(100 / 1.5, rel=0.1)
+    assert float(found["05", "brain_within_15_percent"]["value"]) == 0.0
+    assert found["05", "brain_outlier_score"]["count"] == "16"
 
 
 def test_the_page_of_cohorts_stands_among_the_tables(tmp_path: Path) -> None:

@@ -1,6 +1,11 @@
 # Slices without lesions -> noise realisations with and without known lesions -> restored realisations.
 
-from quietpet.study.realisations import REALISATIONS, realised_data, realised_subjects
+from quietpet.study.realisations import (
+    REALISATIONS,
+    realised_data,
+    realised_subjects,
+    restored_realisations,
+)
 
 
 REALISED = realised_data(STUDY)
@@ -72,3 +77,112 @@ def define_realise(dataset):
 
 for dataset in REALISED_DATASETS:
     define_realise(dataset)
+
+
+def realisations_restored(run, suffix, folder="recovery"):
+    """A file of what one method makes of the realisations."""
+    return scores_of(run, suffix, folder=f"realisations/{folder}")
+
+
+# Some methods in one job: each restores the realisations with its first training, and measures them. What is
+# restored already stays when another method is added.
+MEASURED = {
+    "lesions": "lesions.csv",
+    "noise": "noise.csv",
+    "maps": "maps.h5",
+    "provenance": "json",
+}
+
+
+def define_recovery(called, runs):
+    methods = {"-".join(filter(None, (run.method, run.regime))): run for run in runs}
+    steps = {tag: {**run._asdict(), "purpose": REALISATIONS} for tag, run in methods.items()}
+
+    def weights(run):
+        training = STUDY.weights_for(dataset=run.dataset, setting=run.setting, regime=run.regime)
+        return weights_of(training, run) if STUDY.methods[run.method].fitted else []
+
+    def sinograms(run):
+        reconstructs = STUDY.methods[run.method].reconstructs
+        return realised_sinograms(run.dataset, run.setting) if reconstructs else []
+
+    rule:
+        name:
+            called
+        input:
+            **{f"{tag}_weights": weights(run) for tag, run in methods.items()},
+            **{
+                f"{tag}_test": f"results/realisations/data/{run.dataset}/{run.setting}.h5"
+                for tag, run in methods.items()
+            },
+            **{f"{tag}_sinograms": sinograms(run) for tag, run in methods.items()},
+        output:
+            **{
+                f"{tag}_restored": update(realisations_restored(run, "h5", "restored"))
+                for tag, run in methods.items()
+            },
+            **{
+                f"{tag}_{file}": realisations_restored(run, suffix)
+                for tag, run in methods.items()
+                for file, suffix in MEASURED.items()
+            },
+        log:
+            f"logs/recovery/{called}.log",
+        threads: 1 + NETWORK_GPUS
+        resources:
+            mem_mb=6000,
+            runtime=720,
+            gpu=NETWORK_GPUS,
+        params:
+            **job("restore", "recovery", of=steps),
+        shell:
+            command("restore", "recovery", of=steps)
+
+
+for called, runs in REALISATIONS_TOGETHER.items():
+    define_recovery(called, runs)
+
+
+RESTORED_REALISATIONS = list(restored_realisations(STUDY))
+
+
+def measured_realisations(suffix):
+    """Input function: what is measured of all methods' realisations; an error in a study without any."""
+
+    def paths(wildcards):
+        if STUDY.realisations is None:
+            raise WorkflowError(
+                "this study has no section realisations, which names the test slices whose noise is measured again "
+                f"and again; add realisations: {{data: [{STUDY.tried_on.dataset}/{STUDY.tried_on.setting}]}}"
+            )
+        return [realisations_restored(run, suffix) for run in RESTORED_REALISATIONS]
+
+    return paths
+
+
+rule recovery_table:
+    input:
+        lesions=measured_realisations("lesions.csv"),
+        noise=measured_realisations("noise.csv"),
+        maps=measured_realisations("maps.h5"),
+        test=[f"results/realisations/data/{dataset}/{setting}.h5" for dataset, setting in REALISED],
+    output:
+        recovery="results/recovery.csv",
+        noise="results/bias_variance.csv",
+        section="results/sections/recovery.json",
+        recovery_png="results/recovery.png",
+        recovery_svg="results/recovery.svg",
+        maps_png="results/bias_and_noise.png",
+        maps_svg="results/bias_and_noise.svg",
+        provenance="results/recovery.json",
+    log:
+        "logs/recovery_table.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        **job("recovery_table"),
+    shell:
+        command("recovery_table")

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from quietpet.data_source import is_standin
-from quietpet.evaluation.comparison import VARIANTS
+from quietpet.evaluation.comparison import PAPER, QUANTITATIVE
 from quietpet.evaluation.tables import TableRow
 
 PANELS = (("psnr_db", "PSNR [dB]"), ("nmse", "NMSE"))
@@ -57,7 +57,7 @@ def _panel(
     Published means that another published statement contradicts have a mark of their own.
     """
     methods = list(dict.fromkeys(names.values()))
-    for variant, colour, offset in zip(VARIANTS, COLOURS, (-0.12, 0.12), strict=True):
+    for variant, colour, offset in zip((PAPER, QUANTITATIVE), COLOURS, (-0.12, 0.12), strict=True):
         for row in (row for row in rows if row.variant == variant.name):
             height = methods.index(names[row.method, row.learning]) + offset
             axis.plot(row.mean, height, "o", color=colour, markersize=4, label=_once(axis, variant.name))

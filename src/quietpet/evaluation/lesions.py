@@ -21,7 +21,7 @@ RING_PIXELS = 3
 MIN_PIXELS = 4
 """Smallest cross-section of a lesion that is measured [pixels]."""
 
-Regions = tuple[np.ndarray, np.ndarray]
+Regions = tuple[tuple[slice, ...], np.ndarray, np.ndarray]
 
 
 def pet_only_contrast_percent(images: SliceImages, _data_range: float) -> float:
@@ -31,17 +31,17 @@ def pet_only_contrast_percent(images: SliceImages, _data_range: float) -> float:
     with d, d0 the contrasts in the restored and standard image and s the sign of d0: faint lesions,
     whose own ratio would be unstable, weigh little.
     """
-    return _kept_percent(_pet_only(images))
+    return kept_percent(pet_only(images))
 
 
 def pet_only_hot_percent(images: SliceImages, _data_range: float) -> float:
-    """The same of lesions that are brighter than their ring in the standard dose."""
-    return _kept_percent(lesion for lesion in _pet_only(images) if lesion.standard > 0)
+    """Contrast of PET-only lesions that are brighter than their ring in the standard dose [%]."""
+    return kept_percent(lesion for lesion in pet_only(images) if lesion.standard > 0)
 
 
 def pet_only_cold_percent(images: SliceImages, _data_range: float) -> float:
-    """The same of lesions that are darker than their ring in the standard dose."""
-    return _kept_percent(lesion for lesion in _pet_only(images) if lesion.standard < 0)
+    """Contrast of PET-only lesions that are darker than their ring in the standard dose [%]."""
+    return kept_percent(lesion for lesion in pet_only(images) if lesion.standard < 0)
 
 
 def t1_only_hot_percent(images: SliceImages, _data_range: float) -> float:
@@ -50,16 +50,16 @@ def t1_only_hot_percent(images: SliceImages, _data_range: float) -> float:
     Positive: PET rose inside the lesion; negative: it fell; NaN without such lesions. Mean over the
     lesions of the slice, in which noise cancels.
     """
-    return _mean(lesion.gained_percent for lesion in _t1_only(images) if lesion.t1 > 0)
+    return _mean(lesion.gained_percent for lesion in t1_only(images) if lesion.t1 > 0)
 
 
 def t1_only_cold_percent(images: SliceImages, _data_range: float) -> float:
-    """The same where only T1 has a dark lesion.
+    """PET contrast gained where only T1 has a dark lesion [% of the standard dose around it].
 
     A PET that follows T1 rises in bright lesions and falls in dark ones, one that inverts it does the
     reverse: a mean over both kinds would hide that.
     """
-    return _mean(lesion.gained_percent for lesion in _t1_only(images) if lesion.t1 < 0)
+    return _mean(lesion.gained_percent for lesion in t1_only(images) if lesion.t1 < 0)
 
 
 def t1_only_rms_percent(images: SliceImages, _data_range: float) -> float:
@@ -68,11 +68,11 @@ def t1_only_rms_percent(images: SliceImages, _data_range: float) -> float:
     Of this slice: its mean over slices is not the root mean square over all lesions. Nothing cancels,
     noise neither: a method that never saw T1 shows how much of it is noise.
     """
-    return math.sqrt(_mean(lesion.gained_percent**2 for lesion in _t1_only(images)))
+    return math.sqrt(_mean(lesion.gained_percent**2 for lesion in t1_only(images)))
 
 
 @dataclass(frozen=True, kw_only=True)
-class _LoneLesion:
+class LoneLesion:
     """Contrasts of one lesion that only one modality has; ``uptake`` is the standard dose around it.
 
     A T1 that is missing has none: 0.
@@ -85,29 +85,34 @@ class _LoneLesion:
 
     @property
     def gained_percent(self) -> float:
+        """PET contrast that the standard dose has not, relative to the uptake [%]."""
         return 100.0 * (self.restored - self.standard) / self.uptake
 
 
-def _pet_only(images: SliceImages) -> Iterator[_LoneLesion]:
+def pet_only(images: SliceImages) -> Iterator[LoneLesion]:
+    """The lesions of a slice that only PET has."""
     return _measured(images, images.pet_lesions, images.t1_lesions)
 
 
-def _t1_only(images: SliceImages) -> Iterator[_LoneLesion]:
+def t1_only(images: SliceImages) -> Iterator[LoneLesion]:
+    """The lesions of a slice that only T1 has, where there is activity around them."""
     lesions = _measured(images, images.t1_lesions, images.pet_lesions)
     return (lesion for lesion in lesions if lesion.uptake > 0)
 
 
-def _measured(images: SliceImages, lesions: np.ndarray, others: np.ndarray) -> Iterator[_LoneLesion]:
-    for lesion, ring in _lone_lesions(lesions, others, images.head):
-        yield _LoneLesion(
-            restored=_contrast(images.restored, lesion, ring),
-            standard=_contrast(images.standard, lesion, ring),
-            t1=0.0 if images.t1 is None else _contrast(images.t1, lesion, ring),
-            uptake=float(images.standard[ring].mean(dtype=np.float64)),
+def _measured(images: SliceImages, lesions: np.ndarray, others: np.ndarray) -> Iterator[LoneLesion]:
+    for box, lesion, ring in _lone_lesions(lesions, others, images.head):
+        standard = images.standard[box]
+        yield LoneLesion(
+            restored=_contrast(images.restored[box], lesion, ring),
+            standard=_contrast(standard, lesion, ring),
+            t1=0.0 if images.t1 is None else _contrast(images.t1[box], lesion, ring),
+            uptake=float(standard[ring].mean(dtype=np.float64)),
         )
 
 
-def _kept_percent(lesions: Iterable[_LoneLesion]) -> float:
+def kept_percent(lesions: Iterable[LoneLesion]) -> float:
+    """Contrast relative to the standard dose [%], pooled as in :func:`pet_only_contrast_percent`."""
     kept = total = 0.0
     for lesion in lesions:
         kept += np.sign(lesion.standard) * lesion.restored
@@ -121,13 +126,16 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _lone_lesions(lesions: np.ndarray, others: np.ndarray, head: np.ndarray) -> Iterator[Regions]:
-    """Masks (lesion, ring) of the lesions without a lesion of the other modality inside."""
+    """The lesions without one of the other modality inside: (box, lesion, ring), masks in the box."""
     any_lesion = (lesions > 0) | (others > 0)
-    for number in np.unique(lesions[lesions > 0]):
-        lesion = lesions == number
-        ring = ndimage.binary_dilation(lesion, iterations=RING_PIXELS) & head & ~any_lesion
-        if lesion.sum() >= MIN_PIXELS and ring.any() and not others[lesion].any():
-            yield lesion, ring
+    for number, place in enumerate(ndimage.find_objects(lesions), start=1):
+        if place is None:
+            continue
+        box = tuple(slice(max(0, side.start - RING_PIXELS), side.stop + RING_PIXELS) for side in place)
+        lesion = lesions[box] == number
+        ring = ndimage.binary_dilation(lesion, iterations=RING_PIXELS) & head[box] & ~any_lesion[box]
+        if lesion.sum() >= MIN_PIXELS and ring.any() and not others[box][lesion].any():
+            yield box, lesion, ring
 
 
 def _contrast(image: np.ndarray, lesion: np.ndarray, ring: np.ndarray) -> float:

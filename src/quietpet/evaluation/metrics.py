@@ -5,16 +5,34 @@ Adding a metric is one entry of :data:`METRICS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from skimage.metrics import structural_similarity
 
 from quietpet.errors import InputError
-from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, SliceImages, Variant
+from quietpet.evaluation.comparison import (
+    GREY_MATTER,
+    HEAD,
+    JOINTLY_SCALED,
+    NO_MASK,
+    PAPER,
+    QUANTITATIVE,
+    TRUTH,
+    WHITE_MATTER,
+    Known,
+    Mask,
+    Rule,
+    SliceImages,
+    Variant,
+    View,
+    grey_matter,
+    white_matter,
+)
 from quietpet.evaluation.lesions import (
+    MIN_PIXELS,
+    RING_PIXELS,
     pet_only_cold_percent,
     pet_only_contrast_percent,
     pet_only_hot_percent,
@@ -26,31 +44,87 @@ from quietpet.evaluation.lesions import (
 SSIM_SIGMA_PIXELS = 1.5
 SSIM_WINDOW_PIXELS = 11
 
+LEAST_CONTRAST = 0.05
+"""Grey over white matter, minus 1, below which its recovery is not measured."""
+
+_AGGREGATION = "mean=slices"
+"""How values of slices become one of a table: their mean."""
+
+
+class Views:
+    """One slice in the views of all variants, each made once."""
+
+    def __init__(self, images: SliceImages, *, paper_window_pixels: int) -> None:
+        self.images = images
+        self._paper_window_pixels = paper_window_pixels
+        self._made: dict[Variant, View] = {}
+
+    def of(self, variant: Variant) -> View:
+        """The images as metrics of ``variant`` see them; InputError where they cannot."""
+        if variant not in self._made:
+            self._made[variant] = variant.view(
+                self.images, paper_window_pixels=self._paper_window_pixels
+            )
+        return self._made[variant]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A function of (images, data range) and the variant that fixes its scaling, window and range.
+    """A function of (images, data range), and the variant that fixes reference, scaling and window.
 
-    ``needs`` are fields of SliceImages that not all data have; without one of them the metric is
-    undefined. ``digits`` are those behind the decimal point on the page.
+    ``mask`` says where the function looks: it is given as ``images.inside``. With ``beside``, another
+    scaling, the value is the part [%] of the function's that is not there when images are scaled so;
+    where more is there, minus the part of that. ``needs`` are fields of SliceImages that not all data
+    have; without one of them, or one that the variant needs, the metric is undefined. ``also`` are
+    numbers of the function that its id names, ``digits`` those behind the decimal point on the page.
+    ``better`` says whether more (1) or less (-1) of it is better, or neither by itself (0).
     """
 
     name: str
     label: str
     function: Callable[[SliceImages, float], float]
     variant: Variant
-    needs: tuple[Literal["truth", "labels"], ...] = ()
+    mask: Mask = NO_MASK
+    beside: Rule[[SliceImages], SliceImages] | None = None
+    needs: tuple[Known, ...] = ()
+    also: str = ""
     digits: int = 2
+    better: int = 0
+
+    def id(self, *, paper_window_pixels: int) -> str:
+        """All that fixes its value: reference, scaling, window, data range, mask, aggregation."""
+        rules = [
+            self.variant.id(paper_window_pixels=paper_window_pixels),
+            *([f"beside={self.beside.id}"] if self.beside else []),
+            f"mask={self.mask.id}",
+            *([self.also] if self.also else []),
+            _AGGREGATION,
+        ]
+        return f"{self.name}:{','.join(rules)}"
+
+    def needs_of(self, images: SliceImages) -> list[Known]:
+        """What the metric needs and ``images`` have not."""
+        wanted = dict.fromkeys((*self.variant.needs, *self.needs))
+        return [name for name in wanted if getattr(images, name) is None]
 
     def measure(self, images: SliceImages, *, paper_window_pixels: int) -> float:
         """Value for one whole slice; NaN where the metric is undefined (no lesion, for one)."""
-        if any(getattr(images, name) is None for name in self.needs):
+        return self.measure_in(Views(images, paper_window_pixels=paper_window_pixels))
+
+    def measure_in(self, views: Views) -> float:
+        """The same of a slice of which several metrics are measured."""
+        if self.needs_of(views.images):
             return np.nan
-        scaled = self.variant.scale(images)
-        data_range = self.variant.data_range(scaled)
-        return self.function(
-            scaled.cropped(self.variant.window(scaled, paper_window_pixels)), data_range
-        )
+        value = self._in(views.of(self.variant))
+        if self.beside is None:
+            return value
+        other = self._in(views.of(replace(self.variant, scale=self.beside)))
+        larger = max(value, other)
+        return 100.0 * (value - other) / larger if larger > 0 else np.nan
+
+    def _in(self, view: View) -> float:
+        images = replace(view.images, inside=self.mask(view.images))
+        return self.function(images, view.data_range)
 
 
 def psnr_db(images: SliceImages, data_range: float) -> float:
@@ -65,7 +139,7 @@ def ssim(images: SliceImages, data_range: float) -> float:
     """Structural similarity with an 11 x 11 Gaussian window of sigma 1.5 pixels.
 
     Wang et al., IEEE Trans Image Process 2004;13:600, with K1 = 0.01 and K2 = 0.03, averaged over the
-    pixels whose window lies inside the image.
+    pixels whose window lies inside the image, without a mask.
     """
     if min(images.standard.shape) < SSIM_WINDOW_PIXELS:
         raise InputError(
@@ -85,89 +159,236 @@ def ssim(images: SliceImages, data_range: float) -> float:
 
 
 def nmse(images: SliceImages, _data_range: float) -> float:
-    """Normalised mean square error, sum (x - y)^2 / sum y^2, y the standard dose."""
-    energy = np.sum(images.standard.astype(np.float64) ** 2)
+    """Normalised mean square error, sum (x - y)^2 / sum y^2, y the reference."""
+    energy = np.sum(_inside(images, images.standard) ** 2)
     if energy == 0:
         raise InputError("the standard-dose slice is zero everywhere in the window.")
     return float(np.sum(_difference(images) ** 2) / energy)
 
 
-def nmse_best_scale(images: SliceImages, _data_range: float) -> float:
-    """NMSE of the restored image times the factor that makes it least, 1 - (x.y)^2 / (x.x y.y).
+def nrmse_percent(images: SliceImages, _data_range: float) -> float:
+    """Root mean square error over the mean of the reference [%]."""
+    return float(100.0 * np.sqrt(np.mean(_difference(images) ** 2)) / _mean_activity(images))
 
-    x is the restored image, y the standard dose. Where images are divided by their own maxima, what the
-    NMSE has above this is at most what those two pixels cost: the best factor also shrinks noise. Noise
-    of NMSE s that is orthogonal to y has s / (1 + s).
-    """
-    restored, standard = (image.astype(np.float64) for image in (images.restored, images.standard))
-    energies = np.sum(restored**2) * np.sum(standard**2)
-    if energies == 0:
-        return nmse(images, _data_range)
-    return float(np.clip(1.0 - np.sum(restored * standard) ** 2 / energies, 0.0, None))
+
+def mae(images: SliceImages, _data_range: float) -> float:
+    """Mean absolute error, in the units of the scaled images."""
+    return float(np.mean(np.abs(_difference(images))))
+
+
+def mae_percent(images: SliceImages, _data_range: float) -> float:
+    """Mean absolute error over the mean of the reference [%]."""
+    return float(100.0 * np.mean(np.abs(_difference(images))) / _mean_activity(images))
 
 
 def bias_percent(images: SliceImages, _data_range: float) -> float:
-    """Error of the mean inside the head, relative to the standard dose [%]."""
-    expected = images.standard[images.head].mean(dtype=np.float64)
-    if expected <= 0:
-        raise InputError(f"the standard dose has the mean {expected:g} inside the head.")
-    return float(100.0 * (images.restored[images.head].mean(dtype=np.float64) / expected - 1.0))
+    """Error of the mean, relative to that of the reference [%]."""
+    return float(100.0 * np.mean(_difference(images)) / _mean_activity(images))
 
+
+def tissue_bias_percent(images: SliceImages, data_range: float) -> float:
+    """Error of the mean of a tissue [%]; NaN in a slice without it, and of one without activity."""
+    reference = _inside(images, images.standard)
+    return bias_percent(images, data_range) if reference.size and reference.mean() > 0 else np.nan
+
+
+def grey_to_white_recovery_percent(images: SliceImages, _data_range: float) -> float:
+    """Contrast of grey to white matter, mean / mean - 1, relative to that of the reference [%].
+
+    The contrast recovery coefficient of NEMA NU 2 with white matter for background. NaN in a slice
+    without one of the two, where the restored white matter has no activity, and where they differ by
+    less than LEAST_CONTRAST in the reference.
+    """
+    grey, white = grey_matter(images), white_matter(images)
+    if not (grey.any() and white.any()):
+        return np.nan
+    contrast = [
+        image[grey].mean(dtype=np.float64) / background - 1.0
+        if (background := image[white].mean(dtype=np.float64)) > 0
+        else np.nan
+        for image in (images.restored, images.standard)
+    ]
+    return float(100.0 * contrast[0] / contrast[1]) if abs(contrast[1]) >= LEAST_CONTRAST else np.nan
+
+
+_SSIM = f"kernel=gauss{SSIM_WINDOW_PIXELS},sigma={SSIM_SIGMA_PIXELS:g}px"
+_LESIONS = f"ring={RING_PIXELS}px,least={MIN_PIXELS}px"
+_PET_ONLY: Mask = Rule("pet_only_lesions", NO_MASK)
+_PET_ONLY_HOT: Mask = Rule("pet_only_hot_lesions", NO_MASK)
+_PET_ONLY_COLD: Mask = Rule("pet_only_cold_lesions", NO_MASK)
+_T1_ONLY: Mask = Rule("t1_only_lesions", NO_MASK)
+_T1_ONLY_HOT: Mask = Rule("t1_only_hot_lesions", NO_MASK)
+_T1_ONLY_COLD: Mask = Rule("t1_only_cold_lesions", NO_MASK)
+_GREY_AND_WHITE: Mask = Rule("grey_and_white_matter", NO_MASK)
 
 METRICS = (
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=PAPER),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=PAPER, digits=3),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER, digits=3),
+    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=PAPER, better=1),
+    Metric(name="ssim", label="SSIM", function=ssim, variant=PAPER, also=_SSIM, digits=3, better=1),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER, digits=3, better=-1),
     Metric(
-        name="nmse_best_scale",
-        label="NMSE at the best scale",
-        function=nmse_best_scale,
+        name="nmse_of_maximum_percent",
+        label="NMSE due to the maximum (%)",
+        function=nmse,
         variant=PAPER,
-        digits=3,
+        beside=JOINTLY_SCALED.scale,
+        digits=0,
     ),
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE, digits=3),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE, digits=3),
-    Metric(name="bias_percent", label="head bias (%)", function=bias_percent, variant=QUANTITATIVE),
+    Metric(name="mae", label="MAE", function=mae, variant=PAPER, digits=4, better=-1),
+    Metric(name="bias_percent", label="head bias (%)", function=bias_percent, variant=PAPER, mask=HEAD),
+    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=JOINTLY_SCALED, better=1),
+    Metric(
+        name="ssim", label="SSIM", function=ssim, variant=JOINTLY_SCALED, also=_SSIM, digits=3, better=1
+    ),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=JOINTLY_SCALED, digits=3, better=-1),
+    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE, better=1),
+    Metric(
+        name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE, also=_SSIM, digits=3, better=1
+    ),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE, digits=3, better=-1),
+    Metric(
+        name="nrmse_percent",
+        label="NRMSE in the head (%)",
+        function=nrmse_percent,
+        variant=QUANTITATIVE,
+        mask=HEAD,
+        also="norm=mean",
+        better=-1,
+    ),
+    Metric(
+        name="mae_percent",
+        label="MAE in the head (%)",
+        function=mae_percent,
+        variant=QUANTITATIVE,
+        mask=HEAD,
+        also="norm=mean",
+        better=-1,
+    ),
+    Metric(
+        name="bias_percent",
+        label="head bias (%)",
+        function=bias_percent,
+        variant=QUANTITATIVE,
+        mask=HEAD,
+    ),
     Metric(
         name="pet_only_contrast_percent",
         label="PET-only lesions: contrast kept (%)",
         function=pet_only_contrast_percent,
         variant=QUANTITATIVE,
+        mask=_PET_ONLY,
+        also=_LESIONS,
     ),
     Metric(
         name="pet_only_hot_percent",
         label="PET-only hot lesions: contrast kept (%)",
         function=pet_only_hot_percent,
         variant=QUANTITATIVE,
+        mask=_PET_ONLY_HOT,
+        also=_LESIONS,
     ),
     Metric(
         name="pet_only_cold_percent",
         label="PET-only cold lesions: contrast kept (%)",
         function=pet_only_cold_percent,
         variant=QUANTITATIVE,
+        mask=_PET_ONLY_COLD,
+        also=_LESIONS,
     ),
     Metric(
         name="t1_only_hot_percent",
         label="T1-only bright lesions: PET contrast gained (%)",
         function=t1_only_hot_percent,
         variant=QUANTITATIVE,
+        mask=_T1_ONLY_HOT,
+        also=_LESIONS,
     ),
     Metric(
         name="t1_only_cold_percent",
         label="T1-only dark lesions: PET contrast gained (%)",
         function=t1_only_cold_percent,
         variant=QUANTITATIVE,
+        mask=_T1_ONLY_COLD,
+        also=_LESIONS,
     ),
     Metric(
         name="t1_only_rms_percent",
         label="T1-only lesions: PET contrast gained, RMS per slice (%)",
         function=t1_only_rms_percent,
         variant=QUANTITATIVE,
+        mask=_T1_ONLY,
+        also=_LESIONS,
+        better=-1,
+    ),
+    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=TRUTH, better=1),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=TRUTH, digits=3, better=-1),
+    Metric(name="bias_percent", label="head bias (%)", function=bias_percent, variant=TRUTH, mask=HEAD),
+    Metric(
+        name="grey_matter_bias_percent",
+        label="grey matter bias (%)",
+        function=tissue_bias_percent,
+        variant=TRUTH,
+        mask=GREY_MATTER,
+        needs=("labels",),
+    ),
+    Metric(
+        name="white_matter_bias_percent",
+        label="white matter bias (%)",
+        function=tissue_bias_percent,
+        variant=TRUTH,
+        mask=WHITE_MATTER,
+        needs=("labels",),
+    ),
+    Metric(
+        name="grey_to_white_recovery_percent",
+        label="grey to white contrast recovered (%)",
+        function=grey_to_white_recovery_percent,
+        variant=TRUTH,
+        mask=_GREY_AND_WHITE,
+        needs=("labels",),
+        also=f"least={LEAST_CONTRAST:g}",
+        digits=1,
     ),
 )
 """Every reported metric, in the order of the tables."""
 
 
+def metric_of(name: str, variant: str) -> Metric:
+    """The metric of that name in that variant; KeyError if there is none."""
+    for metric in METRICS:
+        if (metric.name, metric.variant.name) == (name, variant):
+            return metric
+    raise KeyError(f"{name}/{variant}")
+
+
+def measured(
+    images: SliceImages, *, paper_window_pixels: int, variants: Collection[Variant] | None = None
+) -> Iterator[tuple[Metric, float]]:
+    """Every metric of ``variants`` (None: of all) that ``images`` have all of, with its value.
+
+    NaN where it is undefined. Raises InputError, naming the metric, where a slice cannot be measured.
+    """
+    views = Views(images, paper_window_pixels=paper_window_pixels)
+    for metric in METRICS:
+        if metric.needs_of(images) or (variants is not None and metric.variant not in variants):
+            continue
+        try:
+            yield metric, metric.measure_in(views)
+        except InputError as error:
+            raise InputError(f"{metric.name}: {error}") from None
+
+
+def _inside(images: SliceImages, image: np.ndarray) -> np.ndarray:
+    """The values of ``image`` where the metric looks."""
+    chosen = image if images.inside is None else image[images.inside]
+    return chosen.astype(np.float64)
+
+
 def _difference(images: SliceImages) -> np.ndarray:
-    return images.restored.astype(np.float64) - images.standard
+    return _inside(images, images.restored) - _inside(images, images.standard)
+
+
+def _mean_activity(images: SliceImages) -> float:
+    expected = float(_inside(images, images.standard).mean())
+    if expected <= 0:
+        raise InputError(f"what is compared with has the mean {expected:g} in its mask.")
+    return expected

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from quietpet.data_source import has_template_heads, is_simulated, is_standin
-from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS, Variant
+from quietpet.evaluation.comparison import JOINTLY_SCALED, PAPER, QUANTITATIVE, VARIANTS, Variant
+from quietpet.evaluation.layouts import IN_VIVO, layouts
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.sampling import SamplingPlan, render_sampling
-from quietpet.evaluation.tables import IN_VIVO, TablePlan, TableRow, layouts
+from quietpet.evaluation.spread import REGRESSION_BELOW, in_effect_a_regression
+from quietpet.evaluation.tables import TablePlan, TableRow
 from quietpet.files.text import markdown_row
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
@@ -33,8 +35,8 @@ DEVIATIONS = (
     "published row; agreement of that row is therefore no confirmation.",
     "Published PSNR and NMSE seem not to share one window: 10^(-PSNR/10)/NMSE is 0.044 for lpet and "
     "0.020 for mfdiff in Table 1, where one window would give nearly one number. NMSE does not "
-    "depend on an empty margin; but in `paper` dividing by one pixel, the maximum, costs up to the "
-    "share given in the tables. To rank methods, read `quantitative`.",
+    "depend on an empty margin; but in `paper` dividing by one pixel, the maximum, costs the share "
+    "given in the tables. To rank methods, read `quantitative`.",
 )
 
 
@@ -72,15 +74,15 @@ def _warnings(rows: Iterable[TableRow]) -> list[str]:
 
 def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
     percent = f"{100 * plan.evaluation.confidence:g} %"
-    widths = {PAPER: f" ({plan.evaluation.paper_window_pixels} pixels)", QUANTITATIVE: ""}
+    pixels = f" ({plan.evaluation.paper_window_pixels} pixels)"
+    widths = {PAPER: pixels, JOINTLY_SCALED: pixels, QUANTITATIVE: ""}
     one_subject = [] if any(row.n_subjects > 1 for row in rows) else [
         "**One test subject: no interval can be given, and no difference between methods tested.**"
     ]  # fmt: skip
     lines = [
         "Each cell: mean ± standard deviation over test slices [interval of the mean].",
-        f"Interval: {percent}, percentile bootstrap over whole test subjects "
-        f"({plan.evaluation.bootstrap_resamples} resamples); it is empty with one subject and too "
-        "narrow with a handful.",
+        f"Interval: {percent}, Student's t over the means of the test subjects; it is empty with one "
+        "subject, and wide with a handful, as it must be to hold the mean that often.",
         *one_subject,
         *(f"`{variant.name}`: {variant.description}{widths[variant]}." for variant in VARIANTS),
         "Published values stand beside the variant `paper` only, beside every estimate of a method; "
@@ -94,9 +96,10 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         "Spread/error: standard deviation between the samples of a slice, relative to the error of "
         "their mean, bias included (corrected for the number of samples). 1: true samples of the "
         "posterior; 0: a regression. Empty: one sample, or none to draw.",
-        "NMSE at the best scale: of the restored image times the factor that makes it least. What the "
-        "`paper` NMSE has above it is at most what dividing by the maxima, single pixels, costs; the "
-        "share in %. At most, as that factor shrinks noise, too: noise of NMSE s alone has s / (1 + s).",
+        "NMSE due to the maximum: what of the `paper` NMSE [%] comes from dividing by maxima, of the "
+        "restored image one pixel: it is not there when both images are divided by the maximum of the "
+        "standard dose (`jointly_scaled`). Negative: the part of the NMSE scaled so that dividing by "
+        "maxima hides.",
         "T1-only lesions: contrast in PET that the standard dose has not, % of the activity around; "
         "positive where PET rose. RMS per slice: root mean square over its lesions; the cell is a mean "
         "over slices. Nothing cancels in it, noise neither: compare with a method that never sees T1.",
@@ -152,13 +155,28 @@ def _notes(rows: Sequence[TableRow]) -> list[str]:
             "(true samples of the posterior: 1); so one has "
             f"{_extremes([100 * spread**2 for spread in spreads], '.0f')} % more squared error than the "
             "mean of endless ones. Where that is little, differences to regression networks show other "
-            "losses, inputs and sizes, not what sampling does."
+            f"losses, inputs and sizes, not what sampling does.{_regressions(rows, method)}"
         )
     doubts = dict.fromkeys((row.paper_doubt, row.method) for row in rows if row.paper_doubt)
     for doubt in dict.fromkeys(doubt for doubt, _ in doubts):
         methods = ", ".join(f"`{method}`" for text, method in doubts if text == doubt)
         notes.append(f"† Published, {methods}: {doubt}.")
     return [line for note in notes for line in ("", note)]
+
+
+def _regressions(rows: Sequence[TableRow], method: str) -> str:
+    """Where the samples of a method hardly differ, in a sentence; nothing where they do everywhere."""
+    places = dict.fromkeys(
+        f"{row.dataset}, setting `{row.setting}`"
+        for row in rows
+        if row.method == method and in_effect_a_regression(row.spread_to_error)
+    )
+    if not places:
+        return ""
+    return (
+        f" Below {REGRESSION_BELOW:g} it is in effect a regression, whatever the cause: "
+        f"{'; '.join(places)}."
+    )
 
 
 def _extremes(values: Sequence[float], digits: str) -> str:
@@ -171,7 +189,7 @@ def _grid(variant: Variant, rows: Sequence[TableRow]) -> str:
     metrics = [metric for metric in METRICS if metric.variant == variant and metric.name in found]
     header = [
         "method", "learning", "iterations", "estimate", *(metric.label for metric in metrics),
-        *(["due to the maxima, at most (%)"] if variant == PAPER else []), "spread/error", "seeds",
+        "spread/error", "seeds",
     ]  # fmt: skip
     if variant == PAPER:
         header.append("published: PSNR, SSIM, NMSE")
@@ -189,20 +207,12 @@ def _grid_cells(
     spread = "" if psnr.seed_std is None else f" (± {psnr.seed_std:.2f} dB)"
     cells = [first.method, first.learning, first.iterations, first.estimate]
     cells += [_ours(by_metric[metric.name]) if metric.name in by_metric else "" for metric in metrics]
-    if variant == PAPER:
-        cells.append(_share_of_maxima(by_metric))
     cells.append("" if first.spread_to_error is None else f"{first.spread_to_error:.2f}")
     cells.append(f"{first.n_replicates}{spread}")
     if variant == PAPER:
         published = (_published(by_metric[name]) for name in PUBLISHED_METRICS)
         cells.append(", ".join(text for text in published if text))
     return cells
-
-
-def _share_of_maxima(by_metric: dict[str, TableRow]) -> str:
-    """Share of the mean NMSE that the best scale of each slice would remove [%]."""
-    nmse, best = by_metric["nmse"].mean, by_metric["nmse_best_scale"].mean
-    return f"{100 * (1 - best / nmse):.0f}" if nmse > 0 else ""
 
 
 def _ours(row: TableRow) -> str:

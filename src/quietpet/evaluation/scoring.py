@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from quietpet.errors import InputError, replacing
-from quietpet.evaluation.comparison import SliceImages
-from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.comparison import SliceImages, Variant
+from quietpet.evaluation.metrics import Metric, measured
 from quietpet.evaluation.spread import spread_to_error
 from quietpet.files.lineage import Lineage
 from quietpet.files.packed import ReferenceSlices
@@ -24,7 +24,8 @@ SCORE_COLUMNS = (
     "dataset", "setting", "method", "learning", "replicate", "estimate", "subject", "key", "slice_mm",
     "angle_deg", "has_t1", "metric", "variant", "value", "spread_to_error", *LINEAGE,
 )  # fmt: skip
-"""Columns of a score file; ``value`` is empty where the metric is undefined in that slice.
+"""Columns of a score file; ``value`` is empty where the metric is undefined in that slice. Metrics that
+want the truth or tissues have no rows where a data set has none. The id of each metric is in the tables.
 ``has_t1``, True or False, says of the slice whether the data set has a T1 of it.
 ``spread_to_error`` is one number of the whole file, empty for methods that draw one sample."""
 
@@ -57,16 +58,21 @@ def reported(lineage: Lineage) -> Lineage:
 
 
 def score_slices(
-    estimates: Mapping[str, np.ndarray], reference: ReferenceSlices, *, paper_window_pixels: int
+    estimates: Mapping[str, np.ndarray],
+    reference: ReferenceSlices,
+    *,
+    paper_window_pixels: int,
+    variants: Collection[Variant] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """One row per estimate, slice and metric.
+    """One row per estimate, slice and metric that the data set has all of.
 
     ``estimates`` maps "single" and "mean_of_K" to restored images (slice, y, x), in the units and order
-    of ``reference``. Raises InputError naming the slice when it cannot be scored.
+    of ``reference``. ``variants`` are those of the metrics, None all. Raises InputError naming the slice
+    when it cannot be scored.
     """
     for estimate, restored in estimates.items():
         for index, key in enumerate(reference.key):
-            images = _slice_images(restored, reference, index)
+            images = slice_images(restored, reference, index)
             place = {
                 "estimate": estimate,
                 "subject": reference.subject[index],
@@ -75,7 +81,8 @@ def score_slices(
                 "angle_deg": float(reference.angle_deg[index]),
                 "has_t1": bool(reference.has_t1[index]),
             }
-            for row in _measure_all(images, key=key, paper_window_pixels=paper_window_pixels):
+            found = measured(images, paper_window_pixels=paper_window_pixels, variants=variants)
+            for row in _rows_of(found, key=key):
                 yield {**place, **row}
 
 
@@ -149,7 +156,8 @@ def _require_same_keys(restored: RestoredSlices, reference: ReferenceSlices) -> 
     )
 
 
-def _slice_images(restored: np.ndarray, reference: ReferenceSlices, index: int) -> SliceImages:
+def slice_images(restored: np.ndarray, reference: ReferenceSlices, index: int) -> SliceImages:
+    """Row ``index`` of ``restored`` (slice, y, x) beside its reference."""
     return SliceImages(
         restored=restored[index],
         standard=reference.standard[index],
@@ -162,14 +170,13 @@ def _slice_images(restored: np.ndarray, reference: ReferenceSlices, index: int) 
     )
 
 
-def _measure_all(images: SliceImages, *, key: str, paper_window_pixels: int) -> Iterator[dict[str, Any]]:
-    for metric in METRICS:
-        try:
-            value = metric.measure(images, paper_window_pixels=paper_window_pixels)
-        except InputError as error:
-            raise InputError(f"slice {key!r}, {metric.name}: {error}") from None
-        yield {
-            "metric": metric.name,
-            "variant": metric.variant.name,
-            "value": "" if math.isnan(value) else value,
-        }
+def _rows_of(found: Iterator[tuple[Metric, float]], *, key: str) -> Iterator[dict[str, Any]]:
+    try:
+        for metric, value in found:
+            yield {
+                "metric": metric.name,
+                "variant": metric.variant.name,
+                "value": "" if math.isnan(value) else value,
+            }
+    except InputError as error:
+        raise InputError(f"slice {key!r}, {error}") from None

@@ -10,6 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
+REGRESSION_BELOW = 0.3
+"""A method whose samples spread by less of their error is in effect a regression.
+
+The variance of its samples is then less than a tenth of their mean's squared error (0.3^2 = 0.09), where
+that of true samples of the posterior is all of it.
+"""
+
 
 def spread_to_error(
     mean: np.ndarray, standard_deviation: np.ndarray, standard: np.ndarray, *, samples: int
@@ -26,3 +33,8 @@ def spread_to_error(
     squared_error = np.mean(np.square(mean.astype(np.float64) - standard))
     of_endless = squared_error - variance / samples
     return float(np.sqrt(variance / of_endless)) if of_endless > 0 else None
+
+
+def in_effect_a_regression(ratio: float | None) -> bool:
+    """Whether a method of this :func:`spread_to_error` hardly samples; None: it drew one sample."""
+    return ratio is not None and ratio < REGRESSION_BELOW

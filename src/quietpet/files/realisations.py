@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from quietpet.files.lineage import Lineage
-from quietpet.files.packed import Packed
+from quietpet.files.packed import Packed, ReferenceSlices
 from quietpet.files.records import ARRAY, TEXTS, VALUES, Record
 
 
@@ -61,32 +61,25 @@ class PackedRealisations(Packed):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Realisations(Record):
+class Realisations(ReferenceSlices):
     """What measures restored realisations needs of them: images (row, y, x), in the unit of the data.
 
     ``truth`` is the same in all realisations of a :class:`Twin`. Rows are those of
     :class:`PackedRealisations`.
     """
 
-    KIND: ClassVar[str] = "dataset"
-    AXES: ClassVar[str] = "(row, y, x)"
-
     dataset: str
     setting: str
     lineage: Lineage
     pixel_mm: float
-    key: list[str] = field(metadata=TEXTS)
-    subject: list[str] = field(metadata=TEXTS)
+    units: dict[str, str]
+    low: np.ndarray = field(metadata=VALUES)
+    truth: np.ndarray = field(metadata=ARRAY)
+    labels: np.ndarray = field(metadata=ARRAY)
     slice_index: np.ndarray = field(metadata=ARRAY)
     lesion_set: list[str] = field(metadata=TEXTS)
     realisation: np.ndarray = field(metadata=ARRAY)
     lesions: list[dict[str, Any]]
-    truth: np.ndarray = field(metadata=ARRAY)
-    standard: np.ndarray = field(metadata=VALUES)
-    low: np.ndarray = field(metadata=VALUES)
-    head: np.ndarray = field(metadata=ARRAY)
-    labels: np.ndarray = field(metadata=ARRAY)
-    pet_lesions: np.ndarray = field(metadata=ARRAY)
 
     @property
     def twins(self) -> dict[Twin, np.ndarray]:
@@ -110,3 +103,26 @@ def _lesions(table: list[dict[str, Any]]) -> Iterator[KnownLesion]:
     for row in table:
         y, x = row["centre_yx"]
         yield KnownLesion(**{**row, "centre_yx": (float(y), float(x))})
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NoiseMaps(Record):
+    """Bias and noise of every pixel of what was restored: maps (twin, y, x), in the unit of the data.
+
+    ``bias`` is the mean over realisations less the truth, ``deviation`` their sample standard deviation.
+    ``subject``, ``slice_index`` and ``lesion_set`` (twin,) name the :class:`Twin` of each map.
+    """
+
+    KIND: ClassVar[str] = "noise_maps"
+    AXES: ClassVar[str] = "(twin, y, x)"
+
+    dataset: str
+    setting: str
+    method: str
+    learning: str
+    lineage: Lineage
+    subject: list[str] = field(metadata=TEXTS)
+    slice_index: np.ndarray = field(metadata=ARRAY)
+    lesion_set: list[str] = field(metadata=TEXTS)
+    bias: np.ndarray = field(metadata=ARRAY)
+    deviation: np.ndarray = field(metadata=ARRAY)

@@ -12,6 +12,7 @@ from quietpet.config.scanner import ScannerSettings
 from quietpet.config.section import Label, Positive
 from quietpet.jobs.acquisition import SimulateJob, ThinJob
 from quietpet.jobs.job import Job
+from quietpet.jobs.methods import MethodJob
 from quietpet.projection.engines import code_of, osem_code_of
 
 
@@ -51,3 +52,20 @@ class RealiseJob(Job):
     def named_code(self) -> tuple[str, ...]:
         engine = self.scanner.projector
         return (*code_of(engine), *osem_code_of(engine))
+
+
+class RecoveryJob(MethodJob):
+    """Measure contrast recovery, bias and variance of the noise realisations that a method restored."""
+
+    learning: str
+
+
+class RecoveryTableJob(Job):
+    """Show contrast recovery, bias and variance of all methods, and of the doses themselves.
+
+    ``methods`` are in the order of the tables; ``low_dose`` those of them that are the low-dose image
+    itself.
+    """
+
+    methods: tuple[str, ...]
+    low_dose: tuple[str, ...]

@@ -49,13 +49,19 @@ def place_discs(
     large enough, it lies where white matter is deepest. ``where`` names the slice.
 
     Raises:
-        InputError: no white matter is left outside the lesions before and the gap around them.
+        InputError: no white matter is left outside the lesions before and the gap around them, or one
+            is too small to be half of any pixel.
     """
     white = labels == Tissue.WHITE_MATTER
     # Depths are those of pixel centres; the border runs half a pixel before the next tissue's centre.
     depth_mm = (ndimage.distance_transform_edt(white) - 0.5) * grid.pixel_mm
     discs: list[Disc] = []
     for number, (radius_mm, contrast) in enumerate(settings.lesions, start=1):
+        if 2 * np.pi * radius_mm**2 < grid.pixel_mm**2:
+            raise InputError(
+                f"realisations.lesion_sets: a lesion of {radius_mm:g} mm covers less than half of a "
+                f"pixel of {grid.pixel_mm:g} mm; raise it in radii_mm."
+            )
         free = white & ~_taken(discs, radius_mm + settings.gap_mm, grid=grid)
         if not free.any():
             raise InputError(

@@ -15,6 +15,7 @@ from quietpet.evaluation.scoring import (
     require_reference,
     score_rows,
 )
+from quietpet.evaluation.whole_subjects import SUBJECT_COLUMNS, subject_rows
 from quietpet.files.lineage import common_lineage
 from quietpet.files.named import Files
 from quietpet.files.packed import LowSlices, PackedName, ReferenceSlices
@@ -24,9 +25,18 @@ from quietpet.files.text import write_csv, write_json
 from quietpet.jobs.evaluation import ScoreJob
 from quietpet.provenance import Stopwatch, provenance
 
+_WITH_LOW_DOSE = {
+    "regions": (REGION_COLUMNS, regional_activity),
+    "subjects": (SUBJECT_COLUMNS, subject_rows),
+}
+"""Outputs that look at the low dose, too: their columns, and what finds their rows."""
+
 
 def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
-    """Read ``restored`` and ``test``; write ``scores``, and if asked for ``regions``, ``provenance``."""
+    """Read ``restored`` and ``test``; write ``scores``.
+
+    If asked for, ``regions``, ``subjects`` and ``provenance`` are written, too.
+    """
     watch = Stopwatch()
     about = read_record(inputs.one("test"), PackedName)
     _require_named(about, job, ("dataset", "setting"))
@@ -35,10 +45,11 @@ def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
     restored = read_record(inputs.one("restored"), RestoredSlices)
     _require_named(restored, job, NAMED_BY)
     common_lineage((each.origin, reported(each.lineage)) for each in (about, restored))
-    if regions := outputs.get("regions"):
-        low = read_record(inputs.one("test"), LowSlices)
-        means = regional_activity(estimates_of(restored, reference), reference, low)
-        write_csv(regions, REGION_COLUMNS, ({**names_of(restored), **row} for row in means))
+    for name, (columns, measure) in _WITH_LOW_DOSE.items():
+        if path := outputs.get(name):
+            low = read_record(inputs.one("test"), LowSlices)
+            found = measure(estimates_of(restored, reference), reference, low)
+            write_csv(path, columns, ({**names_of(restored), **row} for row in found))
     rows = score_rows(restored, reference, paper_window_pixels=job.evaluation.paper_window_pixels)
     write_csv(outputs.one("scores"), SCORE_COLUMNS, rows)
     if sidecar := outputs.get("provenance"):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from quietpet.jobs.acquisition import SimulateJob, ThinJob
-from quietpet.jobs.realisations import RealiseJob
-from quietpet.study.realisations import realisation_settings, realised_subjects
+from quietpet.jobs.realisations import RealiseJob, RecoveryJob, RecoveryTableJob
+from quietpet.study.realisations import REALISATIONS, realisation_settings, realised_subjects
 from quietpet.study.root import Study
 from quietpet.study.select_simulation import reconstruct_job, simulate_job, thin_job
 
@@ -39,3 +39,18 @@ def realise_job(study: Study, *, dataset: str, setting: str) -> RealiseJob:
         scanner=view.scanner,
         pixels=view.datasets.pixels,
     )
+
+
+def recovery_job(
+    study: Study, *, regime: str = "", purpose: str = REALISATIONS, **names: str
+) -> RecoveryJob:
+    """What one restoration of realisations is worth, whose ``purpose`` that is."""
+    if purpose != REALISATIONS:
+        raise ValueError(f"recovery is measured of {REALISATIONS}, not of {purpose!r}")
+    learning = study.data_sets[names["dataset"]].learning_word(names["method"], regime)
+    return RecoveryJob(**names, learning=learning)
+
+
+def recovery_table_job(study: Study) -> RecoveryTableJob:
+    """What the table must know of the methods."""
+    return RecoveryTableJob(methods=tuple(study.methods), low_dose=study.low_dose_images)

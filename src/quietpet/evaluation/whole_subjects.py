@@ -1,0 +1,79 @@
+"""What is measured over all slices of a subject at once, as long rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from quietpet.evaluation.challenge import brain_outliers, region_bias
+from quietpet.evaluation.leakage import Measure, leakage, pet_only_loss
+from quietpet.evaluation.lesions import pet_only, t1_only
+from quietpet.evaluation.scoring import LINEAGE, require_images, slice_images
+from quietpet.files.packed import LowSlices, ReferenceSlices
+from quietpet.phantom.tissues import Tissue
+
+SUBJECT_COLUMNS = (
+    "dataset", "setting", "method", "learning", "replicate", "estimate", "subject", "measure", "value",
+    "count", *LINEAGE,
+)  # fmt: skip
+"""Columns of a file of whole subjects; ``value`` is empty where there is nothing to measure, ``count``
+the number of lesions, pixels or regions that it is of."""
+
+BRAIN = (Tissue.GREY_MATTER, Tissue.WHITE_MATTER, Tissue.CSF)
+"""Tissues of the brain, and the regions whose bias is measured where a data set numbers no others."""
+
+
+def subject_rows(
+    estimates: Mapping[str, np.ndarray], reference: ReferenceSlices, low: LowSlices
+) -> Iterator[dict[str, Any]]:
+    """One row per estimate, subject and measure.
+
+    ``estimates`` as in :func:`quietpet.evaluation.scoring.score_slices`. Without labels nothing is known
+    of the brain, and its measures have no rows.
+    """
+    require_images(low.low, reference.key, what=f"{low.origin}:low")
+    subjects = np.array(reference.subject)
+    for estimate, restored in estimates.items():
+        for subject in dict.fromkeys(reference.subject):
+            rows = np.flatnonzero(subjects == subject)
+            for measure in _measured(restored, reference, low.low, rows):
+                yield {
+                    "estimate": estimate,
+                    "subject": subject,
+                    "measure": measure.name,
+                    "value": "" if math.isnan(measure.value) else measure.value,
+                    "count": measure.count,
+                }
+
+
+def _measured(
+    restored: np.ndarray, reference: ReferenceSlices, low: np.ndarray, rows: np.ndarray
+) -> Iterator[Measure]:
+    of_method, of_input = (
+        [slice_images(images, reference, row) for row in rows] for images in (restored, low)
+    )
+    for measures, lesions_of in ((leakage, t1_only), (pet_only_loss, pet_only)):
+        yield from measures(
+            *(
+                [lesion for each in images for lesion in lesions_of(each)]
+                for images in (of_method, of_input)
+            )
+        )
+    if reference.labels is None:
+        return
+    labels, standard = reference.labels[rows], reference.standard[rows]
+    yield from brain_outliers(restored[rows], standard, np.isin(labels, BRAIN))
+    yield region_bias(restored[rows], standard, _regions(reference, rows))
+
+
+def _regions(reference: ReferenceSlices, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Masks of the regions that the data set numbers, else of the tissues of the brain."""
+    if reference.regions is not None and reference.region_names:
+        numbers = reference.regions[rows]
+        return {name: numbers == n for n, name in enumerate(reference.region_names, start=1)}
+    assert reference.labels is not None
+    labels = reference.labels[rows]
+    return {tissue.name.lower(): labels == tissue for tissue in BRAIN}
