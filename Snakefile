@@ -30,3 +30,4 @@ rule all:
     input:
         "results/tables.csv",
         "results/counts.csv",
+        "results/report.html",

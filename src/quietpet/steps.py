@@ -15,7 +15,15 @@ from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
 from quietpet.jobs.detection import DetectionJob, ObserveJob
-from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
+from quietpet.jobs.dose_response import DoseResponseJob
+from quietpet.jobs.evaluation import (
+    CohortsJob,
+    GalleryJob,
+    ReportJob,
+    ScoreJob,
+    TablesJob,
+    TruthJob,
+)
 from quietpet.jobs.invivo import (
     FetchInvivoJob,
     ImportPairJob,
@@ -30,6 +38,7 @@ from quietpet.jobs.realisations import RealiseJob, RecoveryJob, RecoveryTableJob
 from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.jobs.subjects import SubjectsJob
+from quietpet.jobs.uncertainty import UncertaintyJob
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,7 @@ _DECISION = NamedFile("decision", "JSON: what was decided, and why")
 _PROVENANCE = NamedFile(
     "provenance", "JSON: settings, inputs, code and versions behind the rows", optional=True
 )
+_SECTION = NamedFile("section", "JSON: what the report shows of it")
 _PLANS = "JSON of `plan`: quality against steps of one diffusion method"
 _SINOGRAMS_OF_SLICES = "low-dose sinograms of all {} subjects, for methods that reconstruct"
 _TRAIN_SINOGRAMS = NamedFile(
@@ -130,6 +140,8 @@ _TRAIN_SINOGRAMS = NamedFile(
     optional=True,
     several=True,
 )
+
+_SECTION = NamedFile("section", "JSON: what the report shows of it")
 
 _TO_RESTORE = (
     NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
@@ -379,6 +391,42 @@ _STEPS = (
         ),
     ),
     Step(
+        name="uncertainty",
+        job=UncertaintyJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of each method that samples", several=True),
+            NamedFile("test", "HDF5 of `pack` or `pack_scans` that they restored", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: what samples say of their own errors"),
+            _SECTION,
+            NamedFile("png", "PNG: calibration and sparsification"),
+            NamedFile("svg", "SVG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="dose_response",
+        job=DoseResponseJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score` at all doses", several=True),
+            NamedFile(
+                "crossed",
+                "CSV of `score` of what methods restored that learned at another dose",
+                optional=True,
+                several=True,
+            ),
+        ),
+        outputs=(
+            NamedFile("response", "CSV: metrics against dose"),
+            NamedFile("equivalent", "CSV: the untreated dose that each method equals"),
+            _SECTION,
+            NamedFile("png", "PNG: both"),
+            NamedFile("svg", "SVG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
         name="subjects",
         job=SubjectsJob,
         inputs=(NamedFile("subjects", "CSV of whole subjects of each `score`", several=True),),
@@ -476,6 +524,20 @@ _STEPS = (
         ),
     ),
     Step(
+        name="truth",
+        job=TruthJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score`, of simulated data sets", several=True),
+            NamedFile("test", "HDF5 of `pack`, of the same data sets", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
+            NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
+            NamedFile("section", "JSON: what the report shows of it"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
         name="tables",
         job=TablesJob,
         inputs=(
@@ -499,8 +561,59 @@ _STEPS = (
                 "CSV: each method that uses T1 beside its variant without",
                 optional=True,
             ),
+            NamedFile(
+                "paired", "CSV: each method minus the chosen one, subject by subject", optional=True
+            ),
+            NamedFile("section", "JSON: what the report shows of `paired`", optional=True),
+            NamedFile(
+                "csv",
+                "CSV of one table, a row for each method, called table1.csv for Table 1",
+                optional=True,
+                several=True,
+            ),
+            NamedFile("latex", "the same in LaTeX, called table1.tex", optional=True, several=True),
+            NamedFile("workbook", "Excel: a sheet for each table", optional=True),
             _PROVENANCE,
         ),
+    ),
+    Step(
+        name="gallery",
+        job=GalleryJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of each method, in the order shown", several=True),
+            NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
+        ),
+        outputs=(
+            NamedFile("png", "PNG: one test slice of every method, with errors and profiles"),
+            NamedFile("svg", "SVG: the same"),
+            _SECTION,
+        ),
+    ),
+    Step(
+        name="report",
+        job=ReportJob,
+        inputs=(
+            NamedFile(
+                "section",
+                "JSON: what a step shows, in the order of the page",
+                optional=True,
+                several=True,
+            ),
+            NamedFile(
+                "figure", "PNG or SVG that a section names, or both of them", optional=True, several=True
+            ),
+            NamedFile("training", "CSV of `fit`: losses", optional=True, several=True),
+            NamedFile("scan", "JSON of `import_scan` or `import_pair`", optional=True, several=True),
+            NamedFile("registration", "JSON of `register`", optional=True, several=True, beside="qc"),
+            NamedFile(
+                "qc", "PNG of `register`, in the order of `registration`", optional=True, several=True
+            ),
+            NamedFile(
+                "provenance", "JSON: settings, inputs, code and versions", optional=True, several=True
+            ),
+            NamedFile("citation", "CITATION.cff: how to cite", optional=True),
+        ),
+        outputs=(NamedFile("report", "HTML: one page that needs no other file"),),
     ),
     Step(
         name="standin",

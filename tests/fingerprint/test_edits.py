@@ -239,7 +239,7 @@ RERUN = [
     # tables, and the package's own
     (
         "evaluation/lesions.py", "MIN_PIXELS = ", "MIN_PIXELS = 1 + ",
-        {"score", "tables", "robustness_table"} | of("plan") | of("robustness"),
+        {"score", "tables", "truth", "robustness_table"} | of("plan") | of("robustness"),
     ),
     ("data/wrong_t1.py", "2.0 * np.pi", "np.pi", of("robustness")),
     ("evaluation/robustness.py", '"nmse": -1', '"nmse": 1', {"robustness_table"}),

@@ -31,6 +31,15 @@ class CohortsJob(Job):
     settings: tuple[str, ...] = ()
 
 
+class TruthJob(Job):
+    """Compare every method, and the standard dose itself, with the true activity of phantoms."""
+
+    study_seed: int
+    methods: tuple[str, ...]
+    regimes: tuple[str, ...] = ()
+    evaluation: EvaluationSettings
+
+
 class TablesJob(Job):
     """Aggregate all scores into the tables."""
 
@@ -49,3 +58,26 @@ class TablesJob(Job):
     without_t1: tuple[WithoutT1, ...] = ()
     reference: str = ""
     evaluation: EvaluationSettings
+
+
+class GalleryJob(Job):
+    """Show one test slice, restored by every method.
+
+    ``low_dose`` are the methods that are the low-dose image itself.
+    """
+
+    dataset: str
+    setting: str
+    low_dose: tuple[str, ...] = ()
+
+
+class ReportJob(Job):
+    """Put all sections and figures, and how they were made, on one page.
+
+    ``facts`` are what the study is, by name. ``logs`` is the folder of the jobs' logs; empty: none.
+    """
+
+    title: str
+    facts: dict[str, str] = Field({})
+    methods: tuple[str, ...] = ()
+    logs: str = ""

@@ -19,6 +19,8 @@ from quietpet.geometry.scanner import SCANNERS
 from quietpet.study.cohorts import require_comparable_cohorts
 from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import DataSet, Scanned
+from quietpet.study.dose_amounts import require_doses
+from quietpet.study.gallery import require_gallery
 from quietpet.study.mistakes import explain
 from quietpet.study.observers import require_observers
 from quietpet.study.realisations import require_realisations
@@ -49,6 +51,8 @@ def require_consistent(study: StudyContents) -> None:
     require_robustness(study)
     require_realisations(study)
     require_observers(study)
+    require_doses(study)
+    require_gallery(study)
 
 
 def _require_calibration(study: StudyContents) -> None:
