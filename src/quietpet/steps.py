@@ -469,6 +469,20 @@ _STEPS = (
         ),
     ),
     Step(
+        name="truth",
+        job=TruthJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score`, of simulated data sets", several=True),
+            NamedFile("test", "HDF5 of `pack`, of the same data sets", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
+            NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
+            NamedFile("section", "JSON: what the report shows of it"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
         name="recovery",
         job=RecoveryJob,
         inputs=(
@@ -520,20 +534,6 @@ _STEPS = (
             NamedFile("section", "JSON: what the report shows of both"),
             NamedFile("figure", "PNG and SVG: recovery against background variability", several=True),
             NamedFile("maps", "PNG and SVG: maps of bias and noise", several=True),
-            _PROVENANCE,
-        ),
-    ),
-    Step(
-        name="truth",
-        job=TruthJob,
-        inputs=(
-            NamedFile("scores", "CSV of `score`, of simulated data sets", several=True),
-            NamedFile("test", "HDF5 of `pack`, of the same data sets", several=True),
-        ),
-        outputs=(
-            NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
-            NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
-            NamedFile("section", "JSON: what the report shows of it"),
             _PROVENANCE,
         ),
     ),

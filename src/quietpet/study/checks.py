@@ -49,10 +49,10 @@ def require_consistent(study: StudyContents) -> None:
     require_t1_where_needed(study)
     require_comparable_cohorts(study)
     require_robustness(study)
-    require_realisations(study)
-    require_observers(study)
     require_doses(study)
     require_gallery(study)
+    require_realisations(study)
+    require_observers(study)
 
 
 def _require_calibration(study: StudyContents) -> None:
