@@ -94,6 +94,12 @@ class RealisationSettings(Section):
         description="realisations of each slice and lesion set; more of them leave the earlier ones as "
         "they are. Below 20 biases and variances are known badly",
     )
+    samples_per_slice: int | None = Field(
+        1,
+        ge=1,
+        description="samples of each realisation by methods that sample; none: as many as "
+        "methods.<name>.samples_per_slice says, whose mean is measured too",
+    )
     lesion_sets: dict[Label, LesionSetSettings] = Field(
         {"present": LesionSetSettings()},
         description=f"lesions that are painted together, by name; {ABSENT}, with none, is always there",

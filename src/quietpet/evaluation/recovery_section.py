@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from quietpet.evaluation.recovery_table import (
-    FILTERS_MM,
     LOW,
     STANDARD,
     NoiseRow,
@@ -43,8 +42,8 @@ def recovery_section(
             "same of the truth, means over realisations. 1: restored whole; 0: lost; below 0: turned "
             "around. ± is the standard error by noise.",
             "Background variability: standard deviation over realisations of the mean of the same "
-            "pixels without the lesion, in percent of it. A point to the right of the dashed line is "
-            f"worse than the low dose under a Gaussian filter ({FILTERS_MM[0]:g} to {FILTERS_MM[-1]:g} mm).",
+            "pixels without the lesion, in percent of it. A point to the right of the dashed line, or "
+            "below it, does worse than a Gaussian filter of the low dose.",
             "Errors are those to the true activity, which the standard dose does not reach either: "
             "RMSE² = bias² + SD², of slices without lesions, in percent of the region's true mean.",
         ),

@@ -13,6 +13,9 @@ from quietpet.study.data_sets import FIRST_REPLICATE, Scored, Simulated
 REALISATIONS = "realisations"
 """The purpose of phantoms without lesions and of their slices."""
 
+METHODS_PER_JOB = 6
+"""At most so many methods restore realisations in one job."""
+
 
 def realisation_settings(study: StudyContents) -> RealisationSettings:
     """The section ``realisations``, for those who need one; ValueError without."""
@@ -52,6 +55,24 @@ def restored_realisations(study: StudyContents) -> Iterator[Scored]:
     for run in study.scored:
         if (run.dataset, run.setting) in data and run.replicate == FIRST_REPLICATE:
             yield run
+
+
+def restored_together(study: StudyContents) -> dict[str, tuple[Scored, ...]]:
+    """What one job restores, by the name of its rule: Python starts in as many seconds as that takes.
+
+    Neighbours are apart: costly methods often stand beside each other.
+    """
+    found: dict[str, tuple[Scored, ...]] = {}
+    for dataset, setting in realised_data(study):
+        runs = [
+            run
+            for run in restored_realisations(study)
+            if (run.dataset, run.setting) == (dataset, setting)
+        ]
+        jobs = -(-len(runs) // METHODS_PER_JOB)
+        for number in range(jobs):
+            found[f"recovery-{dataset}-{setting}-{number}"] = tuple(runs[number::jobs])
+    return found
 
 
 def require_realisations(study: StudyContents) -> None:
