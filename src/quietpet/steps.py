@@ -14,6 +14,7 @@ from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
+from quietpet.jobs.detection import DetectionJob, ObserveJob
 from quietpet.jobs.dose_response import DoseResponseJob
 from quietpet.jobs.evaluation import (
     CohortsJob,
@@ -512,6 +513,30 @@ _STEPS = (
             NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
             NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
             NamedFile("section", "JSON: what the report shows of it"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="observe",
+        job=ObserveJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of noise realisations"),
+            NamedFile("test", "HDF5 of `realise`"),
+        ),
+        outputs=(NamedFile("ratings", "CSV: ratings of model observers that know the lesions"),),
+    ),
+    Step(
+        name="detection",
+        job=DetectionJob,
+        inputs=(
+            NamedFile("ratings", "CSV of `observe` of each method", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: areas under ROC curves by size and contrast of the lesions"),
+            _SECTION,
+            NamedFile("png", "PNG: the areas of all methods"),
+            NamedFile("svg", "SVG: the same"),
             _PROVENANCE,
         ),
     ),

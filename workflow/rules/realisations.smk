@@ -90,6 +90,7 @@ MEASURED = {
     "lesions": "lesions.csv",
     "noise": "noise.csv",
     "maps": "maps.h5",
+    "ratings": "ratings.csv",
     "provenance": "json",
 }
 
@@ -134,9 +135,9 @@ def define_recovery(called, runs):
             runtime=720,
             gpu=NETWORK_GPUS,
         params:
-            **job("restore", "recovery", of=steps),
+            **job("restore", "recovery", "observe", of=steps),
         shell:
-            command("restore", "recovery", of=steps)
+            command("restore", "recovery", "observe", of=steps)
 
 
 for called, runs in REALISATIONS_TOGETHER.items():
@@ -186,3 +187,26 @@ rule recovery_table:
         **job("recovery_table"),
     shell:
         command("recovery_table")
+
+
+rule detection:
+    input:
+        ratings=measured_realisations("ratings.csv"),
+        test=[f"results/realisations/data/{dataset}/{setting}.h5" for dataset, setting in REALISED],
+    output:
+        table="results/detection.csv",
+        section="results/sections/detection.json",
+        png="results/detection.png",
+        svg="results/detection.svg",
+        provenance="results/detection.json",
+    log:
+        "logs/detection.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        **job("detection"),
+    shell:
+        command("detection")

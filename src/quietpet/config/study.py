@@ -17,6 +17,7 @@ from quietpet.config.invivo import InvivoSettings
 from quietpet.config.learning import LearningSettings
 from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
+from quietpet.config.observers import ObserverSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.planner import PlannerSettings
 from quietpet.config.realisations import RealisationSettings
@@ -73,6 +74,9 @@ class StudySections(Section):
     )
     realisations: RealisationSettings | None = Field(
         None, description="test slices measured again and again, with known lesions; none: they are not"
+    )
+    observers: ObserverSettings = Field(
+        ObserverSettings(), description="how lesions are looked for in the section realisations"
     )
     cohorts: CohortComparison | None = Field(
         None, description="healthy and diseased data sets that are compared region by region; none: off"

@@ -22,6 +22,7 @@ from quietpet.study.data_sets import DataSet, Scanned
 from quietpet.study.dose_amounts import require_doses
 from quietpet.study.gallery import require_gallery
 from quietpet.study.mistakes import explain
+from quietpet.study.observers import require_observers
 from quietpet.study.realisations import require_realisations
 from quietpet.study.robustness import require_robustness
 from quietpet.study.t1 import require_t1_where_needed, require_variants
@@ -48,9 +49,10 @@ def require_consistent(study: StudyContents) -> None:
     require_t1_where_needed(study)
     require_comparable_cohorts(study)
     require_robustness(study)
-    require_realisations(study)
     require_doses(study)
     require_gallery(study)
+    require_realisations(study)
+    require_observers(study)
 
 
 def _require_calibration(study: StudyContents) -> None:

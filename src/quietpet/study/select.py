@@ -12,6 +12,7 @@ from quietpet.jobs.invivo import RegistrationEngineJob
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import SamplingJob
 from quietpet.study.root import Study
+from quietpet.study.select_detection import detection_job, observe_job
 from quietpet.study.select_learning import fit_job, learning_rate_job, plan_job, restore_job
 from quietpet.study.select_measures import dose_response_job, uncertainty_job
 from quietpet.study.select_realisations import realise_job, recovery_job, recovery_table_job
@@ -56,6 +57,8 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "thin": thin_job,
     "realise": realise_job,
     "recovery": recovery_job,
+    "observe": observe_job,
+    "detection": detection_job,
     "recovery_table": recovery_table_job,
     "counts": lambda _: CountsJob(),
     "reconstruct": reconstruct_job,
