@@ -333,11 +333,16 @@ SECTIONS = [
     "results/sections/truth.json",
     *(["results/sections/uncertainty.json"] if SAMPLED else []),
     *(["results/sections/dose_response.json"] if DOSES else []),
+    *(["results/sections/recovery.json"] if STUDY.realisations else []),
+    *(["results/sections/subjects.json"] if ALL_SUBJECTS else []),
+    *(["results/sections/detection.json"] if STUDY.realisations else []),
 ]
 FIGURES = [
     *[gallery_of(*place, suffix) for place in STUDY.gallery for suffix in ("png", "svg")],
     *(["results/uncertainty.svg"] if SAMPLED else []),
     *(["results/dose_response.svg"] if DOSES else []),
+    *(["results/recovery.svg", "results/bias_and_noise.png"] if STUDY.realisations else []),
+    *(["results/detection.svg"] if STUDY.realisations else []),
 ]
 
 
