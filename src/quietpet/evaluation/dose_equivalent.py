@@ -28,7 +28,9 @@ class Found:
     status: Status
 
 
-def where(places: Sequence[float], values: Sequence[float], target: float) -> Found:
+def where(
+    places: Sequence[float] | np.ndarray, values: Sequence[float] | np.ndarray, target: float
+) -> Found:
     """Where the curve through ``values`` at ``places`` (positive, rising) is ``target``.
 
     It is piecewise linear in the logarithm of the place, and strictly rising or falling, or the answer
