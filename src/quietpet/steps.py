@@ -14,6 +14,7 @@ from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
+from quietpet.jobs.detection import DetectionJob, ObserveJob
 from quietpet.jobs.dose_response import DoseResponseJob
 from quietpet.jobs.evaluation import (
     CohortsJob,
@@ -21,6 +22,7 @@ from quietpet.jobs.evaluation import (
     ReportJob,
     ScoreJob,
     TablesJob,
+    TruthJob,
 )
 from quietpet.jobs.invivo import (
     FetchInvivoJob,
@@ -32,6 +34,7 @@ from quietpet.jobs.invivo import (
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
+from quietpet.jobs.realisations import RealiseJob, RecoveryJob, RecoveryTableJob
 from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.jobs.subjects import SubjectsJob
@@ -216,6 +219,27 @@ _STEPS = (
         job=ThinJob,
         inputs=(NamedFile("standard", "HDF5 of `simulate` at the standard dose"),),
         outputs=(NamedFile("sinograms", "HDF5: a part of the prompts, and what models them"),),
+    ),
+    Step(
+        name="realise",
+        job=RealiseJob,
+        inputs=(
+            NamedFile("slices", "HDF5 of `slices` of each subject, without lesions", several=True),
+            NamedFile(
+                "engine",
+                "JSON of `engine`, for scanner.projector: auto; without it, what is found decides",
+                optional=True,
+            ),
+        ),
+        outputs=(
+            NamedFile("dataset", "HDF5: rows of standard dose, low dose and T1, one per realisation"),
+            NamedFile(
+                "sinograms",
+                "HDF5 of each subject, same order: low-dose prompts, and what models them",
+                optional=True,
+                several=True,
+            ),
+        ),
     ),
     Step(
         name="counts",
@@ -445,6 +469,75 @@ _STEPS = (
         ),
     ),
     Step(
+        name="truth",
+        job=TruthJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score`, of simulated data sets", several=True),
+            NamedFile("test", "HDF5 of `pack`, of the same data sets", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
+            NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
+            NamedFile("section", "JSON: what the report shows of it"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="recovery",
+        job=RecoveryJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of noise realisations"),
+            NamedFile("test", "HDF5 of `realise`"),
+        ),
+        outputs=(
+            NamedFile("lesions", "CSV: contrast recovery and background variability of each lesion"),
+            NamedFile("noise", "CSV: error of each slice and region, as bias and variance"),
+            NamedFile("maps", "HDF5: bias and standard deviation of each pixel"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="observe",
+        job=ObserveJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of noise realisations"),
+            NamedFile("test", "HDF5 of `realise`"),
+        ),
+        outputs=(NamedFile("ratings", "CSV: ratings of model observers that know the lesions"),),
+    ),
+    Step(
+        name="detection",
+        job=DetectionJob,
+        inputs=(
+            NamedFile("ratings", "CSV of `observe` of each method", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: areas under ROC curves by size and contrast of the lesions"),
+            NamedFile("section", "JSON: what the report shows of it"),
+            NamedFile("figure", "PNG and SVG: the areas of all methods", several=True),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="recovery_table",
+        job=RecoveryTableJob,
+        inputs=(
+            NamedFile("lesions", "CSV of `recovery` of each method", several=True),
+            NamedFile("noise", "CSV of `recovery`, same order", several=True),
+            NamedFile("maps", "HDF5 of `recovery`, same order", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("recovery", "CSV: contrast recovery by size and contrast of the lesions"),
+            NamedFile("noise", "CSV: error by region, as bias and variance"),
+            NamedFile("section", "JSON: what the report shows of both"),
+            NamedFile("figure", "PNG and SVG: recovery against background variability", several=True),
+            NamedFile("maps", "PNG and SVG: maps of bias and noise", several=True),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
         name="tables",
         job=TablesJob,
         inputs=(
@@ -468,6 +561,18 @@ _STEPS = (
                 "CSV: each method that uses T1 beside its variant without",
                 optional=True,
             ),
+            NamedFile(
+                "paired", "CSV: each method minus the chosen one, subject by subject", optional=True
+            ),
+            NamedFile("section", "JSON: what the report shows of `paired`", optional=True),
+            NamedFile(
+                "csv",
+                "CSV of one table, a row for each method, called table1.csv for Table 1",
+                optional=True,
+                several=True,
+            ),
+            NamedFile("latex", "the same in LaTeX, called table1.tex", optional=True, several=True),
+            NamedFile("workbook", "Excel: a sheet for each table", optional=True),
             _PROVENANCE,
         ),
     ),

@@ -17,8 +17,10 @@ from quietpet.config.invivo import InvivoSettings
 from quietpet.config.learning import LearningSettings
 from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
+from quietpet.config.observers import ObserverSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.planner import PlannerSettings
+from quietpet.config.realisations import RealisationSettings
 from quietpet.config.registration import RegistrationSettings
 from quietpet.config.report import ReportSettings
 from quietpet.config.robustness import RobustnessSettings
@@ -69,6 +71,12 @@ class StudySections(Section):
     dose_response: DoseResponseSettings = DoseResponseSettings()
     robustness: RobustnessSettings | None = Field(
         None, description="test slices restored again with a wrong T1; none: they are not"
+    )
+    realisations: RealisationSettings | None = Field(
+        None, description="test slices measured again and again, with known lesions; none: they are not"
+    )
+    observers: ObserverSettings = Field(
+        ObserverSettings(), description="how lesions are looked for in the section realisations"
     )
     cohorts: CohortComparison | None = Field(
         None, description="healthy and diseased data sets that are compared region by region; none: off"

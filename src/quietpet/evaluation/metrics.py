@@ -5,7 +5,7 @@ Adding a metric is one entry of :data:`METRICS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -360,14 +360,16 @@ def metric_of(name: str, variant: str) -> Metric:
     raise KeyError(f"{name}/{variant}")
 
 
-def measured(images: SliceImages, *, paper_window_pixels: int) -> Iterator[tuple[Metric, float]]:
-    """Every metric that ``images`` have all of, with its value; NaN where it is undefined.
+def measured(
+    images: SliceImages, *, paper_window_pixels: int, variants: Collection[Variant] | None = None
+) -> Iterator[tuple[Metric, float]]:
+    """Every metric of ``variants`` (None: of all) that ``images`` have all of, with its value.
 
-    Raises InputError, which names the metric, where a slice cannot be measured.
+    NaN where it is undefined. Raises InputError, naming the metric, where a slice cannot be measured.
     """
     views = Views(images, paper_window_pixels=paper_window_pixels)
     for metric in METRICS:
-        if metric.needs_of(images):
+        if metric.needs_of(images) or (variants is not None and metric.variant not in variants):
             continue
         try:
             yield metric, metric.measure_in(views)

@@ -150,7 +150,7 @@ def compare(cells: Sequence[Cell], layout: TableLayout, plan: TablePlan) -> Comp
     best: set[CellKey] = set()
     for members in columns.values():
         least = _least_variance(members, plan)
-        for reference in (cell for cell in members if cell.run.method == plan.reference):
+        for reference in _references(members, plan):
             name = _called(reference, layout)
             words.setdefault(key_of(reference), f"the others are compared with {name}")
             judged = _judge(_comparable(members, reference, plan), reference, plan, least)
@@ -159,6 +159,12 @@ def compare(cells: Sequence[Cell], layout: TableLayout, plan: TablePlan) -> Comp
                 rows.append(_pair_row(found, reference, len(judged), layout, plan))
         best.update(map(key_of, _best(members, plan, least)))
     return Compared(rows=tuple(rows), words=words, best=frozenset(best))
+
+
+def _references(cells: Sequence[Cell], plan: TablePlan) -> list[Cell]:
+    """The runs of the chosen method, single samples before means."""
+    found = [cell for cell in cells if cell.run.method == plan.reference]
+    return sorted(found, key=lambda cell: (cell.run.learning, cell.estimate != SINGLE, cell.estimate))
 
 
 def _called(reference: Cell, layout: TableLayout) -> str:

@@ -31,6 +31,15 @@ class CohortsJob(Job):
     settings: tuple[str, ...] = ()
 
 
+class TruthJob(Job):
+    """Compare every method, and the standard dose itself, with the true activity of phantoms."""
+
+    study_seed: int
+    methods: tuple[str, ...]
+    regimes: tuple[str, ...] = ()
+    evaluation: EvaluationSettings
+
+
 class TablesJob(Job):
     """Aggregate all scores into the tables."""
 

@@ -22,6 +22,8 @@ from quietpet.study.data_sets import DataSet, Scanned
 from quietpet.study.dose_amounts import require_doses
 from quietpet.study.gallery import require_gallery
 from quietpet.study.mistakes import explain
+from quietpet.study.observers import require_observers
+from quietpet.study.realisations import require_realisations
 from quietpet.study.robustness import require_robustness
 from quietpet.study.t1 import require_t1_where_needed, require_variants
 from quietpet.study.trainings import of_own_setting
@@ -49,6 +51,8 @@ def require_consistent(study: StudyContents) -> None:
     require_robustness(study)
     require_doses(study)
     require_gallery(study)
+    require_realisations(study)
+    require_observers(study)
 
 
 def _require_calibration(study: StudyContents) -> None:
@@ -124,6 +128,11 @@ def _require_costs(study: StudyContents) -> None:
     for name in study.training_costs:
         if name not in study.methods:
             raise ValueError(f"training_costs: no method {name!r}; there are {', '.join(study.methods)}")
+        if (trained := study.trained_as(name)) != name:
+            raise ValueError(
+                f"training_costs.{name}: restores by the training of {trained!r} and has no cost "
+                f"of its own; name {trained!r}, or remove it"
+            )
     for name, method in study.methods.items():
         if method.cost_of is None:
             continue

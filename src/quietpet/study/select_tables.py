@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quietpet.config.datasets import SPLITS
 from quietpet.evaluation.layouts import Run, ShownPlan, layouts, shown
-from quietpet.jobs.evaluation import CohortsJob, GalleryJob, ReportJob, ScoreJob, TablesJob
+from quietpet.jobs.evaluation import CohortsJob, GalleryJob, ReportJob, ScoreJob, TablesJob, TruthJob
 from quietpet.study.data_sets import DataSet, Scored
 from quietpet.study.dose_amounts import learned_at
 from quietpet.study.physics import physics_notes
@@ -32,6 +32,16 @@ def cohorts_job(study: Study) -> CohortsJob:
         methods=tuple(study.methods),
         learned=tuple(study.learning.regimes) if study.learning else (),
         settings=study.simulated[study.cohorts.healthy].settings,
+    )
+
+
+def truth_job(study: Study) -> TruthJob:
+    """What is compared with the truth."""
+    return TruthJob(
+        study_seed=study.study_seed,
+        methods=tuple(study.methods),
+        regimes=tuple(study.learning.regimes) if study.learning else (),
+        evaluation=study.evaluation,
     )
 
 
