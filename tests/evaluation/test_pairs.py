@@ -263,6 +263,22 @@ def test_the_section_shows_published_values_ours_and_the_difference_with_their_d
     assert "identical to mfdiff, 2min" in str(rows["munet"]["paper_doubt"])
 
 
+def test_the_section_shows_what_makes_values_vary_of_methods_with_several_trainings() -> None:
+    found = tabulate(scores(GAINS, seed_std=2.0), plan=plan())
+    shown = next(
+        each
+        for each in paired_section(found.pairs, found.rows, plan=plan()).tables
+        if each.caption == "Table 1: phantoms, all methods; phantom, setting -, what makes values vary"
+    )
+    rows = {str(each["method"]): each for each in shown.rows}
+    assert set(rows) == {*TRAINED}, "filters have no trainings"
+    heads = [HEADS[subject] for subject in ("04", "05", "06")]
+    for each in rows.values():
+        assert each["subject_std"] == pytest.approx(np.std(heads, ddof=1), rel=0.05)
+        assert each["residual_std"] == pytest.approx(0.0, abs=1e-9)
+    assert max(float(each["training_std"]) for each in rows.values()) > 0.5
+
+
 def test_infinite_values_stand_in_no_table_of_the_section() -> None:
     table = scores(GAINS)
     table.loc[table["method"] == "csrd", "value"] = np.inf

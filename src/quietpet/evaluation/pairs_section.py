@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -117,6 +117,7 @@ def paired_section(pairs: Sequence[PairRow], rows: Sequence[TableRow], *, plan: 
         tables=(
             *_pair_tables(pairs, titles),
             *_subject_tables(rows, titles),
+            *_component_tables(rows, titles),
             *_published_tables(rows, titles),
         ),
     )
@@ -138,6 +139,9 @@ def _notes(plan: TablePlan) -> tuple[str, ...]:
         "in few subjects (Hedges). `paired.csv` has all metrics, the intervals over subjects and "
         "trainings, and Wilcoxon's signed-rank test: of fewer than six subjects it can show nothing at "
         f"{level}, and of sixteen comparisons it needs ten.",
+        "What makes values vary: standard deviations between subjects, between trainings from other "
+        "seeds, and of what is left, of a two-way analysis of variance; of methods with several "
+        "trainings.",
         "Published values stand beside ours in the variant `paper`, which is our reading of how they "
         "were measured; a doubt names another published statement that contradicts the value.",
         "Single samples are compared with single ones, means of samples with means and with methods "
@@ -176,6 +180,7 @@ def _pair_table(caption: str, variant: str, rows: Sequence[PairRow]) -> Table:
             ),
             Column(key=f"{name}_g", label=f"g, {metric.label}", digits=2),
             Column(key=f"{name}_p", label=f"p (Holm), {metric.label}", digits=4),
+            Column(key=f"{name}_signed", label=f"signed-rank p (Holm), {metric.label}", digits=4),
         ]  # fmt: skip
     shown = [column for column in columns if any(row.get(column.key) is not None for row in cells)]
     keys = {key for column in shown for key in column.keys}
@@ -198,20 +203,62 @@ def _pair_cells(rows: Sequence[PairRow]) -> dict[str, Cell]:
             f"{row.metric}_word": row.verdict,
             f"{row.metric}_g": row.hedges_gz,
             f"{row.metric}_p": row.p_holm,
+            f"{row.metric}_signed": row.wilcoxon_p_holm,
         }
     return cells
 
 
+MakeTable = Callable[[str, Metric, Sequence[TableRow]], Table]
+"""From a caption, a metric and its rows."""
+
+
+def _tables_of_settings(
+    rows: Sequence[TableRow], titles: dict[str, str], what: str, made: MakeTable
+) -> Iterator[Table]:
+    """One of each setting, which shows ``what``, with a variant for each metric."""
+    for (table, dataset, setting), members in groupby(
+        rows, key=lambda row: (row.table, row.dataset, row.setting)
+    ):
+        caption = f"Table {table}: {titles[table]}; {dataset}, setting {setting}, {what}"
+        yield from _tables_of_metrics(list(members), caption, made)
+
+
+def _tables_of_metrics(rows: Sequence[TableRow], caption: str, made: MakeTable) -> Iterator[Table]:
+    for name in SHOWN:
+        if of_metric := [row for row in rows if row.metric == name]:
+            yield made(caption, metric_of(name, of_metric[0].variant), of_metric)
+
+
+def _component_tables(rows: Sequence[TableRow], titles: dict[str, str]) -> Iterator[Table]:
+    """Components of variance, of what was trained several times."""
+    several = [row for row in rows if row.variant == QUANTITATIVE.name and row.subject_std is not None]
+    yield from _tables_of_settings(several, titles, "what makes values vary", _component_table)
+
+
+def _component_table(caption: str, metric: Metric, rows: Sequence[TableRow]) -> Table:
+    digits = metric.digits + 1
+    columns = (
+        *(Column(key=key, label=key) for key in ("method", "learning", "estimate")),
+        Column(key="n_subjects", label="subjects"),
+        Column(key="n_replicates", label="trainings"),
+        Column(key="subject_std", label="SD between subjects", digits=digits),
+        Column(key="training_std", label="SD between trainings", digits=digits),
+        Column(key="residual_std", label="SD of the rest", digits=digits),
+    )
+    return Table(
+        caption=caption,
+        variant=metric.label,
+        columns=columns,
+        rows=tuple({column.key: getattr(row, column.key) for column in columns} for row in rows),
+    )
+
+
 def _published_tables(rows: Sequence[TableRow], titles: dict[str, str]) -> Iterator[Table]:
     """Published value, ours and the difference."""
-    published = [row for row in rows if row.paper_mean is not None and row.metric in SHOWN]
+    published = [row for row in rows if row.paper_mean is not None]
     for table, members in groupby(published, key=lambda row: row.table):
-        of_table = list(members)
-        for name in SHOWN:
-            of_metric = [row for row in of_table if row.metric == name]
-            caption = f"Table {table}: {titles[table]}, beside the published values"
-            if of_metric:
-                yield _published_table(caption, metric_of(name, PAPER.name), of_metric)
+        caption = f"Table {table}: {titles[table]}, beside the published values"
+        yield from _tables_of_metrics(list(members), caption, _published_table)
 
 
 def _published_table(caption: str, metric: Metric, rows: Sequence[TableRow]) -> Table:
@@ -248,19 +295,9 @@ def _subject_tables(rows: Sequence[TableRow], titles: dict[str, str]) -> Iterato
     few = [
         row
         for row in rows
-        if row.variant == QUANTITATIVE.name
-        and row.metric in SHOWN
-        and 1 < len(row.subject_values) < FEW_SUBJECTS
+        if row.variant == QUANTITATIVE.name and 1 < len(row.subject_values) < FEW_SUBJECTS
     ]
-    for (table, dataset, setting), members in groupby(
-        few, key=lambda row: (row.table, row.dataset, row.setting)
-    ):
-        of_setting = list(members)
-        for name in SHOWN:
-            of_metric = [row for row in of_setting if row.metric == name]
-            caption = f"Table {table}: {titles[table]}; {dataset}, setting {setting}, each subject"
-            if of_metric:
-                yield _subject_table(caption, metric_of(name, QUANTITATIVE.name), of_metric)
+    yield from _tables_of_settings(few, titles, "each subject", _subject_table)
 
 
 def _subject_table(caption: str, metric: Metric, rows: Sequence[TableRow]) -> Table:
