@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS
+from quietpet.evaluation.comparison import QUANTITATIVE, VARIANTS
 from quietpet.evaluation.layouts import layouts
 from quietpet.evaluation.metrics import Metric, metric_of
 from quietpet.evaluation.paired import BETTER, SAME, UNCLEAR, UNTESTED, WORSE
