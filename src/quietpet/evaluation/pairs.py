@@ -53,12 +53,12 @@ def subjects_cell(values: BySubject) -> str:
 class PairRow:
     """One metric of a method minus that of the chosen one, ``compared_with``, in the same subjects.
 
-    The fields are the columns of ``paired.csv``, None an empty cell. ``difference`` is of the means over
-    subjects; ``ci_low``, ``ci_high`` its t interval over subjects, ``total_ci_low``, ``total_ci_high``
-    that over subjects and trainings, and ``p`` the larger p of both. ``subjects_above`` are those with a
-    positive difference. ``p_holm`` and ``wilcoxon_p_holm`` are corrected for all ``n_compared`` methods
-    of one setting of a table that are compared with the same one. ``wilcoxon`` says why that test can
-    show nothing, ``verdict`` what may be said, and ``reason`` why no more.
+    The fields are the columns of ``paired.csv``, None an empty cell. ``difference`` is of the means
+    over subjects; ``ci_low``, ``ci_high``, ``p`` are Student's over subjects; ``total_ci_low``,
+    ``total_ci_high`` and ``total_p`` those over subjects and trainings. ``subjects_above`` are those
+    with a positive difference. ``p_holm`` and ``wilcoxon_p_holm`` are corrected for all ``n_compared``
+    methods of one setting of a table that are compared with the same one. ``wilcoxon`` says why that
+    test can show nothing, ``verdict`` what may be said, and ``reason`` why no more.
     """
 
     table: str
@@ -79,6 +79,7 @@ class PairRow:
     total_ci_high: float | None
     p: float | None
     p_holm: float | None
+    total_p: float | None
     cohens_dz: float | None
     hedges_gz: float | None
     wilcoxon_p: float | None
@@ -275,6 +276,7 @@ def _pair_row(
         total_ci_high=total_high,
         p=pair.p,
         p_holm=found.p_holm,
+        total_p=pair.total_p,
         cohens_dz=pair.cohens_dz,
         hedges_gz=pair.hedges_gz,
         wilcoxon_p=pair.wilcoxon_p,

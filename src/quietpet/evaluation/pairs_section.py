@@ -130,11 +130,10 @@ def _notes(plan: TablePlan) -> tuple[str, ...]:
         f"Difference: a method minus `{plan.reference}` (`evaluation.compare_with`; where nobody names "
         "one, mfdiff, else the first network), mean over test subjects, whose slices and trainings are "
         f"averaged first, with Student's interval of {percent} over subjects.",
-        "It is called better or worse, higher or lower, where that interval leaves 0 out, where the one "
-        "over subjects and trainings does, too, and where the larger p of both is at most "
-        f"{level} after Holm's correction for all methods of the setting. A network of one training is "
-        "not testable against any other: what another seed changes is not known. Fewer than three "
-        "subjects are not tested.",
+        "It is called better or worse, higher or lower, where that interval leaves 0 out, after Holm's "
+        f"correction for all methods of the setting, too (p at most {level}), and where the interval "
+        "over subjects and trainings leaves 0 out. A network of one training is not testable against "
+        "any other: what another seed changes is not known. Fewer than three subjects are not tested.",
         "g: mean over standard deviation of the subjects' differences (Cohen's d_z), without its bias "
         "in few subjects (Hedges). `paired.csv` has all metrics, the intervals over subjects and "
         "trainings, and Wilcoxon's signed-rank test: of fewer than six subjects it can show nothing at "
