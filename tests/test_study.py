@@ -261,6 +261,8 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "robustness_table": {},
         "cohorts": {},
         "tables": {},
+        "gallery": {"dataset": "phantom", "setting": "low"},
+        "report": {},
         "standin": {"cohort": "rspetmr", "participant": "02"},
         "standin_cohort": {"cohort": "rspetmr"},
     }

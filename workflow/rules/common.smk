@@ -10,7 +10,9 @@ from snakemake.logging import logger
 from quietpet.chain import THEN
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
+from quietpet.evaluation.tables import file_stem
 from quietpet.gpus import asked_device, networks_run_on, usable_gpus
+from quietpet.study.shown_tables import tables_of
 from quietpet.study.trainings import Training, training_data
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
@@ -163,7 +165,7 @@ def names_of(wildcards):
 
 
 # Inputs of rules that are no files of their step: what must be there, or be unchanged, before it.
-BEFOREHAND = {"tree", "own", "manifest", "sampling"}
+BEFOREHAND = {"tree", "own", "manifest"}
 
 
 class Link(NamedTuple):

@@ -30,8 +30,11 @@ rule sampling:
         plan=PLANS,
     output:
         table="results/sampling.csv",
-        readable="results/sampling.md",
-        figure="results/sampling.png",
+        section="results/sections/sampling.json",
+        figure=report(
+            "results/figures/sampling.png", caption="../report/sampling.rst", category="Sampling"
+        ),
+        svg="results/figures/sampling.svg",
     log:
         "logs/sampling.log",
     threads: 1
@@ -61,8 +64,9 @@ rule cohorts:
     output:
         bias="results/cohorts.csv",
         effects="results/effects.csv",
-        readable="results/cohorts.md",
-        figure="results/cohorts.png",
+        section="results/sections/cohorts.json",
+        figure=report("results/figures/cohorts.png", caption="../report/cohorts.rst", category="Cohorts"),
+        svg="results/figures/cohorts.svg",
         provenance="results/cohorts.json",
     log:
         "logs/cohorts.log",
@@ -86,8 +90,11 @@ rule robustness_table:
         scores=[scores_of(run) for run in STUDY.in_robustness if run not in WITH_WRONG_T1],
     output:
         table="results/robustness.csv",
-        readable="results/robustness.md",
-        figure="results/robustness.png",
+        section="results/sections/robustness.json",
+        figure=report(
+            "results/figures/robustness.png", caption="../report/robustness.rst", category="Robustness"
+        ),
+        svg="results/figures/robustness.svg",
         provenance="results/robustness.json",
     log:
         "logs/robustness.log",
@@ -100,6 +107,10 @@ rule robustness_table:
         **job("robustness_table"),
     shell:
         command("robustness_table")
+
+
+# Names of the files of each table that the study has rows of.
+TABLES = [file_stem(table) for table in tables_of(STUDY)]
 
 
 def gallery_of(dataset, setting, suffix):
@@ -122,7 +133,7 @@ rule gallery:
         restored=shown_in_gallery,
         test="results/datasets/{dataset}/{setting}/test.h5",
     output:
-        png=report(
+        figure=report(
             "results/gallery/{dataset}-{setting}.png",
             caption="../report/gallery.rst",
             category="Images",
@@ -146,15 +157,18 @@ rule gallery:
 rule tables:
     input:
         scores=ALL_SCORES,
-        plan=REPORTED_PLANS,
-        robustness=["results/robustness.md"] if STUDY.robustness else [],
-        cohorts=["results/cohorts.md"] if STUDY.compared else [],
         rate=[path for method in STUDY.methods for path in rate_of(method)],
-        sampling=["results/sampling.png"] if REPORTED_PLANS else [],
     output:
-        tables="results/tables.csv",
+        tables=report("results/tables.csv", caption="../report/tables.rst", category="Tables"),
         readable="results/tables.md",
-        figure="results/tables.png",
+        section="results/sections/tables.json",
+        claim="results/sections/claim.json",
+        figure=report(
+            expand("results/figures/{table}.png", table=TABLES),
+            caption="../report/table_figures.rst",
+            category="Tables",
+        ),
+        svg=expand("results/figures/{table}.svg", table=TABLES),
         with_without_t1="results/with_without_t1.csv",
         provenance="results/tables.json",
     log:
@@ -173,10 +187,23 @@ rule tables:
 # What the report shows, in the order of the page: sections, and the figures that they name. A step that has something
 # to show adds its files here.
 SECTIONS = [
+    "results/sections/tables.json",
     *[gallery_of(*place, "json") for place in STUDY.gallery],
+    *(["results/sections/robustness.json"] if STUDY.robustness else []),
+    *(["results/sections/cohorts.json"] if STUDY.compared else []),
+    *(["results/sections/sampling.json"] if REPORTED_PLANS else []),
+    "results/sections/claim.json",
 ]
 FIGURES = [
-    *[gallery_of(*place, suffix) for place in STUDY.gallery for suffix in ("png", "svg")],
+    f"{figure}.{suffix}"
+    for figure in (
+        *[f"results/figures/{table}" for table in TABLES],
+        *[gallery_of(*place, "png").removesuffix(".png") for place in STUDY.gallery],
+        *(["results/figures/robustness"] if STUDY.robustness else []),
+        *(["results/figures/cohorts"] if STUDY.compared else []),
+        *(["results/figures/sampling"] if REPORTED_PLANS else []),
+    )
+    for suffix in ("png", "svg")
 ]
 
 

@@ -105,6 +105,11 @@ def layouts(datasets: Mapping[str, DatasetKind]) -> tuple[TableLayout, ...]:
     return (*PUBLISHED_LAYOUTS, *own)
 
 
+def file_stem(table: str) -> str:
+    """Name of the files of one table, without a suffix: table1, table_alzheimer."""
+    return f"table{table}" if table.isdigit() else f"table_{table}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TablePlan:
     """What the tables need to know of the study; ``methods`` and ``doses`` map names to descriptions.
@@ -189,7 +194,7 @@ def assemble(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[TableRow, ...]:
     require_one_lineage(scores)
     rows: list[TableRow] = []
     for layout in layouts(plan.datasets):
-        shown = _rows(scores[_shown(scores, layout, plan)], layout, plan)
+        shown = _rows(scores[shown_in(scores, layout, plan)], layout, plan)
         rows.extend(sorted(shown, key=lambda row: _order(row, layout, plan)))
     return tuple(rows)
 
@@ -199,7 +204,8 @@ def against_standard(scores: pd.DataFrame) -> pd.DataFrame:
     return scores[scores["variant"].isin([variant.name for variant in VARIANTS])]
 
 
-def _shown(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Series:
+def shown_in(scores: pd.DataFrame, layout: TableLayout, plan: TablePlan) -> pd.Series:
+    """Which rows of ``scores`` the table shows."""
     networks = scores["method"].isin(plan.trained)
     if layout.dataset is None:
         shown = _compared(scores, layout, plan)
