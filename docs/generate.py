@@ -10,10 +10,13 @@ import sys
 from pathlib import Path
 
 from configuration import configuration_page
+from metric_page import metrics_page
 from rooms import rooms_page
 from step_pages import files_page, steps_page
 from workflow_rules import rules_of_the_small_study
 
+from quietpet.config.evaluation import EvaluationSettings
+from quietpet.evaluation.metrics import METRICS
 from quietpet.steps import STEPS
 from quietpet.study.reading import json_schema
 
@@ -45,6 +48,9 @@ def pages() -> dict[str, str]:
         "configuration.md": configuration_page(json_schema()),
         "steps.md": steps_page(steps),
         "rooms.md": rooms_page(),
+        "metrics.md": metrics_page(
+            METRICS, paper_window_pixels=EvaluationSettings().paper_window_pixels
+        ),
         "files.md": files_page(steps, rules_of_the_small_study()),
     }
 

@@ -138,8 +138,13 @@ def test_a_variant_that_shares_a_training_has_its_cost_and_its_iterations(reposi
     del raw["methods"]["nomri"]["cost_of"], raw["methods"]["own"]["cost_of"]
     raw["methods"]["munet_concat"]["cost_of"] = "nomri"
     assert training_of(load_study(raw, origin=""), "munet_concat").iterations == 10 * common
-    raw["training_costs"] = {"nomri": 400, "munet_concat": 40}
+    raw["training_costs"] = {"munet_concat": 40}
     with pytest.raises(InputError, match=r"cost_of = 'nomri': training_costs lacks 'own'; add"):
+        load_study(raw, origin="")
+    raw["training_costs"] = {"own": 400, "nomri": 300, "munet_concat": 40}
+    with pytest.raises(
+        InputError, match=r"training_costs\.nomri: .*the training of 'own'.*; name 'own'"
+    ):
         load_study(raw, origin="")
 
 

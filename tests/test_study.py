@@ -226,6 +226,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
     invivo["sources"]["own"] = {"kind": "pairs", "root": "/data/own"}
     invivo["datasets"]["pairs"] = pairs
     further = {"standin": STANDIN, "invivo": invivo, "learning": LEARNING, "robustness": ROBUSTNESS}
+    further["realisations"] = {"data": ["phantom/half"]}
     further["domains"] = {
         name: {"doses": raw["doses"], "regions": regions}
         for name, regions in (("healthy", {}), ("alzheimer", {"disease": {}}))
@@ -245,6 +246,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "engine": {},
         "simulate": {"subject": "04", "dose": "low"},
         "thin": {"subject": "04", "dose": "half"},
+        "realise": {"dataset": "phantom", "setting": "half"},
         "counts": {},
         "reconstruct": {"subject": "04", "dose": "half"},
         "pack": {"dataset": "phantom", "setting": "low", "split": "test"},
@@ -257,9 +259,13 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "plan": {name: trained[name] for name in ("dataset", "setting", "method")},
         "sampling": {},
         "score": trained,
+        "uncertainty": {},
+        "dose_response": {},
         "robustness": trained,
         "robustness_table": {},
+        "subjects": {},
         "cohorts": {},
+        "truth": {},
         "tables": {},
         "gallery": {"dataset": "phantom", "setting": "low"},
         "report": {},

@@ -14,12 +14,15 @@ from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
+from quietpet.jobs.detection import DetectionJob, ObserveJob
+from quietpet.jobs.dose_response import DoseResponseJob
 from quietpet.jobs.evaluation import (
     CohortsJob,
     GalleryJob,
     ReportJob,
     ScoreJob,
     TablesJob,
+    TruthJob,
 )
 from quietpet.jobs.invivo import (
     FetchInvivoJob,
@@ -31,8 +34,11 @@ from quietpet.jobs.invivo import (
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
+from quietpet.jobs.realisations import RealiseJob, RecoveryJob, RecoveryTableJob
 from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
+from quietpet.jobs.subjects import SubjectsJob
+from quietpet.jobs.uncertainty import UncertaintyJob
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,8 @@ _TRAIN_SINOGRAMS = NamedFile(
     several=True,
 )
 
+_SECTION = NamedFile("section", "JSON: what the report shows of it")
+
 _TO_RESTORE = (
     NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
     NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
@@ -212,6 +220,27 @@ _STEPS = (
         job=ThinJob,
         inputs=(NamedFile("standard", "HDF5 of `simulate` at the standard dose"),),
         outputs=(NamedFile("sinograms", "HDF5: a part of the prompts, and what models them"),),
+    ),
+    Step(
+        name="realise",
+        job=RealiseJob,
+        inputs=(
+            NamedFile("slices", "HDF5 of `slices` of each subject, without lesions", several=True),
+            NamedFile(
+                "engine",
+                "JSON of `engine`, for scanner.projector: auto; without it, what is found decides",
+                optional=True,
+            ),
+        ),
+        outputs=(
+            NamedFile("dataset", "HDF5: rows of standard dose, low dose and T1, one per realisation"),
+            NamedFile(
+                "sinograms",
+                "HDF5 of each subject, same order: low-dose prompts, and what models them",
+                optional=True,
+                several=True,
+            ),
+        ),
     ),
     Step(
         name="counts",
@@ -364,6 +393,52 @@ _STEPS = (
         ),
     ),
     Step(
+        name="uncertainty",
+        job=UncertaintyJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of each method that samples", several=True),
+            NamedFile("test", "HDF5 of `pack` or `pack_scans` that they restored", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: what samples say of their own errors"),
+            _SECTION,
+            NamedFile("png", "PNG: calibration and sparsification"),
+            NamedFile("svg", "SVG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="dose_response",
+        job=DoseResponseJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score` at all doses", several=True),
+            NamedFile(
+                "crossed",
+                "CSV of `score` of what methods restored that learned at another dose",
+                optional=True,
+                several=True,
+            ),
+        ),
+        outputs=(
+            NamedFile("response", "CSV: metrics against dose"),
+            NamedFile("equivalent", "CSV: the untreated dose that each method equals"),
+            _SECTION,
+            NamedFile("png", "PNG: both"),
+            NamedFile("svg", "SVG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="subjects",
+        job=SubjectsJob,
+        inputs=(NamedFile("subjects", "CSV of whole subjects of each `score`", several=True),),
+        outputs=(
+            NamedFile("table", "CSV: means over subjects of each measure and method"),
+            NamedFile("section", "JSON: what the report shows of it"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
         name="cohorts",
         job=CohortsJob,
         inputs=(NamedFile("regions", "CSV of `score`, of all compared data sets", several=True),),
@@ -398,6 +473,75 @@ _STEPS = (
         ),
     ),
     Step(
+        name="truth",
+        job=TruthJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score`, of simulated data sets", several=True),
+            NamedFile("test", "HDF5 of `pack`, of the same data sets", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
+            NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
+            NamedFile("section", "JSON: what the report shows of it"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="recovery",
+        job=RecoveryJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of noise realisations"),
+            NamedFile("test", "HDF5 of `realise`"),
+        ),
+        outputs=(
+            NamedFile("lesions", "CSV: contrast recovery and background variability of each lesion"),
+            NamedFile("noise", "CSV: error of each slice and region, as bias and variance"),
+            NamedFile("maps", "HDF5: bias and standard deviation of each pixel"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="observe",
+        job=ObserveJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of noise realisations"),
+            NamedFile("test", "HDF5 of `realise`"),
+        ),
+        outputs=(NamedFile("ratings", "CSV: ratings of model observers that know the lesions"),),
+    ),
+    Step(
+        name="detection",
+        job=DetectionJob,
+        inputs=(
+            NamedFile("ratings", "CSV of `observe` of each method", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: areas under ROC curves by size and contrast of the lesions"),
+            NamedFile("section", "JSON: what the report shows of it"),
+            NamedFile("figure", "PNG and SVG: the areas of all methods", several=True),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="recovery_table",
+        job=RecoveryTableJob,
+        inputs=(
+            NamedFile("lesions", "CSV of `recovery` of each method", several=True),
+            NamedFile("noise", "CSV of `recovery`, same order", several=True),
+            NamedFile("maps", "HDF5 of `recovery`, same order", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("recovery", "CSV: contrast recovery by size and contrast of the lesions"),
+            NamedFile("noise", "CSV: error by region, as bias and variance"),
+            NamedFile("section", "JSON: what the report shows of both"),
+            NamedFile("figure", "PNG and SVG: recovery against background variability", several=True),
+            NamedFile("maps", "PNG and SVG: maps of bias and noise", several=True),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
         name="tables",
         job=TablesJob,
         inputs=(
@@ -412,7 +556,7 @@ _STEPS = (
         outputs=(
             NamedFile("tables", "CSV: every row of every table"),
             NamedFile("readable", "Markdown: the tables in common units, with published values"),
-            NamedFile("section", "JSON: all tables, for the report", optional=True),
+            NamedFile("tables_section", "JSON: all tables, for the report", optional=True),
             NamedFile("claim", "JSON: claim and deviations, for the report", optional=True),
             NamedFile("figure", "PNG of one table, called table1.png, ...", optional=True, several=True),
             NamedFile("svg", "SVG of one table, beside its PNG", optional=True, several=True),
@@ -421,6 +565,18 @@ _STEPS = (
                 "CSV: each method that uses T1 beside its variant without",
                 optional=True,
             ),
+            NamedFile(
+                "paired", "CSV: each method minus the chosen one, subject by subject", optional=True
+            ),
+            NamedFile("section", "JSON: what the report shows of `paired`", optional=True),
+            NamedFile(
+                "csv",
+                "CSV of one table, a row for each method, called table1.csv for Table 1",
+                optional=True,
+                several=True,
+            ),
+            NamedFile("latex", "the same in LaTeX, called table1.tex", optional=True, several=True),
+            NamedFile("workbook", "Excel: a sheet for each table", optional=True),
             _PROVENANCE,
         ),
     ),

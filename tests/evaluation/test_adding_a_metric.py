@@ -14,7 +14,7 @@ from packed import write_packed
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
 from quietpet.files.sections import read_section, render_markdown
 
-EVALUATION = {"paper_window_pixels": 48, "bootstrap_resamples": 100}
+EVALUATION = {"paper_window_pixels": 48}
 ENTRIES = """
 
 def error_of_truth(images, data_range):
@@ -82,7 +82,7 @@ def test_one_entry_reaches_scores_tables_and_page(package: EditedPackage, tmp_pa
             "--out", f"scores={tmp_path}/{dataset}.csv",
         )  # fmt: skip
     settings = {
-        "study_seed": 0, "protocol": "toy", "methods": {"lpet": "no processing"},
+        "protocol": "toy", "methods": {"lpet": "no processing"},
         "datasets": {"phantom": "simulated", "mine": "scanned"}, "published_settings": [],
         "doses": {}, "acquisition": "none", "rays": 1, "evaluation": EVALUATION,
     }  # fmt: skip
@@ -90,7 +90,7 @@ def test_one_entry_reaches_scores_tables_and_page(package: EditedPackage, tmp_pa
         "tables", "--settings", json.dumps(settings),
         "--in", *(f"scores={tmp_path}/{dataset}.csv" for dataset in packed),
         "--out", f"tables={tmp_path}/tables.csv", f"readable={tmp_path}/tables.md",
-        f"section={tmp_path}/section.json", f"figure={tmp_path}/table1.png",
+        f"tables_section={tmp_path}/section.json", f"figure={tmp_path}/table1.png",
     )  # fmt: skip
 
     with (tmp_path / "tables.csv").open(newline="") as stream:

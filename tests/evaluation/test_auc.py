@@ -14,7 +14,7 @@ from quietpet.evaluation.auc import (
     delong,
     difference_interval,
     gaussian_area,
-    mean_of_halves,
+    mean_of_dependent,
     mean_of_independent,
     score_interval,
     two_sided_p,
@@ -79,7 +79,7 @@ def test_the_area_of_gaussian_ratings_is_the_integral_over_thresholds(detectabil
 
 def test_halves_are_taken_to_go_together_and_separate_images_are_not() -> None:
     first, second = Estimate(value=0.7, variance=0.01), Estimate(value=0.9, variance=0.04)
-    both = mean_of_halves(first, second)
+    both = mean_of_dependent([first, second])
     assert (both.value, both.standard_error) == pytest.approx((0.8, 0.15))
     apart = mean_of_independent([first, second])
     assert (apart.value, apart.variance) == pytest.approx((0.8, 0.0125))

@@ -15,7 +15,7 @@ from pages import tables_page
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.errors import InputError
 from quietpet.evaluation.comparison import VARIANTS
-from quietpet.evaluation.figure import PANELS, draw_table, subject_means
+from quietpet.evaluation.figure import PANELS, draw_table
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_values
 from quietpet.evaluation.readable import STANDIN_WARNING, TEMPLATE_WARNING, render, tables_section
@@ -29,7 +29,6 @@ REGIMES = ("internal", "external", "external_internal")
 IN_TABLES = [metric for metric in METRICS if metric.variant in VARIANTS]
 
 PLAN = TablePlan(
-    study_seed=0,
     protocol="small",
     methods={name: f"{name} as configured" for name in METHODS},
     datasets={
@@ -52,7 +51,7 @@ PLAN = TablePlan(
     doses={"standard": "1e+10 counts per volume"},
     acquisition="no scatter, no randoms",
     rays=1,
-    evaluation=EvaluationSettings(bootstrap_resamples=200),
+    evaluation=EvaluationSettings(),
     budget="7 iterations of AdamW on whole slices",
 )
 
@@ -90,8 +89,9 @@ def pick(rows: tuple[TableRow, ...], **wanted: str) -> list[TableRow]:
 
 def test_columns_are_the_documented_ones_in_order() -> None:
     expected = (
-        "table,dataset,setting,method,learning,iterations,metric,variant,metric_id,estimate,mean,std,ci_low,ci_high,"
-        "seed_std,n_subjects,n_slices,n_replicates,spread_to_error,paper_mean,paper_std,paper_doubt,"
+        "table,dataset,setting,method,learning,iterations,metric,variant,metric_id,estimate,mean,std,subject_mean,"
+        "ci_low,ci_high,subject_values,seed_std,subject_std,training_std,residual_std,n_subjects,n_slices,"
+        "n_replicates,against,best,spread_to_error,paper_mean,paper_std,paper_difference,paper_doubt,"
         "protocol,data_source,projector,registration"
     )
     assert ",".join(TABLE_COLUMNS) == expected
@@ -148,7 +148,7 @@ def test_table_6_compares_the_regimes_beside_the_published_ones() -> None:
         ("lpet", "-", None),
     ]
     assert "| mfdiff | external_internal |" in tables_page(assembled, plan=PLAN)
-    figure = draw_table(assembled, {})
+    figure = draw_table(assembled)
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [
         "mfdiff, internal", "mfdiff, external", "mfdiff, external_internal", "lpet, -",
     ]  # fmt: skip
@@ -261,7 +261,7 @@ def test_a_data_set_that_nobody_published_has_a_table_of_its_own_name() -> None:
     labels = {
         axis.get_title(loc="left"): [text.get_text() for text in axis.get_yticklabels()]
         for table in ("mine", "shifted")
-        for axis in draw_table(pick(rows, table=table), {}).axes
+        for axis in draw_table(pick(rows, table=table)).axes
     }
     assert labels["mine, 16s"] == [*METHODS]
     assert labels["shifted, 16s"][:3] == [
@@ -320,27 +320,33 @@ def test_iterations_of_each_stage_stand_in_the_row_of_what_is_trained() -> None:
     assert "| mfdiff | external_internal | 1000 + 150 | single |" in tables_page(rows, plan=PLAN)
 
 
-def test_rows_and_page_say_how_far_samples_spread_and_never_why() -> None:
-    """A true sampler whose mean is off has as little spread for its error as a regression has."""
+def test_rows_and_page_say_how_far_samples_spread_and_where_that_is_in_effect_a_regression() -> None:
+    """Never why: a true sampler whose mean is off has as little spread for its error as a regression."""
     table = pd.concat(
         scores(settings=(setting,), spread=spread, replicates=2)
         for setting, spread in (("drf100", 0.29), ("drf20", 0.97))
     )
     rows = assemble(table, plan=PLAN)
-    for setting, spread in (("-", 0.29), ("drf20", 0.97)):
+    verdict = ", in effect a regression: below 0.3"
+    for setting, spread, said in (("-", 0.29, verdict), ("drf20", 0.97, "")):
         for row in pick(rows, table="1", setting=setting, method="mfdiff"):
             assert row.spread_to_error == pytest.approx(spread)
             assert row.protocol == (
                 f"small: mfdiff as configured; samples spread by {spread} of their error "
-                "(true samples of the posterior: 1)"
+                f"(true samples of the posterior: 1){said}"
             )
     assert {row.spread_to_error for row in rows if row.method != "mfdiff"} == {None}
     page = tables_page(rows, plan=PLAN)
     for number, spread, more in (("1", "0.29 to 0.97", "8 to 94"), ("5", "0.29", "8")):
-        note = page.split(f"## Table {number}: ")[1].split("\n- ")[1]
+        note = page.split(f"## Table {number}: ")[1].split("\n- ")[1].splitlines()[0]
         assert note.startswith(f"`mfdiff`: samples spread by {spread} of their error, bias included")
         assert f"one has {more} % more squared error than the mean of endless ones" in note
-    assert "in effect" not in page
+        setting = "-" if number == "1" else "ablation"
+        verdict = "Below 0.3 it is in effect a regression, whatever the cause: phantom, setting"
+        assert note.endswith(f"{verdict} `{setting}`.")
+    above = tables_page(assemble(scores(spread=0.31), plan=PLAN), plan=PLAN)
+    assert "samples spread by 0.31" in above
+    assert "in effect" not in above
     none = assemble(scores(), plan=PLAN)
     assert not any("spread" in row.protocol for row in none)
     assert "samples spread by" not in tables_page(none, plan=PLAN)
@@ -353,7 +359,7 @@ def test_published_cells_that_contradict_each_other_are_marked_where_printed() -
         for regime in ("internal", "external")
     )
     assembled = assemble(table, plan=PLAN)
-    figure = draw_table(pick(assembled, table="6"), {})
+    figure = draw_table(pick(assembled, table="6"))
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert {"published", "published, doubted"} <= set(legend)
     page = tables_page(assembled, plan=PLAN)
@@ -361,12 +367,6 @@ def test_published_cells_that_contradict_each_other_are_marked_where_printed() -
     for published in (*doubted, "35.63 ± 0.95", "0.984 ± 0.009"):
         assert f"| {published} |" in page
     assert "† Published, `mfdiff`: identical to M-UNet on phantoms in Table 1." in page
-
-
-def test_methods_share_their_bootstrap_resamples() -> None:
-    rows = assemble(scores(), plan=PLAN)
-    widths = {round(row.ci_high - row.ci_low, 9) for row in pick(rows, table="1", setting="drf20")}
-    assert len(widths) == 1
 
 
 def test_labels_of_metrics_stand_alone_and_differ() -> None:
@@ -469,7 +469,7 @@ def test_page_calls_simulated_scans_simulated_everywhere(head: str) -> None:
     assert f"brainweb (simulated phantoms), standin-{head} (simulated scans of digital heads)" in claim
     assert "All data are simulated: nothing is shown in vivo." in claim
     for table, title in (("2", "ood1, 16s (simulated scans)"), ("1", "phantom, -")):
-        figure = draw_table(pick(rows, table=table), {})
+        figure = draw_table(pick(rows, table=table))
         assert title in [axis.get_title(loc="left") for axis in figure.axes]
 
 
@@ -544,27 +544,20 @@ def test_scores_against_the_truth_stand_in_no_table_of_comparison_with_the_stand
 
 def test_figure_of_a_table_has_a_row_of_panels_for_each_setting() -> None:
     rows = pick(assemble(scores(estimates=("single", "mean_of_4")), plan=PLAN), table="1")
-    figure = draw_table(rows, {})
+    figure = draw_table(rows)
     assert len(figure.axes) == 2 * len(PANELS)
     (lpet,) = pick(rows, setting="-", method="lpet", estimate="single", metric="nmse", variant="paper")
     panel = next(axis for axis in figure.axes if axis.get_xlabel() == "NMSE, paper")
     drawn = {line.get_label(): line.get_xdata() for line in panel.lines}
     assert lpet.mean in drawn["mean"]
     assert lpet.paper_mean in drawn["published"]
-    assert "one test subject" not in drawn
 
 
 def test_figure_shows_every_subject_beside_the_mean() -> None:
-    """The published level, too, which rows call by the published word."""
-    table = scores(methods=("lpet",), replicates=2)
-    means = subject_means(table, published_settings=PLAN.published_settings)
-    # Of two trainings, 0 and 10, and three slices, 0, 0.01 and 0.02; subjects are 0.1 apart.
-    key = ("phantom", "drf20", "lpet", "-", "psnr_db", "quantitative")
-    assert means[key] == pytest.approx((5.01, 5.11))
-    assert means["phantom", "-", *key[2:]] == means["phantom", "drf100", *key[2:]]
-    figure = draw_table(pick(assemble(table, plan=PLAN), table="1"), means)
-    for axis in figure.axes:
+    rows = pick(assemble(scores(methods=("lpet",), replicates=2), plan=PLAN), table="1")
+    for axis in draw_table(rows).axes:
         (subjects,) = (line for line in axis.lines if line.get_label() == "one test subject")
+        # Trainings 0 and 10; slices 0, 0.01 and 0.02; subjects 0.1 apart.
         np.testing.assert_allclose(subjects.get_xdata(), (5.01, 5.11))
         assert len(set(subjects.get_ydata())) == 2
 
@@ -577,7 +570,11 @@ def test_the_short_page_has_common_units_beside_published_values_and_leads_to_th
     assert "Variant" not in page
     assert page.count("## Table 1: ") == 1
     header = next(line for line in page.splitlines() if line.startswith("| Method"))
-    metrics = [text for name in ("PSNR (dB)", "SSIM", "NMSE") for text in (name, f"{name}, published")]
+    metrics = [
+        f"{name}{what}"
+        for name in ("PSNR (dB)", "SSIM", "NMSE")
+        for what in ("", ", published", ", ours minus published")
+    ]
     assert header == f"| {' | '.join(['Method', 'Learning', 'Estimate', *metrics])} |"
     (ours,) = pick(
         rows, table="1", setting="-", method="lpet", estimate="single", metric="psnr_db",

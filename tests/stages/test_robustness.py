@@ -30,7 +30,7 @@ from quietpet.training.weights import load_weights
 
 pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
-EVALUATION = EvaluationSettings(paper_window_pixels=48, bootstrap_resamples=100)
+EVALUATION = EvaluationSettings(paper_window_pixels=48)
 INFERENCE = InferenceSettings(pixels=48, batch_size=2)
 MOVED = ("shift_2mm", "shift_4mm", "rotate_3deg", "other_subject")
 TRAINING = TrainingSettings(iterations=4, batch_size=2, patch_pixels=32, validate_every=2)
@@ -313,7 +313,7 @@ def test_weights_are_asked_for(files, tmp_path):
 
 def table_of(folder, wrong, right):
     job = RobustnessTableJob(
-        study_seed=1, methods=("lpet", "unet"), low_dose=("lpet",), without_t1=("lpet",),
+        methods=("lpet", "unet"), low_dose=("lpet",), without_t1=("lpet",),
         evaluation=EVALUATION,
     )  # fmt: skip
     targets = {name: [folder / name] for name in ("table", "section", "figure", "svg", "provenance")}

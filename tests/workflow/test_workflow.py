@@ -129,10 +129,10 @@ def finished(repository, tmp_path_factory):
     return folder
 
 
-def dry_run(repository, folder, configuration, tmp_path, **changes):
+def dry_run(repository, folder, configuration, tmp_path, *, target="results/tables.csv", **changes):
     path = tmp_path / "study.yaml"
     path.write_text(yaml.safe_dump(configuration, sort_keys=False))
-    arguments = ("--directory", folder, "--configfile", path, "--dry-run", "results/tables.csv")
+    arguments = ("--directory", folder, "--configfile", path, "--dry-run", target)
     return snakemake(repository, *arguments, **changes)
 
 
@@ -225,6 +225,40 @@ def test_a_new_thinned_level_runs_only_itself(repository, finished, configuratio
     assert jobs == {
         "thin": 3, "pack": 3, "fit": 8, "restore": 9, "tables": 1,
     }  # fmt: skip
+
+
+def test_a_second_dose_is_shown_against_the_first_and_repeats_nothing_of_it(
+    repository, finished, configuration, tmp_path
+):
+    doses = configuration["doses"]
+    changed = {**configuration, "doses": {**doses, "low": {**doses["low"], "quarter": LEVEL}}}
+    target = "results/dose_response.csv"
+    alone = planned_jobs(dry_run(repository, finished, changed, tmp_path, target=target))
+    own = {"simulate": 3, "pack": 3, "fit": 8, "restore": 9, "dose_response": 1}
+    assert alone == own
+    # Everything that is fitted restores the other dose, in both directions, with its first training.
+    crossed = {**changed, "dose_response": {"cross": True}}
+    output = dry_run(repository, finished, crossed, tmp_path, target=target)
+    assert planned_jobs(output) == {**own, "crossed_restore": 16}
+    assert "results/crossed/phantom/quarter/mfdiff/low/r0.csv" in output
+    assert "results/scores/phantom/low/mfdiff/r0.csv (update)" not in output
+    # They enter no other table.
+    tables = dry_run(repository, finished, crossed, tmp_path)
+    assert planned_jobs(tables)["crossed_restore"] == 0
+
+
+def test_without_several_doses_or_samples_there_is_nothing_to_show(
+    repository, finished, configuration, tmp_path
+):
+    output = dry_run(
+        repository, finished, configuration, tmp_path, target="results/dose_response.csv", check=False
+    )
+    assert "no data set of this study has two doses or more of the same test subjects" in output
+    single = {**configuration, "methods": methods_of(configuration, "lpet", "unet")}
+    output = dry_run(
+        repository, finished, single, tmp_path, target="results/uncertainty.csv", check=False
+    )
+    assert "no method of this study draws several samples of a slice" in output
 
 
 def test_a_dose_ladder_with_scatter_and_randoms_runs(repository, tmp_path):
@@ -627,6 +661,7 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         "learning": staged, "planner": {"report": True, "slices": 1, "evaluations": [2]},
         "phantoms": {"source": "auto"}, "scanner": {"projector": "auto"},
         "robustness": {"data": ["phantom/low", "other/faint"], "conditions": ["shift_2mm"]},
+        "dose_response": {"cross": True},
         "doses": {**doses, "low": {**doses["low"], "half": half}},
         "training": {
             **configuration["training"],

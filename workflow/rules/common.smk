@@ -10,15 +10,14 @@ from snakemake.logging import logger
 from quietpet.chain import THEN
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
-from quietpet.evaluation.tables import file_stem
 from quietpet.gpus import asked_device, networks_run_on, usable_gpus
-from quietpet.study.shown_tables import tables_of
 from quietpet.study.trainings import Training, training_data
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.config.domains import PHANTOM
 from quietpet.steps import STEPS
+from quietpet.study.dose_amounts import crossed, dose_amounts
 from quietpet.study.folders import CACHE_VARIABLE, absolute_cache, with_paths_from
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of, settings_for
@@ -126,7 +125,7 @@ def rule_as_another(rule, name):
 
 
 # Before the first rule: Snakemake then reads them.
-for name in (*RESTORED_TOGETHER, "cohort_restore"):
+for name in (*RESTORED_TOGETHER, "cohort_restore", "crossed_restore"):
     rule_as_another("restore", name)
 
 

@@ -1,5 +1,8 @@
 # Scores -> the tables.
 
+from quietpet.evaluation.layouts import file_stem
+from quietpet.study.select_tables import exported_tables
+
 
 def scores_of(run, suffix="csv", folder="scores"):
     """What is measured of one restoration: a file of this suffix."""
@@ -13,7 +16,23 @@ ALL_REGIONS = [
     for run in STUDY.scored
     if run.dataset in STUDY.compared
 ]
+ALL_SUBJECTS = [
+    scores_of(run, "subjects.csv")
+    for run in STUDY.scored
+    if run.dataset in STUDY.simulated
+]
 WITH_WRONG_T1 = STUDY.restored_with_wrong_t1
+
+
+SAMPLED = STUDY.scored_with_samples
+DOSES = {(amount.dataset, amount.setting) for amount in dose_amounts(STUDY)}
+CROSSED = list(crossed(STUDY))
+
+
+def crossed_path(run, suffix):
+    """What is restored, or measured, at one dose with what was learned at another."""
+    regime = f"{run.regime}/" if run.regime else ""
+    return f"results/crossed/{run.dataset}/{run.setting}/{run.method}/{run.trained_on}/{regime}{run.replicate}.{suffix}"
 
 
 # A sampler is a setting of its method, whatever data are restored: it is planned on the first data set.
@@ -46,6 +65,107 @@ rule sampling:
         **job("sampling"),
     shell:
         command("sampling")
+
+
+def restored_with_samples(wildcards):
+    """Input function: what methods that sample restored; an error in a study without such methods."""
+    if not SAMPLED:
+        raise WorkflowError(
+            "no method of this study draws several samples of a slice, whose spread would say something of their "
+            "error; set samples_per_slice of a diffusion method to 2 or more"
+        )
+    return [scores_of(run, "h5", folder="restored") for run in SAMPLED]
+
+
+rule uncertainty:
+    input:
+        restored=restored_with_samples,
+        test=list(
+            dict.fromkeys(
+                f"results/datasets/{run.dataset}/{run.setting}/test.h5" for run in SAMPLED
+            )
+        ),
+    output:
+        table="results/uncertainty.csv",
+        section="results/sections/uncertainty.json",
+        png="results/uncertainty.png",
+        svg="results/uncertainty.svg",
+        provenance="results/uncertainty.json",
+    log:
+        "logs/uncertainty.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        **job("uncertainty"),
+    shell:
+        command("uncertainty")
+
+
+def several_doses(paths):
+    """Input function: ``paths``; an error in a study whose data sets have one dose each."""
+
+    def those(wildcards):
+        if not DOSES:
+            raise WorkflowError(
+                "no data set of this study has two doses or more of the same test subjects whose part of the standard "
+                "dose is known; add a level to doses.low, or dose_response.fractions of settings of scans"
+            )
+        return paths
+
+    return those
+
+
+rule dose_response:
+    input:
+        scores=several_doses(
+            [
+                scores_of(run)
+                for run in STUDY.scored
+                if (run.dataset, run.setting) in DOSES
+            ]
+        ),
+        crossed=[crossed_path(run, "csv") for run in CROSSED],
+    output:
+        response="results/dose_response.csv",
+        equivalent="results/dose_equivalent.csv",
+        section="results/sections/dose_response.json",
+        png="results/dose_response.png",
+        svg="results/dose_response.svg",
+        provenance="results/dose_response.json",
+    log:
+        "logs/dose_response.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("dose_response"),
+    shell:
+        command("dose_response")
+
+
+rule subjects:
+    input:
+        subjects=ALL_SUBJECTS,
+    output:
+        table="results/subjects.csv",
+        section="results/sections/subjects.json",
+        provenance="results/subjects.json",
+    log:
+        "logs/subjects.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("subjects"),
+    shell:
+        command("subjects")
 
 
 def compared_regions(wildcards):
@@ -109,8 +229,31 @@ rule robustness_table:
         command("robustness_table")
 
 
-# Names of the files of each table that the study has rows of.
-TABLES = [file_stem(table) for table in tables_of(STUDY)]
+# The standard dose is an estimate, too: errors to the true activity, which phantoms have.
+rule truth:
+    input:
+        scores=[scores_of(run) for run in STUDY.scored if run.dataset in STUDY.simulated],
+        test=[
+            f"results/datasets/{name}/{setting}/test.h5"
+            for name, dataset in STUDY.simulated.items()
+            for setting in dataset.settings
+        ],
+    output:
+        table="results/truth.csv",
+        standard="results/truth_standard.csv",
+        section="results/sections/truth.json",
+        provenance="results/truth.json",
+    log:
+        "logs/truth.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("truth"),
+    shell:
+        command("truth")
 
 
 def gallery_of(dataset, setting, suffix):
@@ -133,7 +276,7 @@ rule gallery:
         restored=shown_in_gallery,
         test="results/datasets/{dataset}/{setting}/test.h5",
     output:
-        figure=report(
+        png=report(
             "results/gallery/{dataset}-{setting}.png",
             caption="../report/gallery.rst",
             category="Images",
@@ -154,6 +297,9 @@ rule gallery:
         command("gallery")
 
 
+EXPORTED = [file_stem(table) for table in exported_tables(STUDY)]
+
+
 rule tables:
     input:
         scores=ALL_SCORES,
@@ -161,15 +307,20 @@ rule tables:
     output:
         tables=report("results/tables.csv", caption="../report/tables.rst", category="Tables"),
         readable="results/tables.md",
-        section="results/sections/tables.json",
+        tables_section="results/sections/tables.json",
         claim="results/sections/claim.json",
         figure=report(
-            expand("results/figures/{table}.png", table=TABLES),
+            [f"results/figures/{each}.png" for each in EXPORTED],
             caption="../report/table_figures.rst",
             category="Tables",
         ),
-        svg=expand("results/figures/{table}.svg", table=TABLES),
+        svg=[f"results/figures/{each}.svg" for each in EXPORTED],
         with_without_t1="results/with_without_t1.csv",
+        paired="results/paired.csv",
+        section="results/sections/paired.json",
+        csv=[f"results/tables/{each}.csv" for each in EXPORTED],
+        latex=[f"results/tables/{each}.tex" for each in EXPORTED],
+        workbook="results/tables.xlsx",
         provenance="results/tables.json",
     log:
         "logs/tables.log",
@@ -187,22 +338,39 @@ rule tables:
 # What the report shows, in the order of the page: sections, and the figures that they name. A step that has something
 # to show adds its files here.
 SECTIONS = [
-    "results/sections/tables.json",
-    *[gallery_of(*place, "json") for place in STUDY.gallery],
-    *(["results/sections/robustness.json"] if STUDY.robustness else []),
-    *(["results/sections/cohorts.json"] if STUDY.compared else []),
-    *(["results/sections/sampling.json"] if REPORTED_PLANS else []),
-    "results/sections/claim.json",
+    f"results/sections/{name}.json"
+    for name, shown in {
+        "tables": True,
+        "paired": True,
+        "robustness": STUDY.robustness is not None,
+        "cohorts": bool(STUDY.compared),
+        "truth": True,
+        "recovery": STUDY.realisations is not None,
+        "detection": STUDY.realisations is not None,
+        "subjects": bool(ALL_SUBJECTS),
+        "dose_response": bool(DOSES),
+        "uncertainty": bool(SAMPLED),
+        "sampling": bool(REPORTED_PLANS),
+        "claim": True,
+    }.items()
+    if shown
 ]
+GALLERY = [gallery_of(*place, "json") for place in STUDY.gallery]
 FIGURES = [
-    f"{figure}.{suffix}"
-    for figure in (
-        *[f"results/figures/{table}" for table in TABLES],
-        *[gallery_of(*place, "png").removesuffix(".png") for place in STUDY.gallery],
-        *(["results/figures/robustness"] if STUDY.robustness else []),
-        *(["results/figures/cohorts"] if STUDY.compared else []),
-        *(["results/figures/sampling"] if REPORTED_PLANS else []),
-    )
+    f"{path}.{suffix}"
+    for path, shown in {
+        **{f"results/figures/{table}": True for table in EXPORTED},
+        **{gallery_of(*place, "png").removesuffix(".png"): True for place in STUDY.gallery},
+        "results/figures/robustness": STUDY.robustness is not None,
+        "results/figures/cohorts": bool(STUDY.compared),
+        "results/figures/recovery": STUDY.realisations is not None,
+        "results/figures/bias_and_noise": STUDY.realisations is not None,
+        "results/figures/detection": STUDY.realisations is not None,
+        "results/dose_response": bool(DOSES),
+        "results/uncertainty": bool(SAMPLED),
+        "results/figures/sampling": bool(REPORTED_PLANS),
+    }.items()
+    if shown
     for suffix in ("png", "svg")
 ]
 
@@ -238,7 +406,7 @@ def each_once(paths):
 # Logs are no inputs: what jobs used is told of those that are there.
 rule report:
     input:
-        section=SECTIONS,
+        section=SECTIONS[:2] + GALLERY + SECTIONS[2:],
         figure=FIGURES,
         training=trainings_scored(),
         scan=each_once(scans_scored("scan.json")),

@@ -84,15 +84,15 @@ def weighted(areas: Areas, weights: np.ndarray) -> Estimate:
     return Estimate(value=float(weights @ areas.auc), variance=max(variance, 0.0))
 
 
-def mean_of_halves(first: Estimate, second: Estimate) -> Estimate:
-    """Mean of the areas of two halves, each rated by an observer that the other half trained.
+def mean_of_dependent(estimates: Sequence[Estimate]) -> Estimate:
+    """Mean of estimates that may go together: variance (mean of the standard errors)^2, its largest.
 
-    The two depend on each other: without a signal, what one half finds by chance is the template that
-    rates the other half, and both areas err to the same side. Their correlation is not known, so the
-    variance is that of two numbers which go together, (s1 + s2)^2 / 4, the largest there can be.
+    So are the areas of two halves, each rated by an observer that the other half trained: without a
+    signal, what one half finds by chance is the template that rates the other half, and both err to the
+    same side. So are those of lesion sets that are compared with the same images without lesions.
     """
-    spread = (first.standard_error + second.standard_error) / 2.0
-    return Estimate(value=(first.value + second.value) / 2.0, variance=spread**2)
+    spread = float(np.mean([each.standard_error for each in estimates]))
+    return Estimate(value=float(np.mean([each.value for each in estimates])), variance=spread**2)
 
 
 def mean_of_independent(estimates: Sequence[Estimate]) -> Estimate:

@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from quietpet.data_source import is_standin
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE
 from quietpet.evaluation.drawing import BLUE, GREY, NORMAL, SMALL, VERMILION, new_figure
-from quietpet.evaluation.tables import PUBLISHED_LAYOUTS, TableRow
+from quietpet.evaluation.tables import TableRow
 
 PANELS = (
     ("psnr_db", QUANTITATIVE, "PSNR [dB], quantitative"),
@@ -28,33 +27,11 @@ ROW_HEIGHT_INCH = 0.3
 BETWEEN_INCH = 0.75
 """Between two rows of panels, for the label of one and the title of the next."""
 LEFT_INCH, RIGHT_INCH, TOP_INCH, BOTTOM_INCH = 1.7, 0.15, 0.35, 0.9
-_NAMES = ["dataset", "setting", "method", "learning", "metric", "variant"]
 _SPREAD = 0.3
 """Height over which the subjects of a method are spread, in rows."""
 
-SubjectMeans = Mapping[tuple[str, ...], Sequence[float]]
-"""Mean of each subject, by data set, setting, method, learning, metric and variant."""
 
-
-def subject_means(scores: pd.DataFrame, *, published_settings: Sequence[str]) -> SubjectMeans:
-    """Means over slices and trainings of single restorations, of the columns of a score file.
-
-    The published settings are there by the published tables' words for them, too.
-    """
-    single = scores[scores["estimate"] == "single"].dropna(subset=["value"])
-    means = single.groupby([*_NAMES, "subject"])["value"].mean()
-    found = {key: tuple(of_key) for key, of_key in means.groupby(_NAMES)}
-    words = {layout.published_setting for layout in PUBLISHED_LAYOUTS} - {None}
-    aliases = {
-        (dataset, word, *rest): values
-        for (dataset, setting, *rest), values in found.items()
-        if setting in published_settings
-        for word in words
-    }
-    return {**aliases, **found}
-
-
-def draw_table(rows: Sequence[TableRow], subjects: SubjectMeans) -> Figure:
+def draw_table(rows: Sequence[TableRow]) -> Figure:
     """A row of panels for each setting of one table; the estimate ``single`` only."""
     single = [row for row in rows if row.estimate == "single"]
     settings = [
@@ -68,7 +45,7 @@ def draw_table(rows: Sequence[TableRow], subjects: SubjectMeans) -> Figure:
         panels[0].set_title(f"{first.dataset}, {first.setting}{simulated}", loc="left", fontsize=NORMAL)
         for axis, (metric, variant, label) in zip(panels, PANELS, strict=True):
             shown = [row for row in members if (row.metric, row.variant) == (metric, variant.name)]
-            _panel(axis, shown, subjects, names=_names(members), label=label)
+            _panel(axis, shown, names=_names(members), label=label)
     known: dict[str, Artist] = {}
     for axis in axes.flat:
         handles, labels = axis.get_legend_handles_labels()
@@ -101,25 +78,24 @@ def _grid(heights: Sequence[float]) -> tuple[Figure, np.ndarray]:
 def _panel(
     axis: Axes,
     rows: Sequence[TableRow],
-    subjects: SubjectMeans,
     *,
     names: Mapping[tuple[str, str], str],
     label: str,
 ) -> None:
     """Methods from top to bottom. Published means that another statement contradicts have a mark."""
     methods = list(dict.fromkeys(names.values()))
-    heights = {_key(row): methods.index(names[row.method, row.learning]) for row in rows}
+    heights = {_run(row): methods.index(names[_run(row)]) for row in rows}
     points = [
-        (mean, heights[_key(row)] + offset)
+        (mean, heights[_run(row)] + offset)
         for row in rows
-        for mean, offset in _beside(subjects.get(_key(row), ()))
+        for mean, offset in _beside([value for _, value in row.subject_values])
     ]
     _plot(
         axis, points, "o", color=GREY, label="one test subject", markersize=3.5, fillstyle="none",
         markeredgewidth=0.8,
     )  # fmt: skip
     intervals = [
-        (heights[_key(row)], row.ci_low, row.ci_high)
+        (heights[_run(row)], row.ci_low, row.ci_high)
         for row in rows
         if row.ci_low is not None and row.ci_high is not None
     ]
@@ -127,11 +103,11 @@ def _panel(
         axis.hlines(
             *zip(*intervals, strict=True), color=BLUE, linewidth=1.8, label="interval of the mean"
         )
-    means = [(row.mean, heights[_key(row)]) for row in rows]
+    means = [(row.mean, heights[_run(row)]) for row in rows]
     _plot(axis, means, "D", color=BLUE, label="mean", markersize=4)
     for label_of, marker, doubted in (("published", "x", False), ("published, doubted", "1", True)):
         published = [
-            (row.paper_mean, heights[_key(row)])
+            (row.paper_mean, heights[_run(row)])
             for row in rows
             if row.paper_mean is not None and bool(row.paper_doubt) == doubted
         ]
@@ -158,8 +134,8 @@ def _beside(means: Sequence[float]) -> Iterator[tuple[float, float]]:
     yield from zip(means, offsets.tolist(), strict=True)
 
 
-def _key(row: TableRow) -> tuple[str, ...]:
-    return tuple(getattr(row, name) for name in _NAMES)
+def _run(row: TableRow) -> tuple[str, str]:
+    return row.method, row.learning
 
 
 def _names(rows: Sequence[TableRow]) -> dict[tuple[str, str], str]:

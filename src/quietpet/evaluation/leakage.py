@@ -46,8 +46,9 @@ def leakage(restored: Sequence[LoneLesion], low: Sequence[LoneLesion]) -> Iterat
     Gains are PET contrasts that the standard dose has not, relative to the uptake around. For bright
     (hot), dark (cold) and all lesions of T1: the mean gain (not of all: they cancel), the root mean
     squares R of the restored and R0 of the low dose [%], the ratio R / R0, and what exceeds the input's
-    noise, sqrt(R^2 - R0^2) [%], 0 where there is less. The low dose itself has the ratio 1 and the
-    excess 0. A ratio below 1 does not clear a method: it copied less than it took off noise.
+    noise, the root of R^2 - R0^2 with its sign [%], below 0 where there is less. The low dose itself
+    has the ratio 1 and the excess 0. A ratio below 1 does not clear a method: it copied less than it
+    took off noise.
     """
     for kind, belongs in T1_KINDS.items():
         gains = [lesion.gained_percent for lesion in restored if belongs(lesion)]
@@ -58,7 +59,7 @@ def leakage(restored: Sequence[LoneLesion], low: Sequence[LoneLesion]) -> Iterat
             "rms_percent": found,
             "input_rms_percent": of_input,
             "rms_ratio": found / of_input if of_input > 0 else math.nan,
-            "excess_percent": math.sqrt(max(found**2 - of_input**2, 0.0)) if gains else math.nan,
+            "excess_percent": _signed_root(found**2 - of_input**2),
         }
         for name, value in values.items():
             yield Measure(name=f"t1_only_{kind}_{name}", value=value, count=len(gains))
@@ -76,6 +77,10 @@ def pet_only_loss(restored: Sequence[LoneLesion], low: Sequence[LoneLesion]) -> 
             chosen = [lesion for lesion in lesions if belongs(lesion)]
             lost = 100.0 - kept_percent(chosen)
             yield Measure(name=f"pet_only_{kind}_{name}", value=lost, count=len(chosen))
+
+
+def _signed_root(value: float) -> float:
+    return math.copysign(math.sqrt(abs(value)), value)
 
 
 def _rms(values: Sequence[float]) -> float:

@@ -35,12 +35,12 @@ def pet_only_contrast_percent(images: SliceImages, _data_range: float) -> float:
 
 
 def pet_only_hot_percent(images: SliceImages, _data_range: float) -> float:
-    """The same of lesions that are brighter than their ring in the standard dose."""
+    """Contrast of PET-only lesions that are brighter than their ring in the standard dose [%]."""
     return kept_percent(lesion for lesion in pet_only(images) if lesion.standard > 0)
 
 
 def pet_only_cold_percent(images: SliceImages, _data_range: float) -> float:
-    """The same of lesions that are darker than their ring in the standard dose."""
+    """Contrast of PET-only lesions that are darker than their ring in the standard dose [%]."""
     return kept_percent(lesion for lesion in pet_only(images) if lesion.standard < 0)
 
 
@@ -54,7 +54,7 @@ def t1_only_hot_percent(images: SliceImages, _data_range: float) -> float:
 
 
 def t1_only_cold_percent(images: SliceImages, _data_range: float) -> float:
-    """The same where only T1 has a dark lesion.
+    """PET contrast gained where only T1 has a dark lesion [% of the standard dose around it].
 
     A PET that follows T1 rises in bright lesions and falls in dark ones, one that inverts it does the
     reverse: a mean over both kinds would hide that.

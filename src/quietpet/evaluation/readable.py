@@ -8,9 +8,12 @@ from itertools import groupby
 
 from quietpet.data_source import has_template_heads, is_simulated, is_standin
 from quietpet.evaluation.comparison import JOINTLY_SCALED, PAPER, QUANTITATIVE, VARIANTS, Variant
+from quietpet.evaluation.layouts import IN_VIVO, layouts
 from quietpet.evaluation.metrics import METRICS, Metric, metric_of
+from quietpet.evaluation.spread import REGRESSION_BELOW, in_effect_a_regression
 from quietpet.evaluation.summaries import summary_of_setting
-from quietpet.evaluation.tables import IN_VIVO, TablePlan, TableRow, layouts
+from quietpet.evaluation.table_plan import TablePlan
+from quietpet.evaluation.tables import TableRow
 from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, cell, render_markdown
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
@@ -50,12 +53,15 @@ def tables_section(
     rows: Sequence[TableRow],
     *,
     plan: TablePlan,
+    sentences: Mapping[str, str] | None = None,
     figures: Mapping[str, str] | None = None,
     also: Sequence[Section] = (),
 ) -> Section:
-    """All tables below each other, then ``also``; ``figures`` are names of files, by table."""
+    """All tables below each other, then ``also``.
+
+    ``sentences`` say what each table shows, ``figures`` are names of files; both by table.
+    """
     titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
-    drawn = figures or {}
     return Section(
         id="tables",
         title="Tables",
@@ -64,7 +70,13 @@ def tables_section(
         notes=tuple(_legend(rows, plan)),
         sections=(
             *(
-                _table_section(table, _title(titles[table], members), members, drawn.get(table))
+                _table_section(
+                    table,
+                    _title(titles[table], members),
+                    members,
+                    figure=(figures or {}).get(table),
+                    said=(sentences or {}).get(table, ""),
+                )
                 for table, members in _by_table(rows)
             ),
             *also,
@@ -130,10 +142,12 @@ def _deviations_section(rows: Sequence[TableRow], plan: TablePlan) -> Section:
     )
 
 
-def render(rows: Sequence[TableRow], *, plan: TablePlan) -> str:
+def render(
+    rows: Sequence[TableRow], *, plan: TablePlan, sentences: Mapping[str, str] | None = None
+) -> str:
     """A page of the tables in the variant `quantitative`, with published values; Markdown.
 
-    All else is in the report, to which it leads.
+    ``sentences`` are as in :func:`tables_section`. All else is in the report, to which it leads.
     """
     shown = [row for row in rows if row.variant == QUANTITATIVE.name and row.metric in PUBLISHED_METRICS]
     published = {_place(row): row for row in rows if row.paper_mean is not None}
@@ -145,14 +159,15 @@ def render(rows: Sequence[TableRow], *, plan: TablePlan) -> str:
         f"[{100 * plan.evaluation.confidence:g} % interval of the mean over subjects], variant "
         f"`{QUANTITATIVE.name}`: {QUANTITATIVE.description}. Published values are of images scaled and "
         "cut in a way that is not published; `tables.csv` and the report have the variant `paper`, "
-        "which is nearest to it. **All else is in `report.html`, beside this file: other metrics and "
-        "variants, what may be concluded, figures, deviations, how it was made.**",
+        "which is nearest to it, and whose difference to the published value stands here. **All else "
+        "is in `report.html`, beside this file: other metrics and variants, what may be concluded, "
+        "figures, deviations, how it was made.**",
         warnings=tuple(_warnings(rows)),
         sections=tuple(
             Section(
                 id=_anchor(table),
                 title=f"Table {table}: {_title(titles[table], members)}",
-                summary=" ".join(_summaries(members)),
+                summary=(sentences or {}).get(table) or " ".join(_summaries(members)),
                 tables=tuple(_short_table(of_setting, published) for of_setting in _settings(members)),
             )
             for table, members in _by_table(shown)
@@ -167,7 +182,8 @@ def _short_table(rows: Sequence[TableRow], published: Mapping[tuple[str, ...], T
     for name in PUBLISHED_METRICS:
         columns.append(_column(metric_of(name, QUANTITATIVE.name)))
         if any(_place(row) in published for row in rows if row.metric == name):
-            columns.append(_published_column(metric_of(name, PAPER.name)))
+            paper = metric_of(name, PAPER.name)
+            columns += [_published_column(paper), _difference_column(paper)]
     cells = []
     for _, members in groupby(rows, key=_run):
         by_metric = {row.metric: row for row in members}
@@ -179,7 +195,9 @@ def _short_table(rows: Sequence[TableRow], published: Mapping[tuple[str, ...], T
     return Table(caption=_setting_in_words(rows[0]), columns=tuple(columns), rows=tuple(cells))
 
 
-def _table_section(table: str, title: str, rows: Sequence[TableRow], figure: str | None) -> Section:
+def _table_section(
+    table: str, title: str, rows: Sequence[TableRow], *, figure: str | None, said: str
+) -> Section:
     shown = [] if figure is None else [
         ShownFigure(
             file=figure,
@@ -192,7 +210,7 @@ def _table_section(table: str, title: str, rows: Sequence[TableRow], figure: str
     return Section(
         id=_anchor(table),
         title=f"Table {table}: {title}",
-        summary=" ".join(_summaries(rows)),
+        summary=" ".join(filter(None, (said, *_summaries(rows)))),
         notes=tuple(_notes(rows)),
         figures=tuple(shown),
         tables=tuple(
@@ -214,7 +232,7 @@ def _grid(variant: Variant, rows: Sequence[TableRow]) -> Table:
         if variant == PAPER and any(
             row.metric == metric.name and row.paper_mean is not None for row in rows
         ):
-            columns.append(_published_column(metric))
+            columns += [_published_column(metric), _difference_column(metric)]
     columns += [
         Column(key="spread_to_error", label="Spread/error", digits=2),
         Column(key="seeds", label="Seeds"),
@@ -252,6 +270,7 @@ def _row(by_metric: Mapping[str, TableRow]) -> dict[str, Cell]:
     for name, row in by_metric.items():
         values = {"": row.mean, "_std": row.std, "_low": row.ci_low, "_high": row.ci_high}
         cells |= {f"{name}{ending}": cell(value) for ending, value in values.items()}
+        cells[f"{name}_best"] = row.best or None
     return cells
 
 
@@ -264,6 +283,7 @@ def _column(metric: Metric) -> Column:
         spread=f"{name}_std",
         low=f"{name}_low",
         high=f"{name}_high",
+        mark=f"{name}_best",
     )
 
 
@@ -275,10 +295,22 @@ def _published_column(metric: Metric) -> Column:
     )  # fmt: skip
 
 
+def _difference_column(metric: Metric) -> Column:
+    return Column(
+        key=f"{metric.name}_difference", label=f"{metric.label}, ours minus published",
+        digits=metric.digits, signed=True,
+    )  # fmt: skip
+
+
 def _published(row: TableRow) -> dict[str, Cell]:
     key = f"{row.metric}_published"
     doubt = "†" if row.paper_doubt else None
-    return {key: row.paper_mean, f"{key}_std": row.paper_std, f"{key}_doubt": doubt}
+    return {
+        key: row.paper_mean,
+        f"{key}_std": row.paper_std,
+        f"{key}_doubt": doubt,
+        f"{row.metric}_difference": None if row.paper_difference is None else cell(row.paper_difference),
+    }
 
 
 def _only(row: dict[str, Cell], columns: Iterable[Column]) -> dict[str, Cell]:
@@ -311,9 +343,8 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> list[str]:
     ]  # fmt: skip
     return [
         "Each cell: mean ± standard deviation over test slices [interval of the mean].",
-        f"Interval: {percent}, percentile bootstrap over whole test subjects "
-        f"({plan.evaluation.bootstrap_resamples} resamples); it is empty with one subject and too "
-        "narrow with a handful.",
+        f"Interval: {percent}, Student's t over the means of the test subjects; it is empty with one "
+        "subject, and wide with a handful, as it must be to hold the mean that often.",
         *one_subject,
         *(f"`{variant.name}`: {variant.description}{widths[variant]}." for variant in VARIANTS),
         "Published values stand beside the variant `paper` only, beside every estimate of a method; "
@@ -409,13 +440,28 @@ def _notes(rows: Sequence[TableRow]) -> list[str]:
             "(true samples of the posterior: 1); so one has "
             f"{_extremes([100 * spread**2 for spread in spreads], '.0f')} % more squared error than the "
             "mean of endless ones. Where that is little, differences to regression networks show other "
-            "losses, inputs and sizes, not what sampling does."
+            f"losses, inputs and sizes, not what sampling does.{_regressions(rows, method)}"
         )
     doubts = dict.fromkeys((row.paper_doubt, row.method) for row in rows if row.paper_doubt)
     for doubt in dict.fromkeys(doubt for doubt, _ in doubts):
         methods = ", ".join(f"`{method}`" for text, method in doubts if text == doubt)
         notes.append(f"† Published, {methods}: {doubt}.")
     return notes
+
+
+def _regressions(rows: Sequence[TableRow], method: str) -> str:
+    """Where the samples of a method hardly differ, in a sentence; nothing where they do everywhere."""
+    places = dict.fromkeys(
+        f"{row.dataset}, setting `{row.setting}`"
+        for row in rows
+        if row.method == method and in_effect_a_regression(row.spread_to_error)
+    )
+    if not places:
+        return ""
+    return (
+        f" Below {REGRESSION_BELOW:g} it is in effect a regression, whatever the cause: "
+        f"{'; '.join(places)}."
+    )
 
 
 def _extremes(values: Sequence[float], digits: str) -> str:

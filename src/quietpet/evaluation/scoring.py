@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from quietpet.errors import InputError, replacing
-from quietpet.evaluation.comparison import SliceImages
-from quietpet.evaluation.metrics import measured
+from quietpet.evaluation.comparison import SliceImages, Variant
+from quietpet.evaluation.metrics import Metric, measured
 from quietpet.evaluation.spread import spread_to_error
 from quietpet.files.lineage import Lineage
 from quietpet.files.packed import ReferenceSlices
@@ -58,12 +58,17 @@ def reported(lineage: Lineage) -> Lineage:
 
 
 def score_slices(
-    estimates: Mapping[str, np.ndarray], reference: ReferenceSlices, *, paper_window_pixels: int
+    estimates: Mapping[str, np.ndarray],
+    reference: ReferenceSlices,
+    *,
+    paper_window_pixels: int,
+    variants: Collection[Variant] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """One row per estimate, slice and metric that the data set has all of.
 
     ``estimates`` maps "single" and "mean_of_K" to restored images (slice, y, x), in the units and order
-    of ``reference``. Raises InputError naming the slice when it cannot be scored.
+    of ``reference``. ``variants`` are those of the metrics, None all. Raises InputError naming the slice
+    when it cannot be scored.
     """
     for estimate, restored in estimates.items():
         for index, key in enumerate(reference.key):
@@ -76,7 +81,8 @@ def score_slices(
                 "angle_deg": float(reference.angle_deg[index]),
                 "has_t1": bool(reference.has_t1[index]),
             }
-            for row in _measure_all(images, key=key, paper_window_pixels=paper_window_pixels):
+            found = measured(images, paper_window_pixels=paper_window_pixels, variants=variants)
+            for row in _rows_of(found, key=key):
                 yield {**place, **row}
 
 
@@ -164,9 +170,9 @@ def slice_images(restored: np.ndarray, reference: ReferenceSlices, index: int) -
     )
 
 
-def _measure_all(images: SliceImages, *, key: str, paper_window_pixels: int) -> Iterator[dict[str, Any]]:
+def _rows_of(found: Iterator[tuple[Metric, float]], *, key: str) -> Iterator[dict[str, Any]]:
     try:
-        for metric, value in measured(images, paper_window_pixels=paper_window_pixels):
+        for metric, value in found:
             yield {
                 "metric": metric.name,
                 "variant": metric.variant.name,

@@ -28,10 +28,10 @@ def t1_section(rows: Sequence[T1Row], *, rates_chosen: bool = False) -> Section 
         notes=(
             "Each method that uses T1, and its variant without: equal in all but the inputs, data and "
             f"budget the same{rates}. Only test slices that have a T1 count.",
-            "Difference: with minus without, mean over slices [interval over subjects of the paired "
-            "difference]; T1 helps where PSNR and SSIM rise and NMSE falls. An interval that holds 0 "
-            "shows no difference. Intervals are over subjects; they leave out what other seeds would "
-            "change.",
+            "Difference: with minus without, mean over slices [t interval over subjects of the paired "
+            "difference]. It is called better or worse where neither other subjects nor other seeds "
+            "would undo it, after Holm's correction for the pairs of a setting; `with_without_t1.csv` "
+            "says why not where it is not.",
             "Methods without a variant stand here with the reason.",
         ),
         tables=tuple(
@@ -84,6 +84,7 @@ def _grid(rows: Sequence[T1Row]) -> Table:
                 signed=True,
                 low=f"{name}_low",
                 high=f"{name}_high",
+                mark=f"{name}_verdict",
             ),
         ]
     return Table(
@@ -111,5 +112,6 @@ def _cells(rows: Sequence[T1Row]) -> dict[str, Cell]:
             f"{row.metric}_gain": cell(row.difference),
             f"{row.metric}_low": cell(row.difference_ci_low),
             f"{row.metric}_high": cell(row.difference_ci_high),
+            f"{row.metric}_verdict": row.verdict or None,
         }
     return cells

@@ -2,51 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
-
-import pandas as pd
+from typing import TypeVar
 
 from quietpet.errors import InputError
 from quietpet.evaluation.drawing import save
-from quietpet.evaluation.figure import draw_table, subject_means
+from quietpet.evaluation.figure import draw_table
+from quietpet.evaluation.latex import latex
+from quietpet.evaluation.layouts import file_stem, layouts
+from quietpet.evaluation.pairs import PAIR_COLUMNS
+from quietpet.evaluation.pairs_section import paired_section, summary_sentences
+from quietpet.evaluation.printed import printed_table, wide_cells, wide_columns
 from quietpet.evaluation.readable import claims_section, render, tables_section
 from quietpet.evaluation.scoring import SCORE_COLUMNS
-from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, TableRow, assemble, file_stem
+from quietpet.evaluation.table_plan import TablePlan
+from quietpet.evaluation.tables import TABLE_COLUMNS, TableRow, tabulate
 from quietpet.evaluation.with_without_t1 import T1_COLUMNS, compare_t1
 from quietpet.evaluation.with_without_t1_section import t1_section
+from quietpet.evaluation.workbook import sheet_notes, sheets
 from quietpet.files.named import Files
 from quietpet.files.rates import read_rate_trials
 from quietpet.files.scores import read_scores
 from quietpet.files.sections import write_section
 from quietpet.files.text import write_csv, write_json, write_text
+from quietpet.files.workbook import write_workbook
 from quietpet.jobs.evaluation import TablesJob
 from quietpet.provenance import Stopwatch, provenance
+
+Of = TypeVar("Of")
 
 
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     """Read ``scores``; write ``tables``, ``readable``.
 
-    If asked for, also ``section`` and ``claim`` for the report; ``figure`` and ``svg`` of each table,
-    called as :func:`quietpet.evaluation.tables.file_stem` says; ``with_without_t1``, a table of its own,
-    and ``provenance``. ``rate`` are the files of methods whose learning rate was chosen.
+    If asked for, also ``with_without_t1`` and ``paired``, tables of their own, the ``section`` of the
+    latter, ``tables_section`` and ``claim`` for the report, each table in a ``csv``, a ``latex`` and a
+    ``figure`` (PNG) file with its ``svg``, all in a ``workbook``, and ``provenance``. ``rate`` are the
+    files of methods whose learning rate was chosen.
     """
     watch = Stopwatch()
     plan = TablePlan(**{**dict(job), "methods": _described(job, inputs.any("rate"))})
     scores = read_scores(inputs.many("scores"), SCORE_COLUMNS)
-    rows = assemble(scores, plan=plan)
+    tabulated = tabulate(scores, plan=plan)
+    rows = tabulated.rows
     with_without_t1 = compare_t1(scores, plan=plan)
-    figures = _figures(rows, scores, plan, outputs)
+    figures = _figures(rows, outputs)
     write_csv(outputs.one("tables"), TABLE_COLUMNS, (row.cells() for row in rows))
-    write_text(outputs.one("readable"), render(rows, plan=plan))
-    if section := outputs.get("section"):
+    sentences = summary_sentences(tabulated.pairs, plan=plan)
+    write_text(outputs.one("readable"), render(rows, plan=plan, sentences=sentences))
+    if section := outputs.get("tables_section"):
         compared = t1_section(with_without_t1, rates_chosen=bool(inputs.any("rate")))
-        also = [compared] if compared else []
-        write_section(section, tables_section(rows, plan=plan, figures=figures, also=also))
+        shown = tables_section(
+            rows, plan=plan, sentences=sentences, figures=figures, also=[compared] if compared else []
+        )
+        write_section(section, shown)
     if claim := outputs.get("claim"):
         write_section(claim, claims_section(rows, plan=plan))
     if pairs := outputs.get("with_without_t1"):
         write_csv(pairs, T1_COLUMNS, (row.cells() for row in with_without_t1))
+    if paired := outputs.get("paired"):
+        write_csv(paired, PAIR_COLUMNS, (row.cells() for row in tabulated.pairs))
+    if section := outputs.get("section"):
+        write_section(section, paired_section(tabulated.pairs, rows, plan=plan))
+    _export(rows, plan, outputs)
     if sidecar := outputs.get("provenance"):
         write_json(
             sidecar,
@@ -54,28 +74,50 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
         )
 
 
-def _figures(
-    rows: Sequence[TableRow], scores: pd.DataFrame, plan: TablePlan, outputs: Files
-) -> dict[str, str]:
+def _figures(rows: Sequence[TableRow], outputs: Files) -> dict[str, str]:
     """Draw each table that a file is asked for of; names of the files by table.
 
     Raises:
         InputError: a file is named for a table that has no rows.
     """
-    asked = {path.stem: path for path in outputs.any("figure")}
+    of_tables = {
+        file_stem(table): list(members) for table, members in groupby(rows, key=lambda row: row.table)
+    }
     vector = {path.stem: path for path in outputs.any("svg")}
-    tables = {file_stem(row.table): row.table for row in rows}
-    for stem, path in {**vector, **asked}.items():
-        if stem not in tables or stem not in asked:
-            raise InputError(
-                f"{path}: no table has rows for a figure of that name; those that have: "
-                f"{', '.join(tables)}. Name a PNG for each SVG."
-            )
-    subjects = subject_means(scores, published_settings=plan.published_settings) if asked else {}
-    for stem, path in asked.items():
-        members = [row for row in rows if row.table == tables[stem]]
-        save(draw_table(members, subjects), png=path, svg=vector.get(stem))
-    return {tables[stem]: path.name for stem, path in asked.items()}
+    for path in (*outputs.any("figure"), *vector.values()):
+        _named(of_tables, path)
+    drawn = {}
+    for path in outputs.any("figure"):
+        members = of_tables[path.stem]
+        save(draw_table(members), png=path, svg=vector.get(path.stem))
+        drawn[members[0].table] = path.name
+    return drawn
+
+
+def _export(rows: Sequence[TableRow], plan: TablePlan, outputs: Files) -> None:
+    """Each table as a paper prints it."""
+    titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
+    printed = {
+        file_stem(table): printed_table(table, titles[table], list(members))
+        for table, members in groupby(rows, key=lambda row: row.table)
+    }
+    for path in outputs.any("csv"):
+        table = _named(printed, path)
+        columns = wide_columns(table)
+        write_csv(path, [column.key for column in columns], wide_cells(table, columns))
+    for path in outputs.any("latex"):
+        write_text(path, latex(_named(printed, path), confidence=plan.evaluation.confidence))
+    if workbook := outputs.get("workbook"):
+        write_workbook(workbook, sheets(list(printed.values()), notes=sheet_notes(plan)))
+
+
+def _named(tables: Mapping[str, Of], path: Path) -> Of:
+    if path.stem not in tables:
+        raise InputError(
+            f"{path}: there is no table {path.stem}; the scores make {', '.join(tables)}. Name the "
+            "file after one of them."
+        )
+    return tables[path.stem]
 
 
 def _described(job: TablesJob, rates: Iterable[Path]) -> dict[str, str]:

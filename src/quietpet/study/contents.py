@@ -69,6 +69,11 @@ class StudyContents(StudySections):
         return itertools.chain.from_iterable(each.scored for each in self.data_sets.values())
 
     @property
+    def scored_with_samples(self) -> list[Scored]:
+        """Of :attr:`scored` what was sampled more than once, so that a spread is known."""
+        return [run for run in self.scored if self.methods[run.method].samples > 1]
+
+    @property
     def gallery(self) -> dict[tuple[str, str], list[Scored]]:
         """What each figure of images shows: first trainings under the last regime, by method."""
         named = self.report.gallery

@@ -7,6 +7,7 @@ from quietpet.config.networks import TrainingSettings
 from quietpet.errors import InputError
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob
+from quietpet.study.dose_amounts import learned_at
 from quietpet.study.root import Study
 from quietpet.study.select_simulation import acquisition_of
 from quietpet.study.trainings import Training, training_data
@@ -52,16 +53,23 @@ def learning_rate_job(study: Study, *, dataset: str, setting: str, method: str) 
 
 
 def restore_job(
-    study: Study, *, dataset: str, setting: str, method: str, replicate: str, regime: str = ""
+    study: Study,
+    *,
+    dataset: str,
+    setting: str,
+    method: str,
+    replicate: str,
+    regime: str = "",
+    trained_on: str = "",
 ) -> RestoreJob:
-    """One restoration, with the weights of the regime."""
+    """One restoration, with the weights of the regime; ``trained_on``: those of another dose."""
     acquisition = acquisition_for(study, dataset=dataset, method=method, setting=setting)
-    weights = study.weights_for(dataset=dataset, setting=setting, regime=regime)
+    weights = study.weights_for(dataset=dataset, setting=trained_on or setting, regime=regime)
     return RestoreJob(
         dataset=dataset,
         setting=setting,
         method=method,
-        learning=study.data_sets[dataset].learning_word(method, regime),
+        learning=learned_at(study.data_sets[dataset].learning_word(method, regime), trained_on),
         weights_of=None if weights.dataset == dataset else weights.dataset,
         replicate=replicate,
         study_seed=study.study_seed,
