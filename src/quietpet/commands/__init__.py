@@ -1,1 +1,1 @@
-"""Verbs of the command line that are no steps: checks of engines, and the audit of a data set."""
+"""Verbs of the command line that are no steps: checks of engines and data sets, and what is done with results."""
