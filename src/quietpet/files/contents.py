@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import matplotlib.image
@@ -202,7 +202,7 @@ def _held(values: np.ndarray, *, dtype: str = "") -> Array:
 def _nifti(path: Path, _: ExitStack) -> Content:
     damage = (nib.filebasedimages.ImageFileError, EOFError, zlib.error, gzip.BadGzipFile)
     with reading(path, "damaged or not a NIfTI image", *damage):
-        image = nib.load(path)
+        image = cast(nib.Nifti1Image, nib.load(path))
         values = {name: _plain(value) for name, value in image.header.items()}
         # numpy holds texts of the header as bytes.
         values = {name: repr(v) if isinstance(v, bytes) else v for name, v in values.items()}

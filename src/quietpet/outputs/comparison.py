@@ -160,7 +160,7 @@ class _Pair:
         if told is None:
             return _Origin(place=place)
         file = side.files[path] if told == own else side.file(told)
-        return _Origin(place=place, record=file and self._record(file), is_own=told == own)
+        return _Origin(place=place, record=self._record(file) if file else None, is_own=told == own)
 
     def compared(self, path: str) -> FileComparison | None:
         """How the two files differ, if they do, with the causes that their own records show."""

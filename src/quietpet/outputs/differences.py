@@ -208,9 +208,8 @@ def _of_tables(
     if [name for name in second if name in header] != common:
         yield Difference(part="the table", how="has its columns in another order")
     for name in common:
-        yield from _of_column(
-            name, *(_cells(rows, rows[0].index(name)) for rows in (one, other)), tolerance
-        )
+        left, right = (_cells(rows, rows[0].index(name)) for rows in (one, other))
+        yield from _of_column(name, left, right, tolerance)
 
 
 def _cells(rows: list[list[str]], column: int) -> list[str]:
