@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import get_args
 
 from quietpet import __version__
-from quietpet.chain import THEN, Link, require_usable, run_chain, split_at_then
+from quietpet.chain import THEN, Link, code_now, require_usable, run_chain, split_at_then
 from quietpet.config.scanner import PROJECTORS, StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
@@ -150,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.set_defaults(command=_audit)
     _add_diff(verbs)
+    _add_prune(verbs)
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
     verb.set_defaults(command=_print_schema)
     return parser
@@ -181,6 +182,31 @@ def _add_diff(verbs: argparse._SubParsersAction) -> None:
     )
     verb.add_argument("--json", type=Path, metavar="FILE", help="write all that differs as JSON")
     verb.set_defaults(command=_diff, trouble=2)
+
+
+def _add_prune(verbs: argparse._SubParsersAction) -> None:
+    verb = verbs.add_parser(
+        "prune",
+        help="List results that nothing needs any more, and what they cost to make again.",
+        description="List arrays of finished steps (phantoms, sinograms, images, packed and restored "
+        "slices) that nothing needs any more, because the tables were made of them and all that was "
+        "made of them is up to date. Weights, tables, scores, figures, logs, trees of BIDS and files of "
+        "yours always stay.",
+    )
+    verb.add_argument(
+        "root",
+        nargs="?",
+        type=Path,
+        default=Path("results"),
+        help="folder of results, or of a study (default: results)",
+    )
+    verb.add_argument(
+        "--steps", nargs="+", default=[], metavar="STEP", help="files of these steps alone"
+    )
+    verb.add_argument("--files", action="store_true", help="name each file")
+    verb.add_argument("--delete", action="store_true", help="delete what is listed; else nothing is")
+    verb.add_argument("--json", type=Path, metavar="FILE", help="write every file as JSON")
+    verb.set_defaults(command=_prune)
 
 
 def _add_step(verbs: argparse._SubParsersAction, step: Step) -> None:
@@ -335,6 +361,19 @@ def _diff(options: argparse.Namespace) -> int:
         tolerance=options.tolerance,
         values_alone=options.values,
         json=options.json,
+    )
+
+
+def _prune(options: argparse.Namespace) -> None:
+    if options.json:
+        require_writable(options.json)
+    importlib.import_module("quietpet.commands.prune").prune(
+        options.root,
+        steps=options.steps,
+        delete=options.delete,
+        each_file=options.files,
+        json=options.json,
+        code_now=code_now,
     )
 
 
