@@ -22,6 +22,7 @@ include: "workflow/rules/acquisition.smk"
 include: "workflow/rules/invivo.smk"
 include: "workflow/rules/learning.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/realisations.smk"
 
 
 rule all:
@@ -29,3 +30,4 @@ rule all:
     input:
         "results/tables.csv",
         "results/counts.csv",
+        "results/report.html",

@@ -77,7 +77,6 @@ def small(repository: Path) -> dict[str, Any]:
     return {
         **raw, "methods": methods, "invivo": {**invivo, "datasets": datasets}, "replicates": 1,
         "learning": {**raw["learning"], "compared": None},
-        "evaluation": {"bootstrap_resamples": 100},
     }  # fmt: skip
 
 

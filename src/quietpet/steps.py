@@ -14,7 +14,16 @@ from quietpet.errors import InputError
 from quietpet.files.named import Files
 from quietpet.jobs.acquisition import CountsJob, EngineJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob, PackScansJob
-from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
+from quietpet.jobs.detection import DetectionJob, ObserveJob
+from quietpet.jobs.dose_response import DoseResponseJob
+from quietpet.jobs.evaluation import (
+    CohortsJob,
+    GalleryJob,
+    ReportJob,
+    ScoreJob,
+    TablesJob,
+    TruthJob,
+)
 from quietpet.jobs.invivo import (
     FetchInvivoJob,
     ImportPairJob,
@@ -25,9 +34,11 @@ from quietpet.jobs.invivo import (
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob, SamplingJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
+from quietpet.jobs.realisations import RealiseJob, RecoveryJob, RecoveryTableJob
 from quietpet.jobs.robustness import RobustnessJob, RobustnessTableJob
 from quietpet.jobs.standin import StandinCohortJob, StandinJob
 from quietpet.jobs.subjects import SubjectsJob
+from quietpet.jobs.uncertainty import UncertaintyJob
 
 
 @dataclass(frozen=True)
@@ -119,6 +130,7 @@ _DECISION = NamedFile("decision", "JSON: what was decided, and why")
 _PROVENANCE = NamedFile(
     "provenance", "JSON: settings, inputs, code and versions behind the rows", optional=True
 )
+_SECTION = NamedFile("section", "JSON: what the report shows of it")
 _PLANS = "JSON of `plan`: quality against steps of one diffusion method"
 _SINOGRAMS_OF_SLICES = "low-dose sinograms of all {} subjects, for methods that reconstruct"
 _TRAIN_SINOGRAMS = NamedFile(
@@ -128,6 +140,8 @@ _TRAIN_SINOGRAMS = NamedFile(
     optional=True,
     several=True,
 )
+
+_SECTION = NamedFile("section", "JSON: what the report shows of it")
 
 _TO_RESTORE = (
     NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
@@ -205,6 +219,27 @@ _STEPS = (
         job=ThinJob,
         inputs=(NamedFile("standard", "HDF5 of `simulate` at the standard dose"),),
         outputs=(NamedFile("sinograms", "HDF5: a part of the prompts, and what models them"),),
+    ),
+    Step(
+        name="realise",
+        job=RealiseJob,
+        inputs=(
+            NamedFile("slices", "HDF5 of `slices` of each subject, without lesions", several=True),
+            NamedFile(
+                "engine",
+                "JSON of `engine`, for scanner.projector: auto; without it, what is found decides",
+                optional=True,
+            ),
+        ),
+        outputs=(
+            NamedFile("dataset", "HDF5: rows of standard dose, low dose and T1, one per realisation"),
+            NamedFile(
+                "sinograms",
+                "HDF5 of each subject, same order: low-dose prompts, and what models them",
+                optional=True,
+                several=True,
+            ),
+        ),
     ),
     Step(
         name="counts",
@@ -356,6 +391,42 @@ _STEPS = (
         ),
     ),
     Step(
+        name="uncertainty",
+        job=UncertaintyJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of each method that samples", several=True),
+            NamedFile("test", "HDF5 of `pack` or `pack_scans` that they restored", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: what samples say of their own errors"),
+            _SECTION,
+            NamedFile("png", "PNG: calibration and sparsification"),
+            NamedFile("svg", "SVG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="dose_response",
+        job=DoseResponseJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score` at all doses", several=True),
+            NamedFile(
+                "crossed",
+                "CSV of `score` of what methods restored that learned at another dose",
+                optional=True,
+                several=True,
+            ),
+        ),
+        outputs=(
+            NamedFile("response", "CSV: metrics against dose"),
+            NamedFile("equivalent", "CSV: the untreated dose that each method equals"),
+            _SECTION,
+            NamedFile("png", "PNG: both"),
+            NamedFile("svg", "SVG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
         name="subjects",
         job=SubjectsJob,
         inputs=(NamedFile("subjects", "CSV of whole subjects of each `score`", several=True),),
@@ -398,6 +469,78 @@ _STEPS = (
         ),
     ),
     Step(
+        name="recovery",
+        job=RecoveryJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of noise realisations"),
+            NamedFile("test", "HDF5 of `realise`"),
+        ),
+        outputs=(
+            NamedFile("lesions", "CSV: contrast recovery and background variability of each lesion"),
+            NamedFile("noise", "CSV: error of each slice and region, as bias and variance"),
+            NamedFile("maps", "HDF5: bias and standard deviation of each pixel"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="recovery_table",
+        job=RecoveryTableJob,
+        inputs=(
+            NamedFile("lesions", "CSV of `recovery` of each method", several=True),
+            NamedFile("noise", "CSV of `recovery`, same order", several=True),
+            NamedFile("maps", "HDF5 of `recovery`, same order", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("recovery", "CSV: contrast recovery by size and contrast of the lesions"),
+            NamedFile("noise", "CSV: error by region, as bias and variance"),
+            NamedFile("recovery_png", "PNG: contrast recovery against background variability"),
+            NamedFile("recovery_svg", "SVG: the same"),
+            NamedFile("maps_png", "PNG: maps of bias and noise"),
+            NamedFile("maps_svg", "SVG: the same"),
+            _SECTION,
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="truth",
+        job=TruthJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score`, of simulated data sets", several=True),
+            NamedFile("test", "HDF5 of `pack`, of the same data sets", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
+            NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
+            NamedFile("section", "JSON: what the report shows of it"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="observe",
+        job=ObserveJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of noise realisations"),
+            NamedFile("test", "HDF5 of `realise`"),
+        ),
+        outputs=(NamedFile("ratings", "CSV: ratings of model observers that know the lesions"),),
+    ),
+    Step(
+        name="detection",
+        job=DetectionJob,
+        inputs=(
+            NamedFile("ratings", "CSV of `observe` of each method", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: areas under ROC curves by size and contrast of the lesions"),
+            _SECTION,
+            NamedFile("png", "PNG: the areas of all methods"),
+            NamedFile("svg", "SVG: the same"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
         name="tables",
         job=TablesJob,
         inputs=(
@@ -421,8 +564,59 @@ _STEPS = (
                 "CSV: each method that uses T1 beside its variant without",
                 optional=True,
             ),
+            NamedFile(
+                "paired", "CSV: each method minus the chosen one, subject by subject", optional=True
+            ),
+            NamedFile("paired_section", "JSON: what the report shows of `paired`", optional=True),
+            NamedFile(
+                "csv",
+                "CSV of one table, a row for each method, called table1.csv for Table 1",
+                optional=True,
+                several=True,
+            ),
+            NamedFile("latex", "the same in LaTeX, called table1.tex", optional=True, several=True),
+            NamedFile("workbook", "Excel: a sheet for each table", optional=True),
             _PROVENANCE,
         ),
+    ),
+    Step(
+        name="gallery",
+        job=GalleryJob,
+        inputs=(
+            NamedFile("restored", "HDF5 of `restore` of each method, in the order shown", several=True),
+            NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
+        ),
+        outputs=(
+            NamedFile("png", "PNG: one test slice of every method, with errors and profiles"),
+            NamedFile("svg", "SVG: the same"),
+            _SECTION,
+        ),
+    ),
+    Step(
+        name="report",
+        job=ReportJob,
+        inputs=(
+            NamedFile(
+                "section",
+                "JSON: what a step shows, in the order of the page",
+                optional=True,
+                several=True,
+            ),
+            NamedFile(
+                "figure", "PNG or SVG that a section names, or both of them", optional=True, several=True
+            ),
+            NamedFile("training", "CSV of `fit`: losses", optional=True, several=True),
+            NamedFile("scan", "JSON of `import_scan` or `import_pair`", optional=True, several=True),
+            NamedFile("registration", "JSON of `register`", optional=True, several=True, beside="qc"),
+            NamedFile(
+                "qc", "PNG of `register`, in the order of `registration`", optional=True, several=True
+            ),
+            NamedFile(
+                "provenance", "JSON: settings, inputs, code and versions", optional=True, several=True
+            ),
+            NamedFile("citation", "CITATION.cff: how to cite", optional=True),
+        ),
+        outputs=(NamedFile("report", "HTML: one page that needs no other file"),),
     ),
     Step(
         name="standin",

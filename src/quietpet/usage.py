@@ -6,11 +6,21 @@ import re
 import resource
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 _LINE = "took {wall_s:.2f} s, {core_s:.2f} core s and at most {mib:.0f} MiB in a process"
 _PEAK_KIB = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
-_CORE_S = re.compile(r"took [\d.]+ s, ([\d.]+) core s and at most \d+ MiB in a process$")
+_TOLD = re.compile(r"took ([\d.]+) s, ([\d.]+) core s and at most (\d+) MiB in a process$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a job used: wall time, time of all its cores, the largest memory of one of its processes."""
+
+    wall_s: float
+    core_s: float
+    mib: float
 
 
 def peak_resident_mib(who: int = resource.RUSAGE_SELF) -> float:
@@ -36,7 +46,16 @@ def usage(*, wall_s: float) -> str:
     )
 
 
+def usage_of(log: Iterable[str]) -> Usage | None:
+    """What the last such line of ``log`` tells; None without one."""
+    told = [found for line in log if (found := _TOLD.search(line.rstrip()))]
+    if not told:
+        return None
+    wall_s, core_s, mib = map(float, told[-1].groups())
+    return Usage(wall_s=wall_s, core_s=core_s, mib=mib)
+
+
 def core_seconds(log: Iterable[str]) -> float | None:
     """The core seconds that the last such line of ``log`` tells; None without one."""
-    told = [found for line in log if (found := _CORE_S.search(line.rstrip()))]
-    return float(told[-1][1]) if told else None
+    used = usage_of(log)
+    return used.core_s if used else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from quietpet.evaluation.calibration import (
     conformal_scale,
     coverage,
     predictive_quantile,
+    promised_scales,
     standardised_errors,
     units_needed,
 )
@@ -16,6 +19,10 @@ from quietpet.evaluation.calibration import (
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 VALUES = 200_000
 REPEATS = 1000
+
+
+def promised_scale(units: Sequence[np.ndarray], level: float, *, samples: int) -> float | None:
+    return promised_scales(units, (level,), samples=samples)[0]
 
 
 def errors_of(samples: np.ndarray, standard: np.ndarray) -> np.ndarray:
@@ -60,7 +67,8 @@ def test_a_regression_holds_what_it_hits_alone() -> None:
     restored = np.where(standard < 3, standard, standard + 1.0)
     errors = errors_of(np.stack([restored] * 3), standard)
     assert coverage(errors, 0.95, samples=3) == pytest.approx(0.3)
-    assert conformal_scale([errors] * 50, 0.9, samples=3) is None
+    assert promised_scale([errors] * 50, 0.9, samples=3) is None
+    assert conformal_scale(errors, 0.9, samples=3) is None
 
 
 @pytest.mark.parametrize("share", [0.25, 4.0])
@@ -70,7 +78,7 @@ def test_samples_too_narrow_or_too_wide_are_scaled_back(share: float) -> None:
     for _ in range(100):
         standard, *samples = rng.standard_normal((6, 5000))
         units.append(errors_of(share * np.stack(samples), standard))
-    scale = conformal_scale(units, 0.9, samples=5)
+    scale = promised_scale(units, 0.9, samples=5)
     assert scale is not None
     found = coverage(np.concatenate(units), 0.9, samples=5, scale=scale)
     assert found == pytest.approx(0.9, abs=0.01)
@@ -84,9 +92,26 @@ def test_units_of_one_pixel_give_split_conformal_prediction(level: float) -> Non
     for n in (units_needed(level), 25, 39, 100):
         errors = rng.exponential(size=n)
         rank = int(np.ceil(round(level * (n + 1), 9)))
-        scale = conformal_scale([np.array([error]) for error in errors], level, samples=4)
+        scale = promised_scale([np.array([error]) for error in errors], level, samples=4)
+        assert scale == conformal_scale(errors, level, samples=4)
         assert scale is not None
         assert scale * predictive_quantile(level, samples=4) == pytest.approx(np.sort(errors)[rank - 1])
+        assert conformal_scale(errors[: units_needed(level) - 1], level, samples=4) is None
+
+
+@pytest.mark.parametrize(("level", "n"), [(0.5, 20), (0.9, 25), (0.95, 19)])
+def test_a_further_value_is_held_as_split_conformal_prediction_promises(level: float, n: int) -> None:
+    """1,000 repeats of heavy tails: its probability is exactly ceil(level (n + 1)) / (n + 1)."""
+    rng = np.random.default_rng(n)
+    held = np.empty(REPEATS)
+    for repeat in range(REPEATS):
+        errors = np.abs(rng.standard_t(1, n + 1))
+        scale = conformal_scale(errors[1:], level, samples=3)
+        assert scale is not None
+        held[repeat] = coverage(errors[:1], level, samples=3, scale=scale)
+    exactly = np.ceil(round(level * (n + 1), 9)) / (n + 1)
+    assert exactly >= level
+    assert held.mean() == pytest.approx(exactly, abs=3 * monte_carlo_error(exactly, REPEATS))
 
 
 def test_too_few_units_promise_nothing() -> None:
@@ -94,8 +119,8 @@ def test_too_few_units_promise_nothing() -> None:
     assert [units_needed(level) for level in LEVELS] == [1, 4, 9, 19]
     for level in LEVELS:
         units = [np.linspace(0.0, 1.0, 50)] * (units_needed(level) - 1)
-        assert not units or conformal_scale(units, level, samples=2) is None
-        assert conformal_scale([*units, units[0] if units else np.ones(3)], level, samples=2) is not None
+        assert promised_scale(units, level, samples=2) is None
+        assert promised_scale([*units, units[0] if units else np.ones(3)], level, samples=2) is not None
 
 
 @pytest.mark.parametrize(("level", "n"), [(0.8, 10), (0.9, 15)])
@@ -108,7 +133,7 @@ def test_a_new_unit_is_held_as_promised_whatever_the_samples_are(level: float, n
             np.exp(rng.normal(scale=1.0)) * np.abs(rng.normal() + rng.standard_t(3, rng.integers(5, 60)))
             for _ in range(n + 1)
         ]
-        scale = conformal_scale(units[1:], level, samples=3)
+        scale = promised_scale(units[1:], level, samples=3)
         assert scale is not None
         held[repeat] = coverage(units[0], level, samples=3, scale=scale)
     assert held.mean() >= level - 3 * held.std() / np.sqrt(REPEATS)
@@ -123,9 +148,10 @@ def test_pooled_pixels_would_not_keep_the_promise() -> None:
     pooled, by_unit = np.empty(REPEATS), np.empty(REPEATS)
     for repeat in range(REPEATS):
         new, *units = np.exp(rng.normal(scale=1.0, size=(n + 1, 1))) * rng.exponential(size=(n + 1, 40))
-        pixels = [np.array([error]) for unit in units for error in unit]
-        for scales, given in ((pooled, pixels), (by_unit, units)):
-            scale = conformal_scale(given, level, samples=3)
+        for scales, scale in (
+            (pooled, conformal_scale(np.concatenate(units), level, samples=3)),
+            (by_unit, promised_scale(units, level, samples=3)),
+        ):
             assert scale is not None
             scales[repeat] = coverage(new, level, samples=3, scale=scale)
     assert pooled.mean() < level - 3 * pooled.std() / np.sqrt(REPEATS)

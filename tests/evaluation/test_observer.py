@@ -72,15 +72,15 @@ def test_laguerre_gauss_channels_are_orthonormal_in_the_plane() -> None:
 
 
 def test_difference_of_gaussians_channels_have_their_published_pass_bands() -> None:
-    fine = distances_mm(200, 0.5)
+    fine = distances_mm(100, 1.0)
     channels = difference_of_gaussians_channels(fine, count=3, width_mm=WIDTH_MM)
-    f = np.fft.fftfreq(401, d=0.5)
+    f = np.fft.fftfreq(201, d=1.0)
     frequency = np.hypot(f[:, None], f)
     lowest = 1.0 / (2.0 * WIDTH_MM * np.sqrt(2.0 * np.pi))
     for number, channel in enumerate(channels):
         s = lowest * 2.0**number
         expected = np.exp(-0.5 * (frequency / (2.0 * s)) ** 2) - np.exp(-0.5 * (frequency / s) ** 2)
-        found = np.fft.fft2(np.fft.ifftshift(channel)).real * 0.5**2
+        found = np.fft.fft2(np.fft.ifftshift(channel)).real
         assert found == pytest.approx(expected, abs=2e-4)
 
 
@@ -232,7 +232,15 @@ def test_fewer_images_than_channels_still_give_a_template() -> None:
     assert area_of([pair], hotelling).value > 0.5
 
 
-def test_images_without_noise_are_refused() -> None:
-    still = Pair(present=np.ones((8, 3)), absent=np.zeros((8, 3)))
-    with pytest.raises(InputError, match="no noise"):
-        rate_halves([still], hotelling)
+@pytest.mark.parametrize("observer", [hotelling, matched_filter])
+@pytest.mark.parametrize(("signal", "expected"), [(1.0, 1.0), (0.0, 0.5)])
+def test_images_without_noise_differ_always_or_never(observer, signal: float, expected: float) -> None:
+    """As those of a method whose output is a constant."""
+    still = Pair(present=np.full((8, 3), signal), absent=np.zeros((8, 3)))
+    assert area_of([still], observer).value == expected
+
+
+def test_a_signal_where_there_is_no_noise_is_always_seen() -> None:
+    pair = noisy(np.random.default_rng(14), np.zeros(3), images=10, root=np.diag([1.0, 1.0, 0.0]))
+    seen = Pair(present=pair.present + np.array([0.0, 0.0, 0.1]), absent=pair.absent)
+    assert area_of([seen], hotelling).value == 1.0

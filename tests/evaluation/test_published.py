@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
+from quietpet.evaluation.layouts import PUBLISHED_LAYOUTS
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_methods, published_values
-from quietpet.evaluation.tables import PUBLISHED_LAYOUTS
 
 # methods x settings of Tables 1 to 7, three metrics each
 ROWS = {"1": 8, "2": 14, "3": 14, "4": 21, "5": 6, "6": 6, "7": 4}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from quietpet.evaluation.sparsification import REMOVED, rank_correlation, sparsification
 
@@ -56,6 +57,13 @@ def test_equal_spreads_do_not_depend_on_the_order_of_pixels() -> None:
     assert found is not None
     assert shuffled is not None
     assert found.by_spread == pytest.approx(shuffled.by_spread)
+
+
+def test_the_rank_correlation_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(4)
+    error = rng.normal(size=500)
+    spread = np.round(np.abs(error) + rng.exponential(size=500), 1)  # with ties
+    assert rank_correlation(spread, error) == pytest.approx(spearmanr(spread, np.abs(error)).statistic)
 
 
 def test_without_an_error_there_is_nothing_to_order() -> None:

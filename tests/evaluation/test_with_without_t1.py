@@ -19,7 +19,6 @@ from quietpet.jobs.evaluation import TablesJob
 from quietpet.stages import tables
 
 PLAN = TablePlan(
-    study_seed=0,
     protocol="small",
     methods={name: f"{name} as configured" for name in ("lpet", "munet", "munet_pet", "hinet", "csrd")},
     datasets={"phantom": "simulated", "shifted": "simulated"},
@@ -30,7 +29,7 @@ PLAN = TablePlan(
     doses={},
     acquisition="none",
     rays=1,
-    evaluation=EvaluationSettings(bootstrap_resamples=500),
+    evaluation=EvaluationSettings(),
     without_t1=(
         WithoutT1(method="csrd", variant=None, how="trained on PET alone: not in this study"),
         WithoutT1(method="hinet", variant=None, how="refused: two encoders"),
@@ -105,8 +104,11 @@ def test_the_difference_is_the_mean_over_slices_of_the_means_over_trainings():
     assert row.mean_without_t1 == pytest.approx((27 + 30 + 27.5 + 26.5) / 4)
     assert row.difference == pytest.approx(2.0)
     assert (row.n_subjects, row.n_slices, row.n_replicates, row.n_replicates_without) == (2, 4, 2, 2)
-    # Two subjects of 2.5 and 1.5 dB: a resample has the mean 1.5, 2 or 2.5, a quarter each extreme.
-    assert (row.difference_ci_low, row.difference_ci_high) == pytest.approx((1.5, 2.5))
+    # Two subjects of 2.5 and 1.5 dB, s = 0.7071; t of one degree of freedom is 12.7062.
+    assert (row.difference_ci_low, row.difference_ci_high) == pytest.approx(
+        (2 - 12.7062 / 2, 2 + 12.7062 / 2), abs=1e-4
+    )
+    assert (row.verdict, row.reason) == ("not testable", "2 subjects, at least 3 are needed")
     nmse = row_of(compare_t1(scores(), plan=PLAN), "munet", "nmse")
     assert nmse.difference == pytest.approx(0.02)
 
@@ -171,7 +173,7 @@ def test_one_subject_has_no_interval():
 def test_the_page_shows_both_and_the_difference_and_nothing_without_a_pair():
     page = render_t1(compare_t1(scores(), plan=PLAN))
     assert "| munet | munet_pet: trained on PET alone | external | single |" in page
-    assert "| 29.75 | 27.75 | +2.00 [+1.50, +2.50] |" in page
+    assert "| 29.75 | 27.75 | +2.00 [-4.35, +8.35] not testable |" in page
     assert "| hinet | refused: two encoders | external | single |" in page
     assert render_t1(compare_t1(scores(methods=("hinet", "lpet")), plan=PLAN)) == ""
 
@@ -179,7 +181,7 @@ def test_the_page_shows_both_and_the_difference_and_nothing_without_a_pair():
 @pytest.mark.parametrize("chosen", [False, True])
 def test_the_page_says_what_intervals_leave_out_and_what_else_may_differ(chosen):
     page = render_t1(compare_t1(scores(), plan=PLAN), rates_chosen=chosen)
-    assert "Intervals are over subjects; they leave out what other seeds would change." in page
+    assert "better or worse where neither other subjects nor other seeds would undo it" in page
     assert (
         "budget the same, but for the learning rate, which trials choose for each." in page
     ) == chosen

@@ -42,19 +42,18 @@ def of(step, *kinds):
     return {f"{step} {kind}" for kind in kinds or KINDS if step != "plan" or kind == "mfdiff"}
 
 
+OF_AN_ENGINE = ("simulate", "reconstruct", "realise")
+"""Steps that name the code of a projector."""
+
 ROOTS = {
-    **{
-        name: (f"stages.{name}",)
-        for name in STEPS
-        if name not in (*OF_A_METHOD, "simulate", "reconstruct")
-    },
+    **{name: (f"stages.{name}",) for name in STEPS if name not in (*OF_A_METHOD, *OF_AN_ENGINE)},
     **{
         f"{step} {projector}".removesuffix(" embedded"): (
             f"stages.{step}",
             *code_of_projector(projector),
-            *(osem_code_of(projector) if step == "reconstruct" else ()),
+            *(osem_code_of(projector) if step != "simulate" else ()),
         )
-        for step in ("simulate", "reconstruct")
+        for step in OF_AN_ENGINE
         for projector in ("embedded", "sirf")
     },
     **{
@@ -76,7 +75,8 @@ LEARNING_OF_CSRD = {f"{step} csrd" for step in (*TRAININGS, *RESTORATIONS)}
 RECONSTRUCTING = {
     f"{step} {kind}" for step in (*TRAININGS, *RESTORATIONS) for kind in ("bowsher", "fbsem")
 }
-OF_SIRF = {"simulate sirf", "reconstruct sirf"}
+OF_SIRF = {f"{step} sirf" for step in OF_AN_ENGINE}
+OF_SCORES = {"score", "tables", "truth", "robustness_table", "dose_response"}
 DRAWING_OF_DIFFUSION = {
     "plan mfdiff",
     *(f"{step} {kind}" for step in RESTORATIONS for kind in ("mfdiff", "m2diff")),
@@ -168,20 +168,20 @@ RERUN = [
     ("phantom/template.py", "\n\n\ndef ", '\n\n\nprint("made")\n\n\ndef ', {"phantom", "standin"}),
     (
         "projection/gather.py", "torch.empty((rows.n_rows", "torch.zeros((rows.n_rows",
-        {"simulate", "reconstruct", "standin"} | RECONSTRUCTING
+        {*OF_AN_ENGINE, "standin"} | RECONSTRUCTING
         | OF_SIRF,  # the point spread is a sparse map, too
     ),
     (
         "recon/osem.py", "LEAST_PROJECTION = ", "LEAST_PROJECTION = 2 * ",
-        {"reconstruct", "reconstruct sirf", "standin"} | RECONSTRUCTING,
+        {"reconstruct", "reconstruct sirf", "realise", "realise sirf", "standin"} | RECONSTRUCTING,
     ),
     # engines of the system model: that of the settings alone
     ("projection/sirf.py", "np.ascontiguousarray(values", "np.array(values", OF_SIRF),
     ("projection/backends/sirf.py", "rays=settings.rays", "rays=1 + settings.rays", OF_SIRF),
-    ("recon/sirf_osem.py", "sensitivity > 0", "sensitivity >= 0", {"reconstruct sirf"}),
+    ("recon/sirf_osem.py", "sensitivity > 0", "sensitivity >= 0", {"reconstruct sirf", "realise sirf"}),
     (
         "projection/backends/embedded.py", "rays=settings.rays", "rays=1 + settings.rays",
-        {"simulate", "reconstruct"} | RECONSTRUCTING,
+        {*OF_AN_ENGINE} | RECONSTRUCTING,
     ),
     ("acquisition/psf.py", "image.split(1)", "image.split(2)", RECONSTRUCTING),
     ("recon/bowsher.py", "def ", "def _", {f"{step} bowsher" for step in (*TRAININGS, *RESTORATIONS)}),
@@ -194,9 +194,12 @@ RERUN = [
     ),
     (
         "geometry/scanner.py", '": small_test,', '": small_test, "toy": small_test,',
-        {"phantom", "simulate", "reconstruct", "pack", "standin"} | RECONSTRUCTING | OF_SIRF,
+        {"phantom", *OF_AN_ENGINE, "pack", "standin"} | RECONSTRUCTING | OF_SIRF,
     ),
-    ("config/scanner.py", "DATA_RAYS = 10", "DATA_RAYS = 12", {"simulate", "simulate sirf", "standin"}),
+    (
+        "config/scanner.py", "DATA_RAYS = 10", "DATA_RAYS = 12",
+        {"simulate", "simulate sirf", "realise", "realise sirf", "standin"},
+    ),
     ("config/networks.py", "round(self.iterations", "int(self.iterations", TRAINING),
     ("config/methods.py", "slices // processes <", "slices // processes <=", TRAINING),
     (
@@ -237,9 +240,22 @@ RERUN = [
     # tables, and the package's own
     (
         "evaluation/lesions.py", "MIN_PIXELS = ", "MIN_PIXELS = 1 + ",
-        {"score", "tables", "robustness_table"} | of("plan") | of("robustness"),
+        OF_SCORES,
     ),
+    # another metric restores nothing again: neither with a wrong T1, nor to plan sampling
+    (
+        "evaluation/metrics.py", "METRICS = (\n",
+        'METRICS = (\n    replace(PAPER_PSNR, name="psnr_in_head_db", mask=HEAD),\n', OF_SCORES,
+    ),
+    ("evaluation/metrics.py", "data_range**2 / ", "data_range / ",
+        OF_SCORES | of("plan") | of("robustness")),
     ("data/wrong_t1.py", "2.0 * np.pi", "np.pi", of("robustness")),
+    ("evaluation/leakage.py", "math.sqrt(abs(value))", "abs(value)", {"score"}),
+    ("evaluation/challenge.py", "WITHIN = (0.05, ", "WITHIN = (0.04, ", {"score"}),
+    ("evaluation/subjects_table.py", "FEW_SUBJECTS = 5", "FEW_SUBJECTS = 6", {"subjects"}),
+    ("evaluation/observer.py", "OCTAVE = 2.0", "OCTAVE = 1.5", {"observe", "detection"}),
+    ("evaluation/ratings.py", "REACH_WIDTHS = 1.5", "REACH_WIDTHS = 2.0", {"observe", "detection"}),
+    ("evaluation/auc.py", "LEAST_WRONG = 5.0", "LEAST_WRONG = 4.0", {"detection"}),
     ("evaluation/robustness.py", '"nmse": -1', '"nmse": 1', {"robustness_table"}),
     ("evaluation/published.csv", "21.13", "21.14", {"tables"}),
     ("evaluation/doubts.csv", ",", ",perhaps ", {"tables"}),

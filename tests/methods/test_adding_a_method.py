@@ -70,7 +70,7 @@ def build(settings):
 ADDED = {f"methods/toy_gain/{name}": text for name, text in FOLDER.items()}
 MODEL = {"kind": "toy_gain", "start": 0.25}
 NAMES = {"dataset": "phantom", "setting": "low", "method": "mine", "replicate": "r0"}
-EVALUATION = {"paper_window_pixels": 48, "bootstrap_resamples": 100}
+EVALUATION = {"paper_window_pixels": 48}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_it_is_fitted_restores_and_stands_in_the_table(package: EditedPackage, t
                 "learning_rate": 0.05}  # fmt: skip
     evaluated = {"learning": "external", "evaluation": EVALUATION}
     table = {
-        "study_seed": 1, "protocol": "toy", "methods": {"mine": "a gain"}, "trained": ["mine"],
+        "protocol": "toy", "methods": {"mine": "a gain"}, "trained": ["mine"],
         "datasets": {"phantom": "simulated"}, "published_settings": [], "doses": {},
         "acquisition": "none", "rays": 1, "evaluation": EVALUATION,
     }  # fmt: skip

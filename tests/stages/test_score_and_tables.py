@@ -28,7 +28,7 @@ OF_SCANS = [metric for metric in METRICS if not metric.needs and not metric.vari
 """Those that want neither truth nor tissues, which these slices have not."""
 KEYS = np.array(["04_s65_r0", "04_s67_r0", "05_s65_r0"])
 LINEAGE = {"data_source": "brainweb", "projector": "embedded"}
-EVALUATION = EvaluationSettings(paper_window_pixels=24, bootstrap_resamples=100)
+EVALUATION = EvaluationSettings(paper_window_pixels=24)
 
 
 def images(seed: int) -> np.ndarray:
@@ -179,7 +179,6 @@ def test_files_that_do_not_belong_together_are_refused(
 
 def tables_job() -> TablesJob:
     return TablesJob(
-        study_seed=0,
         protocol="tiny",
         methods={"lpet": "no processing", "gaussian": "filtered"},
         datasets={"phantom": "simulated"},

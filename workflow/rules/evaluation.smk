@@ -1,5 +1,8 @@
 # Scores -> the tables.
 
+from quietpet.evaluation.layouts import file_stem
+from quietpet.study.select_tables import exported_tables
+
 
 def scores_of(run, suffix="csv", folder="scores"):
     """What is measured of one restoration: a file of this suffix."""
@@ -19,6 +22,17 @@ ALL_SUBJECTS = [
     if run.dataset in STUDY.simulated
 ]
 WITH_WRONG_T1 = STUDY.restored_with_wrong_t1
+
+
+SAMPLED = STUDY.scored_with_samples
+DOSES = {(amount.dataset, amount.setting) for amount in dose_amounts(STUDY)}
+CROSSED = list(crossed(STUDY))
+
+
+def crossed_path(run, suffix):
+    """What is restored, or measured, at one dose with what was learned at another."""
+    regime = f"{run.regime}/" if run.regime else ""
+    return f"results/crossed/{run.dataset}/{run.setting}/{run.method}/{run.trained_on}/{regime}{run.replicate}.{suffix}"
 
 
 # A sampler is a setting of its method, whatever data are restored: it is planned on the first data set.
@@ -48,6 +62,87 @@ rule sampling:
         **job("sampling"),
     shell:
         command("sampling")
+
+
+def restored_with_samples(wildcards):
+    """Input function: what methods that sample restored; an error in a study without such methods."""
+    if not SAMPLED:
+        raise WorkflowError(
+            "no method of this study draws several samples of a slice, whose spread would say something of their "
+            "error; set samples_per_slice of a diffusion method to 2 or more"
+        )
+    return [scores_of(run, "h5", folder="restored") for run in SAMPLED]
+
+
+rule uncertainty:
+    input:
+        restored=restored_with_samples,
+        test=list(
+            dict.fromkeys(
+                f"results/datasets/{run.dataset}/{run.setting}/test.h5" for run in SAMPLED
+            )
+        ),
+    output:
+        table="results/uncertainty.csv",
+        section="results/sections/uncertainty.json",
+        png="results/uncertainty.png",
+        svg="results/uncertainty.svg",
+        provenance="results/uncertainty.json",
+    log:
+        "logs/uncertainty.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+        gpu=0,
+    params:
+        **job("uncertainty"),
+    shell:
+        command("uncertainty")
+
+
+def several_doses(paths):
+    """Input function: ``paths``; an error in a study whose data sets have one dose each."""
+
+    def those(wildcards):
+        if not DOSES:
+            raise WorkflowError(
+                "no data set of this study has two doses or more of the same test subjects whose part of the standard "
+                "dose is known; add a level to doses.low, or dose_response.fractions of settings of scans"
+            )
+        return paths
+
+    return those
+
+
+rule dose_response:
+    input:
+        scores=several_doses(
+            [
+                scores_of(run)
+                for run in STUDY.scored
+                if (run.dataset, run.setting) in DOSES
+            ]
+        ),
+        crossed=[crossed_path(run, "csv") for run in CROSSED],
+    output:
+        response="results/dose_response.csv",
+        equivalent="results/dose_equivalent.csv",
+        section="results/sections/dose_response.json",
+        png="results/dose_response.png",
+        svg="results/dose_response.svg",
+        provenance="results/dose_response.json",
+    log:
+        "logs/dose_response.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("dose_response"),
+    shell:
+        command("dose_response")
 
 
 rule subjects:
@@ -127,6 +222,77 @@ rule robustness_table:
         command("robustness_table")
 
 
+# The standard dose is an estimate, too: errors to the true activity, which phantoms have.
+rule truth:
+    input:
+        scores=[scores_of(run) for run in STUDY.scored if run.dataset in STUDY.simulated],
+        test=[
+            f"results/datasets/{name}/{setting}/test.h5"
+            for name, dataset in STUDY.simulated.items()
+            for setting in dataset.settings
+        ],
+    output:
+        table="results/truth.csv",
+        standard="results/truth_standard.csv",
+        section="results/sections/truth.json",
+        provenance="results/truth.json",
+    log:
+        "logs/truth.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("truth"),
+    shell:
+        command("truth")
+
+
+def gallery_of(dataset, setting, suffix):
+    """A file of the figure of images of one test set."""
+    return f"results/gallery/{dataset}-{setting}.{suffix}"
+
+
+def shown_in_gallery(wildcards):
+    """Input function: what a figure of images shows, a restoration of each method."""
+    runs = STUDY.gallery.get((wildcards.dataset, wildcards.setting))
+    if not runs:
+        raise WorkflowError(
+            f"report.gallery does not name {wildcards.dataset}/{wildcards.setting}; add it there"
+        )
+    return [scores_of(run, "h5", folder="restored") for run in runs]
+
+
+rule gallery:
+    input:
+        restored=shown_in_gallery,
+        test="results/datasets/{dataset}/{setting}/test.h5",
+    output:
+        png=report(
+            "results/gallery/{dataset}-{setting}.png",
+            caption="../report/gallery.rst",
+            category="Images",
+            labels={"data set": "{dataset}", "setting": "{setting}"},
+        ),
+        svg="results/gallery/{dataset}-{setting}.svg",
+        section="results/gallery/{dataset}-{setting}.json",
+    log:
+        "logs/gallery/{dataset}-{setting}.log",
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("gallery"),
+    shell:
+        command("gallery")
+
+
+EXPORTED = [file_stem(table) for table in exported_tables(STUDY)]
+
+
 rule tables:
     input:
         scores=ALL_SCORES,
@@ -140,6 +306,11 @@ rule tables:
         readable="results/tables.md",
         figure="results/tables.png",
         with_without_t1="results/with_without_t1.csv",
+        paired="results/paired.csv",
+        paired_section="results/sections/paired.json",
+        csv=[f"results/tables/{each}.csv" for each in EXPORTED],
+        latex=[f"results/tables/{each}.tex" for each in EXPORTED],
+        workbook="results/tables.xlsx",
         provenance="results/tables.json",
     log:
         "logs/tables.log",
@@ -152,3 +323,78 @@ rule tables:
         **job("tables"),
     shell:
         command("tables")
+
+
+# What the report shows, in the order of the page: sections, and the figures that they name. A step that has something
+# to show adds its files here.
+SECTIONS = [
+    "results/sections/paired.json",
+    *[gallery_of(*place, "json") for place in STUDY.gallery],
+    "results/sections/truth.json",
+    *(["results/sections/uncertainty.json"] if SAMPLED else []),
+    *(["results/sections/dose_response.json"] if DOSES else []),
+    *(["results/sections/recovery.json"] if STUDY.realisations else []),
+    *(["results/sections/subjects.json"] if ALL_SUBJECTS else []),
+    *(["results/sections/detection.json"] if STUDY.realisations else []),
+]
+FIGURES = [
+    *[gallery_of(*place, suffix) for place in STUDY.gallery for suffix in ("png", "svg")],
+    *(["results/uncertainty.svg"] if SAMPLED else []),
+    *(["results/dose_response.svg"] if DOSES else []),
+    *(["results/recovery.svg", "results/bias_and_noise.png"] if STUDY.realisations else []),
+    *(["results/detection.svg"] if STUDY.realisations else []),
+]
+
+
+def trainings_scored():
+    """Logs of all trainings that led to a score, each once."""
+    found = {}
+    for run in STUDY.scored:
+        if not STUDY.methods[run.method].trained:
+            continue
+        training = STUDY.weights_for(dataset=run.dataset, setting=run.setting, regime=run.regime)
+        while training:
+            weights = weights_of(training, run)
+            found[weights.replace("weights.safetensors", "training.csv")] = None
+            training = STUDY.training_before(training)
+    return [*found]
+
+
+def scans_scored(name):
+    """A file of each scan that is packed."""
+    return [
+        scan_path(dataset.cohort.source, name).format(participant=participant)
+        for dataset in STUDY.scanned.values()
+        for setting in dataset.settings
+        for participant in dataset.splits_of(setting).subjects
+    ]
+
+
+def each_once(paths):
+    return [*dict.fromkeys(paths)]
+
+
+# Logs are no inputs: what jobs used is told of those that are there.
+rule report:
+    input:
+        section=SECTIONS,
+        figure=FIGURES,
+        training=trainings_scored(),
+        scan=each_once(scans_scored("scan.json")),
+        registration=each_once(scans_scored("registered/registration.json")),
+        qc=each_once(scans_scored("registered/qc.png")),
+        provenance=[scores_of(run, "json") for run in STUDY.scored] + ["results/tables.json"],
+        citation=os.path.relpath(Path(workflow.basedir) / "CITATION.cff"),
+    output:
+        report=report("results/report.html", caption="../report/report.rst", category="Report"),
+    log:
+        "logs/report.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("report"),
+    shell:
+        command("report")

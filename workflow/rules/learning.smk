@@ -80,6 +80,11 @@ def learned_weights(wildcards, **names):
     return weights_of(training, wildcards)
 
 
+def weights_learned_elsewhere(wildcards):
+    """Input function: the weights that restore another dose of the wildcards' data set."""
+    return learned_weights(wildcards, setting=wildcards.trained_on)
+
+
 def planned_weights(wildcards):
     """Input function: the weights whose sampling is planned."""
     method = STUDY.trained_as(wildcards.method)
@@ -220,6 +225,27 @@ use rule restore as cohort_restore with:
         provenance="results/scores/{dataset}/{setting}/{method}/{regime}{replicate}.json",
     wildcard_constraints:
         dataset=one_of(STUDY.compared),
+
+
+# With what was learned at another dose of the same data set. Scores lie where no table looks for them.
+use rule restore as crossed_restore with:
+    input:
+        weights=weights_learned_elsewhere,
+        test="results/datasets/{dataset}/{setting}/test.h5",
+        sinograms=sinograms_of("test"),
+    output:
+        restored=update(
+            "results/crossed/{dataset}/{setting}/{method}/{trained_on}/{regime}{replicate}.h5"
+        ),
+        scores="results/crossed/{dataset}/{setting}/{method}/{trained_on}/{regime}{replicate}.csv",
+        provenance="results/crossed/{dataset}/{setting}/{method}/{trained_on}/{regime}{replicate}.json",
+    log:
+        "logs/crossed/{dataset}-{setting}-{method}-{trained_on}-{regime}{replicate}.log",
+    wildcard_constraints:
+        dataset=one_of(STUDY.simulated),
+        trained_on=one_of(
+            {name for each in STUDY.simulated.values() for name in each.settings}
+        ),
 
 
 def wanted_with_wrong_t1(paths):

@@ -65,7 +65,8 @@ def as_lines(found: Pruning, *, each_file: bool) -> Iterator[str]:
     for step, members in groupby(found.removable, key=lambda each: each.step):
         files = list(members)
         size, seconds = (sum(getattr(each, name) for each in files) for name in ("bytes", "seconds"))
-        yield f"  `{step}`: {_files(len(files))}, {_size(size)}; made again in {seconds:.0f} s of `{step}`"
+        cost = f"made again in {seconds:.0f} s of `{step}`"
+        yield f"  `{step}`: {_files(len(files))}, {_size(size)}; {cost}"
         if each_file:
             yield from (f"    {each.path} ({_size(each.bytes)})" for each in files)
     if found.removable:

@@ -10,19 +10,24 @@ from quietpet.config.acquisition import AcquisitionSettings
 from quietpet.config.comparison import CohortComparison
 from quietpet.config.datasets import DatasetSettings, SliceSettings, SplitSettings
 from quietpet.config.domains import DomainSettings
+from quietpet.config.dose_response import DoseResponseSettings
 from quietpet.config.doses import DoseLevels
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.invivo import InvivoSettings
 from quietpet.config.learning import LearningSettings
 from quietpet.config.method_kinds import AnyMethodSettings
 from quietpet.config.networks import InferenceSettings, TrainingSettings
+from quietpet.config.observers import ObserverSettings
 from quietpet.config.phantoms import PhantomSettings
 from quietpet.config.planner import PlannerSettings
+from quietpet.config.realisations import RealisationSettings
 from quietpet.config.registration import RegistrationSettings
+from quietpet.config.report import ReportSettings
 from quietpet.config.robustness import RobustnessSettings
 from quietpet.config.scanner import ScannerSettings
 from quietpet.config.section import Label, Positive, Section
 from quietpet.config.standin import StandinSettings
+from quietpet.config.uncertainty import UncertaintySettings
 
 
 class StudySections(Section):
@@ -62,12 +67,22 @@ class StudySections(Section):
     methods: dict[Label, AnyMethodSettings] = Field(min_length=1)
     planner: PlannerSettings = PlannerSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    uncertainty: UncertaintySettings = UncertaintySettings()
+    dose_response: DoseResponseSettings = DoseResponseSettings()
     robustness: RobustnessSettings | None = Field(
         None, description="test slices restored again with a wrong T1; none: they are not"
+    )
+    realisations: RealisationSettings | None = Field(
+        None, description="test slices measured again and again, with known lesions; none: they are not"
+    )
+    observers: ObserverSettings = Field(
+        ObserverSettings(), description="how lesions are looked for in the section realisations"
     )
     cohorts: CohortComparison | None = Field(
         None, description="healthy and diseased data sets that are compared region by region; none: off"
     )
+
+    report: ReportSettings = ReportSettings()
 
     @model_validator(mode="before")
     @classmethod

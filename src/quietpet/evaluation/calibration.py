@@ -4,7 +4,7 @@ K samples of a Gaussian posterior have the mean m and the standard deviation s (
 further draw y, which is what the standard dose is to a sampler of the posterior, is t-distributed about
 them: (y - m) / (s sqrt(1 + 1 / K)) has K - 1 degrees of freedom (Student's predictive interval; Geisser
 1993, Predictive Inference, ch. 2). With K = 2, as in short studies, the interval of 90 % reaches 7.7 s
-to either side; multiples of s from the normal distribution would hold too little, whatever the sampler.
+to either side; those of a normal distribution would hold too little, whatever the sampler does.
 """
 
 from __future__ import annotations
@@ -42,33 +42,58 @@ def coverage(errors: np.ndarray, level: float, *, samples: int, scale: float = 1
     return float(np.mean(errors <= scale * predictive_quantile(level, samples=samples)))
 
 
-def conformal_scale(units: Sequence[np.ndarray], level: float, *, samples: int) -> float | None:
-    """By what intervals of ``level`` must be multiplied so that they hold that part of a new unit.
+def conformal_scale(errors: np.ndarray, level: float, *, samples: int) -> float | None:
+    """By what intervals of ``level`` must be multiplied to hold that part of a further value.
 
-    ``units`` are the :func:`standardised_errors` of units that are exchangeable with the new one, slices
-    of other subjects for one, each of any number of pixels, which may depend on one another. The factor
-    is the smallest that keeps (sum of the parts missed in each of the n units + 1) / (n + 1) at most
-    1 - level: conformal risk control (Angelopoulos et al., ICLR 2024, eq. 4), whose expected coverage of
-    a new unit is at least ``level`` whatever the distribution. With units of one pixel it is split
-    conformal prediction: the error of rank ceil(level (n + 1)).
+    Split conformal prediction (Vovk et al. 2005; Lei et al., JASA 2018;113:1094): of n
+    :func:`standardised_errors` that are exchangeable with the further one, that of rank
+    ceil(level (n + 1)), so that it is held with a probability of at least ``level`` whatever the
+    distribution. Pixels of few subjects are not exchangeable with those of another one, so what it holds
+    there is to be measured; :func:`promised_scales` asks less. None where that rank is above n, or its
+    error is one of samples that do not differ at all.
+    """
+    rank = int(np.ceil(level * (errors.size + 1) - _ROUNDING))
+    if rank > errors.size:
+        return None
+    return _relative(np.partition(errors.ravel(), rank - 1)[rank - 1], level, samples)
 
-    None where that needs more units, n >= level / (1 - level), or where samples do not differ at all in
+
+def promised_scales(
+    units: Sequence[np.ndarray], levels: Sequence[float], *, samples: int
+) -> list[float | None]:
+    """By what intervals of each of ``levels`` must be multiplied to hold that part of a further unit.
+
+    ``units`` are the :func:`standardised_errors` of units that are exchangeable with the further one,
+    slices for one, each of any number of pixels, which may depend on one another. The factor is the
+    smallest that keeps (sum of the parts missed in each of the n units + 1) / (n + 1) at most 1 - level:
+    conformal risk control (Angelopoulos et al., ICLR 2024, eq. 4), whose expected coverage of a further
+    unit is at least the level whatever the distribution. With units of one pixel it is
+    :func:`conformal_scale`; with few of many it is wide, for the further one counts as missed whole.
+
+    None where that needs more units (:func:`units_needed`), or where samples do not differ at all in
     pixels that would have to be held.
     """
-    n = len(units)
-    needed = level * (n + 1)
-    if n < needed - _ROUNDING:
-        return None
+    if not units:
+        return [None] * len(levels)
     errors = np.concatenate([unit.ravel() for unit in units])
     shares = np.repeat([1.0 / unit.size for unit in units], [unit.size for unit in units])
-    order = np.argsort(errors, kind="stable")
+    order = np.argsort(errors)
     held = np.cumsum(shares[order])
-    factor = errors[order][min(np.searchsorted(held, needed - _ROUNDING), errors.size - 1)]
-    if not np.isfinite(factor):
-        return None
-    return float(factor / predictive_quantile(level, samples=samples))
+
+    def scale(level: float) -> float | None:
+        needed = level * (len(units) + 1) - _ROUNDING
+        if len(units) < needed:
+            return None
+        last = min(int(np.searchsorted(held, needed)), errors.size - 1)
+        return _relative(float(errors[order[last]]), level, samples)
+
+    return [scale(level) for level in levels]
 
 
 def units_needed(level: float) -> int:
-    """Units from which :func:`conformal_scale` can promise ``level``: n >= level / (1 - level)."""
+    """Units from which :func:`promised_scales` can promise ``level``: n >= level / (1 - level)."""
     return int(np.ceil(level / (1.0 - level) - _ROUNDING))
+
+
+def _relative(error: float, level: float, samples: int) -> float | None:
+    return float(error / predictive_quantile(level, samples=samples)) if np.isfinite(error) else None

@@ -5,7 +5,7 @@ Adding a metric is one entry of :data:`METRICS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -77,6 +77,7 @@ class Metric:
     where more is there, minus the part of that. ``needs`` are fields of SliceImages that not all data
     have; without one of them, or one that the variant needs, the metric is undefined. ``also`` are
     numbers of the function that its id names, ``digits`` those behind the decimal point on the page.
+    ``better`` says whether more (1) or less (-1) of it is better, or neither by itself (0).
     """
 
     name: str
@@ -88,6 +89,7 @@ class Metric:
     needs: tuple[Known, ...] = ()
     also: str = ""
     digits: int = 2
+    better: int = 0
 
     def id(self, *, paper_window_pixels: int) -> str:
         """All that fixes its value: reference, scaling, window, data range, mask, aggregation."""
@@ -219,10 +221,24 @@ _T1_ONLY_HOT: Mask = Rule("t1_only_hot_lesions", NO_MASK)
 _T1_ONLY_COLD: Mask = Rule("t1_only_cold_lesions", NO_MASK)
 _GREY_AND_WHITE: Mask = Rule("grey_and_white_matter", NO_MASK)
 
+PAPER_PSNR = Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=PAPER, better=1)
+PAPER_SSIM = Metric(
+    name="ssim", label="SSIM", function=ssim, variant=PAPER, also=_SSIM, digits=3, better=1
+)
+PAPER_NMSE = Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER, digits=3, better=-1)
+PSNR = Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE, better=1)
+SSIM = Metric(
+    name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE, also=_SSIM, digits=3, better=1
+)
+NMSE = Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE, digits=3, better=-1)
+
+PRINCIPAL = (PAPER_PSNR, PAPER_SSIM, PAPER_NMSE, PSNR, SSIM, NMSE)
+"""What steps measure that restore slices anew for it: another metric does not repeat them."""
+
 METRICS = (
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=PAPER),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=PAPER, also=_SSIM, digits=3),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER, digits=3),
+    PAPER_PSNR,
+    PAPER_SSIM,
+    PAPER_NMSE,
     Metric(
         name="nmse_of_maximum_percent",
         label="NMSE due to the maximum (%)",
@@ -231,14 +247,16 @@ METRICS = (
         beside=JOINTLY_SCALED.scale,
         digits=0,
     ),
-    Metric(name="mae", label="MAE", function=mae, variant=PAPER, digits=4),
+    Metric(name="mae", label="MAE", function=mae, variant=PAPER, digits=4, better=-1),
     Metric(name="bias_percent", label="head bias (%)", function=bias_percent, variant=PAPER, mask=HEAD),
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=JOINTLY_SCALED),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=JOINTLY_SCALED, also=_SSIM, digits=3),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=JOINTLY_SCALED, digits=3),
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE, also=_SSIM, digits=3),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE, digits=3),
+    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=JOINTLY_SCALED, better=1),
+    Metric(
+        name="ssim", label="SSIM", function=ssim, variant=JOINTLY_SCALED, also=_SSIM, digits=3, better=1
+    ),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=JOINTLY_SCALED, digits=3, better=-1),
+    PSNR,
+    SSIM,
+    NMSE,
     Metric(
         name="nrmse_percent",
         label="NRMSE in the head (%)",
@@ -246,6 +264,7 @@ METRICS = (
         variant=QUANTITATIVE,
         mask=HEAD,
         also="norm=mean",
+        better=-1,
     ),
     Metric(
         name="mae_percent",
@@ -254,6 +273,7 @@ METRICS = (
         variant=QUANTITATIVE,
         mask=HEAD,
         also="norm=mean",
+        better=-1,
     ),
     Metric(
         name="bias_percent",
@@ -309,9 +329,10 @@ METRICS = (
         variant=QUANTITATIVE,
         mask=_T1_ONLY,
         also=_LESIONS,
+        better=-1,
     ),
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=TRUTH),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=TRUTH, digits=3),
+    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=TRUTH, better=1),
+    Metric(name="nmse", label="NMSE", function=nmse, variant=TRUTH, digits=3, better=-1),
     Metric(name="bias_percent", label="head bias (%)", function=bias_percent, variant=TRUTH, mask=HEAD),
     Metric(
         name="grey_matter_bias_percent",
@@ -351,13 +372,15 @@ def metric_of(name: str, variant: str) -> Metric:
     raise KeyError(f"{name}/{variant}")
 
 
-def measured(images: SliceImages, *, paper_window_pixels: int) -> Iterator[tuple[Metric, float]]:
-    """Every metric that ``images`` have all of, with its value; NaN where it is undefined.
+def measured(
+    images: SliceImages, *, metrics: Iterable[Metric], paper_window_pixels: int
+) -> Iterator[tuple[Metric, float]]:
+    """Each of the ``metrics`` that ``images`` have all of, with its value.
 
-    Raises InputError, which names the metric, where a slice cannot be measured.
+    NaN where it is undefined. Raises InputError, naming the metric, where a slice cannot be measured.
     """
     views = Views(images, paper_window_pixels=paper_window_pixels)
-    for metric in METRICS:
+    for metric in metrics:
         if metric.needs_of(images):
             continue
         try:

@@ -40,6 +40,9 @@ Observer = Callable[[Sequence[Pair]], list[np.ndarray]]
 _DEPENDENT = 1e-6
 """Part of a channel, relative to the largest, that others must leave for it to count."""
 
+_LEAST_VARIANCE = 1e-9
+"""Of a value, relative to the mean of all."""
+
 OCTAVE = 2.0
 """Ratio of the centre frequencies of neighbouring difference-of-Gaussians channels, and of the two
 Gaussians of each: alpha and Q of the sparse set of Abbey and Barrett, J Opt Soc Am A 2001;18:473."""
@@ -116,17 +119,17 @@ def shrunk_covariance(deviations: np.ndarray, *, classes: int) -> np.ndarray:
     Few images make the inverse of the sample covariance poor. The correlations are multiplied by 1 - l,
     the variances kept; l = sum of the variances of the correlations / sum of their squares, at most 1,
     estimated from the same images (Schaefer and Strimmer, Stat Appl Genet Mol Biol 2005;4:32, target D).
-    It vanishes where images are many.
-
-    Raises:
-        InputError: a value that does not vary, so that nothing can be divided by its noise.
+    It vanishes where images are many. A value that hardly varies has the least variance that its inverse
+    bears, 1e-9 of the mean: what differs there is seen in every image.
     """
     images = len(deviations)
     freedom = images - classes
     sample = deviations.T @ deviations / freedom
+    variance = np.diag(sample)
+    if not variance.any():
+        return np.eye(len(sample))
+    sample = sample + np.diag(np.maximum(variance, _LEAST_VARIANCE * variance.mean()) - variance)
     std = np.sqrt(np.diag(sample))
-    if not np.all(std > 0):
-        raise InputError("the images of all realisations are the same in a channel: they have no noise.")
     products = (deviations / std)[:, :, None] * (deviations / std)[:, None, :]
     correlation_variance = products.var(axis=0) * (images / freedom) ** 2 / freedom
     correlation = sample / np.outer(std, std)

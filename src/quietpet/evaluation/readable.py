@@ -7,9 +7,11 @@ from itertools import groupby
 
 from quietpet.data_source import has_template_heads, is_simulated, is_standin
 from quietpet.evaluation.comparison import JOINTLY_SCALED, PAPER, QUANTITATIVE, VARIANTS, Variant
+from quietpet.evaluation.layouts import IN_VIVO, layouts
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.sampling import SamplingPlan, render_sampling
-from quietpet.evaluation.tables import IN_VIVO, TablePlan, TableRow, layouts
+from quietpet.evaluation.spread import REGRESSION_BELOW, in_effect_a_regression
+from quietpet.evaluation.tables import TablePlan, TableRow
 from quietpet.files.text import markdown_row
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
@@ -79,9 +81,8 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
     ]  # fmt: skip
     lines = [
         "Each cell: mean ± standard deviation over test slices [interval of the mean].",
-        f"Interval: {percent}, percentile bootstrap over whole test subjects "
-        f"({plan.evaluation.bootstrap_resamples} resamples); it is empty with one subject and too "
-        "narrow with a handful.",
+        f"Interval: {percent}, Student's t over the means of the test subjects; it is empty with one "
+        "subject, and wide with a handful, as it must be to hold the mean that often.",
         *one_subject,
         *(f"`{variant.name}`: {variant.description}{widths[variant]}." for variant in VARIANTS),
         "Published values stand beside the variant `paper` only, beside every estimate of a method; "
@@ -154,13 +155,28 @@ def _notes(rows: Sequence[TableRow]) -> list[str]:
             "(true samples of the posterior: 1); so one has "
             f"{_extremes([100 * spread**2 for spread in spreads], '.0f')} % more squared error than the "
             "mean of endless ones. Where that is little, differences to regression networks show other "
-            "losses, inputs and sizes, not what sampling does."
+            f"losses, inputs and sizes, not what sampling does.{_regressions(rows, method)}"
         )
     doubts = dict.fromkeys((row.paper_doubt, row.method) for row in rows if row.paper_doubt)
     for doubt in dict.fromkeys(doubt for doubt, _ in doubts):
         methods = ", ".join(f"`{method}`" for text, method in doubts if text == doubt)
         notes.append(f"† Published, {methods}: {doubt}.")
     return [line for note in notes for line in ("", note)]
+
+
+def _regressions(rows: Sequence[TableRow], method: str) -> str:
+    """Where the samples of a method hardly differ, in a sentence; nothing where they do everywhere."""
+    places = dict.fromkeys(
+        f"{row.dataset}, setting `{row.setting}`"
+        for row in rows
+        if row.method == method and in_effect_a_regression(row.spread_to_error)
+    )
+    if not places:
+        return ""
+    return (
+        f" Below {REGRESSION_BELOW:g} it is in effect a regression, whatever the cause: "
+        f"{'; '.join(places)}."
+    )
 
 
 def _extremes(values: Sequence[float], digits: str) -> str:

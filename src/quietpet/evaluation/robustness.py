@@ -19,10 +19,9 @@ from quietpet.config.robustness import OWN, T1_CONDITIONS
 from quietpet.errors import InputError
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE
 from quietpet.evaluation.scoring import LINEAGE, SCORE_COLUMNS
-from quietpet.evaluation.statistics import Summary, summarise
+from quietpet.evaluation.statistics import SliceValues, Summary, summarise
 from quietpet.evaluation.tables import require_one_lineage, require_same_slices
 from quietpet.files.text import csv_cell
-from quietpet.seeds import numpy_rng
 
 ROBUSTNESS_SCORE_COLUMNS = ("t1", *SCORE_COLUMNS)
 """Columns of a score file of the step ``robustness``: ``t1`` says which T1 the method was given."""
@@ -43,7 +42,6 @@ class RobustnessPlan:
     itself, ``without_t1`` those that never look at T1.
     """
 
-    study_seed: int
     methods: Sequence[str]
     low_dose: Sequence[str]
     without_t1: Sequence[str]
@@ -55,10 +53,10 @@ class RobustnessRow:
     """One method with one T1; the fields are the columns of ``robustness.csv``, None an empty cell.
 
     ``difference``: mean over slices of the metric with this T1 minus that with the subject's own, and
-    its interval over subjects. ``gain``: how much better than the low-dose image, counted so that
-    positive is better, with the subject's own T1; ``gain_lost_percent`` the part of it that is lost with
-    this T1, None where nothing was gained. ``best_without_t1`` is the best of the methods that never
-    look at T1, and ``best_without_t1_mean`` what it has.
+    the t interval of its mean over subjects. ``gain``: how much better than the low-dose image, counted
+    so that positive is better, with the subject's own T1; ``gain_lost_percent`` the part of it that is
+    lost with this T1, None where nothing was gained. ``best_without_t1`` is the best of the methods
+    that never look at T1, and ``best_without_t1_mean`` what it has.
     """
 
     dataset: str
@@ -190,14 +188,7 @@ def _difference(values: pd.DataFrame, own: pd.DataFrame, plan: RobustnessPlan) -
 
 
 def _summary(values: pd.DataFrame, plan: RobustnessPlan) -> Summary:
-    first = values.iloc[0]
-    return summarise(
-        values,
-        # The resamples of the other tables.
-        rng=numpy_rng(plan.study_seed, "bootstrap", first["dataset"], first["setting"]),
-        resamples=plan.evaluation.bootstrap_resamples,
-        confidence=plan.evaluation.confidence,
-    )
+    return summarise(SliceValues.from_scores(values), confidence=plan.evaluation.confidence)
 
 
 def _mean_of_low_dose(block: pd.DataFrame, place: Mapping[str, str], plan: RobustnessPlan) -> float:

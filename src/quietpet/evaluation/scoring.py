@@ -10,7 +10,7 @@ import numpy as np
 
 from quietpet.errors import InputError, replacing
 from quietpet.evaluation.comparison import SliceImages
-from quietpet.evaluation.metrics import measured
+from quietpet.evaluation.metrics import Metric, measured
 from quietpet.evaluation.spread import spread_to_error
 from quietpet.files.lineage import Lineage
 from quietpet.files.packed import ReferenceSlices
@@ -35,7 +35,11 @@ NAMED_BY = ("dataset", "setting", "method", "learning", "replicate")
 
 
 def score_rows(
-    restored: RestoredSlices, reference: ReferenceSlices, *, paper_window_pixels: int
+    restored: RestoredSlices,
+    reference: ReferenceSlices,
+    *,
+    metrics: Sequence[Metric],
+    paper_window_pixels: int,
 ) -> Iterator[dict[str, Any]]:
     """The rows of a score file, with all of :data:`SCORE_COLUMNS`.
 
@@ -43,7 +47,9 @@ def score_rows(
     """
     estimates = estimates_of(restored, reference)
     origin = {**names_of(restored), "spread_to_error": csv_cell(spread_of(restored, reference))}
-    for row in score_slices(estimates, reference, paper_window_pixels=paper_window_pixels):
+    for row in score_slices(
+        estimates, reference, metrics=metrics, paper_window_pixels=paper_window_pixels
+    ):
         yield {**origin, **row}
 
 
@@ -58,9 +64,13 @@ def reported(lineage: Lineage) -> Lineage:
 
 
 def score_slices(
-    estimates: Mapping[str, np.ndarray], reference: ReferenceSlices, *, paper_window_pixels: int
+    estimates: Mapping[str, np.ndarray],
+    reference: ReferenceSlices,
+    *,
+    metrics: Sequence[Metric],
+    paper_window_pixels: int,
 ) -> Iterator[dict[str, Any]]:
-    """One row per estimate, slice and metric that the data set has all of.
+    """One row per estimate, slice and one of ``metrics`` that the data set has all of.
 
     ``estimates`` maps "single" and "mean_of_K" to restored images (slice, y, x), in the units and order
     of ``reference``. Raises InputError naming the slice when it cannot be scored.
@@ -76,7 +86,8 @@ def score_slices(
                 "angle_deg": float(reference.angle_deg[index]),
                 "has_t1": bool(reference.has_t1[index]),
             }
-            for row in _measure_all(images, key=key, paper_window_pixels=paper_window_pixels):
+            found = measured(images, metrics=metrics, paper_window_pixels=paper_window_pixels)
+            for row in _rows_of(found, key=key):
                 yield {**place, **row}
 
 
@@ -164,9 +175,9 @@ def slice_images(restored: np.ndarray, reference: ReferenceSlices, index: int) -
     )
 
 
-def _measure_all(images: SliceImages, *, key: str, paper_window_pixels: int) -> Iterator[dict[str, Any]]:
+def _rows_of(found: Iterator[tuple[Metric, float]], *, key: str) -> Iterator[dict[str, Any]]:
     try:
-        for metric, value in measured(images, paper_window_pixels=paper_window_pixels):
+        for metric, value in found:
             yield {
                 "metric": metric.name,
                 "variant": metric.variant.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import spearmanr
+import pandas as pd
 
 REMOVED = np.linspace(0.0, 0.95, 20)
 """Parts of the pixels that are removed."""
@@ -46,10 +46,12 @@ def sparsification(spread: np.ndarray, error: np.ndarray) -> Sparsification | No
     squared = np.square(error.ravel().astype(np.float64))
     if not squared.any():
         return None
-    _, same, times = np.unique(spread.ravel(), return_inverse=True, return_counts=True)
-    of_equals = (np.bincount(same, weights=squared) / times)[same]
-    order = np.argsort(same, kind="stable")
-    return Sparsification(by_spread=_remaining(of_equals[order]), oracle=_remaining(np.sort(squared)))
+    order = np.argsort(spread, axis=None)
+    ordered = spread.ravel()[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    times = np.diff(starts, append=ordered.size)
+    of_equals = np.repeat(np.add.reduceat(squared[order], starts) / times, times)
+    return Sparsification(by_spread=_remaining(of_equals), oracle=_remaining(np.sort(squared)))
 
 
 def rank_correlation(spread: np.ndarray, error: np.ndarray) -> float | None:
@@ -57,7 +59,8 @@ def rank_correlation(spread: np.ndarray, error: np.ndarray) -> float | None:
     size = np.abs(error.astype(np.float64))
     if np.ptp(spread) == 0 or np.ptp(size) == 0:
         return None
-    return float(spearmanr(spread.ravel(), size.ravel()).statistic)
+    ranks = (pd.Series(values.ravel()).rank() for values in (spread, size))
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def _remaining(squared: np.ndarray) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -17,53 +19,120 @@ Interval = tuple[float, float]
 class Summary:
     """What a table row says about one metric; None where it cannot be estimated.
 
-    ``std``: standard deviation over slices, as the published tables give it; ``ci_low``, ``ci_high``:
-    interval of the mean over subjects; ``seed_std``: standard deviation, over trainings from different
-    seeds, of the mean. All standard deviations divide by n - 1.
+    ``mean`` and ``std``: mean and standard deviation over slices, as the published tables give them.
+    ``subject_mean``: mean of the subjects' means, which is ``mean`` where all have as many slices, and
+    ``ci_low``, ``ci_high`` its interval. ``seed_std``: standard deviation, over trainings from different
+    seeds, of ``mean``. ``subject_std``, ``training_std``, ``residual_std``: see :class:`Components`.
+    All standard deviations divide by n - 1.
     """
 
     mean: float
     std: float | None
+    subject_mean: float
     ci_low: float | None
     ci_high: float | None
     seed_std: float | None
+    subject_std: float | None
+    training_std: float | None
+    residual_std: float | None
     n_subjects: int
     n_slices: int
     n_replicates: int
 
 
-def summarise(
-    scores: pd.DataFrame, *, rng: np.random.Generator, resamples: int, confidence: float
-) -> Summary:
-    """Summary of one metric from columns ``subject``, ``key``, ``replicate`` and ``value`` (no NaN)."""
-    by_replicate = values_by_replicate(scores)
-    by_slice = by_replicate.mean(axis="columns")
-    subjects = by_slice.index.get_level_values("subject").to_numpy()
-    low, high = subject_bootstrap_interval(
-        by_slice.to_numpy(), subjects, rng=rng, resamples=resamples, confidence=confidence
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SliceValues:
+    """One metric of one method: ``values`` (slice, training), and the subject and key of each slice.
+
+    Slices are sorted by subject and key.
+    """
+
+    subjects: np.ndarray
+    keys: np.ndarray
+    values: np.ndarray
+
+    @classmethod
+    def from_scores(cls, scores: pd.DataFrame) -> Self:
+        """From columns ``subject``, ``key``, ``replicate`` and ``value``, no NaN, in any order.
+
+        Raises:
+            InputError: trainings were scored on different slices.
+        """
+        columns = ("subject", "key", "replicate")
+        names = [scores[name].to_numpy(dtype=str) for name in columns]
+        order = np.lexsort(names[::-1])
+        subjects, keys, replicates = (each[order] for each in names)
+        trainings = np.unique(replicates)
+        slices, rest = divmod(len(order), len(trainings))
+        shape = (slices, len(trainings))
+        if rest or any((each[:: shape[1]] != each.reshape(shape).T).any() for each in (subjects, keys)):
+            raise _different_slices(subjects, keys, len(trainings))
+        first = slice(None, None, len(trainings))
+        values = scores["value"].to_numpy(dtype=float)[order].reshape(shape)
+        return cls(subjects=subjects[first], keys=keys[first], values=values)
+
+    @functools.cached_property
+    def names(self) -> np.ndarray:
+        """The subjects, each once."""
+        return np.unique(self.subjects)
+
+    @functools.cached_property
+    def by_subject(self) -> np.ndarray:
+        """Mean over the slices of each subject, whatever their number, (subject, training)."""
+        _, starts, counts = np.unique(self.subjects, return_index=True, return_counts=True)
+        return np.add.reduceat(self.values, starts, axis=0) / counts[:, None]
+
+    @property
+    def by_slice(self) -> np.ndarray:
+        """Mean over trainings, (slice,)."""
+        return self.values.mean(axis=1)
+
+    def where(self, chosen: np.ndarray) -> SliceValues:
+        """The chosen slices, boolean (slice,)."""
+        return SliceValues(
+            subjects=self.subjects[chosen], keys=self.keys[chosen], values=self.values[chosen]
+        )
+
+    def with_slices_of(self, other: SliceValues) -> tuple[SliceValues, SliceValues]:
+        """Both, of the slices that both have."""
+        own, others = ([*zip(each.subjects, each.keys, strict=True)] for each in (self, other))
+        if own == others:
+            return self, other
+        common = {*own} & {*others}
+        return (
+            self.where(np.array([each in common for each in own])),
+            other.where(np.array([each in common for each in others])),
+        )
+
+
+def _different_slices(subjects: np.ndarray, keys: np.ndarray, trainings: int) -> InputError:
+    found, counts = np.unique(np.stack([subjects, keys]), axis=1, return_counts=True)
+    subject, key = found[:, counts != trainings][:, 0]
+    return InputError(
+        f"replicates were scored on different slices: slice {str(key)!r} of subject {str(subject)!r} is "
+        "missing in some. Make the older scores again."
     )
+
+
+def summarise(found: SliceValues, *, confidence: float) -> Summary:
+    """Summary of one metric of one method."""
+    of_subjects = found.by_subject.mean(axis=1)
+    low, high = ends(t_interval(of_subjects, confidence=confidence))
+    components = variance_components(found.by_subject)
     return Summary(
-        mean=float(by_slice.mean()),
-        std=sample_std(by_slice.to_numpy()),
+        mean=float(found.by_slice.mean()),
+        std=sample_std(found.by_slice),
+        subject_mean=float(of_subjects.mean()),
         ci_low=low,
         ci_high=high,
-        seed_std=sample_std(by_replicate.mean(axis="index").to_numpy()),
-        n_subjects=len(np.unique(subjects)),
-        n_slices=len(by_slice),
-        n_replicates=by_replicate.shape[1],
+        seed_std=sample_std(found.values.mean(axis=0)),
+        subject_std=components.subject_std if components else None,
+        training_std=components.training_std if components else None,
+        residual_std=components.residual_std if components else None,
+        n_subjects=len(of_subjects),
+        n_slices=len(found.values),
+        n_replicates=found.values.shape[1],
     )
-
-
-def values_by_replicate(scores: pd.DataFrame) -> pd.DataFrame:
-    """Values with one row per (subject, key), sorted, and one column per replicate."""
-    table = scores.pivot(index=["subject", "key"], columns="replicate", values="value").sort_index()
-    if table.isna().any(axis=None):
-        subject, key = table.index[table.isna().any(axis="columns")][0]
-        raise InputError(
-            f"replicates were scored on different slices: slice {key!r} of subject {subject!r} is "
-            "missing in some. Make the older scores again."
-        )
-    return table
 
 
 def sample_std(values: np.ndarray) -> float | None:
@@ -71,32 +140,6 @@ def sample_std(values: np.ndarray) -> float | None:
     if len(values) < 2 or not np.isfinite(values).all():
         return None
     return float(np.std(values, ddof=1))
-
-
-def subject_bootstrap_interval(
-    values: np.ndarray,
-    subjects: np.ndarray,
-    *,
-    rng: np.random.Generator,
-    resamples: int,
-    confidence: float,
-) -> tuple[float, float] | tuple[None, None]:
-    """Percentile interval of the mean of ``values`` (slice,) when whole ``subjects`` are resampled.
-
-    The slices of a subject share its anatomy, so subjects, not slices, are drawn with replacement
-    (cluster bootstrap; Davison and Hinkley 1997, sec. 3.8). (None, None) for a single subject, or when
-    a value is infinite.
-    """
-    names, subject_of_slice = np.unique(subjects, return_inverse=True)
-    if len(names) < 2 or not np.isfinite(values).all():
-        return None, None
-    sums = np.bincount(subject_of_slice, weights=values)
-    slices = np.bincount(subject_of_slice)
-    times_drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-    means = (times_drawn @ sums) / (times_drawn @ slices)
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(means, [tail, 1.0 - tail])
-    return float(low), float(high)
 
 
 def t_interval(values: np.ndarray, *, confidence: float) -> Interval | None:
@@ -120,3 +163,39 @@ def t_interval(values: np.ndarray, *, confidence: float) -> Interval | None:
 def ends(interval: Interval | None) -> tuple[float, float] | tuple[None, None]:
     """Both ends of an interval, for two cells of a table."""
     return interval or (None, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Components:
+    """Standard deviations of what makes values of subjects and trainings differ.
+
+    Of y_ij = mean + subject_i + training_j + residual_ij: how far subjects, trainings from other seeds,
+    and trainings in a subject of their own differ.
+    """
+
+    subject_std: float
+    training_std: float
+    residual_std: float
+
+
+def variance_components(values: np.ndarray) -> Components | None:
+    """Components of variance of ``values`` (subject, training), both random, each pair measured once.
+
+    Two-way analysis of variance (Searle, Casella and McCulloch, Variance Components 1992, sec. 4.4):
+    with the mean squares of n subjects and r trainings E MS_subject = r s_subject^2 + s_residual^2 and
+    E MS_training = n s_training^2 + s_residual^2. A negative estimate of a variance counts as 0. None
+    with fewer than two subjects or trainings, or an infinite value.
+    """
+    n, r = values.shape
+    if min(n, r) < 2 or not np.isfinite(values).all():
+        return None
+    of_subjects, of_trainings = values.mean(axis=1), values.mean(axis=0)
+    residuals = values - of_subjects[:, None] - of_trainings[None, :] + values.mean()
+    residual = float(np.sum(residuals**2)) / ((n - 1) * (r - 1))
+    subject = float(np.var(of_subjects, ddof=1)) - residual / r
+    training = float(np.var(of_trainings, ddof=1)) - residual / n
+    return Components(
+        subject_std=max(subject, 0.0) ** 0.5,
+        training_std=max(training, 0.0) ** 0.5,
+        residual_std=residual**0.5,
+    )

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from quietpet.config.inputs import WithoutT1
 from quietpet.evaluation.comparison import VARIANTS
-from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.metrics import METRICS, metric_of
+from quietpet.evaluation.paired import (
+    Measured,
+    PairedDifference,
+    Verdict,
+    holm,
+    paired_difference,
+    pooled_between_trainings,
+    verdict,
+)
 from quietpet.evaluation.scoring import LINEAGE
-from quietpet.evaluation.statistics import subject_bootstrap_interval, values_by_replicate
-from quietpet.evaluation.tables import TablePlan, against_standard
+from quietpet.evaluation.statistics import SliceValues, ends
+from quietpet.evaluation.table_plan import TablePlan
+from quietpet.evaluation.tables import against_standard
 from quietpet.files.text import csv_cell, markdown_row
-from quietpet.seeds import numpy_rng
 
 COMPARED = ("psnr_db", "ssim", "nmse")
 """Metrics of the table."""
@@ -29,8 +39,10 @@ class T1Row:
     """One metric of a method with T1 and without; the fields are the columns, None an empty cell.
 
     ``method_without`` is the variant without, and ``without`` says how it does without; where there is
-    none, why. ``difference``: mean over slices of the metric with T1 minus without, and its interval
-    over subjects; slices are averaged over trainings first. All of it is of slices that have a T1.
+    none, why. ``difference``: mean over slices of the metric with T1 minus without; slices are averaged
+    over trainings first. Its interval is the t interval over subjects, ``p_holm`` of subjects and
+    trainings, corrected for all pairs of the setting. ``verdict`` is what may be said of T1, and
+    ``reason`` why no more. All of it is of slices that have a T1.
     """
 
     dataset: str
@@ -47,6 +59,9 @@ class T1Row:
     difference: float | None
     difference_ci_low: float | None
     difference_ci_high: float | None
+    p_holm: float | None
+    verdict: str
+    reason: str
     n_subjects: int
     n_slices: int
     n_replicates: int
@@ -73,68 +88,117 @@ def compare_t1(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[T1Row, ...]:
     """
     scores = against_standard(scores)
     compared = scores[scores["metric"].isin(COMPARED) & scores["has_t1"]].dropna(subset=["value"])
-    rows = [row for pair in plan.without_t1 for row in _pair(compared, pair, plan)]
+    families: dict[tuple[str, ...], list[_Measured]] = {}
+    for pair in plan.without_t1:
+        for each in _measured(compared, pair):
+            family = tuple(each.names[name] for name in ("dataset", "setting", "metric", "variant"))
+            families.setdefault(family, []).append(each)
+    rows = [row for members in families.values() for row in _judged(members, plan)]
     return tuple(sorted(rows, key=lambda row: _order(row, plan)))
 
 
-def _pair(scores: pd.DataFrame, pair: WithoutT1, plan: TablePlan) -> Iterator[T1Row]:
+class _Measured(NamedTuple):
+    """One metric of a method with T1, and of its variant without if that was scored."""
+
+    names: dict[str, str]
+    pair: WithoutT1
+    with_t1: SliceValues
+    without: SliceValues | None
+
+
+def _measured(scores: pd.DataFrame, pair: WithoutT1) -> Iterator[_Measured]:
     others = dict(iter(scores[scores["method"] == pair.variant].groupby(_PLACE)))
     for place, values in scores[scores["method"] == pair.method].groupby(_PLACE):
-        names = dict(zip(_PLACE, place, strict=True))
-        yield _row(names, values, others.get(place), pair, plan)
+        without = others.get(place)
+        yield _Measured(
+            names=dict(zip(_PLACE, place, strict=True)),
+            pair=pair,
+            with_t1=SliceValues.from_scores(values),
+            without=None if without is None else SliceValues.from_scores(without),
+        )
+
+
+def _judged(members: Sequence[_Measured], plan: TablePlan) -> Iterator[T1Row]:
+    """The rows of one setting and metric, whose pairs are one family of tests."""
+    least = pooled_between_trainings(
+        values.by_subject
+        for each in members
+        for values, name in ((each.with_t1, each.pair.method), (each.without, each.pair.variant))
+        if values is not None and name in plan.trained
+    )
+    pairs = [_paired(each, plan, least) for each in members]
+    corrected = holm([pair.p if pair else None for pair in pairs])
+    family = sum(p is not None for p in corrected)
+    for each, pair, p in zip(members, pairs, corrected, strict=True):
+        found = pair and verdict(
+            pair,
+            p_holm=p,
+            family=family,
+            better=metric_of(each.names["metric"], each.names["variant"]).better,
+            confidence=plan.evaluation.confidence,
+        )
+        yield _row(each, pair, p, found or Verdict(word=""), plan)
+
+
+def _paired(each: _Measured, plan: TablePlan, least: float) -> PairedDifference | None:
+    """Of the subjects' means over the slices that both have a value of."""
+    if each.without is None:
+        return None
+    # A variant that restores with the weights of the method shares its trainings, which are taken for
+    # others' here: the interval is then rather too wide.
+    common = each.with_t1.with_slices_of(each.without)
+    if not len(common[0].keys):
+        return None
+    measured = (
+        Measured(
+            method=str(method),
+            values=values.by_subject,
+            trained=method in plan.trained,
+            least_variance=least,
+        )
+        for method, values in zip((each.pair.method, each.pair.variant), common, strict=True)
+    )
+    return paired_difference(*measured, confidence=plan.evaluation.confidence)
 
 
 def _row(
-    names: dict[str, str],
-    with_t1: pd.DataFrame,
-    without_t1: pd.DataFrame | None,
-    pair: WithoutT1,
+    each: _Measured,
+    pair: PairedDifference | None,
+    p_holm: float | None,
+    found: Verdict,
     plan: TablePlan,
 ) -> T1Row:
-    by_replicate = values_by_replicate(with_t1)
-    by_slice = by_replicate.mean(axis="columns")
-    how = pair.how
-    if pair.variant and without_t1 is None:
-        how = f"{pair.how}, but {pair.variant} is not scored here"
-    cells: dict[str, Any] = {**names, **_difference(by_slice, without_t1, names, plan)}
+    with_t1, without, how = each.with_t1, each.without, each.pair.how
+    if each.pair.variant and without is None:
+        how = f"{how}, but {each.pair.variant} is not scored here"
+    low, high = ends(pair.interval if pair else None)
     return T1Row(
-        method=pair.method,
-        method_without=pair.variant,
+        method=each.pair.method,
+        method_without=each.pair.variant,
         without=how,
-        mean_with_t1=float(by_slice.mean()),
-        n_subjects=by_slice.index.get_level_values("subject").nunique(),
-        n_slices=len(by_slice),
-        n_replicates=by_replicate.shape[1],
-        protocol=f"{plan.protocol}: {plan.methods[pair.method]}",
-        **cells,
+        mean_with_t1=float(with_t1.by_slice.mean()),
+        mean_without_t1=None if without is None else float(without.by_slice.mean()),
+        difference=None if without is None else _difference(with_t1, without),
+        difference_ci_low=low,
+        difference_ci_high=high,
+        p_holm=p_holm,
+        verdict=found.word,
+        reason=found.reason,
+        n_subjects=len(with_t1.names),
+        n_slices=len(with_t1.keys),
+        n_replicates=with_t1.values.shape[1],
+        n_replicates_without=None if without is None else without.values.shape[1],
+        protocol=f"{plan.protocol}: {plan.methods[each.pair.method]}",
+        **each.names,
     )
 
 
-def _difference(
-    with_t1: pd.Series, scores: pd.DataFrame | None, names: dict[str, str], plan: TablePlan
-) -> dict[str, Any]:
-    """The cells on the variant without T1, of the slices that both have a value of."""
-    if scores is None:
-        empty = ("mean_without_t1", "difference", "difference_ci_low", "difference_ci_high")
-        return dict.fromkeys((*empty, "n_replicates_without"))
-    by_replicate = values_by_replicate(scores)
-    without = by_replicate.mean(axis="columns")
-    gained = (with_t1 - without).dropna()  # undefined where both are infinite
-    low, high = subject_bootstrap_interval(
-        gained.to_numpy(),
-        gained.index.get_level_values("subject").to_numpy(),
-        # One seed per data set and setting, as in the other tables.
-        rng=numpy_rng(plan.study_seed, "bootstrap", names["dataset"], names["setting"]),
-        resamples=plan.evaluation.bootstrap_resamples,
-        confidence=plan.evaluation.confidence,
-    )
-    return {
-        "mean_without_t1": float(without.mean()),
-        "difference": float(gained.mean()) if len(gained) else None,
-        "difference_ci_low": low,
-        "difference_ci_high": high,
-        "n_replicates_without": by_replicate.shape[1],
-    }
+def _difference(with_t1: SliceValues, without: SliceValues) -> float | None:
+    """Mean over the slices that both have a value of; undefined where both are infinite."""
+    one, other = (each.by_slice for each in with_t1.with_slices_of(without))
+    both_infinite = np.isinf(one) & np.isinf(other)
+    gained = one[~both_infinite] - other[~both_infinite]
+    return float(gained.mean()) if len(gained) else None
 
 
 def _order(row: T1Row, plan: TablePlan) -> tuple[Any, ...]:
@@ -166,10 +230,10 @@ def render_t1(rows: Sequence[T1Row], *, rates_chosen: bool = False) -> str:
         "## With and without T1",
         "Each method that uses T1, and its variant without: equal in all but the inputs, data and "
         f"budget the same{rates}. Only test slices that have a T1 count. Difference: with "
-        "minus without, mean over slices [interval over subjects of the paired difference]; T1 helps "
-        "where PSNR and SSIM rise and NMSE falls. An interval that holds 0 shows no difference. "
-        "Intervals are over subjects; they leave out what other seeds would change. Methods without a "
-        "variant stand here with the reason.",
+        "minus without, mean over slices [t interval over subjects of the paired difference]. It is "
+        "called better or worse where neither other subjects nor other seeds would undo it, after "
+        "Holm's correction for the pairs of a setting; `results/with_without_t1.csv` says why not "
+        "where it is not. Methods without a variant stand here with the reason.",
     ]
     for (dataset, setting), of_setting in groupby(rows, key=lambda row: (row.dataset, row.setting)):
         blocks.append(f"### {dataset}, setting `{setting}`")
@@ -213,4 +277,6 @@ def _metric_cells(row: T1Row | None) -> tuple[str, str, str]:
     difference = "" if row.difference is None else f"{row.difference:+.{digits}f}"
     if row.difference_ci_low is not None:
         difference += f" [{row.difference_ci_low:+.{digits}f}, {row.difference_ci_high:+.{digits}f}]"
+    if row.verdict:
+        difference += f" {row.verdict}"
     return f"{row.mean_with_t1:.{digits}f}", without, difference

@@ -71,6 +71,43 @@ class LowSlices(Record):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class LesionSlices(Record):
+    """What a slice to be shown is chosen by: standard dose and lesions (slice, y, x)."""
+
+    KIND: ClassVar[str] = "dataset"
+    AXES: ClassVar[str] = "(slice, y, x)"
+
+    key: list[str] = field(metadata=TEXTS)
+    subject: list[str] = field(metadata=TEXTS)
+    has_t1: np.ndarray = field(metadata=ARRAY)
+    standard: np.ndarray = field(metadata=ARRAY)
+    pet_lesions: np.ndarray = field(metadata=ARRAY)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ShownSlices(PackedName):
+    """What a figure shows of a slice beside T1; images (slice, y, x)."""
+
+    pixel_mm: float
+    units: dict[str, str]
+    low: np.ndarray = field(metadata=ARRAY)
+    standard: np.ndarray = field(metadata=ARRAY)
+    head: np.ndarray = field(metadata=ARRAY)
+    pet_lesions: np.ndarray = field(metadata=ARRAY)
+    t1_lesions: np.ndarray = field(metadata=ARRAY)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class T1Slices(Record):
+    """T1 (slice, y, x) of slices that have one."""
+
+    KIND: ClassVar[str] = "dataset"
+    AXES: ClassVar[str] = "(slice, y, x)"
+
+    t1: np.ndarray = field(metadata=ARRAY)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PackedSet(PackedName):
     """Which slices a data set holds, and where they lie; arrays (slice,).
 

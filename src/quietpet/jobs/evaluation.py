@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from quietpet.config.datasets import DatasetKind
-from quietpet.config.evaluation import EvaluationSettings
+from quietpet.config.evaluation import EvaluationSettings, MetricSettings
 from quietpet.config.inputs import WithoutT1
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import MethodJob
@@ -15,7 +15,7 @@ class ScoreJob(MethodJob):
     """Compare restored test slices with the standard dose."""
 
     learning: str
-    evaluation: EvaluationSettings
+    evaluation: MetricSettings
 
 
 class CohortsJob(Job):
@@ -31,10 +31,17 @@ class CohortsJob(Job):
     settings: tuple[str, ...] = ()
 
 
+class TruthJob(Job):
+    """Compare every method, and the standard dose itself, with the true activity of phantoms."""
+
+    methods: tuple[str, ...]
+    regimes: tuple[str, ...] = ()
+    evaluation: EvaluationSettings
+
+
 class TablesJob(Job):
     """Aggregate all scores into the tables."""
 
-    study_seed: int
     protocol: str
     methods: dict[str, str]
     datasets: dict[str, DatasetKind]
@@ -48,4 +55,28 @@ class TablesJob(Job):
     physics: tuple[str, ...] = ()
     rays: int
     without_t1: tuple[WithoutT1, ...] = ()
+    reference: str = ""
     evaluation: EvaluationSettings
+
+
+class GalleryJob(Job):
+    """Show one test slice, restored by every method.
+
+    ``low_dose`` are the methods that are the low-dose image itself.
+    """
+
+    dataset: str
+    setting: str
+    low_dose: tuple[str, ...] = ()
+
+
+class ReportJob(Job):
+    """Put all sections and figures, and how they were made, on one page.
+
+    ``facts`` are what the study is, by name. ``logs`` is the folder of the jobs' logs; empty: none.
+    """
+
+    title: str
+    facts: dict[str, str] = Field({})
+    methods: tuple[str, ...] = ()
+    logs: str = ""

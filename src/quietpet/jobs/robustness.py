@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from quietpet.config.evaluation import EvaluationSettings
+from quietpet.config.evaluation import EvaluationSettings, MetricSettings
 from quietpet.config.robustness import T1Condition
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import RestoreJob
@@ -14,7 +14,7 @@ class RobustnessJob(RestoreJob):
     """Restore and score the test slices with T1 as each condition says, and keep the scores alone."""
 
     conditions: tuple[T1Condition, ...] = Field(min_length=1)
-    evaluation: EvaluationSettings
+    evaluation: MetricSettings
 
 
 class RobustnessTableJob(Job):
@@ -24,7 +24,6 @@ class RobustnessTableJob(Job):
     image itself, and ``without_t1`` those that never look at T1.
     """
 
-    study_seed: int
     methods: tuple[str, ...]
     low_dose: tuple[str, ...]
     without_t1: tuple[str, ...]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -39,6 +42,22 @@ from quietpet.seeds import numpy_rng
 from quietpet.units import KBQ_PER_ML, RELATIVE_ACTIVITY
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeanScan:
+    """What a scan is about to count of some slices: all but the draw of events.
+
+    ``arriving`` pairs and their ``attenuation`` are (slice, view, bin), ``normalisation`` (view, bin) is
+    0 in gaps. ``scale`` (slice,) are recorded trues per arriving pair, ``nominal`` (slice,) the counts
+    that are asked for, where they are.
+    """
+
+    arriving: np.ndarray
+    attenuation: np.ndarray
+    normalisation: np.ndarray
+    scale: np.ndarray
+    nominal: np.ndarray | None
+
+
 def scanned(
     job: SimulateJob,
     slices: ScannedSlices,
@@ -55,6 +74,20 @@ def scanned(
         InputError: the slices are not as large as images of the scanner.
         ValueError: slices have no activity, where the dose is given by counts.
     """
+    scan = mean_scan(job, slices, settings, device, unit=unit)
+    rows = range(len(slices.key))
+    return counted(job, scan, slices, settings, rows=rows, keys=slices.key, unit=unit)
+
+
+def mean_scan(
+    job: SimulateJob,
+    slices: ScannedSlices,
+    settings: ScannerSettings,
+    device: torch.device,
+    *,
+    unit: float,
+) -> MeanScan:
+    """What is measured on average, and raised, as in :func:`scanned`."""
     scanner, grid, system = scanner_geometry(settings), image_grid(settings), projector(settings, device)
     _require_size(slices, system)
     mu_per_cm = torch.from_numpy(slices.mu_per_cm).to(device)
@@ -67,7 +100,27 @@ def scanned(
     )
     normalisation = normalisation_of(scanner, efficiencies, gaps=settings.gaps)
     scale, nominal = _calibration(job, slices, system, arriving, efficiencies, normalisation)
-    events = _events(job, slices.key, arriving, normalisation, scale)
+    return MeanScan(
+        arriving=arriving,
+        attenuation=np.ascontiguousarray(attenuation.cpu().numpy()),
+        normalisation=normalisation,
+        scale=scale,
+        nominal=nominal,
+    )
+
+
+def counted(
+    job: SimulateJob,
+    scan: MeanScan,
+    slices: ScannedSlices,
+    settings: ScannerSettings,
+    *,
+    rows: Sequence[int],
+    keys: Sequence[str],
+    unit: float,
+) -> ScannedDose:
+    """One draw of events for each of ``keys``, which seed it, of the slice in that of the ``rows``."""
+    chosen, events = list(rows), _events(job, keys, rows, scan)
     return ScannedDose(
         origin=f"the scan of {job.subject!r}",
         subject=job.subject,
@@ -75,14 +128,14 @@ def scanned(
         activity_units=KBQ_PER_ML if job.standard_scan else RELATIVE_ACTIVITY,
         activity_per_phantom_unit=unit,
         lineage={**slices.lineage, "projector": settings.projector},
-        key=slices.key,
-        attenuation=np.ascontiguousarray(attenuation.cpu().numpy()),
-        normalisation=normalisation,
-        counts_per_activity=scale,
-        nominal_counts=nominal,
+        key=list(keys),
+        attenuation=scan.attenuation[chosen],
+        normalisation=scan.normalisation,
+        counts_per_activity=scan.scale[chosen],
+        nominal_counts=None if scan.nominal is None else scan.nominal[chosen],
         achieved_counts=events["prompts"].sum(axis=(1, 2), dtype=np.int64),
         **events,
-        **modelled_background(events, normalisation, window=job.acquisition.randoms_window),
+        **modelled_background(events, scan.normalisation, window=job.acquisition.randoms_window),
     )
 
 
@@ -191,34 +244,31 @@ def _randoms_per_coincidence(job: SimulateJob) -> float:
 
 
 def _events(
-    job: SimulateJob,
-    keys: list[str],
-    arriving: np.ndarray,
-    normalisation: np.ndarray,
-    scale: np.ndarray,
+    job: SimulateJob, keys: Sequence[str], rows: Sequence[int], scan: MeanScan
 ) -> dict[str, np.ndarray]:
-    """Events of all slices, and the expectations behind them, each (slice, ...)."""
+    """Events of all ``keys``, and the expectations behind them, each (key, ...)."""
     kernel = scatter_kernel(scanner_geometry(job.scanner), fwhm_mm=job.acquisition.scatter_fwhm_mm)
-    rows: list[dict[str, float | np.ndarray]] = []
-    for key, factor, pairs in zip(keys, scale, arriving, strict=True):
+    drawn: list[dict[str, float | np.ndarray]] = []
+    for row, named in groupby(zip(keys, rows, strict=True), key=itemgetter(1)):
         expected = expected_events(
-            pairs,
-            normalisation,
-            counts_per_activity=factor,
+            scan.arriving[row],
+            scan.normalisation,
+            counts_per_activity=scan.scale[row],
             scatter_kernel=kernel,
             scatter_fraction=job.acquisition.scatter_fraction,
             randoms_per_coincidence=_randoms_per_coincidence(job),
         )
-        rows.append(
-            {
-                "expected_trues": expected.total_trues,
-                "expected_scattered": expected.total_scattered,
-                "expected_randoms": expected.total_randoms,
-                **({} if expected.scatter is None else {"scatter": expected.scatter}),
-                **draw_events(expected, _generators(job, key)),
-            }
-        )
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        for key, _ in named:
+            drawn.append(
+                {
+                    "expected_trues": expected.total_trues,
+                    "expected_scattered": expected.total_scattered,
+                    "expected_randoms": expected.total_randoms,
+                    **({} if expected.scatter is None else {"scatter": expected.scatter}),
+                    **draw_events(expected, _generators(job, key)),
+                }
+            )
+    return {name: np.stack([each[name] for each in drawn]) for name in drawn[0]}
 
 
 def _generators(job: SimulateJob, key: str) -> Callable[[str], np.random.Generator]:

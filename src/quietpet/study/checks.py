@@ -19,7 +19,11 @@ from quietpet.geometry.scanner import SCANNERS
 from quietpet.study.cohorts import require_comparable_cohorts
 from quietpet.study.contents import StudyContents
 from quietpet.study.data_sets import DataSet, Scanned
+from quietpet.study.dose_amounts import require_doses
+from quietpet.study.gallery import require_gallery
 from quietpet.study.mistakes import explain
+from quietpet.study.observers import require_observers
+from quietpet.study.realisations import require_realisations
 from quietpet.study.robustness import require_robustness
 from quietpet.study.t1 import require_t1_where_needed, require_variants
 from quietpet.study.trainings import of_own_setting
@@ -33,6 +37,7 @@ def require_consistent(study: StudyContents) -> None:
     _require_sizes(study)
     _require_batches(study)
     _require_costs(study)
+    _require_reference(study)
     require_variants(study)
     _require_scanner_limits(study)
     _require_domains(study)
@@ -44,6 +49,10 @@ def require_consistent(study: StudyContents) -> None:
     require_t1_where_needed(study)
     require_comparable_cohorts(study)
     require_robustness(study)
+    require_doses(study)
+    require_gallery(study)
+    require_realisations(study)
+    require_observers(study)
 
 
 def _require_calibration(study: StudyContents) -> None:
@@ -73,6 +82,15 @@ def _require_names(study: StudyContents) -> None:
                 f"methods.{name} has kind = {method.kind!r}, but {name} is itself a kind of method: its "
                 "rows would be taken for that one's; choose another name"
             )
+
+
+def _require_reference(study: StudyContents) -> None:
+    name = study.evaluation.compare_with
+    if name is not None and name not in study.methods:
+        raise ValueError(
+            f"evaluation.compare_with = {name!r} is no method of this study; name one of "
+            f"{', '.join(study.methods)}, or leave it out"
+        )
 
 
 def _require_sizes(study: StudyContents) -> None:

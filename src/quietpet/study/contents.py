@@ -69,6 +69,23 @@ class StudyContents(StudySections):
         return itertools.chain.from_iterable(each.scored for each in self.data_sets.values())
 
     @property
+    def scored_with_samples(self) -> list[Scored]:
+        """Of :attr:`scored` what was sampled more than once, so that a spread is known."""
+        return [run for run in self.scored if self.methods[run.method].samples > 1]
+
+    @property
+    def gallery(self) -> dict[tuple[str, str], list[Scored]]:
+        """What each figure of images shows: first trainings under the last regime, by method."""
+        named = self.report.gallery
+        if named is None:
+            named = (f"{self.tried_on.dataset}/{self.tried_on.setting}",)
+        shown: dict[tuple[str, str], dict[str, Scored]] = {}
+        for run in self.scored:
+            if f"{run.dataset}/{run.setting}" in named and run.replicate == FIRST_REPLICATE:
+                shown.setdefault((run.dataset, run.setting), {})[run.method] = run
+        return {place: [*runs.values()] for place, runs in shown.items()}
+
+    @property
     def in_robustness(self) -> Iterator[Scored]:
         """What the table `robustness` is about: first trainings, on the test slices that it names."""
         named = self.robustness.data if self.robustness else ()

@@ -39,6 +39,8 @@ def _message(problem: Problem) -> str:
     message = _WANTED.get(kind, problem["msg"].removeprefix("Value error, "))
     if kind == "extra_forbidden":
         name = str(problem["loc"][-1])
+        if gone := _REMOVED.get(problem["loc"]):
+            return f"this key is gone: {gone}"
         return f"unknown key; {_key_with_a_space(name) or 'remove it or correct its spelling'}"
     if kind == "union_tag_invalid":
         return f"unknown method; known kinds are {', '.join(method_kinds())}"
@@ -129,6 +131,12 @@ def _yaml_number(value: float, *, whole: bool = False) -> str:
 def _quoted(name: str) -> str:
     return f'"{name}"' if re.fullmatch(r"[\d.]+", name) else name
 
+
+_REMOVED = {
+    ("evaluation", "bootstrap_resamples"): "intervals over subjects are t intervals, which draw no "
+    "resamples; remove the line",
+}
+"""Keys of earlier versions -> why they are no more, and what to do."""
 
 _WANTED = {
     "string_type": "text is wanted",

@@ -12,7 +12,10 @@ from quietpet.jobs.invivo import RegistrationEngineJob
 from quietpet.jobs.job import Job
 from quietpet.jobs.methods import SamplingJob
 from quietpet.study.root import Study
+from quietpet.study.select_detection import detection_job, observe_job
 from quietpet.study.select_learning import fit_job, learning_rate_job, plan_job, restore_job
+from quietpet.study.select_measures import dose_response_job, uncertainty_job
+from quietpet.study.select_realisations import realise_job, recovery_job, recovery_table_job
 from quietpet.study.select_robustness import robustness_job, robustness_table_job
 from quietpet.study.select_scans import (
     fetch_invivo_job,
@@ -33,7 +36,14 @@ from quietpet.study.select_simulation import (
     thin_job,
 )
 from quietpet.study.select_subjects import subjects_job
-from quietpet.study.select_tables import cohorts_job, score_job, tables_job
+from quietpet.study.select_tables import (
+    cohorts_job,
+    gallery_job,
+    report_job,
+    score_job,
+    tables_job,
+    truth_job,
+)
 
 _SELECT: dict[str, Callable[..., Job]] = {
     "fetch": fetch_job,
@@ -45,6 +55,11 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "engine": lambda study: EngineJob(projector=study.scanner.projector),
     "simulate": simulate_job,
     "thin": thin_job,
+    "realise": realise_job,
+    "recovery": recovery_job,
+    "observe": observe_job,
+    "detection": detection_job,
+    "recovery_table": recovery_table_job,
     "counts": lambda _: CountsJob(),
     "reconstruct": reconstruct_job,
     "registration_engine": lambda study: RegistrationEngineJob(engine=study.registration.engine),
@@ -59,9 +74,14 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "score": score_job,
     "robustness": robustness_job,
     "robustness_table": robustness_table_job,
+    "uncertainty": uncertainty_job,
+    "dose_response": dose_response_job,
     "subjects": subjects_job,
     "cohorts": cohorts_job,
+    "truth": truth_job,
     "tables": tables_job,
+    "gallery": gallery_job,
+    "report": report_job,
     "standin": standin_job,
     "standin_cohort": standin_cohort_job,
 }

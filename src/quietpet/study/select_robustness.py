@@ -21,7 +21,6 @@ def robustness_job(study: Study, **names: str) -> RobustnessJob:
 def robustness_table_job(study: Study) -> RobustnessTableJob:
     """What the table must know of the methods."""
     return RobustnessTableJob(
-        study_seed=study.study_seed,
         methods=tuple(study.methods),
         low_dose=study.low_dose_images,
         without_t1=tuple(n for n, method in study.methods.items() if method.t1_use == "none"),

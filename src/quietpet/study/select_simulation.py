@@ -10,7 +10,9 @@ from quietpet.config.doses import DoseSettings, ReconstructionSettings
 from quietpet.jobs.acquisition import AcquisitionJob, ReconstructJob, SimulateJob, ThinJob
 from quietpet.jobs.datasets import PackJob
 from quietpet.jobs.phantoms import FetchJob, PhantomJob, SlicesJob
+from quietpet.study.contents import StudyContents
 from quietpet.study.folders import CACHE_VARIABLE, DEFAULT_CACHE
+from quietpet.study.realisations import REALISATIONS, realised_view
 from quietpet.study.root import Study
 
 Kind = TypeVar("Kind", bound=ReconstructionSettings)
@@ -27,9 +29,9 @@ def fetch_job(study: Study) -> FetchJob:
     )
 
 
-def phantom_job(study: Study, *, dataset: str = PHANTOM, subject: str) -> PhantomJob:
-    """One subject's maps."""
-    view = study.simulated[dataset].study
+def phantom_job(study: Study, *, dataset: str = PHANTOM, subject: str, purpose: str = "") -> PhantomJob:
+    """One subject's maps; for the ``purpose`` of noise realisations without its lesions."""
+    view = _for_purpose(study, dataset, purpose)
     phantoms = view.phantoms
     return PhantomJob(
         study_seed=view.study_seed,
@@ -46,10 +48,16 @@ def phantom_job(study: Study, *, dataset: str = PHANTOM, subject: str) -> Phanto
     )
 
 
-def slices_job(study: Study, *, dataset: str = PHANTOM, subject: str) -> SlicesJob:
-    """One subject's slices."""
-    view = study.simulated[dataset].study
+def slices_job(study: Study, *, dataset: str = PHANTOM, subject: str, purpose: str = "") -> SlicesJob:
+    """One subject's slices; for the ``purpose`` of noise realisations those that are measured again."""
+    view = _for_purpose(study, dataset, purpose)
     return SlicesJob(study_seed=view.study_seed, subject=subject, slices=view.slices)
+
+
+def _for_purpose(study: Study, dataset: str, purpose: str) -> StudyContents:
+    """The study as if the data set were its only one, with the phantoms and slices of the purpose."""
+    view = study.simulated[dataset].study
+    return realised_view(study, dataset) if purpose == REALISATIONS else view
 
 
 def simulate_job(study: Study, *, dataset: str = PHANTOM, subject: str, dose: str) -> SimulateJob:

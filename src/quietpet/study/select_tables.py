@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from quietpet.jobs.evaluation import CohortsJob, ScoreJob, TablesJob
+from quietpet.config.datasets import SPLITS
+from quietpet.evaluation.layouts import Run, ShownPlan, layouts, shown
+from quietpet.jobs.evaluation import CohortsJob, GalleryJob, ReportJob, ScoreJob, TablesJob, TruthJob
+from quietpet.study.data_sets import DataSet, Scored
+from quietpet.study.dose_amounts import learned_at
 from quietpet.study.physics import physics_notes
 from quietpet.study.root import Study
 from quietpet.study.t1 import without_t1
 
 
-def score_job(study: Study, *, regime: str = "", **names: str) -> ScoreJob:
+def score_job(study: Study, *, regime: str = "", trained_on: str = "", **names: str) -> ScoreJob:
     """The scores of one restoration."""
-    learning = study.data_sets[names["dataset"]].learning_word(names["method"], regime)
+    learned = study.data_sets[names["dataset"]].learning_word(names["method"], regime)
+    learning = learned_at(learned, trained_on)
     return ScoreJob(**names, learning=learning, evaluation=study.evaluation)
 
 
@@ -30,18 +35,61 @@ def cohorts_job(study: Study) -> CohortsJob:
     )
 
 
+def truth_job(study: Study) -> TruthJob:
+    """What is compared with the truth."""
+    return TruthJob(
+        methods=tuple(study.methods),
+        regimes=tuple(study.learning.regimes) if study.learning else (),
+        evaluation=study.evaluation,
+    )
+
+
+def gallery_job(study: Study, *, dataset: str, setting: str) -> GalleryJob:
+    """What a figure of one test slice must know."""
+    return GalleryJob(dataset=dataset, setting=setting, low_dose=study.low_dose_images)
+
+
+def report_job(study: Study) -> ReportJob:
+    """What the report says of the whole study."""
+    return ReportJob(
+        title=f"Low-dose PET restoration: the study {study.protocol}",
+        facts=_facts(study),
+        methods=tuple(study.methods),
+        logs="logs",
+    )
+
+
+def _facts(study: Study) -> dict[str, str]:
+    """What the study is, by name."""
+    facts = {
+        "Study": f"`{study.protocol}`, seed {study.study_seed}",
+        "Data sets": "; ".join(_dataset_in_words(each) for each in study.data_sets.values()),
+        "Methods": f"{len(study.methods)}: {', '.join(study.methods)}",
+        "Trainings of each network": f"{study.replicates}, {study.training.describe()}",
+        "Acquisition": study.acquisition.describe(),
+    }
+    doses = {name: text for each in study.data_sets.values() for name, text in each.doses.items()}
+    return {**facts, **{f"Dose {name}": text for name, text in doses.items()}}
+
+
+def _dataset_in_words(dataset: DataSet) -> str:
+    """Its kind, and the subjects of its first setting, by split."""
+    splits = dataset.splits_of(dataset.settings[0])
+    counts = ", ".join(f"{len(getattr(splits, name))} {name}" for name in SPLITS)
+    return f"{dataset.name} ({dataset.kind}; subjects: {counts})"
+
+
 def tables_job(study: Study) -> TablesJob:
     """What the tables say of the whole study."""
     return TablesJob(
-        study_seed=study.study_seed,
         protocol=study.protocol,
         methods={name: _described(study, name) for name in study.methods},
         datasets={name: dataset.kind for name, dataset in study.data_sets.items()},
         regimes=tuple(study.learning.regimes) if study.learning else (),
-        trained=tuple(name for name, method in study.methods.items() if method.trained),
+        trained=_trained(study),
         iterations=_iterations(study),
         budget=study.training.describe(),
-        published_settings=tuple(name for name, level in study.doses.low.items() if level.published),
+        published_settings=_published_settings(study),
         doses={
             name: text for dataset in study.data_sets.values() for name, text in dataset.doses.items()
         },
@@ -49,8 +97,44 @@ def tables_job(study: Study) -> TablesJob:
         physics=physics_notes(study),
         rays=study.scanner.rays,
         evaluation=study.evaluation,
+        reference=reference_method(study),
         without_t1=tuple(without_t1(study)),
     )
+
+
+REFERENCE = "mfdiff"
+"""What the others are compared with where nobody chose."""
+
+
+def reference_method(study: Study) -> str:
+    """The method that the others are compared with, subject by subject."""
+    networks = (name for name, method in study.methods.items() if method.trained)
+    default = REFERENCE if REFERENCE in study.methods else next(networks, next(iter(study.methods)))
+    return study.evaluation.compare_with or default
+
+
+def exported_tables(study: Study) -> tuple[str, ...]:
+    """The tables that have rows, each a file of its own."""
+    runs = [Run(run.dataset, run.setting, run.method, _learned(study, run)) for run in study.scored]
+    datasets = {name: dataset.kind for name, dataset in study.data_sets.items()}
+    plan = ShownPlan(
+        datasets=datasets,
+        trained=_trained(study),
+        published_settings=_published_settings(study),
+    )
+    return tuple(layout.table for layout in layouts(datasets) if shown(layout, runs, plan))
+
+
+def _learned(study: Study, run: Scored) -> str:
+    return study.data_sets[run.dataset].learning_word(run.method, run.regime)
+
+
+def _trained(study: Study) -> tuple[str, ...]:
+    return tuple(name for name, method in study.methods.items() if method.trained)
+
+
+def _published_settings(study: Study) -> tuple[str, ...]:
+    return tuple(name for name, level in study.doses.low.items() if level.published)
 
 
 def _described(study: Study, name: str) -> str:

@@ -1,0 +1,293 @@
+"""Each method of a table beside the chosen one, and the best of each column beside all others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+from quietpet.evaluation.cells import Cell
+from quietpet.evaluation.effects import LEAST_SUBJECTS
+from quietpet.evaluation.layouts import Run, TableLayout
+from quietpet.evaluation.paired import (
+    SAME,
+    UNCLEAR,
+    UNTESTED,
+    WORSE,
+    Measured,
+    PairedDifference,
+    Verdict,
+    holm,
+    paired_difference,
+    pooled_between_trainings,
+    verdict,
+    wilcoxon_reason,
+)
+from quietpet.evaluation.statistics import ends
+from quietpet.evaluation.table_plan import TablePlan
+from quietpet.files.text import csv_cell
+
+FEW_SUBJECTS = 5
+"""With fewer, what each subject has is printed."""
+
+SINGLE = "single"
+
+
+BySubject = tuple[tuple[str, float], ...]
+"""What each subject has."""
+
+
+def by_subject(subjects: Iterable[str], values: Iterable[float]) -> BySubject:
+    """Each subject with its value."""
+    return tuple((str(name), float(value)) for name, value in zip(subjects, values, strict=True))
+
+
+def subjects_cell(values: BySubject) -> str:
+    """What each subject has, in one cell; empty of many, who are summarised."""
+    if len(values) >= FEW_SUBJECTS:
+        return ""
+    return "; ".join(f"{subject}: {csv_cell(value)}" for subject, value in values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairRow:
+    """One metric of a method minus that of the chosen one, ``compared_with``, in the same subjects.
+
+    The fields are the columns of ``paired.csv``, None an empty cell. ``difference`` is of the means over
+    subjects; ``ci_low``, ``ci_high`` its t interval over subjects, ``total_ci_low``, ``total_ci_high``
+    that over subjects and trainings, and ``p`` the larger p of both. ``subjects_above`` are those with a
+    positive difference. ``p_holm`` and ``wilcoxon_p_holm`` are corrected for all ``n_compared`` methods
+    of one setting of a table that are compared with the same one. ``wilcoxon`` says why that test can
+    show nothing, ``verdict`` what may be said, and ``reason`` why no more.
+    """
+
+    table: str
+    dataset: str
+    setting: str
+    method: str
+    learning: str
+    estimate: str
+    compared_with: str
+    compared_learning: str
+    compared_estimate: str
+    metric: str
+    variant: str
+    difference: float
+    ci_low: float | None
+    ci_high: float | None
+    total_ci_low: float | None
+    total_ci_high: float | None
+    p: float | None
+    p_holm: float | None
+    cohens_dz: float | None
+    hedges_gz: float | None
+    wilcoxon_p: float | None
+    wilcoxon_p_holm: float | None
+    wilcoxon: str
+    verdict: str
+    reason: str
+    n_compared: int
+    n_subjects: int
+    subjects_above: int
+    n_replicates: int
+    n_replicates_compared: int
+    subject_differences: BySubject
+    protocol: str
+    data_source: str
+    projector: str
+    registration: str
+
+    def cells(self) -> dict[str, str]:
+        """The row as text, numbers to six significant digits."""
+        of_subjects = {"subject_differences": subjects_cell(self.subject_differences)}
+        return {name: csv_cell(of_subjects.get(name, getattr(self, name))) for name in PAIR_COLUMNS}
+
+
+PAIR_COLUMNS = tuple(field.name for field in fields(PairRow))
+
+
+class CellKey(NamedTuple):
+    """Which cell of one table."""
+
+    run: Run
+    estimate: str
+    variant: str
+    metric: str
+
+
+def key_of(cell: Cell) -> CellKey:
+    """The name of a cell."""
+    return CellKey(cell.run, cell.estimate, *cell.metric)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """Of one table: its pairs, in words what each cell is against the chosen method, and the best cells.
+
+    A cell is the best where its method is shown to be better than every other of its column.
+    """
+
+    rows: tuple[PairRow, ...]
+    words: Mapping[CellKey, str]
+    best: frozenset[CellKey]
+
+
+class _Judged(NamedTuple):
+    cell: Cell
+    pair: PairedDifference
+    p_holm: float | None
+    wilcoxon_p_holm: float | None
+    verdict: Verdict
+
+
+def compare(cells: Sequence[Cell], layout: TableLayout, plan: TablePlan) -> Compared:
+    """Compare the ``cells`` of one table, metric by metric within each setting."""
+    columns: dict[tuple[str, ...], list[Cell]] = {}
+    for cell in cells:
+        columns.setdefault((cell.run.dataset, cell.run.setting, *cell.metric), []).append(cell)
+    rows: list[PairRow] = []
+    words: dict[CellKey, str] = {}
+    best: set[CellKey] = set()
+    for members in columns.values():
+        least = _least_variance(members, plan)
+        for reference in _references(members, plan):
+            name = _called(reference, layout)
+            words.setdefault(key_of(reference), f"the others are compared with {name}")
+            judged = _judge(_comparable(members, reference, plan), reference, plan, least)
+            for found in judged:
+                words.setdefault(key_of(found.cell), _in_words(found.verdict, name))
+                rows.append(_pair_row(found, reference, len(judged), layout, plan))
+        best.update(map(key_of, _best(members, plan, least)))
+    return Compared(rows=tuple(rows), words=words, best=frozenset(best))
+
+
+def _references(cells: Sequence[Cell], plan: TablePlan) -> list[Cell]:
+    """The runs of the chosen method, single samples before means."""
+    found = [cell for cell in cells if cell.run.method == plan.reference]
+    return sorted(found, key=lambda cell: (cell.run.learning, cell.estimate != SINGLE, cell.estimate))
+
+
+def _called(reference: Cell, layout: TableLayout) -> str:
+    run = reference.run
+    return f"{run.method} ({run.learning})" if layout.compares_learning else run.method
+
+
+def _in_words(found: Verdict, name: str) -> str:
+    words = {
+        UNCLEAR: f"no difference to {name} shown",
+        SAME: f"equal to {name}",
+        UNTESTED: f"difference to {name} not testable",
+    }
+    text = words.get(found.word, f"{found.word} than {name}")
+    return f"{text}: {found.reason}" if found.reason else text
+
+
+def _comparable(cells: Sequence[Cell], reference: Cell, plan: TablePlan) -> list[Cell]:
+    """Cells of other methods that learned in the same way, if they learn, one estimate of each.
+
+    A mean of samples is compared with means, and with what restores without sampling; single samples
+    with single ones.
+    """
+    ways = [
+        cell
+        for cell in cells
+        if cell.run.method != plan.reference
+        and (
+            cell.run.learning == reference.run.learning
+            or not {cell.run.method, reference.run.method} <= {*plan.trained}
+        )
+    ]
+    single = reference.estimate == SINGLE
+    samples = {cell.run for cell in ways if cell.estimate != SINGLE}
+    drawn = any(cell.run == reference.run and cell.estimate != reference.estimate for cell in cells)
+    if single and not drawn:
+        return ways  # the reference does not sample: it is itself compared with both
+    return [cell for cell in ways if (cell.estimate == SINGLE) == (single or cell.run not in samples)]
+
+
+def _judge(cells: Sequence[Cell], reference: Cell, plan: TablePlan, least: float) -> list[_Judged]:
+    """Each of ``cells`` minus ``reference``, one family of tests.
+
+    The variance between trainings is no less than ``least``.
+    """
+    confidence = plan.evaluation.confidence
+    pairs = [_paired(cell, reference, plan, least) for cell in cells]
+    corrected = holm([pair.p for pair in pairs])
+    signed_ranks = holm([pair.wilcoxon_p for pair in pairs])
+    family = sum(p is not None for p in corrected)
+    verdicts = [
+        verdict(pair, p_holm=p, family=family, better=reference.better, confidence=confidence)
+        for pair, p in zip(pairs, corrected, strict=True)
+    ]
+    return list(map(_Judged, cells, pairs, corrected, signed_ranks, verdicts))
+
+
+def _paired(found: Cell, reference: Cell, plan: TablePlan, least: float) -> PairedDifference:
+    common = found.found.with_slices_of(reference.found)
+    measured = (
+        Measured(
+            method=cell.run.method,
+            values=values.by_subject,
+            trained=cell.run.method in plan.trained,
+            least_variance=least,
+        )
+        for cell, values in zip((found, reference), common, strict=True)
+    )
+    return paired_difference(*measured, confidence=plan.evaluation.confidence)
+
+
+def _least_variance(cells: Sequence[Cell], plan: TablePlan) -> float:
+    """Variance between trainings, pooled over the networks of a column."""
+    return pooled_between_trainings(
+        cell.found.by_subject for cell in cells if cell.run.method in plan.trained
+    )
+
+
+def _best(cells: Sequence[Cell], plan: TablePlan, least: float) -> list[Cell]:
+    """The cell that is shown to be better than all others, if one is."""
+    better = cells[0].better
+    if better == 0 or len(cells) < 2 or len(cells[0].found.names) < LEAST_SUBJECTS:
+        return []
+    best = max(cells, key=lambda cell: better * float(cell.found.by_subject.mean()))
+    against = _judge([cell for cell in cells if cell is not best], best, plan, least)
+    # The others minus the best: each must be worse, which is to say the best better than each.
+    return [best] if all(found.verdict.word == WORSE for found in against) else []
+
+
+def _pair_row(
+    found: _Judged, reference: Cell, compared: int, layout: TableLayout, plan: TablePlan
+) -> PairRow:
+    cell, pair = found.cell, found.pair
+    low, high = ends(pair.interval)
+    total_low, total_high = ends(pair.total_interval)
+    subjects = cell.found.with_slices_of(reference.found)[0].names
+    named = {name: value for name, value in cell.names.items() if name != "setting"}
+    return PairRow(
+        table=layout.table,
+        setting=layout.setting_in_table(cell.run.setting, plan.published_settings),
+        compared_with=reference.run.method,
+        compared_learning=reference.run.learning,
+        compared_estimate=reference.estimate,
+        difference=pair.mean,
+        ci_low=low,
+        ci_high=high,
+        total_ci_low=total_low,
+        total_ci_high=total_high,
+        p=pair.p,
+        p_holm=found.p_holm,
+        cohens_dz=pair.cohens_dz,
+        hedges_gz=pair.hedges_gz,
+        wilcoxon_p=pair.wilcoxon_p,
+        wilcoxon_p_holm=found.wilcoxon_p_holm,
+        wilcoxon=wilcoxon_reason(pair, family=compared, confidence=plan.evaluation.confidence),
+        verdict=found.verdict.word,
+        reason=found.verdict.reason,
+        n_compared=compared,
+        n_subjects=pair.subjects,
+        subjects_above=sum(value > 0 for value in pair.by_subject),
+        n_replicates=cell.found.values.shape[1],
+        n_replicates_compared=reference.found.values.shape[1],
+        subject_differences=by_subject(subjects, pair.by_subject),
+        protocol=plan.protocol,
+        **named,
+    )

@@ -1,0 +1,290 @@
+"""What the report shows of paired differences, and a sentence on each table made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS
+from quietpet.evaluation.layouts import layouts
+from quietpet.evaluation.metrics import Metric, metric_of
+from quietpet.evaluation.paired import BETTER, SAME, UNCLEAR, UNTESTED, WORSE
+from quietpet.evaluation.pairs import FEW_SUBJECTS, SINGLE, BySubject, PairRow
+from quietpet.evaluation.table_plan import TablePlan
+from quietpet.evaluation.tables import TableRow
+from quietpet.files.sections import Cell, Column, Section, Table
+
+SHOWN = ("psnr_db", "ssim", "nmse")
+"""Metrics that the sentences and the tables of the report are about."""
+
+
+_FEW_NAMES = 4
+
+
+def summary_sentences(rows: Sequence[PairRow], *, plan: TablePlan) -> dict[str, str]:
+    """A sentence on each table: what the chosen method is better and worse than, in ``quantitative``."""
+    main = [row for row in rows if row.variant == QUANTITATIVE.name and row.metric in SHOWN]
+    found: dict[str, str] = {}
+    for table, members in groupby(main, key=lambda row: row.table):
+        places: dict[str, list[str]] = {}
+        for family in _families(list(members)):
+            if family[0].compared_estimate == SINGLE:
+                places.setdefault(_on_family(family), []).append(_place(family[0]))
+        found[table] = " ".join(f"{'; '.join(where)}: {text}." for text, where in places.items())
+    return found
+
+
+def _families(rows: Sequence[PairRow]) -> Iterator[list[PairRow]]:
+    """Rows that are compared with one run of the chosen method in one setting."""
+    families: dict[tuple[str, ...], list[PairRow]] = {}
+    for row in rows:
+        place = (row.dataset, row.setting, row.compared_learning, row.compared_estimate)
+        families.setdefault(place, []).append(row)
+    yield from families.values()
+
+
+def _place(row: PairRow) -> str:
+    learned = f", learned `{row.compared_learning}`" if row.table in ("6", "7") else ""
+    return f"{row.dataset}, setting `{row.setting}`{learned} ({_count(row.n_subjects, 'subject')})"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _on_family(rows: Sequence[PairRow]) -> str:
+    """Of the first metric in full, of the others in numbers."""
+    by_metric = [
+        (metric_of(name, QUANTITATIVE.name), [row for row in rows if row.metric == name])
+        for name in SHOWN
+    ]
+    full, *rest = [(metric, found) for metric, found in by_metric if found]
+    said = any(row.verdict in (BETTER, WORSE) for row in rows)
+    return "; ".join([_in_full(*full), *(_in_numbers(*each) for each in rest if said)])
+
+
+def _in_full(metric: Metric, rows: Sequence[PairRow]) -> str:
+    chosen, count = f"`{rows[0].compared_with}`", _count(len(rows), "method")
+    untested = _named(rows, UNTESTED)
+    if len(untested) == len(rows):
+        return f"{chosen} against {count}: not testable ({rows[0].reason})"
+    better, worse = _named(rows, WORSE), _named(rows, BETTER)
+    parts = [f"by {metric.label} {chosen} is better than {len(better)} of {count}"]
+    if worse:
+        parts.append(f"worse than {_listed(worse)}")
+    if unclear := [*_named(rows, UNCLEAR), *_named(rows, SAME)]:
+        parts.append(f"no difference is shown to {_listed(unclear)}")
+    if untested:
+        reasons = dict.fromkeys(
+            row.reason.partition(" of ")[0] for row in rows if row.method in untested
+        )
+        parts.append(f"not testable: {_listed(untested)} ({', '.join(reasons)})")
+    return ", ".join(parts)
+
+
+def _in_numbers(metric: Metric, rows: Sequence[PairRow]) -> str:
+    better, worse = len(_named(rows, WORSE)), len(_named(rows, BETTER))
+    return f"by {metric.label} better than {better} and worse than {worse}"
+
+
+def _named(rows: Sequence[PairRow], word: str) -> list[str]:
+    """Methods with this verdict, which is theirs against the chosen one."""
+    return list(dict.fromkeys(row.method for row in rows if row.verdict == word))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """How many, and a few of them by name."""
+    few = ", ".join(f"`{name}`" for name in names)
+    return few if len(names) <= _FEW_NAMES else str(len(names))
+
+
+def paired_section(pairs: Sequence[PairRow], rows: Sequence[TableRow], *, plan: TablePlan) -> Section:
+    """From all pairs and rows of the tables."""
+    titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
+    sentences = summary_sentences(pairs, plan=plan)
+    alone = f"`{plan.reference}` is not scored beside any other method."
+    summary = " ".join(
+        f"Table {table}: {sentences.get(table, alone)}"
+        for table in dict.fromkeys(row.table for row in rows)
+    )
+    return Section(
+        id="paired",
+        title=f"Each method beside {plan.reference}, subject by subject, and beside what is published",
+        part="Tables",
+        summary=summary,
+        notes=_notes(plan),
+        tables=(
+            *_pair_tables(pairs, titles),
+            *_subject_tables(rows, titles),
+            *_published_tables(rows, titles),
+        ),
+    )
+
+
+def _notes(plan: TablePlan) -> tuple[str, ...]:
+    percent = f"{plan.evaluation.confidence:.0%}"
+    level = f"{1 - plan.evaluation.confidence:.2g}"
+    return (
+        f"Difference: a method minus `{plan.reference}` (`evaluation.compare_with`; where nobody names "
+        "one, mfdiff, else the first network), mean over test subjects, whose slices and trainings are "
+        f"averaged first, with Student's interval of {percent} over subjects.",
+        "It is called better or worse, higher or lower, where that interval leaves 0 out, where the one "
+        "over subjects and trainings does, too, and where the larger p of both is at most "
+        f"{level} after Holm's correction for all methods of the setting. A network of one training is "
+        "not testable against any other: what another seed changes is not known. Fewer than three "
+        "subjects are not tested.",
+        "g: mean over standard deviation of the subjects' differences (Cohen's d_z), without its bias "
+        "in few subjects (Hedges). `paired.csv` has all metrics, the intervals over subjects and "
+        "trainings, and Wilcoxon's signed-rank test: of fewer than six subjects it can show nothing at "
+        f"{level}, and of sixteen comparisons it needs ten.",
+        "Published values stand beside ours in the variant `paper`, which is our reading of how they "
+        "were measured; a doubt names another published statement that contradicts the value.",
+        "Single samples are compared with single ones, means of samples with means and with methods "
+        "that do not sample.",
+    )
+
+
+def _pair_tables(pairs: Sequence[PairRow], titles: dict[str, str]) -> Iterator[Table]:
+    """Of settings with more than one subject; of one there is nothing to compare but the values."""
+    shown = [row for row in pairs if row.metric in SHOWN and row.n_subjects > 1]
+    for table, members in groupby(shown, key=lambda row: row.table):
+        for family in _families(list(members)):
+            for variant in VARIANTS:
+                if of_variant := [row for row in family if row.variant == variant.name]:
+                    caption = f"Table {table}: {titles[table]}; {_caption(family[0])}"
+                    yield _pair_table(caption, variant.name, of_variant)
+
+
+def _caption(row: PairRow) -> str:
+    chosen = row.compared_with
+    if row.compared_estimate != SINGLE:
+        chosen += f" ({row.compared_estimate})"
+    return f"{_place(row)}, minus {chosen}".replace("`", "")
+
+
+def _pair_table(caption: str, variant: str, rows: Sequence[PairRow]) -> Table:
+    grouped = groupby(rows, key=lambda row: (row.method, row.learning, row.estimate))
+    cells = [_pair_cells(list(members)) for _, members in grouped]
+    columns = [Column(key="method", label="method"), Column(key="estimate", label="estimate")]
+    for name in SHOWN:
+        metric = metric_of(name, variant)
+        columns += [
+            Column(
+                key=name, label=metric.label, digits=metric.digits,
+                low=f"{name}_low", high=f"{name}_high", mark=f"{name}_word",
+            ),
+            Column(key=f"{name}_g", label=f"g, {metric.label}", digits=2),
+            Column(key=f"{name}_p", label=f"p (Holm), {metric.label}", digits=4),
+        ]  # fmt: skip
+    shown = [column for column in columns if any(row.get(column.key) is not None for row in cells)]
+    keys = {key for column in shown for key in column.keys}
+    return Table(
+        caption=caption,
+        variant=variant,
+        columns=tuple(shown),
+        rows=tuple({key: value for key, value in row.items() if key in keys} for row in cells),
+    )
+
+
+def _pair_cells(rows: Sequence[PairRow]) -> dict[str, Cell]:
+    cells: dict[str, Any] = {"method": rows[0].method, "estimate": rows[0].estimate}
+    for row in rows:
+        if _finite(row.difference):
+            cells[row.metric] = row.difference
+        cells |= {
+            f"{row.metric}_low": row.ci_low,
+            f"{row.metric}_high": row.ci_high,
+            f"{row.metric}_word": row.verdict,
+            f"{row.metric}_g": row.hedges_gz,
+            f"{row.metric}_p": row.p_holm,
+        }
+    return cells
+
+
+def _published_tables(rows: Sequence[TableRow], titles: dict[str, str]) -> Iterator[Table]:
+    """Published value, ours and the difference."""
+    published = [row for row in rows if row.paper_mean is not None and row.metric in SHOWN]
+    for table, members in groupby(published, key=lambda row: row.table):
+        of_table = list(members)
+        for name in SHOWN:
+            of_metric = [row for row in of_table if row.metric == name]
+            caption = f"Table {table}: {titles[table]}, beside the published values"
+            if of_metric:
+                yield _published_table(caption, metric_of(name, PAPER.name), of_metric)
+
+
+def _published_table(caption: str, metric: Metric, rows: Sequence[TableRow]) -> Table:
+    digits = metric.digits
+    names = ("method", "learning", "estimate", "dataset", "setting")
+    return Table(
+        caption=caption,
+        variant=metric.label,
+        columns=(
+            *(Column(key=name, label=name.replace("dataset", "data set")) for name in names),
+            Column(key="paper_mean", label="published", digits=digits, spread="paper_std"),
+            Column(key="mean", label="ours", digits=digits, spread="std", low="ci_low", high="ci_high"),
+            Column(key="paper_difference", label="difference", digits=digits),
+            Column(key="paper_doubt", label="doubt"),
+        ),
+        rows=tuple(
+            {
+                name: value
+                for name in (*names, *_PUBLISHED)
+                if not isinstance(value := getattr(row, name), float) or _finite(value)
+            }
+            for row in rows
+        ),
+    )
+
+
+_PUBLISHED = (
+    "paper_mean", "paper_std", "mean", "std", "ci_low", "ci_high", "paper_difference", "paper_doubt",
+)  # fmt: skip
+
+
+def _subject_tables(rows: Sequence[TableRow], titles: dict[str, str]) -> Iterator[Table]:
+    """What each subject has, where they are few."""
+    few = [
+        row
+        for row in rows
+        if row.variant == QUANTITATIVE.name
+        and row.metric in SHOWN
+        and 1 < len(row.subject_values) < FEW_SUBJECTS
+    ]
+    for (table, dataset, setting), members in groupby(
+        few, key=lambda row: (row.table, row.dataset, row.setting)
+    ):
+        of_setting = list(members)
+        for name in SHOWN:
+            of_metric = [row for row in of_setting if row.metric == name]
+            caption = f"Table {table}: {titles[table]}; {dataset}, setting {setting}, each subject"
+            if of_metric:
+                yield _subject_table(caption, metric_of(name, QUANTITATIVE.name), of_metric)
+
+
+def _subject_table(caption: str, metric: Metric, rows: Sequence[TableRow]) -> Table:
+    subjects = [name for name, _ in rows[0].subject_values]
+    columns = (
+        *(Column(key=key, label=key) for key in ("method", "learning", "estimate")),
+        *(
+            Column(key=f"subject {name}", label=f"subject {name}", digits=metric.digits)
+            for name in subjects
+        ),
+    )
+    cells: list[dict[str, Cell]] = [
+        {
+            "method": row.method, "learning": row.learning, "estimate": row.estimate,
+            **_subject_cells(row.subject_values),
+        }
+        for row in rows
+    ]  # fmt: skip
+    return Table(caption=caption, variant=metric.label, columns=columns, rows=tuple(cells))
+
+
+def _subject_cells(values: BySubject) -> dict[str, Cell]:
+    return {f"subject {name}": value for name, value in values if _finite(value)}
+
+
+def _finite(value: float) -> bool:
+    return abs(value) < float("inf")

@@ -1,0 +1,72 @@
+"""What the tables need to know of the study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from quietpet.config.evaluation import EvaluationSettings
+from quietpet.config.inputs import WithoutT1
+from quietpet.evaluation.layouts import ShownPlan, TableLayout
+from quietpet.evaluation.metrics import METRICS
+
+
+@dataclass(frozen=True, kw_only=True)
+class TablePlan(ShownPlan):
+    """What the tables need to know of the study; ``methods`` and ``doses`` map names to descriptions.
+
+    ``regimes`` are those under which networks learn to restore data sets, ``trained`` the methods that
+    do. ``reference`` is the method that the others are compared with; empty: none. ``iterations`` are
+    those of each stage, by data set, method and regime, and ``budget`` says what else a training may
+    spend. ``physics`` are sentences on what the simulation makes easier or harder than reality.
+    ``without_t1`` are the methods that use T1.
+    """
+
+    protocol: str
+    methods: Mapping[str, str]
+    regimes: tuple[str, ...]
+    reference: str = ""
+    iterations: Mapping[str, Mapping[str, Mapping[str, str]]]
+    doses: Mapping[str, str]
+    acquisition: str
+    rays: int
+    evaluation: EvaluationSettings
+    physics: tuple[str, ...] = ()
+    budget: str = ""
+    without_t1: tuple[WithoutT1, ...] = ()
+
+
+class InTable(Protocol):
+    """What has a place in a table."""
+
+    @property
+    def dataset(self) -> str: ...
+    @property
+    def setting(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def learning(self) -> str: ...
+    @property
+    def estimate(self) -> str: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def variant(self) -> str: ...
+
+
+def order_in_table(row: InTable, layout: TableLayout, plan: TablePlan) -> tuple[Any, ...]:
+    """The published level first, methods as configured, metrics as registered."""
+    methods = list(plan.methods)
+    metrics = [(metric.variant.name, metric.name) for metric in METRICS]
+    return (
+        row.dataset,
+        row.setting != layout.published_setting,
+        row.setting,
+        methods.index(row.method),
+        plan.regimes.index(row.learning) if row.learning in plan.regimes else -1,
+        row.estimate != "single",
+        row.estimate,
+        metrics.index((row.variant, row.metric)),
+    )

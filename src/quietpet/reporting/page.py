@@ -1,0 +1,152 @@
+"""One page of sections: headings in order, tables to sort, variants to switch, figures inside it.
+
+The page asks no host for anything. Without scripts it is the same page, with all variants below each
+other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+from numbers import Real
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from quietpet.errors import InputError
+from quietpet.files.sections import Cell, Section, Table, switched
+from quietpet.reporting.embedding import Embedded
+
+_TEMPLATE, _STYLE, _SCRIPT = "report.html.jinja", "report.css", "report.js"
+_MARKS = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Sections under one heading; a section without a part has a heading of that level itself."""
+
+    id: str
+    title: str
+    sections: tuple[Section, ...]
+
+    @property
+    def is_one_section(self) -> bool:
+        """Whether its only section is the part itself."""
+        return not self.sections[0].part
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """All that the page says: ``facts`` on the study by name, ``sections`` in reading order.
+
+    ``figures`` are by the name of their file without its ending.
+    """
+
+    title: str
+    facts: Mapping[str, str]
+    sections: Sequence[Section]
+    figures: Mapping[str, Embedded]
+    made: str
+
+
+def render_page(page: Page) -> str:
+    """The page as HTML.
+
+    Raises:
+        InputError: two sections have the same id, or a figure was not given.
+    """
+    _require_unique(page.sections)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"prose": prose, "slug": _slug, "sort_value": sort_value}
+    environment.globals |= {
+        "switched": switched,
+        "figure_of": lambda name: _figure(page.figures, name),
+        "is_numeric": is_numeric,
+    }
+    return environment.from_string(_packaged(_TEMPLATE)).render(
+        page=page,
+        parts=parts_of(page.sections),
+        warnings=_warnings(page.sections),
+        style=Markup(_packaged(_STYLE)),
+        script=Markup(_packaged(_SCRIPT)),
+    )  # fmt: skip
+
+
+def parts_of(sections: Iterable[Section]) -> tuple[Part, ...]:
+    """Sections by part, in the order in which each first appears."""
+    ordered = list(sections)
+    first: dict[str, int] = {}
+    for place, section in enumerate(ordered):
+        first.setdefault(section.part or section.id, place)
+    ordered.sort(key=lambda section: first[section.part or section.id])
+    return tuple(
+        Part(
+            id=f"part-{_slug(name)}", title=members[0].part or members[0].title, sections=tuple(members)
+        )
+        for name, group in groupby(ordered, key=lambda section: section.part or section.id)
+        for members in [list(group)]
+    )
+
+
+def prose(text: str) -> Markup:
+    """Text with its `code` and **strong** words as HTML; everything else in it is escaped."""
+    return Markup(_MARKS.sub(_marked, str(escape(text))))
+
+
+def _marked(found: re.Match[str]) -> str:
+    code, strong = found.groups()
+    return f"<code>{code}</code>" if code else f"<strong>{_MARKS.sub(_marked, strong)}</strong>"
+
+
+def sort_value(value: Cell) -> str:
+    """What a reader's script sorts a cell by."""
+    return "" if value is None else str(float(value) if isinstance(value, Real) else value)
+
+
+def is_numeric(table: Table, key: str) -> bool:
+    """Whether a column holds numbers, or nothing, alone."""
+    values = [row.get(key) for row in table.rows]
+    numbers = [
+        isinstance(value, Real) and not isinstance(value, bool) for value in values if value is not None
+    ]
+    return bool(numbers) and all(numbers)
+
+
+def _figure(figures: Mapping[str, Embedded], name: str) -> Embedded:
+    stem = name.rpartition(".")[0] or name
+    if stem not in figures:
+        raise InputError(
+            f"{name}: a section shows this figure, and no file of that name was given; add figure=PATH."
+        )
+    return figures[stem]
+
+
+def _require_unique(sections: Iterable[Section]) -> None:
+    seen: dict[str, Section] = {}
+    for section in (each for top in sections for each in top.walk()):
+        if section.id in seen:
+            raise InputError(
+                f"two sections of the report have the id {section.id!r}: {seen[section.id].title!r} and "
+                f"{section.title!r}; give one of them."
+            )
+        seen[section.id] = section
+
+
+def _warnings(sections: Iterable[Section]) -> list[str]:
+    """Those of the sections that are given, each once: what a reader must know first."""
+    return list(dict.fromkeys(text for section in sections for text in section.warnings))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+@cache
+def _packaged(name: str) -> str:
+    return (files("quietpet.reporting") / "templates" / name).read_text(encoding="utf-8")

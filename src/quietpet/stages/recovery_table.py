@@ -1,0 +1,165 @@
+"""Stage ``recovery_table``: what was measured of every method's realisations -> tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from quietpet.config.realisations import ABSENT
+from quietpet.errors import InputError
+from quietpet.evaluation.drawing import save
+from quietpet.evaluation.recovery import noise_maps, require_realisations
+from quietpet.evaluation.recovery_figure import ShownMaps, draw_maps, draw_recovery
+from quietpet.evaluation.recovery_section import recovery_section
+from quietpet.evaluation.recovery_table import (
+    BIAS_COLUMNS,
+    LESION_TABLE,
+    LOW,
+    NOISE_TABLE,
+    RECOVERY_COLUMNS,
+    STANDARD,
+    NoiseRow,
+    bias_rows,
+    cells,
+    measured_doses,
+    recovery_rows,
+    typed,
+)
+from quietpet.files.named import Files
+from quietpet.files.realisations import NoiseMaps, Realisations
+from quietpet.files.records import read_record
+from quietpet.files.scores import read_scores
+from quietpet.files.sections import ShownFigure, write_section
+from quietpet.files.text import write_csv, write_json
+from quietpet.jobs.realisations import RecoveryTableJob
+from quietpet.provenance import Stopwatch, provenance
+
+SHOWN_METHODS = 4
+"""Of so many methods, the nearest to the truth, maps are drawn."""
+
+
+def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
+    """Read ``lesions``, ``noise`` and ``maps`` of all methods, and ``test`` of all data sets and doses.
+
+    Write ``recovery``, ``noise``, the figures as PNG and SVG, ``section``, ``provenance`` if asked for.
+    """
+    watch = Stopwatch()
+    data_sets = [read_record(path, Realisations) for path in inputs.many("test")]
+    for data in data_sets:
+        require_realisations(data)
+    doses = [measured_doses(data, also_low=not job.low_dose) for data in data_sets]
+    recovery = recovery_rows(
+        pd.concat(
+            [
+                *(lesions for lesions, _ in doses),
+                _measured(inputs.many("lesions"), LESION_TABLE).assign(post_fwhm_mm=0.0),
+            ]
+        ),
+        methods=job.methods,
+    )
+    noise = bias_rows(
+        pd.concat([*(each for _, each in doses), _measured(inputs.many("noise"), NOISE_TABLE)]),
+        methods=job.methods,
+    )
+    write_csv(outputs.one("recovery"), RECOVERY_COLUMNS, map(cells, recovery))
+    write_csv(outputs.one("noise"), BIAS_COLUMNS, map(cells, noise))
+    maps, place = _shown(data_sets[0], inputs.many("maps"), _nearest(noise, data_sets[0], job.low_dose))
+    points = draw_recovery(recovery, methods=job.methods)
+    save(points, png=outputs.one("recovery_png"), svg=outputs.one("recovery_svg"))
+    save(draw_maps(maps), png=outputs.one("maps_png"), svg=outputs.one("maps_svg"))
+    section = recovery_section(
+        recovery,
+        noise,
+        low_dose=job.low_dose,
+        figures=(
+            ShownFigure(
+                file=outputs.one("recovery_svg").name,
+                alt="Contrast recovery of each method against its background variability, a panel for "
+                "each radius and contrast of lesions.",
+                caption="Contrast recovery against background variability. Whiskers: standard error by "
+                "noise. Dashed: the low dose under Gaussian filters, 2 to 10 mm.",
+            ),
+            ShownFigure(
+                file=outputs.one("maps_png").name,
+                alt="Maps of bias and of the standard deviation over realisations: "
+                f"{', '.join(maps.bias)}.",
+                caption=f"Bias and noise of each pixel in {place}: mean over realisations less the "
+                "truth, and standard deviation. The doses, and the methods nearest to the truth.",
+            ),
+        ),
+    )
+    write_section(outputs.one("section"), section)
+    if sidecar := outputs.get("provenance"):
+        write_json(
+            sidecar,
+            provenance("recovery_table", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
+        )
+
+
+def _shown(
+    data: Realisations, paths: Sequence[Path], nearest: Sequence[tuple[str, str]]
+) -> tuple[ShownMaps, str]:
+    """Maps of the first slice with lesions of ``data``, and where it is."""
+    twins = list(data.twins)
+    row = next(row for row, twin in enumerate(twins) if twin.lesion_set != ABSENT)
+    twin = twins[row]
+    first = data.twins[twin][0]
+    bias, deviation = {}, {}
+    for name, images in ((STANDARD, data.standard), (LOW, data.low)):
+        maps = noise_maps(images, data)
+        bias[name], deviation[name] = (each[row] for each in maps)
+    of_runs = {(each.method, each.learning): each for each in _maps_of(data, paths)}
+    for run in nearest:
+        if run in of_runs:
+            maps_of_run = of_runs[run]
+            bias[maps_of_run.method] = maps_of_run.bias[row]
+            deviation[maps_of_run.method] = maps_of_run.deviation[row]
+    place = (
+        f"{data.dataset}/{data.setting}, subject {twin.subject}, slice {twin.slice_index}, lesions "
+        f"{twin.lesion_set}"
+    )
+    shown = ShownMaps(
+        truth=data.truth[first],
+        head=data.head[first],
+        bias=bias,
+        deviation=deviation,
+        unit=data.units["truth"],
+    )
+    return shown, place
+
+
+def _nearest(
+    noise: Sequence[NoiseRow], data: Realisations, low_dose: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Methods nearest to the truth in the heads of ``data``, each with what it learned."""
+    of_heads = [
+        row
+        for row in noise
+        if (row.dataset, row.setting, row.region) == (data.dataset, data.setting, "head")
+        if row.estimate == "single" and row.method not in (STANDARD, LOW, *low_dose)
+    ]
+    best = sorted(of_heads, key=lambda row: row.rmse_percent)[:SHOWN_METHODS]
+    return [(row.method, row.learning) for row in best]
+
+
+def _maps_of(data: Realisations, paths: Sequence[Path]) -> Iterator[NoiseMaps]:
+    """Those of the slices of ``data``.
+
+    Raises InputError for a file of this data set with other slices.
+    """
+    twins = [tuple(twin) for twin in data.twins]
+    for path in paths:
+        maps = read_record(path, NoiseMaps)
+        if (maps.dataset, maps.setting) != (data.dataset, data.setting):
+            continue
+        if list(zip(maps.subject, map(int, maps.slice_index), maps.lesion_set, strict=True)) != twins:
+            raise InputError(
+                f"{path}: its slices are not those of {data.origin}; measure them again with `recovery`."
+            )
+        yield maps
+
+
+def _measured(paths: Sequence[Path], columns: Sequence[str]) -> pd.DataFrame:
+    return typed(read_scores(paths, columns), columns)

@@ -1,0 +1,294 @@
+"""Metrics against dose, and untreated doses that are as good, of made-up scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from quietpet.errors import InputError
+from quietpet.evaluation.dose_figure import draw_doses
+from quietpet.evaluation.dose_response import Amount, DosePlan, dose_rows, dose_scores
+from quietpet.evaluation.dose_section import dose_section
+from quietpet.evaluation.scoring import SCORE_COLUMNS
+from quietpet.evaluation.untreated_dose import EQUIVALENT, EquivalentRow, equivalent_rows
+from quietpet.files.sections import render_markdown
+
+DOSES = {"twentieth": 0.05, "tenth": 0.1, "quarter": 0.25, "half": 0.5}
+SUBJECTS = {"45": 0.0, "46": 1.0, "47": -0.5}
+"""What each subject has more of the metric."""
+Metric = Callable[[str, float], float]
+"""Of a subject at a dose."""
+
+
+def untreated(subject: str, dose: float) -> float:
+    """Linear in the logarithm of the dose, as the PSNR of Poisson noise is."""
+    return 30.0 + 3.0 * np.log2(dose) + SUBJECTS[subject]
+
+
+def as_twice(subject: str, dose: float) -> float:
+    return untreated(subject, 2 * dose)
+
+
+def made_up(
+    methods: Mapping[str, Metric],
+    *,
+    metric: str = "psnr_db",
+    dataset: str = "phantom",
+    doses: Mapping[str, float] = DOSES,
+    replicates: int = 1,
+    suffix: str = "",
+) -> pd.DataFrame:
+    """Scores of two slices of each subject, one 0.5 above and one below the subject's value."""
+    rows = []
+    for method, value in methods.items():
+        for setting, dose in doses.items():
+            for number in range(1 if method == "lpet" else replicates):
+                for subject in SUBJECTS:
+                    for slice_, offset in (("a", 0.5), ("b", -0.5)):
+                        learned = "-" if method == "lpet" else f"external{suffix}"
+                        rows.append(
+                            (
+                                dataset, setting, method, learned, f"r{number}", "single", subject,
+                                f"{subject}/{slice_}", 0.0, 0.0, True, metric, "quantitative",
+                                value(subject, dose) + offset + 0.2 * number, np.nan, "brainweb",
+                                "embedded", "-",
+                            )
+                        )  # fmt: skip
+    return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+
+
+def plan_of(doses: Mapping[str, float] = DOSES, *, ways: Mapping[str, str] | None = None) -> DosePlan:
+    way_of = ways or {}
+    return DosePlan(
+        amounts=[
+            Amount("phantom", setting, dose, way_of.get(setting, "thinned, time"))
+            for setting, dose in doses.items()
+        ],
+        methods=("lpet", "unet", "other"),
+        low_dose=("lpet",),
+        factors=(2.0, 4.0),
+        confidence=0.95,
+    )
+
+
+def answers(scores: pd.DataFrame, plan: DosePlan) -> list[EquivalentRow]:
+    return list(equivalent_rows(dose_scores(scores, None, plan=plan), plan=plan))
+
+
+def answer(
+    rows: list[EquivalentRow], setting: str, *, question: str = EQUIVALENT, method: str = "unet"
+) -> EquivalentRow:
+    (found,) = [
+        row for row in rows if (row.setting, row.question, row.method) == (setting, question, method)
+    ]
+    return found
+
+
+def test_a_method_that_equals_the_low_dose_image_at_twice_the_dose_has_the_factor_2() -> None:
+    rows = answers(made_up({"lpet": untreated, "unet": as_twice}), plan_of())
+    for setting in ("twentieth", "tenth", "quarter"):
+        found = answer(rows, setting)
+        assert found.factor == pytest.approx(2.00, rel=1e-9)
+        assert found.value == pytest.approx(2 * DOSES[setting], rel=1e-9)
+        assert found.factor_ci_low == pytest.approx(2.00, rel=1e-9)
+        assert (found.within, found.status) == (3, "")
+
+
+def test_beyond_the_highest_dose_there_is_no_number() -> None:
+    """At half the dose it equals the standard dose, which is no dose that was measured."""
+    found = answer(answers(made_up({"lpet": untreated, "unet": as_twice}), plan_of()), "half")
+    assert (found.value, found.factor, found.above) == (None, None, 3)
+    assert found.status == "above the range measured"
+    worse = made_up({"lpet": untreated, "unet": lambda subject, dose: untreated(subject, dose / 2)})
+    assert answer(answers(worse, plan_of()), "twentieth").status == "below the range measured"
+
+
+def test_subjects_differ_in_their_factors_as_logarithms() -> None:
+    """Factors 2^0.5, 2 and 2^1.5: their geometric mean is 2, t of 2 degrees of freedom 4.3027."""
+    shift = {"45": 0.5, "46": 1.0, "47": 1.5}
+    scores = made_up(
+        {"lpet": untreated, "unet": lambda subject, dose: untreated(subject, dose * 2 ** shift[subject])}
+    )
+    found = answer(answers(scores, plan_of()), "tenth")
+    reach = 4.302653 * 0.5 * np.log(2) / np.sqrt(3)
+    assert found.factor == pytest.approx(2.0)
+    assert found.factor_ci_low == pytest.approx(2 * np.exp(-reach), rel=1e-5)
+    assert found.ci_high == pytest.approx(0.2 * np.exp(reach), rel=1e-5)
+    assert found.subjects == "45: 0.141; 46: 0.2; 47: 0.283"
+
+
+def test_the_dose_of_a_factor_is_where_the_method_equals_so_many_times_the_dose() -> None:
+    """The factor falls from 4 at a twentieth to 1 at half as a power: 2 in the middle of logarithms."""
+    power = np.log(4) / np.log(10)
+
+    def falling(subject: str, dose: float) -> float:
+        return untreated(subject, dose * (0.5 / dose) ** power)
+
+    rows = answers(made_up({"lpet": untreated, "unet": falling}), plan_of())
+    found = answer(rows, "-", question="dose of factor 2")
+    assert found.value == pytest.approx(np.sqrt(0.05 * 0.5), rel=1e-9)
+    assert (found.factor, found.fraction) == (2.0, None)
+    assert answer(rows, "-", question="dose of factor 4").value == pytest.approx(0.05, rel=1e-9)
+
+
+def test_a_factor_that_is_nowhere_reached_has_no_dose() -> None:
+    rows = answers(
+        made_up({"lpet": untreated, "unet": lambda s, dose: untreated(s, 1.5 * dose**0.99)}), plan_of()
+    )
+    found = answer(rows, "-", question="dose of factor 4")
+    assert (found.value, found.status) == (None, "below the range measured")
+
+
+def test_one_equivalent_within_the_range_says_nothing_of_the_dose_of_a_factor() -> None:
+    """At a tenth it equals three tenths, at the other doses more than was measured."""
+    doses = {name: DOSES[name] for name in ("tenth", "quarter", "half")}
+    scores = made_up({"lpet": untreated, "unet": lambda s, dose: untreated(s, 3 * dose)}, doses=doses)
+    rows = answers(scores, plan_of(doses))
+    assert answer(rows, "tenth").factor == pytest.approx(3.0)
+    found = answer(rows, "-", question="dose of factor 2")
+    assert (found.value, found.too_few) == (None, 3)
+    assert found.status == "fewer than two doses within the range measured"
+
+
+def test_a_subject_whose_low_dose_image_does_not_improve_is_counted_and_not_guessed() -> None:
+    def turning(subject: str, dose: float) -> float:
+        return untreated(subject, 0.3 - dose if subject == "46" and dose < 0.3 else dose)
+
+    found = answer(answers(made_up({"lpet": turning, "unet": as_twice}), plan_of()), "tenth")
+    assert (found.value, found.within, found.not_monotone) == (None, 2, 1)
+    assert found.status == "not monotone in 1 of 3 subjects"
+    assert "46: not monotone" in found.subjects
+
+
+def test_a_metric_that_gets_worse_with_dose_has_no_equivalent() -> None:
+    """The curve is monotone, but the wrong way round: an inverse would call the worse method better."""
+    scores = made_up(
+        {"lpet": lambda s, dose: -untreated(s, dose), "unet": lambda s, dose: -as_twice(s, dose)}
+    )
+    assert answer(answers(scores, plan_of()), "tenth").not_monotone == 3
+
+
+def test_of_errors_less_is_better() -> None:
+    scores = made_up(
+        {
+            "lpet": lambda s, dose: 9 - untreated(s, dose),
+            "unet": lambda s, dose: 9 - as_twice(s, dose),
+        },
+        metric="nmse",
+    )
+    found = answer(answers(scores, plan_of()), "tenth")
+    assert (found.metric, found.factor) == ("nmse", pytest.approx(2.00, rel=1e-9))
+    assert answer(answers(scores, plan_of()), "half").above == 3
+
+
+def test_bias_and_contrast_have_no_better_side_and_no_equivalent() -> None:
+    for metric in ("bias_percent", "pet_only_contrast_percent"):
+        scores = made_up({"lpet": untreated, "unet": as_twice}, metric=metric)
+        assert answers(scores, plan_of()) == []
+        rows = list(dose_rows(dose_scores(scores, None, plan=plan_of()), plan=plan_of()))
+        assert {row.metric for row in rows} == {metric}
+
+
+def test_rows_are_means_over_subjects_with_t_intervals() -> None:
+    scores = made_up({"lpet": untreated, "unet": as_twice}, replicates=2)
+    rows = list(dose_rows(dose_scores(scores, None, plan=plan_of()), plan=plan_of()))
+    (row,) = [row for row in rows if (row.method, row.setting) == ("unet", "tenth")]
+    values = [as_twice(subject, 0.1) + 0.1 for subject in SUBJECTS]
+    reach = 4.302653 * np.std(values, ddof=1) / np.sqrt(3)
+    assert row.mean == pytest.approx(np.mean(values))
+    assert row.ci_low == pytest.approx(np.mean(values) - reach, rel=1e-5)
+    assert (row.fraction, row.n_subjects, row.n_slices, row.n_replicates) == (0.1, 3, 6, 2)
+    assert [each.fraction for each in rows if each.method == "lpet"] == sorted(DOSES.values())
+
+
+def test_doses_of_another_way_are_measured_and_not_on_the_curve() -> None:
+    """A scan of its own is noisier against the standard dose than a part of the standard's events."""
+    doses = {**DOSES, "later": 0.25}
+    plan = plan_of(doses, ways={"later": "scan of its own"})
+    noisier = made_up({"lpet": lambda s, dose: untreated(s, dose / 2)}, doses={"later": 0.25})
+    better = made_up({"unet": untreated}, doses={"later": 0.25})
+    scores = pd.concat([made_up({"lpet": untreated, "unet": as_twice}), noisier, better])
+    rows = answers(scores, plan)
+    assert answer(rows, "tenth").factor == pytest.approx(2.0)
+    assert answer(rows, "later").factor == pytest.approx(1.0)
+    assert answer(rows, "later", method="lpet").factor == pytest.approx(0.5)
+    assert [row for row in rows if row.method == "lpet" and row.setting != "later"] == []
+    page = render_markdown(dose_section([], rows, plan=plan))
+    assert "later (scan of its own) differ in more than their dose" in page
+
+
+def test_two_doses_given_in_two_ways_have_no_curve() -> None:
+    doses = {"tenth": 0.1, "later": 0.25}
+    plan = plan_of(doses, ways={"later": "scan of its own"})
+    scores = made_up({"lpet": untreated, "unet": as_twice}, doses=doses)
+    assert answers(scores, plan) == []
+    rows = list(dose_rows(dose_scores(scores, None, plan=plan), plan=plan))
+    assert len(rows) == 4
+    assert "No two doses of phantom are given in the same way" in render_markdown(
+        dose_section(rows, [], plan=plan)
+    )
+    assert draw_doses(rows, [], plan=plan).axes
+
+
+def crossed(trained: str, tested: str, loss: float) -> pd.DataFrame:
+    return made_up(
+        {"unet": lambda s, dose: as_twice(s, dose) - loss},
+        doses={tested: DOSES[tested]},
+        suffix=f"@{trained}",
+    )
+
+
+def test_the_matrix_compares_first_trainings_subject_by_subject() -> None:
+    """Two trainings at each dose, of which only the first restores the other dose."""
+    own = made_up({"lpet": untreated, "unet": as_twice}, replicates=2)
+    other = pd.concat([crossed("half", "tenth", 1.5), crossed("tenth", "half", 0.25)])
+    rows = list(dose_rows(dose_scores(own, other, plan=plan_of()), plan=plan_of()))
+    matrix = {(row.trained_on, row.setting): row for row in rows if row.trained_on != "-"}
+    assert set(matrix) == {("half", "half"), ("half", "tenth"), ("tenth", "tenth"), ("tenth", "half")}
+    assert matrix["half", "tenth"].difference == pytest.approx(-1.5)
+    assert matrix["half", "tenth"].difference_ci_high == pytest.approx(-1.5)
+    assert matrix["tenth", "half"].difference == pytest.approx(-0.25)
+    assert matrix["half", "half"].difference is None
+    assert {row.n_replicates for row in matrix.values()} == {1}
+    assert {row.learning for row in rows if row.method == "unet"} == {"external"}
+    whole = [row for row in rows if row.trained_on == "-" and row.method == "unet"]
+    assert {row.n_replicates for row in whole} == {2}
+    page = render_markdown(dose_section(rows, [], plan=plan_of()))
+    assert "(-1.50 [-1.50, -1.50])" in page
+
+
+def test_what_is_crossed_enters_no_equivalent() -> None:
+    own = made_up({"lpet": untreated, "unet": as_twice})
+    plan = plan_of()
+    alone = list(equivalent_rows(dose_scores(own, None, plan=plan), plan=plan))
+    with_others = dose_scores(own, crossed("half", "tenth", 1.5), plan=plan)
+    assert list(equivalent_rows(with_others, plan=plan)) == alone
+
+
+def test_scores_that_cannot_be_compared_are_refused() -> None:
+    scores = made_up({"lpet": untreated, "unet": as_twice})
+    with pytest.raises(InputError, match="unknown method 'nobody'"):
+        dose_scores(made_up({"nobody": untreated}), None, plan=plan_of())
+    fewer = scores[~((scores["method"] == "unet") & (scores["subject"] == "47"))]
+    with pytest.raises(InputError, match="was scored on other slices"):
+        dose_scores(fewer, None, plan=plan_of())
+    with pytest.raises(InputError, match="scored twice"):
+        dose_scores(pd.concat([scores, scores]), None, plan=plan_of())
+
+
+def test_the_page_says_what_a_dose_equals() -> None:
+    plan = plan_of()
+    scores = dose_scores(made_up({"lpet": untreated, "unet": as_twice}), None, plan=plan)
+    rows, equivalents = list(dose_rows(scores, plan=plan)), list(equivalent_rows(scores, plan=plan))
+    section = dose_section(rows, equivalents, plan=plan)
+    assert "phantom has 4 doses, from 5 % to 50 % of the standard dose." in section.summary
+    assert "it equals an untreated scan of" in section.summary
+    assert "2.00 times the dose" in section.summary
+    page, unet = render_markdown(section), "| unet | external | single |"
+    assert f"{unet} tenth | 10.00 | 20.00 [20.00, 20.00] | 2.00 [2.00, 2.00] |" in page
+    assert f"{unet} half | 50.00 | above the range measured |" in page
+    legend = draw_doses(rows, equivalents, plan=plan).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["lpet", "unet"]
