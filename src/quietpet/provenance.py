@@ -67,7 +67,7 @@ def provenance(
         "versions": {**_versions(), **(engines or {})},
         "python": platform.python_version(),
         "device": device,
-        "processor": _processor(),
+        "processor": processor(),
         "wall_s": watch.seconds(),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -107,7 +107,7 @@ def settings_digest(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _processor() -> str:
+def processor() -> str:
     """The model of the CPU, whose instructions decide the last digits of sums."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

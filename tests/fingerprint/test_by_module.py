@@ -37,4 +37,4 @@ def test_a_machine_without_a_list_of_processors(monkeypatch):
         raise FileNotFoundError
 
     monkeypatch.setattr(quietpet.provenance.Path, "read_text", absent)
-    assert quietpet.provenance._processor()
+    assert quietpet.provenance.processor()

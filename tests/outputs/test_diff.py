@@ -17,6 +17,7 @@ from small_results import VOLUMES, edit_hdf5, edit_record, small_results
 from quietpet.cli import main
 from quietpet.files.tensors import read_tensors, write_tensors
 from quietpet.files.volumes import read_volume, write_volume
+from quietpet.files.workbook import Sheet, SheetColumn, write_workbook
 from quietpet.geometry.volume import Volume
 
 SINOGRAMS = "sinograms/phantom/45/low.h5"
@@ -387,3 +388,48 @@ def test_halves_of_floats_are_read_as_their_values(tmp_path):
         write_tensors(tmp_path / f"{name}.safetensors", tensors, {})
     _, found = compared(tmp_path / "one.safetensors", tmp_path / "other.safetensors")
     assert found["files"][0]["differences"][0]["largest"] == 0.25
+
+
+PAGE = """\
+<main>
+<h2 id="a">Methods</h2>
+<td>30.1</td>
+<h2 id="b">How it was made</h2>
+<td>written at noon, in 3 s</td>
+<h2 id="c">Limits</h2>
+<p>few slices</p>
+</main>
+<footer><p>Made at noon.</p></footer>
+"""
+
+
+def test_how_the_report_was_made_does_not_count(pair):
+    for root in pair:
+        (root / "report.html").write_text(PAGE)
+    replaced("report.html", "noon", "midnight")(pair[1])
+    assert compared(*pair)[0] == 0
+    replaced("report.html", "few slices", "many slices")(pair[1])
+    status, found = compared(*pair)
+    assert (status, found["first_step"]) == (1, "report")
+    assert "few slices</p> against <p>many slices" in found["files"][0]["told"]
+
+
+def test_workbooks_by_cells(pair):
+    for root, value in zip(pair, (30.1, 30.2), strict=True):
+        columns = tuple(SheetColumn(heading=name) for name in ("method", "mean"))
+        sheet = Sheet(name="psnr", columns=columns, rows=(("unet", value),))
+        write_workbook(root / "tables.xlsx", [sheet])
+    status, found = compared(*pair)
+    assert (status, found["first_step"]) == (1, "tables")
+    assert "`psnr!B2` is 30.1 against 30.2" in found["files"][0]["told"]
+    assert compared(*pair, "--tolerance", "0.01")[0] == 0
+
+
+def test_dates_of_drawings_do_not_count(pair):
+    """matplotlib writes one into SVG."""
+    for root, day in zip(pair, ("01", "02"), strict=True):
+        drawing = f"<svg>\n<dc:date>2026-01-{day}</dc:date>\n<path d='M 0 0'/>\n</svg>\n"
+        (root / "tables.svg").write_text(drawing)
+    assert compared(*pair)[0] == 0
+    replaced("tables.svg", "M 0 0", "M 0 1")(pair[1])
+    assert compared(*pair)[0] == 1

@@ -1,7 +1,7 @@
 """What a file holds, whatever its kind: arrays, values by key, a table or lines; not its bytes.
 
 HDF5 gives arrays and attributes, safetensors tensors and metadata, NIfTI voxels and header, PNG pixels,
-JSON values, CSV cells, texts lines. How a file was made is apart from what it holds.
+JSON values, CSV and workbooks cells, texts lines. How a file was made is apart from what it holds.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 import json
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,6 +22,7 @@ import h5py
 import matplotlib.image
 import nibabel as nib
 import numpy as np
+from openpyxl import load_workbook
 from safetensors import SafetensorError, deserialize, safe_open
 
 from quietpet.errors import InputError, reading
@@ -109,6 +111,7 @@ def _reader(path: Path) -> Callable[[Path, ExitStack], Content]:
         ".safetensors": _tensors,
         ".json": _json,
         ".png": _pixels,
+        ".xlsx": _sheets,
         **dict.fromkeys(_TABLES, _table),
         **dict.fromkeys(_TEXTS, _text),
     }
@@ -227,6 +230,21 @@ def _table(path: Path, _: ExitStack) -> Content:
     with reading(path, "not readable as a table", csv.Error):
         text = io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")
         return Content(rows=list(csv.reader(text, delimiter=_TABLES[path.suffix.lower()])))
+
+
+def _sheets(path: Path, _: ExitStack) -> Content:
+    """Cells of a workbook by sheet and place."""
+    with reading(path, "damaged or not a workbook", zipfile.BadZipFile, KeyError):
+        book = load_workbook(path, read_only=True)
+        values = {
+            f"{sheet.title}!{cell.coordinate}": cell.value
+            for sheet in book
+            for row in sheet.iter_rows()
+            for cell in row
+            if cell.value is not None
+        }
+        book.close()
+    return Content(values=values)
 
 
 def _text(path: Path, _: ExitStack) -> Content:

@@ -31,6 +31,7 @@ _MEASURED_COLUMNS = {
 
 _SPEED = re.compile(r"[-+.\de]+ iterations/s, [-+.\de]+ slices/s")
 _MADE_WITH = "## Made with"
+_MAKING = ">How it was made<"
 _FOLDERS = re.compile(r"(?<![\w.~/])(?:~|\.{1,2})?/(?:[^\s/,;:'\"]+/)*")
 """Of a path that begins at the root, at home or at a folder above: all but its last part."""
 
@@ -289,8 +290,20 @@ def _kept_lines(content: Content, step: str) -> list[str] | None:
     lines = content.lines
     if step == "fit" and _MADE_WITH in lines:  # the record of a model card
         lines = lines[: lines.index(_MADE_WITH)]
+    if step == "report":
+        lines = list(_without_making(lines))
     lines = [_DATE.sub("", _SPEED.sub("", without_folders(line))) for line in lines]
     return list(_without_columns(lines, _MEASURED_COLUMNS.get(step, set())))
+
+
+def _without_making(lines: Sequence[str]) -> Iterator[str]:
+    """Lines of the report but those on how it was made, which have times, speeds and machines."""
+    left_out = False
+    for line in lines:
+        if line.startswith(("<h2", "</main>")):
+            left_out = _MAKING in line
+        if not (left_out or line.startswith("<footer>")):
+            yield line
 
 
 def _without_columns(lines: Sequence[str], measured: set[str]) -> Iterator[str]:

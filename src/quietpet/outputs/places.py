@@ -38,10 +38,13 @@ class Place:
         return path if self.record is None else self.record.format(**found.groupdict())
 
 
-def _tables(step: str, *names: str) -> Place:
-    """Files of one step in the folder itself; the first name is that of its record."""
-    either = "|".join(names)
-    return Place(step=step, pattern=rf"({either})\.\w+", record=f"{names[0]}.json")
+def _tables(step: str, *names: str) -> tuple[Place, ...]:
+    """Files of one step in the folder itself, and its section; the first name is that of its record."""
+    either, record = "|".join(names), f"{names[0]}.json"
+    return (
+        Place(step=step, pattern=rf"({either})\.\w+", record=record),
+        Place(step=step, pattern=rf"sections/({either})\.json", record=record),
+    )
 
 
 def _sidecar(step: str, folder: str) -> Place:
@@ -89,18 +92,42 @@ PLACES = (
     ),
     Place(step="plan", pattern=r"sampling/.+\.json"),
     Place(step="sampling", pattern=r"sampling\.\w+", reads=("sampling/",)),
-    Place(step="restore", pattern=r"restored/.+\.h5"),
+    Place(step="restore", pattern=r"(restored|crossed)/.+\.h5"),
     _sidecar("score", "scores"),
-    _tables("subjects", "subjects"),
-    Place(step="subjects", pattern=r"sections/subjects\.json", record="subjects.json"),
-    _tables("cohorts", "cohorts", "effects"),
+    _sidecar("score", "crossed"),
+    Place(step="phantom", pattern=r"realisations/phantoms/.+\.h5"),
+    Place(step="slices", pattern=r"realisations/slices/.+\.h5"),
+    Place(step="realise", pattern=r"realisations/(sinograms|data)/.+\.h5"),
+    Place(step="restore", pattern=r"realisations/restored/.+\.h5"),
+    Place(
+        step="observe",
+        pattern=r"realisations/recovery/.+\.ratings\.csv",
+        reads=("realisations/restored/", "realisations/data/"),
+    ),
+    _sidecar("recovery", "realisations/recovery"),
+    Place(step="recovery", pattern=r"realisations/recovery/.+\.h5"),
+    *_tables("recovery_table", "recovery", "bias_variance", "bias_and_noise"),
+    *_tables("detection", "detection"),
+    *_tables("truth", "truth", "truth_standard"),
+    *_tables("uncertainty", "uncertainty"),
+    *_tables("dose_response", "dose_response", "dose_equivalent"),
+    *_tables("subjects", "subjects"),
+    *_tables("cohorts", "cohorts", "effects"),
     _sidecar("robustness", "robustness"),
-    _tables("robustness_table", "robustness"),
-    _tables("tables", "tables", "with_without_t1"),
+    *_tables("robustness_table", "robustness"),
+    *_tables("tables", "tables", "with_without_t1", "paired"),
+    Place(step="tables", pattern=r"tables/[^/]+", record="tables.json"),
+    Place(step="gallery", pattern=r"gallery/[^/]+", reads=("restored/", "datasets/")),
+    Place(
+        step="report",
+        pattern=r"report\.html",
+        reads=("sections/", "gallery/", "models/", "invivo/", "scores/", "tables.json"),
+    ),
 )
 """In the order of the workflow; of several that fit a path, its record decides."""
 
 ORDER = tuple(dict.fromkeys(place.step for place in PLACES))
+"""Steps by their first place."""
 
 
 def places_of(path: str) -> list[Place]:

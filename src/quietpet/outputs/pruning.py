@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from quietpet.provenance import file_digest
 
 MADE_AGAIN = (
     "phantom", "slices", "simulate", "thin", "reconstruct", "import_scan", "import_pair", "pack",
-    "pack_scans", "restore",
+    "pack_scans", "restore", "realise",
 )  # fmt: skip
 """Steps whose arrays may go. Weights, tables, scores, figures, records, logs and trees of BIDS stay."""
 
@@ -99,7 +99,7 @@ class _Results:
         for told in self._made_by:
             for read in _inner(self._record(told) or {}):
                 self._makers_from[read].append(told)
-        self._in_tables = self._reached(_TABLES)
+        self._in_tables = self._reached(path for path in self._made_by if "/" not in path)
 
     def candidates(self) -> Iterator[str]:
         """Arrays of steps that make them again, which lie in this folder and in no tree of BIDS."""
@@ -169,10 +169,10 @@ class _Results:
             return record_of(self._files[told])
         return self._gone.get(told)
 
-    def _reached(self, start: str) -> set[str]:
-        """All files of which ``start`` was made, directly or not."""
+    def _reached(self, tables: Iterable[str]) -> set[str]:
+        """All files of which ``tables`` were made, directly or not."""
         reached: set[str] = set()
-        waiting = [start]
+        waiting = [*tables]
         while waiting:
             record = self._record(self._told(waiting.pop())) or {}
             new = set(_inner(record)) - reached
