@@ -163,7 +163,7 @@ def test_doubts_stand_under_the_float_that_prints_the_value() -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("standin-brainweb", "Scans: simulated (stand-ins); nobody was scanned."),
+        ("standin-brainweb", "Scans: simulated (stand-ins); nobody was scanned, and no row"),
         ("template", "Phantoms: ICBM152 template, not BrainWeb"),
     ],
 )

@@ -279,6 +279,21 @@ def test_the_section_shows_what_makes_values_vary_of_methods_with_several_traini
     assert max(float(each["training_std"]) for each in rows.values()) > 0.5
 
 
+def test_simulated_scans_are_called_so_wherever_they_stand_in_the_section() -> None:
+    table = scores(GAINS, dataset="ood1").assign(data_source="standin-brainweb")
+    found = tabulate(table, plan=plan())
+    section = paired_section(found.pairs, found.rows, plan=plan())
+    assert any("nobody was scanned" in warning for warning in section.warnings)
+    captions = [each.caption for each in section.tables]
+    assert captions
+    for caption in captions:
+        assert "SIMULATED scans, in place of in vivo" in caption or "Table 6" in caption
+    assert "ood1 (simulated scans), setting `low` (3 subjects)" in section.summary
+    assert "in vivo" not in render_markdown(section).replace("in place of in vivo", "").replace(
+        "no row of them is in vivo", ""
+    )
+
+
 def test_infinite_values_stand_in_no_table_of_the_section() -> None:
     table = scores(GAINS)
     table.loc[table["method"] == "csrd", "value"] = np.inf

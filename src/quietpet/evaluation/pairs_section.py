@@ -13,6 +13,7 @@ from quietpet.evaluation.paired import BETTER, SAME, UNCLEAR, UNTESTED, WORSE
 from quietpet.evaluation.pairs import FEW_SUBJECTS, SINGLE, BySubject, PairRow
 from quietpet.evaluation.table_plan import TablePlan
 from quietpet.evaluation.tables import TableRow
+from quietpet.evaluation.told import simulated, title_of, warnings_of
 from quietpet.files.sections import Cell, Column, Section, Table
 
 SHOWN = ("psnr_db", "ssim", "nmse")
@@ -31,8 +32,15 @@ def summary_sentences(rows: Sequence[PairRow], *, plan: TablePlan) -> dict[str, 
         for family in _families(list(members)):
             if family[0].compared_estimate == SINGLE:
                 places.setdefault(_on_family(family), []).append(_place(family[0]))
-        found[table] = " ".join(f"{'; '.join(where)}: {text}." for text, where in places.items())
+        found[table] = " ".join(f"{_places(where)}: {text}." for text, where in places.items())
     return found
+
+
+def _places(names: Sequence[str]) -> str:
+    """Settings of which the same is said; of many the first."""
+    if len(names) > _FEW_NAMES - 1:
+        return f"{names[0]} and {len(names) - 1} more"
+    return "; ".join(names)
 
 
 def _families(rows: Sequence[PairRow]) -> Iterator[list[PairRow]]:
@@ -46,7 +54,8 @@ def _families(rows: Sequence[PairRow]) -> Iterator[list[PairRow]]:
 
 def _place(row: PairRow) -> str:
     learned = f", learned `{row.compared_learning}`" if row.table in ("6", "7") else ""
-    return f"{row.dataset}, setting `{row.setting}`{learned} ({_count(row.n_subjects, 'subject')})"
+    name = f"{row.dataset}{simulated(row.data_source)}"
+    return f"{name}, setting `{row.setting}`{learned} ({_count(row.n_subjects, 'subject')})"
 
 
 def _count(number: int, what: str) -> str:
@@ -101,7 +110,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def paired_section(pairs: Sequence[PairRow], rows: Sequence[TableRow], *, plan: TablePlan) -> Section:
     """From all pairs and rows of the tables."""
-    titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
+    titles = _titles(rows, plan)
     sentences = summary_sentences(pairs, plan=plan)
     alone = f"`{plan.reference}` is not scored beside any other method."
     summary = " ".join(
@@ -113,6 +122,7 @@ def paired_section(pairs: Sequence[PairRow], rows: Sequence[TableRow], *, plan: 
         title=f"Each method beside {plan.reference}, subject by subject, and beside what is published",
         part="Tables",
         summary=summary,
+        warnings=warnings_of(row.data_source for row in rows),
         notes=_notes(plan),
         tables=(
             *_pair_tables(pairs, titles),
@@ -121,6 +131,15 @@ def paired_section(pairs: Sequence[PairRow], rows: Sequence[TableRow], *, plan: 
             *_published_tables(rows, titles),
         ),
     )
+
+
+def _titles(rows: Sequence[TableRow], plan: TablePlan) -> dict[str, str]:
+    """Titles of the tables that have rows, which say where scans are simulated."""
+    titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
+    return {
+        table: title_of(titles[table], [row.data_source for row in members])
+        for table, members in groupby(rows, key=lambda row: row.table)
+    }
 
 
 def _notes(plan: TablePlan) -> tuple[str, ...]:
@@ -218,8 +237,10 @@ def _tables_of_settings(
     for (table, dataset, setting), members in groupby(
         rows, key=lambda row: (row.table, row.dataset, row.setting)
     ):
-        caption = f"Table {table}: {titles[table]}; {dataset}, setting {setting}, {what}"
-        yield from _tables_of_metrics(list(members), caption, made)
+        of_setting = list(members)
+        name = f"{dataset}{simulated(of_setting[0].data_source)}"
+        caption = f"Table {table}: {titles[table]}; {name}, setting {setting}, {what}"
+        yield from _tables_of_metrics(of_setting, caption, made)
 
 
 def _tables_of_metrics(rows: Sequence[TableRow], caption: str, made: MakeTable) -> Iterator[Table]:
