@@ -176,6 +176,11 @@ def test_networks_are_compared_with_what_learned_in_the_same_way_and_filters_wit
         *((name, "-", regime) for name in ("lpet", "gaussian") for regime in ("external", "internal")),
         *((name, regime, regime) for name in ("unet", "csrd") for regime in ("external", "internal")),
     }
+    row = next(row for row in tabulate(table, plan=plan()).rows if row.method == "unet")
+    assert row.against == f"worse than mfdiff ({row.learning})"
+    sentence = summary_sentences(tabulate(table, plan=plan()).pairs, plan=plan())["6"]
+    assert "learned `external` (3 subjects)" in sentence
+    assert "learned `internal`" in sentence
 
 
 def test_a_study_without_the_chosen_method_has_no_pairs_and_says_so() -> None:

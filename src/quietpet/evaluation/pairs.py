@@ -151,8 +151,10 @@ def compare(cells: Sequence[Cell], layout: TableLayout, plan: TablePlan) -> Comp
     best: set[CellKey] = set()
     for members in columns.values():
         least = _least_variance(members, plan)
-        for reference in _references(members, plan):
-            name = _called(reference, layout)
+        references = _references(members, plan)
+        several_ways = len({cell.run.learning for cell in references}) > 1
+        for reference in references:
+            name = _called(reference, several_ways=several_ways)
             words.setdefault(key_of(reference), f"the others are compared with {name}")
             judged = _judge(_comparable(members, reference, plan), reference, plan, least)
             for found in judged:
@@ -168,9 +170,9 @@ def _references(cells: Sequence[Cell], plan: TablePlan) -> list[Cell]:
     return sorted(found, key=lambda cell: (cell.run.learning, cell.estimate != SINGLE, cell.estimate))
 
 
-def _called(reference: Cell, layout: TableLayout) -> str:
+def _called(reference: Cell, *, several_ways: bool) -> str:
     run = reference.run
-    return f"{run.method} ({run.learning})" if layout.compares_learning else run.method
+    return f"{run.method} ({run.learning})" if several_ways else run.method
 
 
 def _in_words(found: Verdict, name: str) -> str:

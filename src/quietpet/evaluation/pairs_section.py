@@ -29,9 +29,12 @@ def summary_sentences(rows: Sequence[PairRow], *, plan: TablePlan) -> dict[str, 
     found: dict[str, str] = {}
     for table, members in groupby(main, key=lambda row: row.table):
         places: dict[str, list[str]] = {}
-        for family in _families(list(members)):
+        of_table = list(members)
+        ways = _several_ways(of_table)
+        for family in _families(of_table):
             if family[0].compared_estimate == SINGLE:
-                places.setdefault(_on_family(family), []).append(_place(family[0]))
+                place = _place(family[0], several_ways=ways)
+                places.setdefault(_on_family(family), []).append(place)
         found[table] = " ".join(f"{_places(where)}: {text}." for text, where in places.items())
     return found
 
@@ -52,8 +55,13 @@ def _families(rows: Sequence[PairRow]) -> Iterator[list[PairRow]]:
     yield from families.values()
 
 
-def _place(row: PairRow) -> str:
-    learned = f", learned `{row.compared_learning}`" if row.table in ("6", "7") else ""
+def _several_ways(rows: Sequence[PairRow]) -> bool:
+    """Whether the chosen method learned in several ways, with each of which others are compared."""
+    return len({row.compared_learning for row in rows}) > 1
+
+
+def _place(row: PairRow, *, several_ways: bool) -> str:
+    learned = f", learned `{row.compared_learning}`" if several_ways else ""
     name = f"{row.dataset}{simulated(row.data_source)}"
     return f"{name}, setting `{row.setting}`{learned} ({_count(row.n_subjects, 'subject')})"
 
@@ -171,18 +179,20 @@ def _pair_tables(pairs: Sequence[PairRow], titles: dict[str, str]) -> Iterator[T
     """Of settings with more than one subject; of one there is nothing to compare but the values."""
     shown = [row for row in pairs if row.metric in SHOWN and row.n_subjects > 1]
     for table, members in groupby(shown, key=lambda row: row.table):
-        for family in _families(list(members)):
+        of_table = list(members)
+        ways = _several_ways(of_table)
+        for family in _families(of_table):
             for variant in VARIANTS:
                 if of_variant := [row for row in family if row.variant == variant.name]:
-                    caption = f"Table {table}: {titles[table]}; {_caption(family[0])}"
+                    caption = f"Table {table}: {titles[table]}; {_caption(family[0], several_ways=ways)}"
                     yield _pair_table(caption, variant.name, of_variant)
 
 
-def _caption(row: PairRow) -> str:
+def _caption(row: PairRow, *, several_ways: bool) -> str:
     chosen = row.compared_with
     if row.compared_estimate != SINGLE:
         chosen += f" ({row.compared_estimate})"
-    return f"{_place(row)}, minus {chosen}".replace("`", "")
+    return f"{_place(row, several_ways=several_ways)}, minus {chosen}".replace("`", "")
 
 
 def _pair_table(caption: str, variant: str, rows: Sequence[PairRow]) -> Table:
