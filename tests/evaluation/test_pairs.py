@@ -113,6 +113,17 @@ def test_a_method_that_was_scored_on_fewer_slices_of_a_metric_is_compared_on_tho
     assert found["unet"].difference == pytest.approx(expected["unet"].difference)
 
 
+def test_a_method_without_a_common_slice_is_neither_compared_nor_beaten() -> None:
+    table = scores(GAINS)
+    first = table["key"].str.endswith("_0")
+    table.loc[(table["method"] == "unet") & first, "value"] = np.nan
+    table.loc[(table["method"] != "unet") & ~first, "value"] = np.nan
+    found = tabulate(table, plan=plan())
+    rows = [row for row in found.pairs if row.table == "1"]
+    assert list(psnr(rows)) == ["lpet", "gaussian", "csrd"]
+    assert not [row for row in found.rows if row.table == "1" and row.best]
+
+
 def test_the_values_of_few_subjects_are_printed() -> None:
     rows = tabulate(scores(GAINS), plan=plan())
     cells = psnr(rows.pairs)["lpet"].cells()

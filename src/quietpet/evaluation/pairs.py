@@ -211,9 +211,11 @@ def _comparable(cells: Sequence[Cell], reference: Cell, plan: TablePlan) -> list
 def _judge(cells: Sequence[Cell], reference: Cell, plan: TablePlan, least: float) -> list[_Judged]:
     """Each of ``cells`` minus ``reference``, one family of tests.
 
-    The variance between trainings is no less than ``least``.
+    The variance between trainings is no less than ``least``. What is defined in no slice of the
+    reference is left out.
     """
     confidence = plan.evaluation.confidence
+    cells = [cell for cell in cells if len(cell.found.with_slices_of(reference.found)[0].keys)]
     pairs = [_paired(cell, reference, plan, least) for cell in cells]
     corrected = holm([pair.p for pair in pairs])
     signed_ranks = holm([pair.wilcoxon_p for pair in pairs])
@@ -252,9 +254,11 @@ def _best(cells: Sequence[Cell], plan: TablePlan, least: float) -> list[Cell]:
     if better == 0 or len(cells) < 2 or len(cells[0].found.names) < LEAST_SUBJECTS:
         return []
     best = max(cells, key=lambda cell: better * float(cell.found.by_subject.mean()))
-    against = _judge([cell for cell in cells if cell is not best], best, plan, least)
+    others = [cell for cell in cells if cell is not best]
+    against = _judge(others, best, plan, least)
     # The others minus the best: each must be worse, which is to say the best better than each.
-    return [best] if all(found.verdict.word == WORSE for found in against) else []
+    shown = [found for found in against if found.verdict.word == WORSE]
+    return [best] if len(shown) == len(others) else []
 
 
 def _pair_row(
