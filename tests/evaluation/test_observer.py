@@ -12,6 +12,7 @@ from quietpet.evaluation.auc import (
     Estimate,
     area_interval,
     delong,
+    difference_interval,
     gaussian_area,
     mean_of_dependent,
     mean_of_independent,
@@ -164,6 +165,43 @@ def test_without_a_signal_areas_are_a_half_and_intervals_hold_it(observer: Obser
         held += low <= 0.5 <= high
     assert np.mean(found) == pytest.approx(0.5, abs=3 * np.std(found) / 20)
     assert 0.93 <= held / 400 <= 0.995
+
+
+def test_two_methods_of_equal_worth_are_seldom_told_apart() -> None:
+    """Two places of 20 images; the methods share 0.8 of their noise, and a signal of d' = 1.5."""
+    rng, share, held = np.random.default_rng(15), 0.8, 0
+    signal = np.array([1.5, 0.0, 0.0, 0.0])
+    for _ in range(200):
+        pairs = []
+        for _ in range(2):
+            first, other = rng.standard_normal((2, 2, 20, 4))
+            mixed = share * first + (1 - share**2) ** 0.5 * other
+            pairs.append([Pair(present=each[0] + signal, absent=each[1]) for each in (first, mixed)])
+        read = [rate_halves(of_method, hotelling) for of_method in zip(*pairs, strict=True)]
+        areas = [
+            [
+                delong(
+                    *(np.stack([getattr(each, kind) for each in half]) for kind in ("present", "absent"))
+                )
+                for half in zip(*halves, strict=True)
+            ]
+            for halves in zip(*read, strict=True)
+        ]
+        one, two, change = (
+            mean_of_independent(
+                [
+                    mean_of_dependent([weighted(half, np.array(weights)) for half in place])
+                    for place in areas
+                ]
+            )
+            for weights in ([1, 0], [0, 1], [1, -1])
+        )
+        own, usual = (
+            area_interval(each, n_present=40, n_absent=40, confidence=0.95) for each in (one, two)
+        )
+        low, high = difference_interval(one, two, change, (own, usual))
+        held += low <= 0 <= high
+    assert 0.92 <= held / 200 <= 0.995
 
 
 def test_an_observer_that_reads_its_own_training_images_sees_what_is_not_there() -> None:
