@@ -567,7 +567,7 @@ _STEPS = (
             NamedFile(
                 "paired", "CSV: each method minus the chosen one, subject by subject", optional=True
             ),
-            NamedFile("section", "JSON: what the report shows of `paired`", optional=True),
+            NamedFile("paired_section", "JSON: what the report shows of `paired`", optional=True),
             NamedFile(
                 "csv",
                 "CSV of one table, a row for each method, called table1.csv for Table 1",

@@ -307,7 +307,7 @@ rule tables:
         figure="results/tables.png",
         with_without_t1="results/with_without_t1.csv",
         paired="results/paired.csv",
-        section="results/sections/paired.json",
+        paired_section="results/sections/paired.json",
         csv=[f"results/tables/{each}.csv" for each in EXPORTED],
         latex=[f"results/tables/{each}.tex" for each in EXPORTED],
         workbook="results/tables.xlsx",
@@ -328,7 +328,9 @@ rule tables:
 # What the report shows, in the order of the page: sections, and the figures that they name. A step that has something
 # to show adds its files here.
 SECTIONS = [
+    "results/sections/paired.json",
     *[gallery_of(*place, "json") for place in STUDY.gallery],
+    "results/sections/truth.json",
     *(["results/sections/uncertainty.json"] if SAMPLED else []),
     *(["results/sections/dose_response.json"] if DOSES else []),
     *(["results/sections/recovery.json"] if STUDY.realisations else []),

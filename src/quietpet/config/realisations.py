@@ -105,7 +105,9 @@ class RealisationSettings(Section):
         description=f"lesions that are painted together, by name; {ABSENT}, with none, is always there",
     )
 
-    @field_validator("data", "subjects", "slices")
+    without: tuple[Label, ...] = Field((), description="methods that do not restore them")
+
+    @field_validator("data", "subjects", "slices", "without")
     @classmethod
     def _differ(cls, named: tuple[object, ...] | None) -> tuple[object, ...] | None:
         if repeated := [name for name in dict.fromkeys(named or ()) if (named or ()).count(name) > 1]:

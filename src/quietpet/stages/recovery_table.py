@@ -75,7 +75,7 @@ def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
         low_dose=job.low_dose,
         figures=(
             ShownFigure(
-                file=outputs.one("recovery_png").name,
+                file=outputs.one("recovery_svg").name,
                 alt="Contrast recovery of each method against its background variability, a panel for "
                 "each radius and contrast of lesions.",
                 caption="Contrast recovery against background variability. Whiskers: standard error by "

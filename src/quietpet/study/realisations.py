@@ -50,10 +50,11 @@ def realised_view(study: StudyContents, dataset: str) -> StudyContents:
 
 
 def restored_realisations(study: StudyContents) -> Iterator[Scored]:
-    """What restores realisations: every method with its first training."""
-    data = realised_data(study)
+    """What restores realisations: every method that is not left out, with its first training."""
+    data, without = realised_data(study), study.realisations.without if study.realisations else ()
     for run in study.scored:
-        if (run.dataset, run.setting) in data and run.replicate == FIRST_REPLICATE:
+        chosen = (run.dataset, run.setting) in data and run.method not in without
+        if chosen and run.replicate == FIRST_REPLICATE:
             yield run
 
 
@@ -101,6 +102,13 @@ def require_realisations(study: StudyContents) -> None:
                 "realisations.data: lesions have so many times the activity of white matter, which is 0 "
                 f"in {reference}; give it a value, or leave it out"
             )
+    for name in study.realisations.without:
+        if name not in study.methods:
+            raise ValueError(
+                f"realisations.without: no method {name!r}; there are {', '.join(study.methods)}"
+            )
+    if not any(restored_realisations(study)):
+        raise ValueError("realisations.without: leaves no method that restores them; name fewer")
     last = SCANNERS[study.scanner.model]().n_image_slices - 1
     for index in study.realisations.slices or ():
         if index > last:
