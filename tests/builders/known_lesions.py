@@ -55,5 +55,5 @@ def realisations(
         lesion_set=[name for _, name, _ in rows], realisation=np.array([draw for _, _, draw in rows]),
         lesions=table, truth=truth, standard=truth, low=low, head=none + 1, labels=none,
         pet_lesions=none, t1_lesions=none, t1=truth, has_t1=np.ones(len(rows), bool),
-        slice_mm=np.zeros(len(rows)), angle_deg=np.zeros(len(rows)),
+        slice_mm=np.zeros(len(rows)), angle_deg=np.zeros(len(rows)), units={},
     )  # fmt: skip
