@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from quietpet.errors import InputError
 from quietpet.evaluation.auc import (
     Estimate,
     area_interval,
@@ -95,11 +94,24 @@ def test_the_basis_sees_what_the_channels_see_inside_the_mask_alone() -> None:
     assert (cut @ basis.T) @ basis == pytest.approx(cut)
 
 
-@pytest.mark.parametrize("count", [4, 10])
-def test_more_channels_than_a_mask_can_tell_apart_are_refused(count: int) -> None:
+@pytest.mark.parametrize(("pixels_mm", "count", "independent"), [(0.0, 4, 1), (3.0, 8, 3), (40.0, 8, 8)])
+def test_channels_that_few_pixels_cannot_tell_apart_see_nothing(
+    pixels_mm: float, count: int, independent: int
+) -> None:
+    """Within 3 mm there are pixels at 0, 2 and 2.8 mm: three distances, so three channels."""
     channels = laguerre_gauss_channels(DISTANCE_MM, count=count, width_mm=WIDTH_MM)
-    with pytest.raises(InputError, match=f"{count} channels cannot be told apart in 1 pixels"):
-        channel_basis(channels, DISTANCE_MM == 0)
+    basis = channel_basis(channels, pixels_mm >= DISTANCE_MM).reshape(count, -1)
+    expected = np.diag([1.0] * independent + [0.0] * (count - independent))
+    assert basis @ basis.T == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_channel_that_sees_nothing_changes_no_area() -> None:
+    pair = noisy(np.random.default_rng(16), np.ones(3), images=12, root=np.eye(3))
+    wider = Pair(
+        present=np.pad(pair.present, ((0, 0), (0, 1))), absent=np.pad(pair.absent, ((0, 0), (0, 1)))
+    )
+    for observer in (hotelling, matched_filter):
+        assert area_of([wider], observer).value == pytest.approx(area_of([pair], observer).value)
 
 
 @pytest.mark.parametrize("observer", [hotelling, matched_filter])
