@@ -662,6 +662,59 @@ def test_a_wrong_t1_adds_its_jobs_and_runs_no_other(repository, finished, config
     assert "results/robustness/phantom/low/lpet" not in output
 
 
+REALISED = {"data": ["phantom/low"], "slices": [72], "count": 2}
+
+
+def test_noise_realisations_add_their_jobs_and_run_no_other(
+    repository, finished, configuration, tmp_path
+):
+    target = {"target": "results/recovery.csv"}
+    study = {**configuration, "realisations": REALISED}
+    output = dry_run(repository, finished, study, tmp_path, **target)
+    assert planned_jobs(output) == {
+        "realised_slices": 1, "realise-phantom": 1,
+        "recovery-phantom-low-0": 1, "recovery-phantom-low-1": 1, "recovery_table": 1,
+    }  # fmt: skip
+    assert "results/realisations/sinograms/phantom/low/06.h5" in output
+    images = {**study, "methods": methods_of(configuration, "lpet", "unet")}
+    output = dry_run(repository, finished, images, tmp_path, **target)
+    assert "results/realisations/sinograms" not in output
+    refused = dry_run(repository, finished, configuration, tmp_path, check=False, **target)
+    assert "this study has no section realisations" in refused
+    assert "add realisations: {data: [phantom/low]}" in refused
+
+
+def test_another_method_restores_the_realisations_and_leaves_what_is_there(
+    repository, finished, configuration, tmp_path
+):
+    """Another one than the first adds its job; files of the others stay as they are, byte by byte."""
+    folder = tmp_path / "study"
+    shutil.copytree(finished, folder)
+    results = folder / "results/realisations"
+
+    def run(*left_out):
+        study = {**configuration, "realisations": {**REALISED, "without": list(left_out)}}
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+        arguments = ("--directory", folder, "--configfile", tmp_path / "study.yaml")
+        snakemake(repository, *arguments, "--show-failed-logs", "results/recovery.csv")
+        with (folder / "results/recovery.csv").open(newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    costly = [name for name in configuration["methods"] if name not in ("lpet", "bowsher", "mfdiff")]
+    rows = run("mfdiff", *costly)
+    assert {row["method"] for row in rows} == {"standard dose", "low dose", "lpet", "bowsher"}
+    before = {path: path.read_bytes() for path in results.rglob("*.h5")}
+    measured = {path: path.read_bytes() for path in results.rglob("*.csv")}
+    more = run(*costly)
+    assert {row["method"] for row in more} - {row["method"] for row in rows} == {"mfdiff"}
+    assert [row for row in more if row["method"] != "mfdiff"] == rows
+    for path, kept in (before | measured).items():
+        if not path.name.endswith(".maps.h5"):  # it has the time at which it was made
+            assert path.read_bytes() == kept, path
+    log = (folder / "logs/recovery/recovery-phantom-low-0.log").read_text()
+    assert log.count("restore: its files are made of these settings, inputs and code; kept") == 2
+
+
 def test_a_wrong_t1_that_the_study_does_not_ask_for_is_refused(repository, tmp_path):
     tiny = repository / "workflow/configs/tiny.yaml"
     study = ("--configfile", tiny, "--directory", tmp_path, "--dry-run")
@@ -696,6 +749,7 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         "phantoms": {"source": "auto"}, "scanner": {"projector": "auto"},
         "robustness": {"data": ["phantom/low", "other/faint"], "conditions": ["shift_2mm"]},
         "dose_response": {"cross": True},
+        "realisations": {"data": ["phantom/low", "other/faint"]},
         "doses": {**doses, "low": {**doses["low"], "half": half}},
         "training": {
             **configuration["training"],
@@ -707,6 +761,7 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         repository,
         *("--configfile", tmp_path / "study.yaml", "--directory", tmp_path),
         *("--dry-run", "--printshellcmds", "results/tables.csv", "results/counts.csv"),
+        "results/recovery.csv",
     )
     jobs = re.findall(r"^Shell command: quietpet (.*?) 2>", output, re.MULTILINE)
     commands = [words for job in jobs for words in split_at_then(shlex.split(job))]

@@ -307,7 +307,7 @@ rule tables:
         figure="results/tables.png",
         with_without_t1="results/with_without_t1.csv",
         paired="results/paired.csv",
-        section="results/sections/paired.json",
+        paired_section="results/sections/paired.json",
         csv=[f"results/tables/{each}.csv" for each in EXPORTED],
         latex=[f"results/tables/{each}.tex" for each in EXPORTED],
         workbook="results/tables.xlsx",
@@ -328,15 +328,21 @@ rule tables:
 # What the report shows, in the order of the page: sections, and the figures that they name. A step that has something
 # to show adds its files here.
 SECTIONS = [
+    "results/sections/paired.json",
     *[gallery_of(*place, "json") for place in STUDY.gallery],
     "results/sections/truth.json",
     *(["results/sections/uncertainty.json"] if SAMPLED else []),
     *(["results/sections/dose_response.json"] if DOSES else []),
+    *(["results/sections/recovery.json"] if STUDY.realisations else []),
+    *(["results/sections/subjects.json"] if ALL_SUBJECTS else []),
+    *(["results/sections/detection.json"] if STUDY.realisations else []),
 ]
 FIGURES = [
     *[gallery_of(*place, suffix) for place in STUDY.gallery for suffix in ("png", "svg")],
     *(["results/uncertainty.svg"] if SAMPLED else []),
     *(["results/dose_response.svg"] if DOSES else []),
+    *(["results/recovery.svg", "results/bias_and_noise.png"] if STUDY.realisations else []),
+    *(["results/detection.svg"] if STUDY.realisations else []),
 ]
 
 

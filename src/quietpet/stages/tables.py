@@ -34,8 +34,8 @@ from quietpet.provenance import Stopwatch, provenance
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     """Read ``scores``; write ``tables``, ``readable``, ``figure``.
 
-    If asked for, also ``with_without_t1`` and ``paired``, tables of their own, the ``section`` of the
-    latter, each table in a ``csv`` and a ``latex`` file, all in a ``workbook``, and ``provenance``.
+    If asked for, also ``with_without_t1`` and ``paired``, tables of their own, ``paired_section`` for
+    the report, each table in a ``csv`` and a ``latex`` file, all in a ``workbook``, and ``provenance``.
 
     ``readable`` also shows each ``plan`` of quality against sampling steps, and the pages ``robustness``
     and ``cohorts``, if there are any. ``rate`` are the files of methods whose learning rate was chosen.
@@ -56,7 +56,7 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
         write_csv(pairs, T1_COLUMNS, (row.cells() for row in with_without_t1))
     if paired := outputs.get("paired"):
         write_csv(paired, PAIR_COLUMNS, (row.cells() for row in tabulated.pairs))
-    if section := outputs.get("section"):
+    if section := outputs.get("paired_section"):
         write_section(section, paired_section(tabulated.pairs, rows, plan=plan))
     _export(rows, plan, outputs)
     with atomic_path(outputs.one("figure")) as partial:
