@@ -202,6 +202,18 @@ def test_a_restoration_that_is_the_truth_itself_is_shown(tmp_path: Path, monkeyp
     assert read_section(tmp_path / "section.json").tables[0].rows[1]["psnr_db"] == "inf"
 
 
+def test_of_two_images_without_error_neither_is_nearer(tmp_path: Path, monkeypatch) -> None:
+    """A standard dose that is the truth, and a method that restores it."""
+    monkeypatch.setitem(RESTORED, "lpet", TRUTH_IMAGES)
+    monkeypatch.setitem(globals(), "STANDARD_IMAGES", TRUTH_IMAGES)
+    test = write_test_set(tmp_path / "test.h5")
+    rows = run(tmp_path, [write_scores(tmp_path, test, "lpet")], [test])
+    differences = {row["metric"]: row["difference"] for row in rows if row["method"] == "lpet"}
+    assert differences.pop("psnr_db") == ""
+    assert set(differences.values()) == {"0"}
+    assert "0 of 1 restorations are nearer" in read_section(tmp_path / "section.json").summary
+
+
 def test_scans_give_no_rows_and_are_no_test_set_of_this(tmp_path: Path, made) -> None:
     _, before = made
     scans = write_test_set(tmp_path / "scans.h5", dataset="ood1", known=False)
