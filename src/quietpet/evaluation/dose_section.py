@@ -58,7 +58,7 @@ _SHOWN = ShownFigure(
     file=FIGURE,
     alt="For each data set one panel per metric: the metric against the fraction of the standard dose "
     "on a logarithmic axis, one line per method with intervals over subjects; and below them the "
-    "untreated dose that each method equals, with lines of one, two and four times the dose.",
+    "untreated dose that each method equals, with lines of the dose itself and multiples of it.",
     caption="Image quality against dose, single samples. Bars: t intervals over subjects. Black: the "
     "low-dose image itself. Lines join doses that are given alike; hollow: those given in another way. "
     "Below: the untreated dose that a method equals; dotted lines: the dose itself and multiples of "
@@ -66,9 +66,9 @@ _SHOWN = ShownFigure(
 )
 
 _NOTES = (
-    "Metrics are `quantitative`: both images in their common units, against the standard dose, which "
-    "has noise of its own. Values are means over subjects with t intervals, each subject the mean over "
-    "slices and trainings.",
+    "Metrics are `quantitative` (but for that to the truth, which shares no noise with any dose): both "
+    "images in their common units, against the standard dose, which has noise of its own. Values are "
+    "means over subjects with t intervals, each subject the mean over slices and trainings.",
     "Dose equivalent: the dose of an untreated scan (the low-dose image itself) whose metric is that "
     "of the method. The untreated metric is interpolated linearly in the logarithm of the dose, for "
     "each subject, between the doses that were measured; beyond them nothing is extrapolated, and a "
@@ -134,8 +134,9 @@ def _warnings(plan: DosePlan) -> Iterator[str]:
         if way and way.startswith("thinned"):
             yield (
                 f"Lower doses of {dataset} are a part of the standard dose's events and share its "
-                "noise: untreated scans near the standard dose faster than scans of their own would, "
-                "which makes dose equivalents smaller."
+                "noise: with rising dose untreated scans come nearer to the standard dose than scans of "
+                "their own would, which makes dose equivalents against it smaller. Those by the PSNR to "
+                "the truth are free of that."
             )
 
 
