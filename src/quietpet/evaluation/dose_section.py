@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from quietpet.evaluation.comparison import QUANTITATIVE
@@ -47,7 +48,7 @@ def dose_section(
         summary=" ".join(
             sentence for name in plan.datasets for sentence in _summary(name, equivalents, plan)
         ),
-        warnings=tuple(_warnings(plan)),
+        warnings=(*_one_subject(rows), *_warnings(plan)),
         notes=_NOTES,
         tables=tuple(_tables(rows, equivalents, plan)),
         figures=(_SHOWN,),
@@ -108,6 +109,12 @@ def _summary(dataset: str, equivalents: Sequence[EquivalentRow], plan: DosePlan)
         )
     elif same_way:
         yield "By PSNR no method equals an untreated scan of a dose within those measured."
+
+
+def _one_subject(rows: Sequence[DoseRow]) -> Iterator[str]:
+    """Data sets with one test subject."""
+    for dataset in dict.fromkeys(row.dataset for row in rows if row.n_subjects == 1):
+        yield f"{dataset} has one test subject, so that nothing is known of others: no intervals."
 
 
 def _warnings(plan: DosePlan) -> Iterator[str]:
@@ -272,8 +279,9 @@ def _with_interval(key: str, label: str, *, unit: str = "") -> Column:
 
 
 def _interval(key: str, value: Cell, low: float | None, high: float | None) -> dict[str, Cell]:
-    """A value and its interval, as :func:`_with_interval` shows them."""
-    return {key: value, f"{key}_low": low, f"{key}_high": high}
+    """A value and its interval, as :func:`_with_interval` shows them; an infinite one as a word."""
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    return {key: str(value) if infinite else value, f"{key}_low": low, f"{key}_high": high}
 
 
 def _answer(key: str, row: EquivalentRow) -> dict[str, Cell]:
