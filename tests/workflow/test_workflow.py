@@ -760,7 +760,7 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
     output = snakemake(
         repository,
         *("--configfile", tmp_path / "study.yaml", "--directory", tmp_path),
-        *("--dry-run", "--printshellcmds", "results/tables.csv", "results/counts.csv"),
+        *("--dry-run", "--printshellcmds", "results/report.html", "results/counts.csv"),
         "results/recovery.csv",
     )
     jobs = re.findall(r"^Shell command: quietpet (.*?) 2>", output, re.MULTILINE)
