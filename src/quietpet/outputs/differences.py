@@ -32,7 +32,7 @@ _MEASURED_COLUMNS = {
 _SPEED = re.compile(r"[-+.\de]+ iterations/s, [-+.\de]+ slices/s")
 _MADE_WITH = "## Made with"
 _MAKING = ">How it was made<"
-_FOLDERS = re.compile(r"(?<![\w.~/])(?:~|\.{1,2})?/(?:[^\s/,;:'\"]+/)*")
+_FOLDERS = re.compile(r"(?<![\w.~/<])(?:~|\.{1,2})?/(?:[^\s/,;:'\"]+/)*")
 """Of a path that begins at the root, at home or at a folder above: all but its last part."""
 
 _DATE = re.compile(r"<dc:date>.*?</dc:date>")
@@ -297,13 +297,12 @@ def _kept_lines(content: Content, step: str) -> list[str] | None:
 
 
 def _without_making(lines: Sequence[str]) -> Iterator[str]:
-    """Lines of the report but those on how it was made, which have times, speeds and machines."""
+    """Lines of the report, empty where it says how it was made: times, speeds and machines."""
     left_out = False
     for line in lines:
         if line.startswith(("<h2", "</main>")):
             left_out = _MAKING in line
-        if not (left_out or line.startswith("<footer>")):
-            yield line
+        yield "" if left_out or line.startswith("<footer>") else line
 
 
 def _without_columns(lines: Sequence[str], measured: set[str]) -> Iterator[str]:
