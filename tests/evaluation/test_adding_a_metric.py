@@ -12,6 +12,7 @@ from edited_package import EditedPackage, edited_package
 from packed import write_packed
 
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute, read_strings, write_hdf5
+from quietpet.files.sections import read_section, render_markdown
 
 EVALUATION = {"paper_window_pixels": 48}
 ENTRIES = """
@@ -90,7 +91,7 @@ def test_one_entry_reaches_scores_tables_and_page(package: EditedPackage, tmp_pa
         "tables", "--settings", json.dumps(settings),
         "--in", *(f"scores={tmp_path}/{dataset}.csv" for dataset in packed),
         "--out", f"tables={tmp_path}/tables.csv", f"readable={tmp_path}/tables.md",
-        f"figure={tmp_path}/tables.png",
+        f"tables_section={tmp_path}/section.json", f"figure={tmp_path}/table1.png",
     )  # fmt: skip
 
     with (tmp_path / "tables.csv").open(newline="") as stream:
@@ -110,7 +111,7 @@ def test_one_entry_reaches_scores_tables_and_page(package: EditedPackage, tmp_pa
     assert row["metric_id"] == (
         "error_of_truth:ref=standard,scale=units,window=head_box,range=standard_max,mask=none,mean=slices"
     )
-    page = (tmp_path / "tables.md").read_text()
+    page = render_markdown(read_section(tmp_path / "section.json"))
     assert "| error of truth (kBq/ml) | tissue 2 (kBq/ml) | lesions (pixels) |" in page
     assert f"{np.mean(errors):.4f} ± " in page
     assert " | 6 ± 0 | " in page

@@ -273,8 +273,8 @@ def write_scores(path: Path) -> Path:
 
 def test_the_stage_writes_each_table_that_it_is_asked_for(tmp_path: Path) -> None:
     names = {
-        "tables": ["tables.csv"], "readable": ["tables.md"], "figure": ["tables.png"],
-        "paired": ["paired.csv"], "paired_section": ["paired.json"], "csv": ["table1.csv", "table5.csv"],
+        "tables": ["tables.csv"], "readable": ["tables.md"], "figure": ["table1.png"],
+        "paired": ["paired.csv"], "section": ["paired.json"], "csv": ["table1.csv", "table5.csv"],
         "latex": ["table1.tex"], "workbook": ["tables.xlsx"],
     }  # fmt: skip
     outputs = {name: [tmp_path / each for each in files] for name, files in names.items()}
@@ -294,7 +294,7 @@ def test_the_stage_writes_each_table_that_it_is_asked_for(tmp_path: Path) -> Non
 
 def test_a_table_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
     outputs = {
-        "tables": [tmp_path / "t"], "readable": [tmp_path / "r"], "figure": [tmp_path / "f"],
+        "tables": [tmp_path / "t"], "readable": [tmp_path / "r"],
         "latex": [tmp_path / "table9.tex"],
     }  # fmt: skip
     scores = write_scores(tmp_path / "scores.csv")

@@ -321,7 +321,7 @@ def table_of(folder, wrong, right):
         methods=("lpet", "unet"), low_dose=("lpet",), without_t1=("lpet",),
         evaluation=EVALUATION,
     )  # fmt: skip
-    targets = {name: [folder / name] for name in ("table", "readable", "figure", "provenance")}
+    targets = {name: [folder / name] for name in ("table", "section", "figure", "svg", "provenance")}
     robustness_table.run(job, Files({"robustness": [wrong], "scores": [right]}), Files(targets))
     return {name: path for name, (path,) in targets.items()}
 
@@ -348,7 +348,7 @@ def test_scores_become_a_table_a_page_and_a_figure(files, weights, scored, tmp_p
     assert float(row["difference"]) == pytest.approx(moved - own, abs=1e-4)
     assert float(row["gain"]) == pytest.approx(own - low, abs=1e-4)
     assert row["best_without_t1"] == "lpet"
-    assert "shifted by 4 mm" in made["readable"].read_text()
+    assert "shifted by 4 mm" in made["section"].read_text()
     assert made["figure"].read_bytes().startswith(b"\x89PNG")
     assert read_json(made["provenance"])["stage"] == "robustness_table"
 
