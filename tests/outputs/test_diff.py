@@ -15,6 +15,7 @@ import torch
 from small_results import VOLUMES, edit_hdf5, edit_record, small_results
 
 from quietpet.cli import main
+from quietpet.files.nifti import write_series
 from quietpet.files.tensors import read_tensors, write_tensors
 from quietpet.files.text import write_csv, write_json
 from quietpet.files.volumes import read_volume, write_volume
@@ -448,6 +449,17 @@ def test_workbooks_by_cells(pair):
     assert (status, found["first_step"]) == (1, "tables")
     assert "`psnr!B2` is 30.1 against 30.2" in found["files"][0]["told"]
     assert compared(*pair, "--tolerance", "0.01")[0] == 0
+
+
+def test_a_voxel_of_one_frame(pair):
+    for root, value in zip(pair, (1.0, 2.0), strict=True):
+        series = {"shape": (3, 4, 5), "frames": 3, "affine_ras_mm": np.eye(4), "scale": 0.5}
+        with write_series(root / "invivo/ds_sub-01/pet.nii.gz", frame_seconds=9, **series) as writer:
+            for frame in range(3):
+                writer.append(np.full((3, 4, 5), value if frame == 1 else 3.0))
+    _, found = compared(*pair)
+    (difference,) = found["files"][0]["differences"]
+    assert (difference["count"], difference["total"], difference["largest"]) == (60, 180, 1.0)
 
 
 def test_dates_of_drawings_do_not_count(pair):

@@ -312,7 +312,8 @@ def _without_making(lines: Sequence[str]) -> Iterator[str]:
 
 def _without_cells(lines: Sequence[str]) -> Iterator[str]:
     """Lines of the report, which has a line for each cell, without those below measured headings."""
-    column, dropped = 0, set()
+    column = 0
+    dropped: set[int] = set()
     for line in lines:
         if line.startswith(("<thead", "<tr>")):
             column, dropped = 0, set() if line.startswith("<thead") else dropped
