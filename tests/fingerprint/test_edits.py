@@ -242,6 +242,12 @@ RERUN = [
         {"score", "tables", "truth", "robustness_table"} | of("plan") | of("robustness"),
     ),
     ("data/wrong_t1.py", "2.0 * np.pi", "np.pi", of("robustness")),
+    ("phantom/discs.py", "_SAMPLES = 16", "_SAMPLES = 32", {"realise", "realise sirf"}),
+    (
+        "evaluation/recovery.py", "absent.std(ddof=1", "absent.std(ddof=0",
+        {"recovery", "recovery_table"},
+    ),
+    ("evaluation/recovery_table.py", "FILTERS_MM = (2.0", "FILTERS_MM = (3.0", {"recovery_table"}),
     ("evaluation/robustness.py", '"nmse": -1', '"nmse": 1', {"robustness_table"}),
     ("evaluation/published.csv", "21.13", "21.14", {"tables"}),
     ("evaluation/doubts.csv", ",", ",perhaps ", {"tables"}),

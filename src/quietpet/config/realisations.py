@@ -61,6 +61,14 @@ class LesionSetSettings(Section):
             )
         return self
 
+    def describe(self) -> str:
+        """The lesions in the words of a methods section."""
+        radii, contrasts = (
+            ", ".join(f"{each:{sign}g}" for each in values)
+            for values, sign in ((self.radii_mm, ""), (self.contrasts, "+"))
+        )
+        return f"discs of {radii} mm with contrasts {contrasts} to white matter"
+
     @property
     def lesions(self) -> tuple[tuple[float, float], ...]:
         """Radius [mm] and contrast of each lesion, in the order in which they are placed."""
@@ -113,6 +121,11 @@ class RealisationSettings(Section):
         if repeated := [name for name in dict.fromkeys(named or ()) if (named or ()).count(name) > 1]:
             raise ValueError(f"{repeated[0]!r} stands there twice; keep one")
         return named
+
+    def describe(self) -> str:
+        """What is measured again, in the words of a methods section."""
+        sets = "; ".join(f"{name}: {each.describe()}" for name, each in self.lesion_sets.items())
+        return f"{', '.join(self.data)}, {self.count} times without lesions and with ({sets})"
 
     @field_validator("lesion_sets")
     @classmethod
