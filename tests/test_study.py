@@ -317,6 +317,8 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "cohorts": {},
         "truth": {},
         "tables": {},
+        "gallery": {"dataset": "phantom", "setting": "low"},
+        "report": {},
         "standin": {"cohort": "rspetmr", "participant": "02"},
         "standin_cohort": {"cohort": "rspetmr"},
     }

@@ -130,6 +130,7 @@ _DECISION = NamedFile("decision", "JSON: what was decided, and why")
 _PROVENANCE = NamedFile(
     "provenance", "JSON: settings, inputs, code and versions behind the rows", optional=True
 )
+_SVG = NamedFile("svg", "SVG: the same figure", optional=True)
 _SECTION = NamedFile("section", "JSON: what the report shows of it")
 _PLANS = "JSON of `plan`: quality against steps of one diffusion method"
 _SINOGRAMS_OF_SLICES = "low-dose sinograms of all {} subjects, for methods that reconstruct"
@@ -364,8 +365,9 @@ _STEPS = (
         inputs=(NamedFile("plan", _PLANS, several=True),),
         outputs=(
             NamedFile("table", "CSV: quality against steps of all methods"),
-            NamedFile("readable", "Markdown: the same"),
+            _SECTION,
             NamedFile("figure", "PNG: the same"),
+            _SVG,
         ),
     ),
     Step(
@@ -443,8 +445,9 @@ _STEPS = (
         outputs=(
             NamedFile("bias", "CSV: errors of regional activity in each cohort"),
             NamedFile("effects", "CSV: effects between cohorts, and what methods change in them"),
-            NamedFile("readable", "Markdown: both"),
+            _SECTION,
             NamedFile("figure", "PNG: the effects"),
+            _SVG,
             _PROVENANCE,
         ),
     ),
@@ -463,8 +466,9 @@ _STEPS = (
         ),
         outputs=(
             NamedFile("table", "CSV: what each wrong T1 costs each method"),
-            NamedFile("readable", "Markdown: the same"),
+            _SECTION,
             NamedFile("figure", "PNG: the same"),
+            _SVG,
             _PROVENANCE,
         ),
     ),
@@ -545,20 +549,20 @@ _STEPS = (
         job=TablesJob,
         inputs=(
             NamedFile("scores", "CSV of `score`", several=True),
-            NamedFile("plan", _PLANS, optional=True, several=True),
-            NamedFile("cohorts", "Markdown of `cohorts`", optional=True),
             NamedFile(
                 "rate",
                 "JSON of `learning_rate` of each method that has one",
                 optional=True,
                 several=True,
             ),
-            NamedFile("robustness", "Markdown of `robustness_table`", optional=True),
         ),
         outputs=(
             NamedFile("tables", "CSV: every row of every table"),
-            NamedFile("readable", "Markdown: the tables"),
-            NamedFile("figure", "PNG: the methods compared"),
+            NamedFile("readable", "Markdown: the tables in common units, with published values"),
+            NamedFile("tables_section", "JSON: all tables, for the report", optional=True),
+            NamedFile("claim", "JSON: claim and deviations, for the report", optional=True),
+            NamedFile("figure", "PNG of one table, called table1.png, ...", optional=True, several=True),
+            NamedFile("svg", "SVG of one table, beside its PNG", optional=True, several=True),
             NamedFile(
                 "with_without_t1",
                 "CSV: each method that uses T1 beside its variant without",
@@ -567,7 +571,7 @@ _STEPS = (
             NamedFile(
                 "paired", "CSV: each method minus the chosen one, subject by subject", optional=True
             ),
-            NamedFile("section", "JSON: what the report shows of `paired`", optional=True),
+            NamedFile("paired_section", "JSON: what the report shows of `paired`", optional=True),
             NamedFile(
                 "csv",
                 "CSV of one table, a row for each method, called table1.csv for Table 1",
@@ -587,8 +591,8 @@ _STEPS = (
             NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
         ),
         outputs=(
-            NamedFile("png", "PNG: one test slice of every method, with errors and profiles"),
-            NamedFile("svg", "SVG: the same"),
+            NamedFile("figure", "PNG: one test slice of every method, with errors and profiles"),
+            _SVG,
             _SECTION,
         ),
     ),

@@ -51,7 +51,7 @@ def write_scores(study: Study, folder: Path) -> list[Path]:
 
 def make_tables(study: Study, folder: Path) -> list[dict[str, str]]:
     job = TablesJob.model_validate_json(settings_for(study, "tables"))
-    outputs = {name: [folder / name] for name in ("tables", "readable", "figure")}
+    outputs = {name: [folder / name] for name in ("tables", "readable", "tables_section", "claim")}
     tables.run(job, Files({"scores": write_scores(study, folder)}), Files(outputs))
     with outputs["tables"][0].open(newline="") as stream:
         return list(csv.DictReader(stream))

@@ -26,7 +26,8 @@ from quietpet.evaluation.cohort_rows import (
 )
 from quietpet.evaluation.cohorts import assemble_cohorts
 from quietpet.evaluation.cohorts_figure import draw_cohorts
-from quietpet.evaluation.cohorts_page import render_cohorts
+from quietpet.evaluation.cohorts_section import cohorts_section
+from quietpet.files.sections import render_markdown
 from tests.builders.cohorts import REGIONS, blurred, identity, measured, plan, subject
 
 
@@ -51,7 +52,7 @@ def bias_of(regions: pd.DataFrame, *methods: str, **changed):
 
 def page_of(regions: pd.DataFrame, *methods: str) -> str:
     asked = plan(*methods)
-    return render_cohorts(*assemble_cohorts(regions, plan=asked), plan=asked)
+    return render_markdown(cohorts_section(*assemble_cohorts(regions, plan=asked), plan=asked))
 
 
 def ratios(dataset: str, region: str, image: str = STANDARD, n: int = 6) -> list[float]:
@@ -361,8 +362,8 @@ def test_several_settings_and_cohorts_have_rows_of_their_own() -> None:
     assert list(dict.fromkeys((row.cohort, row.setting) for row in bias)) == [
         (cohort, setting) for cohort in ("healthy", "mild", "alzheimer") for setting in ("x20", "x100")
     ]
-    page = render_cohorts(bias, effects, plan=asked)
-    assert page.index("## Cohorts: mild against healthy") < page.index("## Cohorts: alzheimer against")
+    page = render_markdown(cohorts_section(bias, effects, plan=asked))
+    assert page.index("### mild against healthy") < page.index("### alzheimer against healthy")
     panels = draw_cohorts(effects).axes
     assert len(panels) == 4 * 3
     assert panels[0].get_title(loc="left") == "mild against healthy, x20"

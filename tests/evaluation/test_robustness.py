@@ -17,8 +17,9 @@ from quietpet.evaluation.robustness import (
     robustness_rows,
 )
 from quietpet.evaluation.robustness_figure import STYLES, draw_robustness
-from quietpet.evaluation.robustness_page import render_robustness
+from quietpet.evaluation.robustness_section import robustness_section
 from quietpet.evaluation.scoring import SCORE_COLUMNS
+from quietpet.files.sections import render_markdown
 
 PLAN = RobustnessPlan(
     methods=("lpet", "gaussian", "network", "sampler"),
@@ -213,11 +214,12 @@ def test_scores_of_a_method_that_looks_at_t1_are_no_ordinary_ones():
 
 
 def test_the_page_says_what_is_lost_and_where_no_t1_would_do_as_well():
-    page = render_robustness(rows_of(both()))
+    page = render_markdown(robustness_section(rows_of(both())))
     assert page.startswith("## Robustness: a wrong T1\n")
-    assert "### T1 of phantom, setting `low`" in page
-    assert "PSNR (dB); best without T1: `gaussian`" in page
-    assert "| method | learning | estimate | gain | own T1 | shifted by 2 mm | other subject's |" in page
+    assert "### T1 of phantom, setting `low`: PSNR (dB); best without T1: `gaussian`" in page
+    assert "| Method | Learning | Estimate | Gain | own T1 | shifted by 2 mm | other subject's |" in page
+    # Of the gain of 10 dB it loses 10.5 with the T1 of another subject.
+    assert "Most of its gain in PSNR loses `network`, 105 %, where T1 is other subject's." in page
     assert (
         "| network | external | single | 10.00 | 23.00 | 21.50 (-1.50 [-7.85, +4.85]; 15 %) | "
         "12.50 (-10.50 [-42.27, +21.27]; 105 %) ‡ |" in page
@@ -231,7 +233,9 @@ def test_the_page_says_what_is_lost_and_where_no_t1_would_do_as_well():
 def test_the_page_marks_a_method_that_its_own_t1_does_not_lift_above_the_best_without():
     worse = {**PSNR, ("network", "own"): (20,) * 4}
     rest = both()
-    page = render_robustness(rows_of(pd.concat([scores(worse), rest[rest["metric"] != "psnr_db"]])))
+    page = render_markdown(
+        robustness_section(rows_of(pd.concat([scores(worse), rest[rest["metric"] != "psnr_db"]])))
+    )
     assert "| network | external | single | 7.00 | 20.00 ‡ |" in page
     assert "| lpet | - | single | 0.00 | 13.00 | - | - |" in page
 
@@ -271,7 +275,7 @@ def test_several_ways_of_learning_are_named_in_the_figure():
 
 def test_simulated_scans_are_called_so():
     table = both().assign(data_source="standin-brainweb", dataset="ood1")
-    page = render_robustness(rows_of(table))
+    page = render_markdown(robustness_section(rows_of(table)))
     assert "### T1 of ood1 (simulated scans), setting `low`" in page
     figure = draw_robustness(rows_of(table))
     assert figure.axes[0].get_title(loc="left") == "ood1, low (simulated scans)"

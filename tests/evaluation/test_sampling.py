@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from quietpet.data.pairs import DosePair
-from quietpet.evaluation.sampling import SamplingPlan, SamplingRow, plan_of, quality, render_sampling
+from quietpet.evaluation.sampling import SamplingPlan, SamplingRow, plan_of, quality, sampling_section
+from quietpet.files.sections import render_markdown
 
 SIDE, PEAK = 32, 80.0
 
@@ -86,7 +87,7 @@ def test_of_equal_cost_the_better_and_the_nearer_are_chosen():
 def test_the_page_shows_every_row_and_what_to_configure():
     rows = (row("ddpm", 1000, 30.0), row("heun", 19, 29.98, steps=10, spacing="quadratic"))
     plan = SamplingPlan(rows=rows, tolerance_db=0.1)
-    page = render_sampling([plan])
+    page = render_markdown(sampling_section([plan]))
     assert "{sampler: heun, sampling_steps: 10, spacing: quadratic}" in page
     assert "| heun | quadratic | 10 | 19 | 29.98 | -0.02 |" in page
     record = {"rows": [vars(each) for each in rows], "tolerance_db": 0.1}

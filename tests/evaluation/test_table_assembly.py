@@ -7,18 +7,22 @@ import re
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pandas as pd
 import pytest
+from pages import tables_page
 
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.errors import InputError
 from quietpet.evaluation.comparison import VARIANTS
-from quietpet.evaluation.figure import draw
+from quietpet.evaluation.figure import PANELS, draw_table
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_values
-from quietpet.evaluation.readable import STANDIN_WARNING, TEMPLATE_WARNING, render
+from quietpet.evaluation.readable import STANDIN_WARNING, TEMPLATE_WARNING, render, tables_section
 from quietpet.evaluation.scoring import SCORE_COLUMNS
+from quietpet.evaluation.summaries import summary_of_setting
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, TableRow, assemble
+from quietpet.files.sections import switched
 
 METHODS = ("gaussian", "mfdiff", "lpet", "unet")
 REGIMES = ("internal", "external", "external_internal")
@@ -143,8 +147,9 @@ def test_table_6_compares_the_regimes_beside_the_published_ones() -> None:
         ("mfdiff", "external_internal", 30.67),
         ("lpet", "-", None),
     ]
-    assert "| mfdiff | external_internal |" in render(assembled, plan=PLAN)
-    assert [text.get_text() for text in draw(assembled).axes[0].get_yticklabels()] == [
+    assert "| mfdiff | external_internal |" in tables_page(assembled, plan=PLAN)
+    figure = draw_table(assembled)
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [
         "mfdiff, internal", "mfdiff, external", "mfdiff, external_internal", "lpet, -",
     ]  # fmt: skip
 
@@ -246,20 +251,20 @@ def test_a_data_set_that_nobody_published_has_a_table_of_its_own_name() -> None:
     assert tables == {"mine": ["mine"], "shifted": ["6", "shifted"], "ood2": ["ood2"]}
     assert {row.method for row in rows if row.table == "mine"} == set(METHODS)
     assert not [row for row in rows if row.dataset in own and row.paper_mean is not None]
-    page = render(rows, plan=PLAN)
+    page = tables_page(rows, plan=PLAN)
     for line in (
         "## Table mine: in vivo, no published table",
         "## Table shifted: phantoms, no published table",
         "## Table ood2: phantoms, no published table",
     ):
         assert page.count(f"{line}\n") == 1
-    figure = draw(rows)
     labels = {
         axis.get_title(loc="left"): [text.get_text() for text in axis.get_yticklabels()]
-        for axis in figure.axes
+        for table in ("mine", "shifted")
+        for axis in draw_table(pick(rows, table=table)).axes
     }
-    assert labels["Table mine: mine, 16s"] == [*METHODS]
-    assert labels["Table shifted: shifted, 16s"][:3] == [
+    assert labels["mine, 16s"] == [*METHODS]
+    assert labels["shifted, 16s"][:3] == [
         "gaussian, internal", "gaussian, external", "mfdiff, internal",
     ]  # fmt: skip
 
@@ -312,7 +317,7 @@ def test_iterations_of_each_stage_stand_in_the_row_of_what_is_trained() -> None:
            for method in ("mfdiff", "unet")
            for word, text in PLAN.iterations["ood1"][method].items()},
     }  # fmt: skip
-    assert "| mfdiff | external_internal | 1000 + 150 | single |" in render(rows, plan=PLAN)
+    assert "| mfdiff | external_internal | 1000 + 150 | single |" in tables_page(rows, plan=PLAN)
 
 
 def test_rows_and_page_say_how_far_samples_spread_and_where_that_is_in_effect_a_regression() -> None:
@@ -331,20 +336,20 @@ def test_rows_and_page_say_how_far_samples_spread_and_where_that_is_in_effect_a_
                 f"(true samples of the posterior: 1){said}"
             )
     assert {row.spread_to_error for row in rows if row.method != "mfdiff"} == {None}
-    page = render(rows, plan=PLAN)
+    page = tables_page(rows, plan=PLAN)
     for number, spread, more in (("1", "0.29 to 0.97", "8 to 94"), ("5", "0.29", "8")):
-        note = page.split(f"## Table {number}: ")[1].splitlines()[2]
+        note = page.split(f"## Table {number}: ")[1].split("\n- ")[1].splitlines()[0]
         assert note.startswith(f"`mfdiff`: samples spread by {spread} of their error, bias included")
         assert f"one has {more} % more squared error than the mean of endless ones" in note
         setting = "-" if number == "1" else "ablation"
         verdict = "Below 0.3 it is in effect a regression, whatever the cause: phantom, setting"
         assert note.endswith(f"{verdict} `{setting}`.")
-    above = render(assemble(scores(spread=0.31), plan=PLAN), plan=PLAN)
+    above = tables_page(assemble(scores(spread=0.31), plan=PLAN), plan=PLAN)
     assert "samples spread by 0.31" in above
     assert "in effect" not in above
     none = assemble(scores(), plan=PLAN)
     assert not any("spread" in row.protocol for row in none)
-    assert "samples spread by" not in render(none, plan=PLAN)
+    assert "samples spread by" not in tables_page(none, plan=PLAN)
 
 
 def test_published_cells_that_contradict_each_other_are_marked_where_printed() -> None:
@@ -354,11 +359,13 @@ def test_published_cells_that_contradict_each_other_are_marked_where_printed() -
         for regime in ("internal", "external")
     )
     assembled = assemble(table, plan=PLAN)
-    legend = [text.get_text() for text in draw(assembled).legends[0].get_texts()]
+    figure = draw_table(pick(assembled, table="6"))
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert {"published", "published, doubted"} <= set(legend)
-    page = render(assembled, plan=PLAN)
-    assert "31.35 ± 2.59†, 0.981 ± 0.007†, 0.018 ± 0.009†" in page
-    assert "35.63 ± 0.95, 0.984 ± 0.009, 0.003 ± 0.001" in page
+    page = tables_page(assembled, plan=PLAN)
+    doubted = ("31.35 ± 2.59 †", "0.981 ± 0.007 †", "0.018 ± 0.009 †")
+    for published in (*doubted, "35.63 ± 0.95", "0.984 ± 0.009"):
+        assert f"| {published} |" in page
     assert "† Published, `mfdiff`: identical to M-UNet on phantoms in Table 1." in page
 
 
@@ -381,7 +388,7 @@ def test_adding_a_method_or_shuffling_files_changes_no_row() -> None:
 def test_one_subject_has_an_empty_interval() -> None:
     rows = assemble(scores(subjects=("04",)), plan=PLAN)
     assert {(row.cells()["ci_low"], row.cells()["ci_high"]) for row in rows} == {("", "")}
-    assert "**One test subject" in render(rows, plan=PLAN)
+    assert "**One test subject" in tables_page(rows, plan=PLAN)
 
 
 def test_slices_without_a_lesion_are_left_out_of_its_metric() -> None:
@@ -439,12 +446,12 @@ def test_unusable_scores_are_refused() -> None:
 
 def test_page_names_the_template_loudly_and_only_then() -> None:
     template = assemble(scores(source="template"), plan=PLAN)
-    assert TEMPLATE_WARNING in render(template, plan=PLAN)
+    assert TEMPLATE_WARNING in tables_page(template, plan=PLAN)
     assert "warps of one brain" in TEMPLATE_WARNING
     assert "NMSE" not in TEMPLATE_WARNING, "figures of one study are no facts of another"
     standin = assemble(scores(dataset="ood1", source="standin-template"), plan=PLAN)
-    assert TEMPLATE_WARNING in render(standin, plan=PLAN)
-    assert TEMPLATE_WARNING not in render(assemble(scores(), plan=PLAN), plan=PLAN)
+    assert TEMPLATE_WARNING in tables_page(standin, plan=PLAN)
+    assert TEMPLATE_WARNING not in tables_page(assemble(scores(), plan=PLAN), plan=PLAN)
 
 
 @pytest.mark.parametrize("head", ["brainweb", "template"])
@@ -452,23 +459,23 @@ def test_page_calls_simulated_scans_simulated_everywhere(head: str) -> None:
     """Headings, claim and figure of stand-ins; the template is warned of as in phantoms."""
     scans = scores(dataset="ood1", settings=("16s",), source=f"standin-{head}")
     rows = assemble(pd.concat([scores(), scans]), plan=PLAN)
-    page = render(rows, plan=PLAN)
+    page = tables_page(rows, plan=PLAN)
     assert STANDIN_WARNING in page
     assert (TEMPLATE_WARNING in page) == (head == "template")
     assert "## Table 2: SIMULATED scans, in place of in vivo, OOD data 1" in page
-    assert "### ood1 (simulated scans), setting `16s`" in page
+    assert "### ood1 (simulated scans), setting `16s`: 6 slices of 2 test subject(s)" in page
     claim = page.partition("## Claim")[2].partition("## Known")[0]
     assert "ood1/16s (simulated scans), phantom/" in claim
     assert f"brainweb (simulated phantoms), standin-{head} (simulated scans of digital heads)" in claim
     assert "All data are simulated: nothing is shown in vivo." in claim
-    titles = [axis.get_title(loc="left") for axis in draw(rows).axes]
-    assert "Table 2: ood1, 16s (simulated scans)" in titles
-    assert "Table 1: phantom, -" in titles
+    for table, title in (("2", "ood1, 16s (simulated scans)"), ("1", "phantom, -")):
+        figure = draw_table(pick(rows, table=table))
+        assert title in [axis.get_title(loc="left") for axis in figure.axes]
 
 
 def test_page_calls_real_scans_in_vivo() -> None:
     scans = scores(dataset="ood1", settings=("16s",), source="ds002898")
-    page = render(assemble(pd.concat([scores(), scans]), plan=PLAN), plan=PLAN)
+    page = tables_page(assemble(pd.concat([scores(), scans]), plan=PLAN), plan=PLAN)
     assert "## Table 2: in vivo, OOD data 1" in page
     assert "simulated scans" not in page
     assert STANDIN_WARNING not in page
@@ -478,7 +485,7 @@ def test_page_calls_real_scans_in_vivo() -> None:
 
 def test_page_tells_the_physics() -> None:
     plan = replace(PLAN, physics=("Data and model are the same", "Windows overlap"))
-    deviations = render(assemble(scores(), plan=plan), plan=plan).partition("## Known")[2]
+    deviations = tables_page(assemble(scores(), plan=plan), plan=plan).partition("## Known")[2]
     assert "- Data and model are the same.\n- Windows overlap.\n" in deviations
 
 
@@ -486,16 +493,16 @@ def test_page_tells_the_physics() -> None:
 def test_page_says_what_was_acquired_whatever_the_projector(projector: str) -> None:
     table = scores().assign(projector=projector)
     plan = replace(PLAN, acquisition="scatter 37 %, no randoms")
-    page = render(assemble(table, plan=plan), plan=plan)
+    page = tables_page(assemble(table, plan=plan), plan=plan)
     assert "scatter 37 %, no randoms" in page
     assert "no scatter" not in page
 
 
 def test_page_is_well_formed_markdown() -> None:
     table = scores(replicates=2, methods=METHODS[:3], estimates=("single", "mean_of_4"))
-    page = render(assemble(table, plan=PLAN), plan=PLAN)
+    page = tables_page(assemble(table, plan=PLAN), plan=PLAN)
     assert page.count("## Table 1") == page.count("## Table 5") == 1
-    assert "21.13 ± 2.71, 0.839 ± 0.041, 0.176 ± 0.055" in page
+    assert "| 21.13 ± 2.71 |" in page
     assert "Configured, but not scored: unet." in page
     for block in page.split("\n\n"):
         widths = {line.count("|") for line in block.splitlines() if line.startswith("|")}
@@ -507,10 +514,11 @@ def test_page_gives_the_share_of_the_nmse_that_is_due_to_the_maximum() -> None:
     of_maximum = table["metric"] == "nmse_of_maximum_percent"
     table.loc[of_maximum, "value"] = [40.0, 60.0, 80.0] * 2
     rows = assemble(table, plan=PLAN)
-    page = render(rows, plan=PLAN)
+    page = tables_page(rows, plan=PLAN)
+    paper = page.partition("Variant `paper`")[2]
     header, row = (
-        next(line for line in page.splitlines() if line.startswith(start)).split(" | ")
-        for start in ("| method", "| lpet")
+        next(line for line in paper.splitlines() if line.startswith(start)).split(" | ")
+        for start in ("| Method", "| lpet")
     )
     assert row[header.index("NMSE due to the maximum (%)")].startswith("60 ± 18")
 
@@ -534,12 +542,72 @@ def test_scores_against_the_truth_stand_in_no_table_of_comparison_with_the_stand
     assert {row.variant for row in rows} == {"paper", "jointly_scaled", "quantitative"}
 
 
-def test_figure_has_a_row_of_panels_per_table_and_setting() -> None:
-    figure = draw(assemble(scores(estimates=("single", "mean_of_4")), plan=PLAN))
-    assert len(figure.axes) == 2 * 3
+def test_figure_of_a_table_has_a_row_of_panels_for_each_setting() -> None:
+    rows = pick(assemble(scores(estimates=("single", "mean_of_4")), plan=PLAN), table="1")
+    figure = draw_table(rows)
+    assert len(figure.axes) == 2 * len(PANELS)
+    (lpet,) = pick(rows, setting="-", method="lpet", estimate="single", metric="nmse", variant="paper")
+    panel = next(axis for axis in figure.axes if axis.get_xlabel() == "NMSE, paper")
+    drawn = {line.get_label(): line.get_xdata() for line in panel.lines}
+    assert lpet.mean in drawn["mean"]
+    assert lpet.paper_mean in drawn["published"]
+
+
+def test_figure_shows_every_subject_beside_the_mean() -> None:
+    rows = pick(assemble(scores(methods=("lpet",), replicates=2), plan=PLAN), table="1")
+    for axis in draw_table(rows).axes:
+        (subjects,) = (line for line in axis.lines if line.get_label() == "one test subject")
+        # Trainings 0 and 10; slices 0, 0.01 and 0.02; subjects 0.1 apart.
+        np.testing.assert_allclose(subjects.get_xdata(), (5.01, 5.11))
+        assert len(set(subjects.get_ydata())) == 2
+
+
+def test_the_short_page_has_common_units_beside_published_values_and_leads_to_the_report() -> None:
+    rows = assemble(scores(estimates=("single", "mean_of_4")), plan=PLAN)
+    page = render(rows, plan=PLAN)
+    assert page.startswith("# Results\n")
+    assert "`report.html`" in page
+    assert "Variant" not in page
+    assert page.count("## Table 1: ") == 1
+    header = next(line for line in page.splitlines() if line.startswith("| Method"))
+    metrics = [
+        f"{name}{what}"
+        for name in ("PSNR (dB)", "SSIM", "NMSE")
+        for what in ("", ", published", ", ours minus published")
+    ]
+    assert header == f"| {' | '.join(['Method', 'Learning', 'Estimate', *metrics])} |"
+    (ours,) = pick(
+        rows, table="1", setting="-", method="lpet", estimate="single", metric="psnr_db",
+        variant="quantitative",
+    )  # fmt: skip
+    line = next(line for line in page.splitlines() if line.startswith("| lpet | - | single |"))
+    assert line.split(" | ")[3].startswith(f"{ours.mean:.2f} ± ")
+    assert line.split(" | ")[4] == "21.13 ± 2.71"
+    assert TEMPLATE_WARNING not in page
+    template = assemble(scores(source="template"), plan=PLAN)
+    assert f"> **WARNING - {TEMPLATE_WARNING}**" in render(template, plan=PLAN)
+
+
+def test_the_section_puts_the_variant_that_ranks_methods_first() -> None:
+    section = tables_section(assemble(scores(), plan=PLAN), plan=PLAN, figures={"1": "table1.png"})
+    first = section.sections[0]
+    assert first.id == "table-1"
+    assert [figure.file for figure in first.figures] == ["table1.png"]
+    groups = [[table.variant for table in tables] for _, tables in switched(first.tables)]
+    assert groups == [["quantitative", "paper", "jointly_scaled"]] * 2
+
+
+def test_the_summary_names_the_best_means_and_how_many_subjects_they_are_of() -> None:
+    """Values grow with the place of a method; every metric has the same ones."""
+    rows = pick(assemble(scores(settings=("drf100",)), plan=PLAN), table="1")
+    summary = summary_of_setting(rows)
+    assert summary.startswith("`gaussian` has the least NMSE, 0.060, before `mfdiff`, 1.060; `unet` has")
+    assert summary.endswith("(means of 2 test subjects).")
+    alone = assemble(scores(settings=("drf100",), subjects=("04",)), plan=PLAN)
+    assert "no difference between methods can be tested" in summary_of_setting(pick(alone, table="1"))
 
 
 def test_the_page_states_the_budget_of_networks():
     rows = assemble(scores(), plan=PLAN)
-    assert f"Budget, one rule for all networks: {PLAN.budget}." in render(rows, plan=PLAN)
-    assert "Budget" not in render(rows, plan=dataclasses.replace(PLAN, trained=()))
+    assert f"Budget, one rule for all networks: {PLAN.budget}." in tables_page(rows, plan=PLAN)
+    assert "Budget" not in tables_page(rows, plan=dataclasses.replace(PLAN, trained=()))

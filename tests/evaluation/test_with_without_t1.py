@@ -13,8 +13,10 @@ from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.inputs import WithoutT1
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.tables import TablePlan
-from quietpet.evaluation.with_without_t1 import T1_COLUMNS, compare_t1, render_t1
+from quietpet.evaluation.with_without_t1 import T1_COLUMNS, compare_t1
+from quietpet.evaluation.with_without_t1_section import t1_section
 from quietpet.files.named import Files
+from quietpet.files.sections import read_section, render_markdown
 from quietpet.jobs.evaluation import TablesJob
 from quietpet.stages import tables
 
@@ -136,7 +138,7 @@ def test_a_variant_that_is_not_scored_on_a_data_set_leaves_a_gap_that_is_told():
     assert (first.dataset, first.difference) == ("phantom", pytest.approx(2.0))
     assert (second.dataset, second.difference) == ("shifted", None)
     assert second.without == "trained on PET alone, but munet_pet is not scored here"
-    page = render_t1(compare_t1(both, plan=PLAN))
+    page = render_markdown(t1_section(compare_t1(both, plan=PLAN)))
     assert "phantom, setting" in page
     assert "shifted" not in page, "a setting without a pair"
 
@@ -161,7 +163,7 @@ def test_slices_without_t1_count_on_neither_side(lacking):
 def test_where_no_slice_has_a_t1_there_is_no_row_and_no_section():
     rows = compare_t1(scores(lacking=("a", "b", "c", "d")), plan=PLAN)
     assert rows == ()
-    assert render_t1(rows) == ""
+    assert t1_section(rows) is None
 
 
 def test_one_subject_has_no_interval():
@@ -171,16 +173,16 @@ def test_one_subject_has_no_interval():
 
 
 def test_the_page_shows_both_and_the_difference_and_nothing_without_a_pair():
-    page = render_t1(compare_t1(scores(), plan=PLAN))
+    page = render_markdown(t1_section(compare_t1(scores(), plan=PLAN)))
     assert "| munet | munet_pet: trained on PET alone | external | single |" in page
     assert "| 29.75 | 27.75 | +2.00 [-4.35, +8.35] not testable |" in page
     assert "| hinet | refused: two encoders | external | single |" in page
-    assert render_t1(compare_t1(scores(methods=("hinet", "lpet")), plan=PLAN)) == ""
+    assert t1_section(compare_t1(scores(methods=("hinet", "lpet")), plan=PLAN)) is None
 
 
 @pytest.mark.parametrize("chosen", [False, True])
 def test_the_page_says_what_intervals_leave_out_and_what_else_may_differ(chosen):
-    page = render_t1(compare_t1(scores(), plan=PLAN), rates_chosen=chosen)
+    page = render_markdown(t1_section(compare_t1(scores(), plan=PLAN), rates_chosen=chosen))
     assert "better or worse where neither other subjects nor other seeds would undo it" in page
     assert (
         "budget the same, but for the learning rate, which trials choose for each." in page
@@ -199,7 +201,7 @@ def test_the_stage_writes_a_file_of_its_own_and_a_section(tmp_path):
     )
     table = scores()
     table.to_csv(tmp_path / "scores.csv", index=False)
-    names = ("tables", "readable", "figure", "with_without_t1")
+    names = ("tables", "readable", "tables_section", "with_without_t1")
     tables.run(
         job,
         Files({"scores": [tmp_path / "scores.csv"]}),
@@ -211,4 +213,4 @@ def test_the_stage_writes_a_file_of_its_own_and_a_section(tmp_path):
         found = [row for row in reader if (row["method"], row["metric"]) == ("munet", "psnr_db")]
     assert [(row["difference"], row["method_without"]) for row in found] == [("2", "munet_pet")]
     assert found[0]["protocol"] == "small: munet as configured"
-    assert "## With and without T1" in (tmp_path / "readable").read_text()
+    assert read_section(tmp_path / "tables_section").sections[-1].title == "With and without T1"

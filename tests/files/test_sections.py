@@ -78,6 +78,12 @@ def test_text_of_a_cell(row, text):
     assert PSNR.text(row) == text
 
 
+def test_a_signed_number_has_its_plus():
+    gain = Column(key="x", label="x", digits=1, signed=True, low="low", high="high")
+    assert gain.text({"x": 2.0, "low": -1.0, "high": 5.0}) == "+2.0 [-1.0, +5.0]"
+    assert gain.text({"x": -0.01}) == "+0.0"
+
+
 def test_digits_are_six_significant_unless_given():
     assert Column(key="x", label="x").text({"x": 1234.56789}) == "1234.57"
 

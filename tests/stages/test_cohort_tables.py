@@ -12,6 +12,7 @@ from quietpet.errors import InputError
 from quietpet.evaluation.cohort_rows import BIAS_COLUMNS, EFFECT_COLUMNS
 from quietpet.evaluation.regions import REGION_COLUMNS
 from quietpet.files.named import Files
+from quietpet.files.sections import read_section
 from quietpet.files.text import read_json
 from quietpet.jobs.evaluation import CohortsJob
 from quietpet.stages import cohorts
@@ -21,7 +22,8 @@ METHODS = {"lpet": identity, "blur": blurred}
 OUTPUTS = {
     "bias": "c.csv",
     "effects": "e.csv",
-    "readable": "c.md",
+    "section": "c.json",
+    "svg": "c.svg",
     "figure": "c.png",
     "provenance": "p.json",
 }
@@ -73,9 +75,9 @@ def test_files_become_tables_page_and_figure(tmp_path: Path) -> None:
         "template",
         "sensorimotor",
     )
-    page = outputs["readable"].read_text()
-    assert page.startswith("## Cohorts: alzheimer against healthy\n")
-    assert "WARNING - `blur` shrinks" in page
+    (section,) = read_section(outputs["section"]).sections
+    assert section.title == "alzheimer against healthy"
+    assert any(warning.startswith("`blur` shrinks") for warning in section.warnings)
     assert outputs["figure"].read_bytes().startswith(b"\x89PNG")
     origin = read_json(outputs["provenance"])
     assert (origin["stage"], list(origin["inputs"])) == ("cohorts", [str(path) for path in paths])
@@ -86,7 +88,9 @@ def test_the_order_of_files_changes_no_byte(tmp_path: Path) -> None:
     found = []
     for order in (paths, paths[::-1]):
         outputs = run(tmp_path, order)
-        found.append([outputs[name].read_bytes() for name in ("bias", "effects", "readable", "figure")])
+        found.append(
+            [outputs[name].read_bytes() for name in ("bias", "effects", "section", "figure", "svg")]
+        )
     assert found[0] == found[1]
 
 

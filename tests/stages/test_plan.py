@@ -17,6 +17,7 @@ from quietpet.data.batches import central_batches
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
 from quietpet.files.named import Files
+from quietpet.files.sections import read_section
 from quietpet.files.text import read_json
 from quietpet.jobs.methods import PlanJob, SamplingJob
 from quietpet.methods.mfdiff.settings import Settings
@@ -136,13 +137,15 @@ def test_noise_is_that_of_the_training_whatever_the_row_is_called(inputs, tmp_pa
 
 def test_table_page_and_figure(inputs, tmp_path):
     path = planned(inputs, tmp_path, planner=PlannerSettings(slices=1, evaluations=(2,)))
-    targets = {name: [tmp_path / name] for name in ("table", "readable", "figure")}
+    targets = {name: [tmp_path / name] for name in ("table", "section", "figure", "svg")}
     sampling.run(SamplingJob(), Files({"plan": [path]}), Files(targets))
     with targets["table"][0].open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     wanted = read_json(path)["rows"]
     assert [float(row["psnr_db"]) for row in rows] == pytest.approx([r["psnr_db"] for r in wanted], 1e-5)
-    assert "`m`, tolerance 0.1 dB" in targets["readable"][0].read_text()
+    (shown,) = read_section(targets["section"][0]).tables
+    assert shown.caption.startswith("`m`: ")
+    assert shown.caption.endswith("tolerance 0.1 dB")
     assert targets["figure"][0].read_bytes().startswith(b"\x89PNG")
 
 

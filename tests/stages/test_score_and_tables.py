@@ -19,6 +19,7 @@ from quietpet.evaluation.whole_subjects import SUBJECT_COLUMNS
 from quietpet.files.hdf5 import write_hdf5
 from quietpet.files.named import Files
 from quietpet.files.scores import read_scores
+from quietpet.files.sections import read_section
 from quietpet.files.text import read_json, write_json
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
 from quietpet.stages import score, tables
@@ -200,7 +201,10 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
     names = {
         "tables": "tables.csv",
         "readable": "tables.md",
-        "figure": "tables.png",
+        "tables_section": "tables.json",
+        "claim": "claim.json",
+        "figure": "table1.png",
+        "svg": "table1.svg",
         "provenance": "p.json",
     }
     outputs = {name: [tmp_path / "results" / file] for name, file in names.items()}
@@ -213,25 +217,26 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
     shown = sum("_only_" not in metric.name for metric in OF_SCANS)  # these slices have no lesions
     assert [row["method"] for row in rows] == ["lpet"] * shown + ["gaussian"] * shown
     assert (rows[0]["setting"], rows[0]["paper_mean"], rows[0]["n_subjects"]) == ("-", "21.13", "2")
-    assert "## Claim" in outputs["readable"][0].read_text()
+    assert "`report.html`" in outputs["readable"][0].read_text()
+    section = read_section(outputs["tables_section"][0])
+    assert [each.title for each in section.sections] == ["Table 1: phantoms, all methods"]
+    assert section.sections[0].figures[0].file == "table1.png"
+    assert read_section(outputs["claim"][0]).title.startswith("Claim")
     assert outputs["figure"][0].read_bytes().startswith(b"\x89PNG")
+    assert ">gaussian<" in outputs["svg"][0].read_text()
     origin = read_json(outputs["provenance"][0])
     assert origin["stage"] == "tables"
     assert list(origin["inputs"]) == [str(path) for path in scores]
 
 
-def test_the_page_of_robustness_stands_behind_the_tables(tmp_path: Path) -> None:
-    restored = write_restored(tmp_path / "lpet.h5")
-    run_score(tmp_path, restored, write_test_set(tmp_path / "test.h5"))
-    outputs = {name: [tmp_path / name] for name in ("tables", "readable", "figure")}
-    inputs = {"scores": [tmp_path / "lpet.csv"]}
-    tables.run(tables_job(), Files(inputs), Files(outputs))
-    plain = (tmp_path / "readable").read_text()
-    (tmp_path / "page.md").write_text("## Robustness: a wrong T1\n\nlosses\n")
-    tables.run(tables_job(), Files({**inputs, "robustness": [tmp_path / "page.md"]}), Files(outputs))
-    before, behind = plain.split("## Claim")
-    page = "## Robustness: a wrong T1\n\nlosses\n\n"
-    assert (tmp_path / "readable").read_text() == f"{before}{page}## Claim{behind}"
+def test_a_figure_of_a_table_without_rows_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    run_score(tmp_path, write_restored(tmp_path / "r.h5"), write_test_set(tmp_path / "test.h5"))
+    for wrong in ({"figure": ["table6.png"]}, {"figure": ["table1.png"], "svg": ["other.svg"]}):
+        names = {"tables": ["t.csv"], "readable": ["t.md"], **wrong}
+        outputs = {name: [tmp_path / "out" / file for file in files] for name, files in names.items()}
+        with pytest.raises(InputError, match=r"no table (table6|other); the scores make table1"):
+            tables.run(tables_job(), Files({"scores": [tmp_path / "lpet.csv"]}), Files(outputs))
+        assert not list(tmp_path.glob("out/*"))
 
 
 def test_chosen_learning_rates_stand_in_the_protocol(tmp_path: Path) -> None:
@@ -244,7 +249,7 @@ def test_chosen_learning_rates_stand_in_the_protocol(tmp_path: Path) -> None:
     for method in ("gaussian", "other"):
         record = {"method": method, "iterations": 9, "trials": trials}
         write_json(tmp_path / f"{method}.json", record)
-    outputs = {name: [tmp_path / name] for name in ("tables", "readable", "figure")}
+    outputs = {name: [tmp_path / name] for name in ("tables", "readable", "claim")}
     inputs = {"scores": scores, "rate": [tmp_path / "gaussian.json"]}
     tables.run(tables_job(), Files(inputs), Files(outputs))
     words = (
@@ -254,7 +259,8 @@ def test_chosen_learning_rates_stand_in_the_protocol(tmp_path: Path) -> None:
     with (tmp_path / "tables").open(newline="") as stream:
         protocols = {row["method"]: row["protocol"] for row in csv.DictReader(stream)}
     assert protocols == {"lpet": "tiny: no processing", "gaussian": f"tiny: {words}"}
-    assert f"gaussian (tiny): {words}." in (tmp_path / "readable").read_text()
+    (methods,) = read_section(tmp_path / "claim").sections[0].tables
+    assert {"method": "gaussian", "protocol": words} in methods.rows
     with pytest.raises(
         InputError, match=r"other\.json: is of the unknown method 'other'; known: lpet, "
     ):
@@ -339,17 +345,3 @@ def test_whole_subjects_are_measured_beside_the_scores(tmp_path: Path) -> None:
     assert float(gained["value"]) == pytest.approx(100 / 1.5, rel=0.1)
     assert float(found["05", "brain_within_15_percent"]["value"]) == 0.0
     assert found["05", "brain_outlier_score"]["count"] == "16"
-
-
-def test_the_page_of_cohorts_stands_among_the_tables(tmp_path: Path) -> None:
-    test = write_test_set(tmp_path / "test.h5")
-    run_score(tmp_path, write_restored(tmp_path / "r.h5"), test)
-    outputs = {name: [tmp_path / name] for name in ("tables", "readable", "figure")}
-    inputs = {"scores": [tmp_path / "lpet.csv"]}
-    tables.run(tables_job(), Files(inputs), Files(outputs))
-    without = outputs["readable"][0].read_text()
-    section = "## Cohorts: alzheimer against healthy\n\nSome lines."
-    (tmp_path / "cohorts.md").write_text(section + "\n")
-    tables.run(tables_job(), Files({**inputs, "cohorts": [tmp_path / "cohorts.md"]}), Files(outputs))
-    page = outputs["readable"][0].read_text()
-    assert page == without.replace("## Claim", f"{section}\n\n## Claim")

@@ -566,27 +566,61 @@ def test_an_edit_reruns_what_it_reaches(
     assert planned_jobs(output) == rerun
 
 
-def test_a_metric_scores_again_what_was_restored(repository, finished, tmp_path):
+ANOTHER_METRIC = """
+
+def worst_error(images, data_range):
+    return float(np.abs(images.restored - images.standard).max())
+
+
+METRICS = (
+    *METRICS,
+    Metric(name="worst_error", label="worst error", function=worst_error, variant=QUANTITATIVE),
+)
+"""
+
+
+def test_another_metric_scores_again_what_was_restored(repository, finished, tmp_path):
     """A restoration may take hours: the job that scores does not repeat it, nor lose it."""
     study, package = tmp_path / "study", tmp_path / "src/quietpet"
     shutil.copytree(finished, study)
     shutil.copytree(repository / "src/quietpet", package)
     metrics = package / "evaluation/metrics.py"
-    metrics.write_text(metrics.read_text().replace("_PIXELS = 1.5", "_PIXELS = 1.6", 1))
+    metrics.write_text(metrics.read_text() + ANOTHER_METRIC)
     restored, scores = (
         study / f"results/{name}/phantom/low/gaussian/r0" for name in ("restored", "scores")
     )
-    before = restored.with_suffix(".h5").read_bytes(), read_json(scores.with_suffix(".json"))["code"]
+    before = {path: path.read_bytes() for path in study.glob("results/*/**/*") if path.is_file()}
+    code = read_json(scores.with_suffix(".json"))["code"]
     snakemake(
         repository,
         *("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study),
         scores.with_suffix(".csv").relative_to(study),
         PYTHONPATH=str(package.parent),
     )
-    after = restored.with_suffix(".h5").read_bytes(), read_json(scores.with_suffix(".json"))["code"]
-    assert after[0] == before[0]
-    assert after[1] != before[1]
+    changed = {path for path, held in before.items() if path.read_bytes() != held}
+    assert restored.with_suffix(".h5") in before
+    assert changed == {scores.with_suffix(suffix) for suffix in (".csv", ".json")}
+    assert read_json(scores.with_suffix(".json"))["code"] != code
+    earlier = before[scores.with_suffix(".csv")].decode().splitlines()
+    found = scores.with_suffix(".csv").read_text().splitlines()
+    assert [line for line in found if ",worst_error,quantitative," not in line] == earlier
+    assert len(found) > len(earlier)
     assert "kept" in (study / "logs/restore/phantom-low-gaussian-r0.log").read_text()
+
+
+def test_the_truth_is_one_job_of_a_finished_study(repository, finished, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    arguments = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
+    output = snakemake(repository, *arguments, "results/truth.csv")
+    assert planned_jobs(output) == {"truth": 1}
+    with (study / "results/truth.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows[0]["method"] == "standard dose"
+    assert {row["method"] for row in rows[1:]} >= {"lpet", "gaussian", "unet"}
+    assert float(rows[1]["mean"]) == float(rows[1]["standard_mean"]) > 0
+    with (study / "results/tables.csv").open(newline="") as stream:
+        assert "standard dose" not in {row["method"] for row in csv.DictReader(stream)}
 
 
 def test_sampling_is_planned_for_the_report(repository, finished, configuration, tmp_path):

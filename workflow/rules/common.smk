@@ -168,7 +168,7 @@ def names_of(wildcards):
 
 
 # Inputs of rules that are no files of their step: what must be there, or be unchanged, before it.
-BEFOREHAND = {"tree", "own", "manifest", "sampling"}
+BEFOREHAND = {"tree", "own", "manifest"}
 
 
 class Link(NamedTuple):

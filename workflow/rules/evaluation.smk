@@ -49,8 +49,11 @@ rule sampling:
         plan=PLANS,
     output:
         table="results/sampling.csv",
-        readable="results/sampling.md",
-        figure="results/sampling.png",
+        section="results/sections/sampling.json",
+        figure=report(
+            "results/figures/sampling.png", caption="../report/sampling.rst", category="Sampling"
+        ),
+        svg="results/figures/sampling.svg",
     log:
         "logs/sampling.log",
     threads: 1
@@ -85,8 +88,8 @@ rule uncertainty:
     output:
         table="results/uncertainty.csv",
         section="results/sections/uncertainty.json",
-        png="results/uncertainty.png",
-        svg="results/uncertainty.svg",
+        png="results/figures/uncertainty.png",
+        svg="results/figures/uncertainty.svg",
         provenance="results/uncertainty.json",
     log:
         "logs/uncertainty.log",
@@ -129,8 +132,8 @@ rule dose_response:
         response="results/dose_response.csv",
         equivalent="results/dose_equivalent.csv",
         section="results/sections/dose_response.json",
-        png="results/dose_response.png",
-        svg="results/dose_response.svg",
+        png="results/figures/dose_response.png",
+        svg="results/figures/dose_response.svg",
         provenance="results/dose_response.json",
     log:
         "logs/dose_response.log",
@@ -181,8 +184,9 @@ rule cohorts:
     output:
         bias="results/cohorts.csv",
         effects="results/effects.csv",
-        readable="results/cohorts.md",
-        figure="results/cohorts.png",
+        section="results/sections/cohorts.json",
+        figure=report("results/figures/cohorts.png", caption="../report/cohorts.rst", category="Cohorts"),
+        svg="results/figures/cohorts.svg",
         provenance="results/cohorts.json",
     log:
         "logs/cohorts.log",
@@ -206,8 +210,11 @@ rule robustness_table:
         scores=[scores_of(run) for run in STUDY.in_robustness if run not in WITH_WRONG_T1],
     output:
         table="results/robustness.csv",
-        readable="results/robustness.md",
-        figure="results/robustness.png",
+        section="results/sections/robustness.json",
+        figure=report(
+            "results/figures/robustness.png", caption="../report/robustness.rst", category="Robustness"
+        ),
+        svg="results/figures/robustness.svg",
         provenance="results/robustness.json",
     log:
         "logs/robustness.log",
@@ -296,18 +303,21 @@ EXPORTED = [file_stem(table) for table in exported_tables(STUDY)]
 rule tables:
     input:
         scores=ALL_SCORES,
-        plan=REPORTED_PLANS,
-        robustness=["results/robustness.md"] if STUDY.robustness else [],
-        cohorts=["results/cohorts.md"] if STUDY.compared else [],
         rate=[path for method in STUDY.methods for path in rate_of(method)],
-        sampling=["results/sampling.png"] if REPORTED_PLANS else [],
     output:
-        tables="results/tables.csv",
+        tables=report("results/tables.csv", caption="../report/tables.rst", category="Tables"),
         readable="results/tables.md",
-        figure="results/tables.png",
+        tables_section="results/sections/tables.json",
+        claim="results/sections/claim.json",
+        figure=report(
+            [f"results/figures/{each}.png" for each in EXPORTED],
+            caption="../report/table_figures.rst",
+            category="Tables",
+        ),
+        svg=[f"results/figures/{each}.svg" for each in EXPORTED],
         with_without_t1="results/with_without_t1.csv",
         paired="results/paired.csv",
-        section="results/sections/paired.json",
+        paired_section="results/sections/paired.json",
         csv=[f"results/tables/{each}.csv" for each in EXPORTED],
         latex=[f"results/tables/{each}.tex" for each in EXPORTED],
         workbook="results/tables.xlsx",
@@ -328,19 +338,40 @@ rule tables:
 # What the report shows, in the order of the page: sections, and the figures that they name. A step that has something
 # to show adds its files here.
 SECTIONS = [
-    *[gallery_of(*place, "json") for place in STUDY.gallery],
-    *(["results/sections/uncertainty.json"] if SAMPLED else []),
-    *(["results/sections/dose_response.json"] if DOSES else []),
-    *(["results/sections/recovery.json"] if STUDY.realisations else []),
-    *(["results/sections/subjects.json"] if ALL_SUBJECTS else []),
-    *(["results/sections/detection.json"] if STUDY.realisations else []),
+    f"results/sections/{name}.json"
+    for name, shown in {
+        "tables": True,
+        "paired": True,
+        "robustness": STUDY.robustness is not None,
+        "cohorts": bool(STUDY.compared),
+        "truth": True,
+        "recovery": STUDY.realisations is not None,
+        "detection": STUDY.realisations is not None,
+        "subjects": bool(ALL_SUBJECTS),
+        "dose_response": bool(DOSES),
+        "uncertainty": bool(SAMPLED),
+        "sampling": bool(REPORTED_PLANS),
+        "claim": True,
+    }.items()
+    if shown
 ]
+GALLERY = [gallery_of(*place, "json") for place in STUDY.gallery]
 FIGURES = [
-    *[gallery_of(*place, suffix) for place in STUDY.gallery for suffix in ("png", "svg")],
-    *(["results/uncertainty.svg"] if SAMPLED else []),
-    *(["results/dose_response.svg"] if DOSES else []),
-    *(["results/recovery.svg", "results/bias_and_noise.png"] if STUDY.realisations else []),
-    *(["results/detection.svg"] if STUDY.realisations else []),
+    f"{path}.{suffix}"
+    for path, shown in {
+        **{f"results/figures/{table}": True for table in EXPORTED},
+        **{gallery_of(*place, "png").removesuffix(".png"): True for place in STUDY.gallery},
+        "results/figures/robustness": STUDY.robustness is not None,
+        "results/figures/cohorts": bool(STUDY.compared),
+        "results/figures/recovery": STUDY.realisations is not None,
+        "results/figures/bias_and_noise": STUDY.realisations is not None,
+        "results/figures/detection": STUDY.realisations is not None,
+        "results/figures/dose_response": bool(DOSES),
+        "results/figures/uncertainty": bool(SAMPLED),
+        "results/figures/sampling": bool(REPORTED_PLANS),
+    }.items()
+    if shown
+    for suffix in ("png", "svg")
 ]
 
 
@@ -375,7 +406,7 @@ def each_once(paths):
 # Logs are no inputs: what jobs used is told of those that are there.
 rule report:
     input:
-        section=SECTIONS,
+        section=SECTIONS[:2] + GALLERY + SECTIONS[2:],
         figure=FIGURES,
         training=trainings_scored(),
         scan=each_once(scans_scored("scan.json")),

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from quietpet.evaluation.cohort_rows import REVERSED, SMALLER, STANDARD, EffectRow
-from quietpet.evaluation.cohorts_page import name_of
+from quietpet.evaluation.cohorts_section import name_of
 
 KEPT_COLOUR, LOST_COLOUR, STANDARD_COLOUR = "#0072B2", "#D55E00", "#000000"
 """Blue, vermilion and black of Okabe and Ito's set, which colour-blind readers tell apart."""

@@ -38,6 +38,7 @@ def save(figure: Figure, *, png: Path, svg: Path | None = None) -> None:
     with atomic_path(png) as partial:
         figure.savefig(partial, format="png", dpi=_DPI)
     if svg is not None:
+        figure.set_layout_engine("none")  # it is laid out
         with (
             atomic_path(svg) as partial,
             mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "quietpet"}),

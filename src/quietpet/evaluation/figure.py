@@ -1,76 +1,141 @@
-"""PSNR and NMSE of every method, in both variants, beside the published values."""
+"""One table as a figure: each method's mean with its interval, every test subject, published values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from quietpet.data_source import is_standin
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE
+from quietpet.evaluation.drawing import BLUE, GREY, NORMAL, SMALL, VERMILION, new_figure
 from quietpet.evaluation.tables import TableRow
 
-PANELS = (("psnr_db", "PSNR [dB]"), ("nmse", "NMSE"))
-COLOURS = ("tab:blue", "tab:orange")
-ROW_HEIGHT_INCH = 0.32
-PANEL_MARGIN_INCH = 1.0
+PANELS = (
+    ("psnr_db", QUANTITATIVE, "PSNR [dB], quantitative"),
+    ("nmse", QUANTITATIVE, "NMSE, quantitative"),
+    ("psnr_db", PAPER, "PSNR [dB], paper"),
+    ("nmse", PAPER, "NMSE, paper"),
+)
+WIDTH_INCH = 11.0
+ROW_HEIGHT_INCH = 0.3
+BETWEEN_INCH = 0.75
+"""Between two rows of panels, for the label of one and the title of the next."""
+LEFT_INCH, RIGHT_INCH, TOP_INCH, BOTTOM_INCH = 1.7, 0.15, 0.35, 0.9
+_SPREAD = 0.3
+"""Height over which the subjects of a method are spread, in rows."""
 
 
-def draw(rows: Sequence[TableRow]) -> Figure:
-    """One row of panels per table and setting; the estimate ``single`` only."""
+def draw_table(rows: Sequence[TableRow]) -> Figure:
+    """A row of panels for each setting of one table; the estimate ``single`` only."""
     single = [row for row in rows if row.estimate == "single"]
-    groups = [
-        (name, list(members))
-        for name, members in groupby(single, key=lambda row: (row.table, row.dataset, row.setting))
+    settings = [
+        list(members) for _, members in groupby(single, key=lambda row: (row.dataset, row.setting))
     ]
-    heights = [
-        PANEL_MARGIN_INCH + ROW_HEIGHT_INCH * len({*_names(members).values()}) for _, members in groups
-    ]
-    figure = Figure(figsize=(9.0, sum(heights)), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(len(groups), len(PANELS), squeeze=False, height_ratios=heights)
-    for panels, ((table, dataset, setting), members) in zip(axes, groups, strict=True):
-        simulated = " (simulated scans)" if is_standin(members[0].data_source) else ""
-        title = f"Table {table}: {dataset}, {setting}{simulated}"
-        panels[0].set_title(title, loc="left", fontsize=9)
-        for axis, (metric, label) in zip(panels, PANELS, strict=True):
-            of_metric = [row for row in members if row.metric == metric]
-            _panel(axis, of_metric, names=_names(members), label=label)
+    heights = [ROW_HEIGHT_INCH * (1 + len({*_names(members).values()})) for members in settings]
+    figure, axes = _grid(heights)
+    for panels, members in zip(axes, settings, strict=True):
+        first = members[0]
+        simulated = " (simulated scans)" if is_standin(first.data_source) else ""
+        panels[0].set_title(f"{first.dataset}, {first.setting}{simulated}", loc="left", fontsize=NORMAL)
+        for axis, (metric, variant, label) in zip(panels, PANELS, strict=True):
+            shown = [row for row in members if (row.metric, row.variant) == (metric, variant.name)]
+            _panel(axis, shown, names=_names(members), label=label)
     known: dict[str, Artist] = {}
     for axis in axes.flat:
         handles, labels = axis.get_legend_handles_labels()
         known = {**dict(zip(labels, handles, strict=True)), **known}
-    handles, labels = list(known.values()), list(known)
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+    figure.legend(list(known.values()), list(known), loc="lower center", ncols=5, fontsize=SMALL)
     return figure
 
 
-def _panel(
-    axis: Axes, rows: Sequence[TableRow], *, names: Mapping[tuple[str, str], str], label: str
-) -> None:
-    """Methods from top to bottom; bars are the intervals over subjects, crosses the published means.
+def _grid(heights: Sequence[float]) -> tuple[Figure, np.ndarray]:
+    """A figure, and its panels (row, column); rows are ``heights`` [inch] high.
 
-    Published means that another published statement contradicts have a mark of their own.
+    Margins are given: finding them out takes as long as drawing.
     """
+    between = BETWEEN_INCH * (len(heights) - 1)
+    height = sum(heights) + between + TOP_INCH + BOTTOM_INCH
+    figure = new_figure(WIDTH_INCH, height)
+    figure.set_layout_engine("none")
+    axes = figure.subplots(
+        len(heights), len(PANELS), squeeze=False, sharey="row",
+        gridspec_kw={
+            "height_ratios": heights, "left": LEFT_INCH / WIDTH_INCH,
+            "right": 1 - RIGHT_INCH / WIDTH_INCH,
+            "top": 1 - TOP_INCH / height, "bottom": BOTTOM_INCH / height, "wspace": 0.06,
+            "hspace": BETWEEN_INCH * len(heights) / sum(heights),
+        },
+    )  # fmt: skip
+    return figure, axes
+
+
+def _panel(
+    axis: Axes,
+    rows: Sequence[TableRow],
+    *,
+    names: Mapping[tuple[str, str], str],
+    label: str,
+) -> None:
+    """Methods from top to bottom. Published means that another statement contradicts have a mark."""
     methods = list(dict.fromkeys(names.values()))
-    for variant, colour, offset in zip((PAPER, QUANTITATIVE), COLOURS, (-0.12, 0.12), strict=True):
-        for row in (row for row in rows if row.variant == variant.name):
-            height = methods.index(names[row.method, row.learning]) + offset
-            axis.plot(row.mean, height, "o", color=colour, markersize=4, label=_once(axis, variant.name))
-            if row.ci_low is not None and row.ci_high is not None:
-                axis.hlines(height, row.ci_low, row.ci_high, color=colour, linewidth=1.5)
-            if row.paper_mean is not None:
-                name, marker = ("published, doubted", "k1") if row.paper_doubt else ("published", "kx")
-                axis.plot(row.paper_mean, height, marker, markersize=6, label=_once(axis, name))
-    axis.set_yticks(range(len(methods)), methods, fontsize=8)
+    heights = {_run(row): methods.index(names[_run(row)]) for row in rows}
+    points = [
+        (mean, heights[_run(row)] + offset)
+        for row in rows
+        for mean, offset in _beside([value for _, value in row.subject_values])
+    ]
+    _plot(
+        axis, points, "o", color=GREY, label="one test subject", markersize=3.5, fillstyle="none",
+        markeredgewidth=0.8,
+    )  # fmt: skip
+    intervals = [
+        (heights[_run(row)], row.ci_low, row.ci_high)
+        for row in rows
+        if row.ci_low is not None and row.ci_high is not None
+    ]
+    if intervals:
+        axis.hlines(
+            *zip(*intervals, strict=True), color=BLUE, linewidth=1.8, label="interval of the mean"
+        )
+    means = [(row.mean, heights[_run(row)]) for row in rows]
+    _plot(axis, means, "D", color=BLUE, label="mean", markersize=4)
+    for label_of, marker, doubted in (("published", "x", False), ("published, doubted", "1", True)):
+        published = [
+            (row.paper_mean, heights[_run(row)])
+            for row in rows
+            if row.paper_mean is not None and bool(row.paper_doubt) == doubted
+        ]
+        _plot(
+            axis, published, marker, color=VERMILION, label=label_of, markersize=6.5, markeredgewidth=1.5
+        )
+    axis.set_yticks(range(len(methods)), methods, fontsize=SMALL)
     axis.set_ylim(len(methods) - 0.5, -0.5)
-    axis.set_xlabel(label, fontsize=8)
-    axis.tick_params(axis="x", labelsize=8)
-    axis.grid(axis="x", alpha=0.3)
+    axis.set_xlabel(label, fontsize=SMALL)
+    axis.tick_params(axis="x", labelsize=SMALL)
+    axis.grid(axis="both", alpha=0.25)
+
+
+def _plot(axis: Axes, points: Sequence[tuple[float, float]], marker: str, **style: Any) -> None:
+    """Points (x, y), if there are any."""
+    if points:
+        x, y = zip(*points, strict=True)
+        axis.plot(x, y, marker, **style)
+
+
+def _beside(means: Sequence[float]) -> Iterator[tuple[float, float]]:
+    """Each mean, and how far from the middle of its method it is drawn."""
+    offsets = _SPREAD * np.linspace(-1, 1, len(means)) if len(means) > 1 else np.zeros(len(means))
+    yield from zip(means, offsets.tolist(), strict=True)
+
+
+def _run(row: TableRow) -> tuple[str, str]:
+    return row.method, row.learning
 
 
 def _names(rows: Sequence[TableRow]) -> dict[tuple[str, str], str]:
@@ -78,8 +143,3 @@ def _names(rows: Sequence[TableRow]) -> dict[tuple[str, str], str]:
     ways = dict.fromkeys((row.method, row.learning) for row in rows)
     several = len(ways) > len({method for method, _ in ways})
     return {way: ", ".join(way) if several else way[0] for way in ways}
-
-
-def _once(axis: Axes, label: str) -> str:
-    """``label`` the first time, a label that the legend ignores afterwards."""
-    return f"_{label}" if label in axis.get_legend_handles_labels()[1] else label

@@ -1,31 +1,29 @@
-"""The tables as a page to read: what was compared, on what, and how far the numbers carry."""
+"""The tables as sections of the report, and the page of those that matter most."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from quietpet.data_source import has_template_heads, is_simulated, is_standin
 from quietpet.evaluation.comparison import JOINTLY_SCALED, PAPER, QUANTITATIVE, VARIANTS, Variant
 from quietpet.evaluation.layouts import IN_VIVO, layouts
-from quietpet.evaluation.metrics import METRICS, Metric
-from quietpet.evaluation.sampling import SamplingPlan, render_sampling
+from quietpet.evaluation.metrics import METRICS, Metric, metric_of
 from quietpet.evaluation.spread import REGRESSION_BELOW, in_effect_a_regression
-from quietpet.evaluation.tables import TablePlan, TableRow
-from quietpet.files.text import markdown_row
+from quietpet.evaluation.summaries import summary_of_setting
+from quietpet.evaluation.table_plan import TablePlan
+from quietpet.evaluation.tables import TableRow
+from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, cell, render_markdown
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
 
-_DIGITS = {(metric.name, metric.variant.name): metric.digits for metric in METRICS}
-
 TEMPLATE_WARNING = (
-    "> **WARNING - phantoms: ICBM152 template, not BrainWeb; not comparable with the published values. "
-    "Its subjects are warps of one brain, which networks can learn by heart.**"
+    "phantoms: ICBM152 template, not BrainWeb; not comparable with the published values. Its subjects "
+    "are warps of one brain, which networks can learn by heart."
 )
 
-STANDIN_WARNING = (
-    "> **WARNING - scans: simulated (stand-ins); nobody was scanned, and no row of them is in vivo.**"
-)
+STANDIN_WARNING = "scans: simulated (stand-ins); nobody was scanned, and no row of them is in vivo."
 
 DEVIATIONS = (
     "The published counts fit as totals per 127-slice volume: taken per slice they would put the "
@@ -40,30 +38,294 @@ DEVIATIONS = (
 )
 
 
-def render(
+SHOWN_VARIANTS = (QUANTITATIVE, *(variant for variant in VARIANTS if variant != QUANTITATIVE))
+"""The one that ranks methods first."""
+
+NAMES = (
+    Column(key="method", label="Method"),
+    Column(key="learning", label="Learning"),
+    Column(key="iterations", label="Iterations"),
+    Column(key="estimate", label="Estimate"),
+)
+
+
+def tables_section(
     rows: Sequence[TableRow],
     *,
     plan: TablePlan,
-    sampling: Sequence[SamplingPlan] = (),
-    sections: Sequence[str] = (),
-) -> str:
-    """The tables as Markdown, and after them ``sections`` and quality against sampling steps, if any."""
+    sentences: Mapping[str, str] | None = None,
+    figures: Mapping[str, str] | None = None,
+    also: Sequence[Section] = (),
+) -> Section:
+    """All tables below each other, then ``also``.
+
+    ``sentences`` say what each table shows, ``figures`` are names of files; both by table.
+    """
     titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
-    blocks = [
-        "# Results",
-        *_warnings(rows),
-        _legend(rows, plan),
-        *(
-            block
-            for table, members in _by_table(rows)
-            for block in _table(table, titles[table], members)
+    return Section(
+        id="tables",
+        title="Tables",
+        summary=_overview(rows),
+        warnings=tuple(_warnings(rows)),
+        notes=tuple(_legend(rows, plan)),
+        sections=(
+            *(
+                _table_section(
+                    table,
+                    _title(titles[table], members),
+                    members,
+                    figure=(figures or {}).get(table),
+                    said=(sentences or {}).get(table, ""),
+                )
+                for table, members in _by_table(rows)
+            ),
+            *also,
         ),
-        *filter(None, sections),
-        *([render_sampling(sampling)] if sampling else []),
-        _claim(rows),
-        _known_deviations(rows, plan),
+    )
+
+
+def claims_section(rows: Sequence[TableRow], *, plan: TablePlan) -> Section:
+    """The claim and its limits, as RELAINCE asks for them, and below it what deviates."""
+    subjects = sorted({row.n_subjects for row in rows})
+    settings = sorted({f"{row.dataset}/{row.setting}{_simulated(row)}" for row in rows})
+    sources = sorted({row.data_source for row in rows})
+    counts = " or ".join(str(count) for count in subjects)
+    simulated = all(map(is_simulated, sources))
+    return Section(
+        id="claim",
+        title="Claim, after RELAINCE (J Nucl Med 2022;63:1288)",
+        summary="Compared: fidelity of restored transaxial slices to the standard dose, "
+        f"{', '.join(settings)}.",
+        notes=(
+            f"Data: source {', '.join(map(_source, sources))}; {counts} test subject(s), none of whom "
+            "trained or validated a network. Slices and rotations of a subject are not independent.",
+            *(["All data are simulated: nothing is shown in vivo."] if simulated else []),
+            "Technical evaluation only: no reader was asked; a better PSNR, SSIM or NMSE does not show "
+            "a better diagnosis.",
+            "The reference is itself a noisy reconstruction. Nothing here extends to other scanners, "
+            "tracers, doses or patients than those listed.",
+        ),
+        sections=(_deviations_section(rows, plan),),
+    )
+
+
+def _deviations_section(rows: Sequence[TableRow], plan: TablePlan) -> Section:
+    """What differs from the published study, and the protocol of every method."""
+    scored = {row.method for row in rows}
+    lines = [*DEVIATIONS]
+    if any(row.projector == "embedded" for row in rows):
+        lines.append(
+            f"Embedded projector: two-dimensional, {plan.rays} ray(s) per bin, {plan.acquisition}."
+        )
+    if any(row.projector == "sirf" for row in rows):
+        lines.append(f"Projector of STIR through SIRF: direct planes, {plan.acquisition}.")
+    lines += [f"{note}." for note in plan.physics]
+    lines += [f"Dose {name}: {text}." for name, text in plan.doses.items()]
+    if absent := [name for name in plan.methods if name not in scored]:
+        lines.append(f"Configured, but not scored: {', '.join(absent)}.")
+    return Section(
+        id="deviations",
+        title="Known deviations and protocol",
+        summary="What differs from the published study, what is simulated, and what each method is.",
+        notes=tuple(lines),
+        tables=(
+            Table(
+                caption=f"Methods, protocol {plan.protocol}",
+                columns=(Column(key="method", label="Method"), Column(key="protocol", label="Protocol")),
+                rows=tuple(
+                    {"method": name, "protocol": text}
+                    for name, text in plan.methods.items()
+                    if name in scored
+                ),
+            ),
+        ),
+    )
+
+
+def render(
+    rows: Sequence[TableRow], *, plan: TablePlan, sentences: Mapping[str, str] | None = None
+) -> str:
+    """A page of the tables in the variant `quantitative`, with published values; Markdown.
+
+    ``sentences`` are as in :func:`tables_section`. All else is in the report, to which it leads.
+    """
+    shown = [row for row in rows if row.variant == QUANTITATIVE.name and row.metric in PUBLISHED_METRICS]
+    published = {_place(row): row for row in rows if row.paper_mean is not None}
+    titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
+    page = Section(
+        id="results",
+        title="Results",
+        summary="Each cell: mean ± standard deviation over test slices "
+        f"[{100 * plan.evaluation.confidence:g} % interval of the mean over subjects], variant "
+        f"`{QUANTITATIVE.name}`: {QUANTITATIVE.description}. Published values are of images scaled and "
+        "cut in a way that is not published; `tables.csv` and the report have the variant `paper`, "
+        "which is nearest to it, and whose difference to the published value stands here. **All else "
+        "is in `report.html`, beside this file: other metrics and variants, what may be concluded, "
+        "figures, deviations, how it was made.**",
+        warnings=tuple(_warnings(rows)),
+        sections=tuple(
+            Section(
+                id=_anchor(table),
+                title=f"Table {table}: {_title(titles[table], members)}",
+                summary=(sentences or {}).get(table) or " ".join(_summaries(members)),
+                tables=tuple(_short_table(of_setting, published) for of_setting in _settings(members)),
+            )
+            for table, members in _by_table(shown)
+        ),
+    )
+    return render_markdown(page, level=1) + "\n"
+
+
+def _short_table(rows: Sequence[TableRow], published: Mapping[tuple[str, ...], TableRow]) -> Table:
+    """PSNR, SSIM and NMSE of one setting, each with the published value behind it."""
+    columns = [NAMES[0], NAMES[1], NAMES[3]]
+    for name in PUBLISHED_METRICS:
+        columns.append(_column(metric_of(name, QUANTITATIVE.name)))
+        if any(_place(row) in published for row in rows if row.metric == name):
+            paper = metric_of(name, PAPER.name)
+            columns += [_published_column(paper), _difference_column(paper)]
+    cells = []
+    for _, members in groupby(rows, key=_run):
+        by_metric = {row.metric: row for row in members}
+        row = _row(by_metric)
+        for name in PUBLISHED_METRICS:
+            if name in by_metric and (found := published.get(_place(by_metric[name]))):
+                row |= _published(found)
+        cells.append(_only(row, columns))
+    return Table(caption=_setting_in_words(rows[0]), columns=tuple(columns), rows=tuple(cells))
+
+
+def _table_section(
+    table: str, title: str, rows: Sequence[TableRow], *, figure: str | None, said: str
+) -> Section:
+    shown = [] if figure is None else [
+        ShownFigure(
+            file=figure,
+            alt=f"PSNR and NMSE of every method of Table {table}, with intervals, values of each test "
+            "subject and published values.",
+            caption=f"Table {table}: mean with its interval over subjects (blue), means of each test "
+            "subject (grey rings), published values (crosses), in `quantitative` and `paper`.",
+        )
+    ]  # fmt: skip
+    return Section(
+        id=_anchor(table),
+        title=f"Table {table}: {title}",
+        summary=" ".join(filter(None, (said, *_summaries(rows)))),
+        notes=tuple(_notes(rows)),
+        figures=tuple(shown),
+        tables=tuple(
+            _grid(variant, of_variant)
+            for of_setting in _settings(rows)
+            for variant in SHOWN_VARIANTS
+            if (of_variant := [row for row in of_setting if row.variant == variant.name])
+        ),
+    )
+
+
+def _grid(variant: Variant, rows: Sequence[TableRow]) -> Table:
+    """Methods (and estimates) down, metrics across."""
+    found = {row.metric for row in rows}
+    metrics = [metric for metric in METRICS if metric.variant == variant and metric.name in found]
+    columns = [*NAMES]
+    for metric in metrics:
+        columns.append(_column(metric))
+        if variant == PAPER and any(
+            row.metric == metric.name and row.paper_mean is not None for row in rows
+        ):
+            columns += [_published_column(metric), _difference_column(metric)]
+    columns += [
+        Column(key="spread_to_error", label="Spread/error", digits=2),
+        Column(key="seeds", label="Seeds"),
+        Column(key="seed_std", label="PSNR between seeds", unit="± dB", digits=2),
     ]
-    return "\n\n".join(blocks) + "\n"
+    cells = []
+    for _, members in groupby(rows, key=_run):
+        by_metric = {row.metric: row for row in members}
+        row = _row(by_metric)
+        for each in by_metric.values():
+            if variant == PAPER and each.paper_mean is not None:
+                row |= _published(each)
+        cells.append(_only(row, columns))
+    return Table(
+        caption=_setting_in_words(rows[0]),
+        columns=tuple(columns),
+        rows=tuple(cells),
+        variant=variant.name,
+    )
+
+
+def _row(by_metric: Mapping[str, TableRow]) -> dict[str, Cell]:
+    """One method: its names, and each metric with spread and interval."""
+    first = next(iter(by_metric.values()))
+    psnr = by_metric.get("psnr_db")
+    cells: dict[str, Cell] = {
+        "method": first.method,
+        "learning": first.learning,
+        "iterations": first.iterations,
+        "estimate": first.estimate,
+        "spread_to_error": first.spread_to_error,
+        "seeds": first.n_replicates,
+        "seed_std": psnr.seed_std if psnr else None,
+    }
+    for name, row in by_metric.items():
+        values = {"": row.mean, "_std": row.std, "_low": row.ci_low, "_high": row.ci_high}
+        cells |= {f"{name}{ending}": cell(value) for ending, value in values.items()}
+        cells[f"{name}_best"] = row.best or None
+    return cells
+
+
+def _column(metric: Metric) -> Column:
+    name = metric.name
+    return Column(
+        key=name,
+        label=metric.label,
+        digits=metric.digits,
+        spread=f"{name}_std",
+        low=f"{name}_low",
+        high=f"{name}_high",
+        mark=f"{name}_best",
+    )
+
+
+def _published_column(metric: Metric) -> Column:
+    key = f"{metric.name}_published"
+    return Column(
+        key=key, label=f"{metric.label}, published", digits=metric.digits, spread=f"{key}_std",
+        mark=f"{key}_doubt",
+    )  # fmt: skip
+
+
+def _difference_column(metric: Metric) -> Column:
+    return Column(
+        key=f"{metric.name}_difference", label=f"{metric.label}, ours minus published",
+        digits=metric.digits, signed=True,
+    )  # fmt: skip
+
+
+def _published(row: TableRow) -> dict[str, Cell]:
+    key = f"{row.metric}_published"
+    doubt = "†" if row.paper_doubt else None
+    return {
+        key: row.paper_mean,
+        f"{key}_std": row.paper_std,
+        f"{key}_doubt": doubt,
+        f"{row.metric}_difference": None if row.paper_difference is None else cell(row.paper_difference),
+    }
+
+
+def _only(row: dict[str, Cell], columns: Iterable[Column]) -> dict[str, Cell]:
+    """What the columns show of a row."""
+    shown = {key for column in columns for key in column.keys}
+    return {key: value for key, value in row.items() if key in shown}
+
+
+def _overview(rows: Sequence[TableRow]) -> str:
+    tables = list(dict.fromkeys(row.table for row in rows))
+    methods = {row.method for row in rows}
+    return (
+        f"{len(tables)} tables ({', '.join(tables)}) of {len(methods)} methods. What each shows is said "
+        "above it; what may be concluded, under the claim."
+    )
 
 
 def _warnings(rows: Iterable[TableRow]) -> list[str]:
@@ -72,14 +334,14 @@ def _warnings(rows: Iterable[TableRow]) -> list[str]:
     return [*template, *([STANDIN_WARNING] if any(map(is_standin, sources)) else [])]
 
 
-def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
+def _legend(rows: Sequence[TableRow], plan: TablePlan) -> list[str]:
     percent = f"{100 * plan.evaluation.confidence:g} %"
     pixels = f" ({plan.evaluation.paper_window_pixels} pixels)"
     widths = {PAPER: pixels, JOINTLY_SCALED: pixels, QUANTITATIVE: ""}
     one_subject = [] if any(row.n_subjects > 1 for row in rows) else [
         "**One test subject: no interval can be given, and no difference between methods tested.**"
     ]  # fmt: skip
-    lines = [
+    return [
         "Each cell: mean ± standard deviation over test slices [interval of the mean].",
         f"Interval: {percent}, Student's t over the means of the test subjects; it is empty with one "
         "subject, and wide with a handful, as it must be to hold the mean that often.",
@@ -108,7 +370,6 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> str:
         "Setting `-` (Table 1) and `ablation` (Table 5) are the published tables' names of the "
         "published dose level; other settings carry their own name.",
     ]
-    return "\n".join(f"- {line}" for line in lines)
 
 
 def _budget(plan: TablePlan) -> list[str]:
@@ -123,21 +384,45 @@ def _budget(plan: TablePlan) -> list[str]:
     ]
 
 
-def _table(table: str, title: str, rows: Sequence[TableRow]) -> Iterator[str]:
+def _title(title: str, rows: Sequence[TableRow]) -> str:
     if any(is_standin(row.data_source) for row in rows):
-        title = title.replace(IN_VIVO, f"SIMULATED scans, in place of {IN_VIVO}")
-    yield "\n".join([f"## Table {table}: {title}", *_notes(rows)])
-    for (_, setting), of_setting in groupby(rows, key=lambda row: (row.dataset, row.setting)):
-        members = list(of_setting)
-        first = members[0]
-        yield (
-            f"### {first.dataset}{_simulated(first)}, setting `{setting}`\n\n"
-            f"{first.n_subjects} test subject(s), {first.n_slices} slices; data source: "
-            f"{first.data_source}, projector: {first.projector}, registration: {first.registration}."
-        )
-        for variant in VARIANTS:
-            if of_variant := [row for row in members if row.variant == variant.name]:
-                yield _grid(variant, of_variant)
+        return title.replace(IN_VIVO, f"SIMULATED scans, in place of {IN_VIVO}")
+    return title
+
+
+def _anchor(table: str) -> str:
+    """Id of the section of one table."""
+    return f"table-{re.sub('[^a-z0-9]+', '-', table.lower()).strip('-')}"
+
+
+def _settings(rows: Sequence[TableRow]) -> Iterator[list[TableRow]]:
+    """The rows of each setting of each data set."""
+    for _, members in groupby(rows, key=lambda row: (row.dataset, row.setting)):
+        yield list(members)
+
+
+def _setting_in_words(row: TableRow) -> str:
+    return (
+        f"{row.dataset}{_simulated(row)}, setting `{row.setting}`: {row.n_slices} slices of "
+        f"{row.n_subjects} test subject(s); data source {row.data_source}, projector {row.projector}, "
+        f"registration {row.registration}"
+    )
+
+
+def _summaries(rows: Sequence[TableRow]) -> Iterator[str]:
+    for of_setting in _settings(rows):
+        first = of_setting[0]
+        place = f"{first.dataset}{_simulated(first)}, `{first.setting}`"
+        yield f"{place}: {summary_of_setting(of_setting)}"
+
+
+def _run(row: TableRow) -> tuple[str, str, str]:
+    return row.method, row.learning, row.estimate
+
+
+def _place(row: TableRow) -> tuple[str, ...]:
+    """What a row is about, whatever its variant."""
+    return (row.table, row.dataset, row.setting, *_run(row), row.metric)
 
 
 def _simulated(row: TableRow) -> str:
@@ -145,7 +430,7 @@ def _simulated(row: TableRow) -> str:
 
 
 def _notes(rows: Sequence[TableRow]) -> list[str]:
-    """What a reader must know before the numbers of one table, each line after an empty one."""
+    """What a reader must know before the numbers of one table."""
     notes = []
     sampled = [(row.method, row.spread_to_error) for row in rows if row.spread_to_error is not None]
     for method in dict.fromkeys(method for method, _ in sampled):
@@ -161,7 +446,7 @@ def _notes(rows: Sequence[TableRow]) -> list[str]:
     for doubt in dict.fromkeys(doubt for doubt, _ in doubts):
         methods = ", ".join(f"`{method}`" for text, method in doubts if text == doubt)
         notes.append(f"† Published, {methods}: {doubt}.")
-    return [line for note in notes for line in ("", note)]
+    return notes
 
 
 def _regressions(rows: Sequence[TableRow], method: str) -> str:
@@ -183,103 +468,10 @@ def _extremes(values: Sequence[float], digits: str) -> str:
     return " to ".join(dict.fromkeys(f"{value:{digits}}" for value in (min(values), max(values))))
 
 
-def _grid(variant: Variant, rows: Sequence[TableRow]) -> str:
-    """Methods (and estimates) down, metrics across."""
-    found = {row.metric for row in rows}
-    metrics = [metric for metric in METRICS if metric.variant == variant and metric.name in found]
-    header = [
-        "method", "learning", "iterations", "estimate", *(metric.label for metric in metrics),
-        "spread/error", "seeds",
-    ]  # fmt: skip
-    if variant == PAPER:
-        header.append("published: PSNR, SSIM, NMSE")
-    lines = [f"Variant `{variant.name}`\n", markdown_row(header), markdown_row(["---"] * len(header))]
-    for _, members in groupby(rows, key=lambda row: (row.method, row.learning, row.estimate)):
-        lines.append(markdown_row(_grid_cells(variant, metrics, {row.metric: row for row in members})))
-    return "\n".join(lines)
-
-
-def _grid_cells(
-    variant: Variant, metrics: Sequence[Metric], by_metric: dict[str, TableRow]
-) -> list[str]:
-    first = next(iter(by_metric.values()))
-    psnr = by_metric["psnr_db"]
-    spread = "" if psnr.seed_std is None else f" (± {psnr.seed_std:.2f} dB)"
-    cells = [first.method, first.learning, first.iterations, first.estimate]
-    cells += [_ours(by_metric[metric.name]) if metric.name in by_metric else "" for metric in metrics]
-    cells.append("" if first.spread_to_error is None else f"{first.spread_to_error:.2f}")
-    cells.append(f"{first.n_replicates}{spread}")
-    if variant == PAPER:
-        published = (_published(by_metric[name]) for name in PUBLISHED_METRICS)
-        cells.append(", ".join(text for text in published if text))
-    return cells
-
-
-def _ours(row: TableRow) -> str:
-    digits = _DIGITS[row.metric, row.variant]
-    text = f"{row.mean:.{digits}f}"
-    if row.std is not None:
-        text += f" ± {row.std:.{digits}f}"
-    if row.ci_low is not None:
-        text += f" [{row.ci_low:.{digits}f}, {row.ci_high:.{digits}f}]"
-    return text
-
-
-def _published(row: TableRow) -> str:
-    if row.paper_mean is None:
-        return ""
-    digits = _DIGITS[row.metric, row.variant]
-    doubt = "†" if row.paper_doubt else ""
-    return f"{row.paper_mean:.{digits}f} ± {row.paper_std:.{digits}f}{doubt}"
-
-
-def _claim(rows: Sequence[TableRow]) -> str:
-    """The claim and its limits, as RELAINCE asks for them."""
-    subjects = sorted({row.n_subjects for row in rows})
-    settings = sorted({f"{row.dataset}/{row.setting}{_simulated(row)}" for row in rows})
-    sources = sorted({row.data_source for row in rows})
-    counts = " or ".join(str(count) for count in subjects)
-    simulated = all(map(is_simulated, sources))
-    return "\n".join(
-        [
-            "## Claim, after RELAINCE (J Nucl Med 2022;63:1288)",
-            "",
-            f"- Compared: fidelity of restored transaxial slices to the standard dose, "
-            f"{', '.join(settings)}.",
-            f"- Data: source {', '.join(map(_source, sources))}; {counts} test subject(s), none of whom "
-            "trained or validated a network. Slices and rotations of a subject are not independent.",
-            *(["- All data are simulated: nothing is shown in vivo."] if simulated else []),
-            "- Technical evaluation only: no reader and no detection task was tested; a better PSNR, "
-            "SSIM or NMSE does not show a better diagnosis.",
-            "- The reference is itself a noisy reconstruction. Nothing here extends to other scanners, "
-            "tracers, doses or patients than those listed.",
-        ]
-    )
-
-
 def _source(data_source: str) -> str:
     if is_standin(data_source):
         return f"{data_source} (simulated scans of digital heads)"
     return f"{data_source} (simulated phantoms)" if is_simulated(data_source) else data_source
-
-
-def _known_deviations(rows: Sequence[TableRow], plan: TablePlan) -> str:
-    scored = {row.method for row in rows}
-    lines = [*DEVIATIONS]
-    if any(row.projector == "embedded" for row in rows):
-        lines.append(
-            f"Embedded projector: two-dimensional, {plan.rays} ray(s) per bin, {plan.acquisition}."
-        )
-    if any(row.projector == "sirf" for row in rows):
-        lines.append(f"Projector of STIR through SIRF: direct planes, {plan.acquisition}.")
-    lines += [f"{note}." for note in plan.physics]
-    lines += [f"Dose {name}: {text}." for name, text in plan.doses.items()]
-    lines += [
-        f"{name} ({plan.protocol}): {text}." for name, text in plan.methods.items() if name in scored
-    ]
-    if absent := [name for name in plan.methods if name not in scored]:
-        lines.append(f"Configured, but not scored: {', '.join(absent)}.")
-    return "\n".join(["## Known deviations and protocol", "", *(f"- {line}" for line in lines)])
 
 
 def _by_table(rows: Iterable[TableRow]) -> Iterator[tuple[str, list[TableRow]]]:

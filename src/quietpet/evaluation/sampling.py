@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from quietpet.data.pairs import DosePair
-from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, SliceImages, Variant
-from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.comparison import SliceImages
+from quietpet.evaluation.metrics import NMSE, PAPER_NMSE, PAPER_PSNR, PSNR, Metric
 from quietpet.evaluation.spread import spread_to_error
-from quietpet.files.text import csv_cell, markdown_row
+from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, cell
+from quietpet.files.text import csv_cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +114,9 @@ def quality(
 ) -> Quality:
     """Quality of the ``samples``, two or more arrays (slice, y, x) in the units of ``pairs``."""
 
-    def mean(metric: str, variant: Variant) -> float:
-        function = next(m for m in METRICS if (m.name, m.variant) == (metric, variant))
+    def mean(metric: Metric) -> float:
         values = [
-            function.measure(_beside(pair, image), paper_window_pixels=paper_window_pixels)
+            metric.measure(_beside(pair, image), paper_window_pixels=paper_window_pixels)
             for images in samples
             for pair, image in zip(pairs, images, strict=True)
         ]
@@ -128,10 +127,10 @@ def quality(
     drawn = np.stack(samples)[:, heads].astype(np.float64)
     deviation = drawn.std(axis=0, ddof=1)
     return Quality(
-        psnr_db=mean("psnr_db", QUANTITATIVE),
-        nmse=mean("nmse", QUANTITATIVE),
-        paper_psnr_db=mean("psnr_db", PAPER),
-        paper_nmse=mean("nmse", PAPER),
+        psnr_db=mean(PSNR),
+        nmse=mean(NMSE),
+        paper_psnr_db=mean(PAPER_PSNR),
+        paper_nmse=mean(PAPER_NMSE),
         spread_percent=float(100 * np.sqrt(np.mean(deviation**2)) / standard.mean()),
         spread_to_error=spread_to_error(drawn.mean(axis=0), deviation, standard, samples=len(samples)),
     )
@@ -143,53 +142,78 @@ def plan_of(record: Mapping[str, Any]) -> SamplingPlan:
     return SamplingPlan(rows=rows, tolerance_db=record["tolerance_db"])
 
 
-def render_sampling(plans: Sequence[SamplingPlan]) -> str:
-    """The plans as Markdown, without a heading of the first level."""
-    blocks = [
-        "## Quality against sampling steps",
-        "Validation slices, one sample each time, mean over slices and samples; `quantitative` unless "
-        "named. The reference is DDPM at every diffusion time. `no_worse`: the fewest evaluations "
-        "with a PSNR at most the tolerance below that of the reference; `alike`: at most the tolerance "
-        "below or above it, for who wants the model's own samples; `best`: the most PSNR. Spread: "
-        "standard deviation between samples, in % of the mean activity, and relative to the error of "
-        "their mean, bias included (true samples of the posterior: 1).",
-    ]
-    for (dataset, setting), members in groupby(plans, key=_place):
-        blocks += [f"### {dataset}, setting `{setting}`", *map(_grid, members)]
-    return "\n\n".join(blocks)
+def sampling_section(plans: Sequence[SamplingPlan], *, figure: str | None = None) -> Section:
+    """Quality against sampling steps, a table for each plan; ``figure`` is the name of a file."""
+    return Section(
+        id="sampling",
+        title="Quality against sampling steps",
+        summary=" ".join(map(_proposal, plans)),
+        notes=(
+            "Validation slices, one sample each time, mean over slices and samples; `quantitative` "
+            "unless named. The reference is DDPM at every diffusion time.",
+            "`no_worse`: the fewest evaluations with a PSNR at most the tolerance below that of the "
+            "reference; `alike`: at most the tolerance below or above it, for who wants the model's own "
+            "samples; `best`: the most PSNR.",
+            "Spread: standard deviation between samples, in % of the mean activity, and relative to the "
+            "error of their mean, bias included (true samples of the posterior: 1).",
+        ),
+        figures=() if figure is None else (
+            ShownFigure(
+                file=figure,
+                alt="PSNR, NMSE and spread of samples against network evaluations, a curve for each "
+                "sampler and spacing, and the reference as a line.",
+                caption="Quality against network evaluations, one curve per sampler and spacing; the "
+                "line is DDPM at every diffusion time.",
+            ),
+        ),
+        tables=tuple(map(_grid, plans)),
+    )  # fmt: skip
 
 
-def _grid(plan: SamplingPlan) -> str:
-    choices = [
-        f"- {name}: `{{sampler: {row.sampler}, sampling_steps: {row.steps}, spacing: {row.spacing}}}`, "
+def _proposal(plan: SamplingPlan) -> str:
+    """What is chosen for one method, with its settings."""
+    choices = "; ".join(
+        f"{name}: `{{sampler: {row.sampler}, sampling_steps: {row.steps}, spacing: {row.spacing}}}`, "
         f"{row.evaluations} evaluations, {plan.difference_db(row):+.2f} dB"
         for name, row in plan.choices.items()
-    ]
-    header = (
-        "sampler", "spacing", "steps", "evaluations", "PSNR (dB)", "difference (dB)", "NMSE",
-        "PSNR `paper` (dB)", "spread (%)", "spread/error", "s per sample", "",
+    )
+    return f"`{plan.reference.method}` ({', '.join(_place(plan))}): {choices}."
+
+
+def _grid(plan: SamplingPlan) -> Table:
+    dataset, setting = _place(plan)
+    return Table(
+        caption=f"`{plan.reference.method}`: {dataset}, setting `{setting}`, tolerance "
+        f"{plan.tolerance_db:g} dB",
+        columns=(
+            Column(key="sampler", label="Sampler"),
+            Column(key="spacing", label="Spacing"),
+            Column(key="steps", label="Steps"),
+            Column(key="evaluations", label="Evaluations"),
+            Column(key="psnr_db", label="PSNR", unit="dB", digits=2),
+            Column(key="difference", label="Difference", unit="dB", digits=2, signed=True),
+            Column(key="nmse", label="NMSE", digits=4),
+            Column(key="paper_psnr_db", label="PSNR `paper`", unit="dB", digits=2),
+            Column(key="spread_percent", label="Spread", unit="%", digits=1),
+            Column(key="spread_to_error", label="Spread/error", digits=2),
+            Column(key="seconds_per_sample", label="Seconds per sample"),
+            Column(key="chosen", label="Chosen"),
+        ),
+        rows=tuple(_cells(plan, row) for row in plan.rows),
+    )
+
+
+def _cells(plan: SamplingPlan, row: SamplingRow) -> dict[str, Cell]:
+    names = ("sampler", "spacing", "steps", "evaluations")
+    numbers = (
+        "psnr_db", "nmse", "paper_psnr_db", "spread_percent", "spread_to_error", "seconds_per_sample",
     )  # fmt: skip
-    lines = [
-        f"`{plan.reference.method}`, tolerance {plan.tolerance_db:g} dB:\n",
-        *choices,
-        "",
-        markdown_row(header),
-        markdown_row(["---"] * len(header)),
-    ]
-    for row in plan.rows:
-        marks = ", ".join(name for name, chosen in plan.choices.items() if row == chosen)
-        lines.append(
-            markdown_row(
-                (
-                    row.sampler, row.spacing, row.steps, row.evaluations, f"{row.psnr_db:.2f}",
-                    f"{plan.difference_db(row):+.2f}", f"{row.nmse:.4f}", f"{row.paper_psnr_db:.2f}",
-                    f"{row.spread_percent:.1f}",
-                    "" if row.spread_to_error is None else f"{row.spread_to_error:.2f}",
-                    f"{row.seconds_per_sample:.3g}", marks,
-                )
-            )
-        )  # fmt: skip
-    return "\n".join(lines)
+    return {
+        **{name: getattr(row, name) for name in names},
+        **{name: cell(getattr(row, name)) for name in numbers},
+        "difference": cell(plan.difference_db(row)),
+        "chosen": ", ".join(name for name, chosen in plan.choices.items() if row == chosen),
+    }
 
 
 def _place(plan: SamplingPlan) -> tuple[str, str]:

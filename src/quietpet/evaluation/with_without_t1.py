@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +11,7 @@ import pandas as pd
 
 from quietpet.config.inputs import WithoutT1
 from quietpet.evaluation.comparison import VARIANTS
-from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.metrics import metric_of
 from quietpet.evaluation.paired import (
     Measured,
     PairedDifference,
@@ -22,12 +21,11 @@ from quietpet.evaluation.paired import (
     pooled_between_trainings,
     verdict,
 )
-from quietpet.evaluation.robustness import BETTER
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import SliceValues, ends
 from quietpet.evaluation.table_plan import TablePlan
 from quietpet.evaluation.tables import against_standard
-from quietpet.files.text import csv_cell, markdown_row
+from quietpet.files.text import csv_cell
 
 COMPARED = ("psnr_db", "ssim", "nmse")
 """Metrics of the table."""
@@ -135,7 +133,7 @@ def _judged(members: Sequence[_Measured], plan: TablePlan) -> Iterator[T1Row]:
             pair,
             p_holm=p,
             family=family,
-            better=BETTER[each.names["metric"]],
+            better=metric_of(each.names["metric"], each.names["variant"]).better,
             confidence=plan.evaluation.confidence,
         )
         yield _row(each, pair, p, found or Verdict(word=""), plan)
@@ -145,6 +143,8 @@ def _paired(each: _Measured, plan: TablePlan, least: float) -> PairedDifference 
     """Of the subjects' means over the slices that both have a value of."""
     if each.without is None:
         return None
+    # A variant that restores with the weights of the method shares its trainings, which are taken for
+    # others' here: the interval is then rather too wide.
     common = each.with_t1.with_slices_of(each.without)
     if not len(common[0].keys):
         return None
@@ -213,69 +213,3 @@ def _order(row: T1Row, plan: TablePlan) -> tuple[Any, ...]:
         row.estimate != "single",
         COMPARED.index(row.metric),
     )
-
-
-def render_t1(rows: Sequence[T1Row], *, rates_chosen: bool = False) -> str:
-    """The settings with a pair as Markdown, without a heading of the first level; empty without any.
-
-    ``rates_chosen``: whether trials chose the learning rate of each training.
-    """
-    paired = {(row.dataset, row.setting) for row in rows if row.difference is not None}
-    rows = [row for row in rows if (row.dataset, row.setting) in paired]
-    if not rows:
-        return ""
-    rates = ", but for the learning rate, which trials choose for each" if rates_chosen else ""
-    blocks = [
-        "## With and without T1",
-        "Each method that uses T1, and its variant without: equal in all but the inputs, data and "
-        f"budget the same{rates}. Only test slices that have a T1 count. Difference: with "
-        "minus without, mean over slices [t interval over subjects of the paired difference]. It is "
-        "called better or worse where neither other subjects nor other seeds would undo it, after "
-        "Holm's correction for the pairs of a setting; `results/with_without_t1.csv` says why not "
-        "where it is not. Methods without a variant stand here with the reason.",
-    ]
-    for (dataset, setting), of_setting in groupby(rows, key=lambda row: (row.dataset, row.setting)):
-        blocks.append(f"### {dataset}, setting `{setting}`")
-        for variant, members in groupby(of_setting, key=lambda row: row.variant):
-            blocks.append(f"Variant `{variant}`\n\n{_grid(list(members))}")
-    return "\n\n".join(blocks)
-
-
-def _grid(rows: Sequence[T1Row]) -> str:
-    """Methods down, metrics across: with T1, without, difference."""
-    labels = {metric.name: metric.label for metric in METRICS if metric.variant.name == rows[0].variant}
-    header = ["method", "without", "learning", "estimate"]
-    for name in COMPARED:
-        header += [f"{labels[name]} with T1", "without", "difference"]
-    lines = [markdown_row(header), markdown_row(["---"] * len(header))]
-    for _, members in groupby(rows, key=_compared_pair):
-        lines.append(markdown_row(_cells({row.metric: row for row in members})))
-    return "\n".join(lines)
-
-
-def _compared_pair(row: T1Row) -> tuple[str | None, ...]:
-    return row.method, row.method_without, row.learning, row.estimate
-
-
-def _cells(by_metric: dict[str, T1Row]) -> Iterator[str]:
-    first = next(iter(by_metric.values()))
-    named = f"{first.method_without}: {first.without}" if first.method_without else first.without
-    yield from (first.method, named, first.learning, first.estimate)
-    for name in COMPARED:
-        yield from _metric_cells(by_metric.get(name))
-
-
-def _metric_cells(row: T1Row | None) -> tuple[str, str, str]:
-    if row is None:
-        return "", "", ""
-    found = (
-        metric for metric in METRICS if (metric.name, metric.variant.name) == (row.metric, row.variant)
-    )
-    digits = next(found).digits
-    without = "" if row.mean_without_t1 is None else f"{row.mean_without_t1:.{digits}f}"
-    difference = "" if row.difference is None else f"{row.difference:+.{digits}f}"
-    if row.difference_ci_low is not None:
-        difference += f" [{row.difference_ci_low:+.{digits}f}, {row.difference_ci_high:+.{digits}f}]"
-    if row.verdict:
-        difference += f" {row.verdict}"
-    return f"{row.mean_with_t1:.{digits}f}", without, difference

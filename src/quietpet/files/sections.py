@@ -30,7 +30,8 @@ class Column:
 
     ``key`` names the value of a row. ``spread``, ``low`` and ``high``, ``mark`` name further keys of the
     same row, which are shown with it: "value ± spread [low, high] mark". So numbers stay numbers, by
-    which a reader can sort. ``digits`` are decimal places; None leaves six significant ones.
+    which a reader can sort. ``digits`` are decimal places; None leaves six significant ones. A
+    ``signed`` number, such as a difference, has its plus.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -39,6 +40,7 @@ class Column:
     label: str
     unit: str = ""
     digits: int | None = None
+    signed: bool = False
     spread: str = ""
     low: str = ""
     high: str = ""
@@ -73,8 +75,13 @@ class Column:
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, float) and self.digits is not None:
-            return f"{value:z.{self.digits}f}"
+            return f"{value:{'+' if self.signed else ''}z.{self.digits}f}"
         return csv_cell(value)
+
+
+def cell(value: float | None) -> Cell:
+    """A number, or the word for one that JSON cannot hold: the PSNR of an image without error."""
+    return value if value is None or math.isfinite(value) else f"{value:g}"
 
 
 @dataclass(frozen=True, kw_only=True)

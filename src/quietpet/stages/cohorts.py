@@ -1,4 +1,5 @@
-"""Stage cohorts: regional activity of all methods -> regional bias and effects, a page and a figure."""
+"""Stage cohorts: regional activity of all methods -> regional bias and effects, a section and a "
+"figure."""
 
 from __future__ import annotations
 
@@ -11,11 +12,12 @@ from quietpet.errors import InputError, reading, replacing
 from quietpet.evaluation.cohort_rows import BIAS_COLUMNS, EFFECT_COLUMNS, CohortPlan
 from quietpet.evaluation.cohorts import assemble_cohorts
 from quietpet.evaluation.cohorts_figure import draw_cohorts
-from quietpet.evaluation.cohorts_page import render_cohorts
+from quietpet.evaluation.cohorts_section import cohorts_section
+from quietpet.evaluation.drawing import save
 from quietpet.evaluation.regions import REGION_COLUMNS
-from quietpet.files.atomic import atomic_path
 from quietpet.files.named import Files
-from quietpet.files.text import write_csv, write_json, write_text
+from quietpet.files.sections import write_section
+from quietpet.files.text import write_csv, write_json
 from quietpet.jobs.evaluation import CohortsJob
 from quietpet.provenance import Stopwatch, provenance
 
@@ -26,15 +28,16 @@ _NUMBERS = {
 
 
 def run(job: CohortsJob, inputs: Files, outputs: Files) -> None:
-    """Read ``regions``; write ``bias``, ``effects`` (CSV), ``readable``, ``figure``, ``provenance``."""
+    """Read ``regions``; write ``bias``, ``effects`` (CSV), ``section``, ``figure``, ``svg``, "
+    "``provenance``."""
     watch = Stopwatch()
     plan = CohortPlan(**dict(job))
     bias, effects = assemble_cohorts(_read(inputs.many("regions")), plan=plan)
     write_csv(outputs.one("bias"), BIAS_COLUMNS, (row.cells() for row in bias))
     write_csv(outputs.one("effects"), EFFECT_COLUMNS, (row.cells() for row in effects))
-    write_text(outputs.one("readable"), render_cohorts(bias, effects, plan=plan) + "\n")
-    with atomic_path(outputs.one("figure")) as partial:
-        draw_cohorts(effects).savefig(partial, format="png", dpi=150)
+    figure = outputs.one("figure")
+    save(draw_cohorts(effects), png=figure, svg=outputs.get("svg"))
+    write_section(outputs.one("section"), cohorts_section(bias, effects, plan=plan, figure=figure.name))
     if sidecar := outputs.get("provenance"):
         write_json(
             sidecar,

@@ -34,8 +34,8 @@ def run(job: ReportJob, inputs: Files, outputs: Files) -> None:
     figures = embed_figures(inputs.any("figure"))
     sections = [
         *map(read_section, inputs.any("section")),
-        *_of_training(job, inputs.any("training"), figures),
         *_of_scans(inputs, figures),
+        *_of_training(job, inputs.any("training"), figures),
         *_of_origin(job, inputs.any("provenance")),
     ]
     if cited := inputs.get("citation"):

@@ -1,4 +1,4 @@
-"""The two tables of cohorts as a page: what disease looks like after restoration, with warnings."""
+"""The two tables of cohorts as a section of the report: what disease looks like after restoration."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from quietpet.evaluation.cohort_rows import (
     EffectRow,
 )
 from quietpet.evaluation.effects import AGREEMENT, LEAST_SUBJECTS, hedges_factor
-from quietpet.files.text import markdown_row
+from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table
 
 MARKS = {
     SMALLER: "▼", LARGER: "▲", REVERSED: "⇅", UNCLEAR: "", NO_EFFECT: "○", NO_SPREAD: "", UNTESTED: "",
@@ -34,23 +34,59 @@ MARKS = {
 """Behind an effect, by its verdict."""
 
 
-def render_cohorts(bias: Sequence[BiasRow], effects: Sequence[EffectRow], *, plan: CohortPlan) -> str:
-    """Both tables as Markdown, without a heading of the first level; one section per diseased cohort."""
-    blocks = []
-    for diseased in plan.diseased:
-        own = [row for row in effects if row.diseased == diseased]
-        blocks += [f"## Cohorts: {diseased} against {plan.healthy}", _legend(own, plan)]
-        for setting, members in groupby(own, key=lambda row: row.setting):
-            blocks += _setting(setting, [*members], bias, (plan.healthy, diseased))
-    return "\n\n".join(blocks)
+def cohorts_section(
+    bias: Sequence[BiasRow], effects: Sequence[EffectRow], *, plan: CohortPlan, figure: str | None = None
+) -> Section:
+    """Both tables, a section below for each diseased cohort; ``figure`` is the name of a file."""
+    return Section(
+        id="cohorts",
+        title="Cohorts",
+        summary=f"What a disease looks like after restoration: {', '.join(plan.diseased)} against "
+        f"{plan.healthy}, region by region, in the truth, at the standard and low dose and after each "
+        "method.",
+        figures=() if figure is None else (
+            ShownFigure(
+                file=figure,
+                alt="Hedges' g between cohorts with its interval, a panel for each region and a row "
+                "for each kind of image, beside the standard dose.",
+                caption="Effects between cohorts by kind of image; the dashed line is that at the "
+                "standard dose.",
+            ),
+        ),
+        sections=tuple(
+            _diseased(diseased, [row for row in effects if row.diseased == diseased], bias, plan)
+            for diseased in plan.diseased
+        ),
+    )  # fmt: skip
 
 
-def _setting(
+def _diseased(
+    diseased: str, effects: Sequence[EffectRow], bias: Sequence[BiasRow], plan: CohortPlan
+) -> Section:
+    settings = [
+        (setting, list(members)) for setting, members in groupby(effects, key=lambda row: row.setting)
+    ]
+    warnings = [text for _, members in settings for text in _lost(members)]
+    return Section(
+        id=f"cohorts-{diseased}".lower(),
+        title=f"{diseased} against {plan.healthy}",
+        summary=" ".join(
+            f"Setting `{setting}`: {' '.join(_sentences(members))}" for setting, members in settings
+        ),
+        warnings=tuple(warnings),
+        notes=tuple(_legend(effects, plan)),
+        tables=tuple(
+            table
+            for setting, members in settings
+            for table in _tables(setting, members, bias, (plan.healthy, diseased))
+        ),
+    )
+
+
+def _tables(
     setting: str, effects: Sequence[EffectRow], bias: Sequence[BiasRow], cohorts: Sequence[str]
-) -> Iterator[str]:
-    yield f"### Setting `{setting}`"
-    yield "\n".join(_sentences(effects))
-    yield _effect_grid(effects)
+) -> Iterator[Table]:
+    yield _effect_grid(setting, effects)
     for cohort in cohorts:
         for quantity in (ACTIVITY, RATIO):
             rows = [
@@ -59,10 +95,10 @@ def _setting(
                 if (row.cohort, row.setting, row.quantity) == (cohort, setting, quantity)
             ]
             if rows:
-                yield _bias_grid(cohort, quantity, rows)
+                yield _bias_grid(f"{cohort}, setting `{setting}`", quantity, rows)
 
 
-def _legend(rows: Sequence[EffectRow], plan: CohortPlan) -> str:
+def _legend(rows: Sequence[EffectRow], plan: CohortPlan) -> list[str]:
     percent = f"{100 * plan.confidence:g} %"
     lines = [
         "A region's activity: mean over its pixels in all test slices of a subject. Its ratio: over "
@@ -94,11 +130,11 @@ def _legend(rows: Sequence[EffectRow], plan: CohortPlan) -> str:
             "the interval of an effect, which takes them for different people, is too wide rather than "
             "too narrow."
         )
-    return "\n".join(f"- {line}" for line in lines)
+    return lines
 
 
 def _sentences(rows: Sequence[EffectRow]) -> Iterator[str]:
-    """How many subjects there are, and a warning for each method that shrinks an effect."""
+    """How many subjects there are, and what that allows to be said."""
     counts = sorted({(row.n_healthy, row.n_diseased) for row in rows})
     words = " or ".join(f"{healthy} healthy and {diseased} diseased" for healthy, diseased in counts)
     yield f"{words} test subjects."
@@ -122,17 +158,20 @@ def _sentences(rows: Sequence[EffectRow]) -> Iterator[str]:
             f"Intervals of what methods change in g reach {min(reaches):.1f} to {max(reaches):.1f} to "
             f"either side, the median {np.median(reaches):.1f}: smaller changes can not be told."
         )
+
+
+def _lost(rows: Sequence[EffectRow]) -> Iterator[str]:
+    """A warning for each method that shrinks or reverses an effect."""
+    restored = [row for row in rows if row.image == RESTORED]
     usual = {row.region: row.difference_percent for row in rows if row.image == STANDARD}
     for name, group in groupby(restored, key=name_of):
         members = list(group)
         if lost := [row for row in members if SMALLER in (row.verdict, row.difference_verdict)]:
             losses = "; ".join(_loss(row, usual[row.region]) for row in lost)
-            yield ""
-            yield f"> **WARNING - {name} shrinks the difference between the cohorts: {losses}.**"
+            yield f"{name} shrinks the difference between the cohorts: {losses}."
         if turned := [row for row in members if row.verdict == REVERSED]:
             ways = "; ".join(f"{row.region}, {_left(row, usual[row.region])}" for row in turned)
-            yield ""
-            yield f"> **WARNING - {name} reverses the difference between the cohorts: {ways}.**"
+            yield f"{name} reverses the difference between the cohorts: {ways}."
 
 
 def _left(row: EffectRow, usual_percent: float | None) -> str:
@@ -167,17 +206,20 @@ def name_of(row: EffectRow | BiasRow) -> str:
     return f"`{row.method}`{learned}{single}"
 
 
-def _effect_grid(rows: Sequence[EffectRow]) -> str:
+def _effect_grid(setting: str, rows: Sequence[EffectRow]) -> Table:
     """Kinds of images down, regions across."""
     regions = list(dict.fromkeys(row.region for row in rows))
-    lines = [
-        markdown_row(["effect, diseased against healthy", *regions]),
-        markdown_row(["---"] * (len(regions) + 1)),
-    ]
-    for name, members in groupby(rows, key=name_of):
-        cells = {row.region: _effect_cell(row) for row in members}
-        lines.append(markdown_row([name, *(cells.get(region, "") for region in regions)]))
-    return "\n".join(lines)
+    return Table(
+        caption=f"Effect (Hedges' g), diseased against healthy, setting `{setting}`",
+        columns=(
+            Column(key="image", label="Image"),
+            *(Column(key=region, label=region.replace("_", " ")) for region in regions),
+        ),
+        rows=tuple(
+            {"image": name, **{row.region: _effect_cell(row) for row in members}}
+            for name, members in groupby(rows, key=name_of)
+        ),
+    )
 
 
 def _effect_cell(row: EffectRow) -> str:
@@ -199,23 +241,27 @@ def _difference(row: EffectRow) -> str:
     return f"; {_signed(row.difference_percent)} % {mark}".rstrip()
 
 
-def _bias_grid(cohort: str, quantity: str, rows: Sequence[BiasRow]) -> str:
+def _bias_grid(place: str, quantity: str, rows: Sequence[BiasRow]) -> Table:
     """Kinds of images down, regions across; against the standard dose, then against the truth."""
     regions = list(dict.fromkeys(row.region for row in rows))
     known = {STANDARD: "standard dose", TRUTH: "truth"}
     against = [each for each in known if any(row.against == each for row in rows)]
-    words = " / ".join(known[each] for each in against)
-    header = [f"bias of the {quantity}, {cohort} (%), against {words}", *regions]
-    lines = [markdown_row(header), markdown_row(["---"] * len(header))]
+    lines: list[dict[str, Cell]] = []
     for name, members in groupby(rows, key=name_of):
         cells = {(row.region, row.against): _bias_cell(row) for row in members}
-        lines.append(
-            markdown_row(
-                [name]
-                + [" / ".join(cells.get((region, each), "-") for each in against) for region in regions]
-            )
-        )
-    return "\n".join(lines)
+        shown: dict[str, Cell] = {
+            region: " / ".join(cells.get((region, each), "-") for each in against) for region in regions
+        }
+        lines.append({"image": name, **shown})
+    return Table(
+        caption=f"Bias of the {quantity}, {place} (%), against "
+        f"{' / '.join(known[each] for each in against)}",
+        columns=(
+            Column(key="image", label="Image"),
+            *(Column(key=region, label=region.replace("_", " ")) for region in regions),
+        ),
+        rows=tuple(lines),
+    )
 
 
 def _bias_cell(row: BiasRow) -> str:
