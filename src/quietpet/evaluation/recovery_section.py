@@ -32,7 +32,7 @@ def recovery_section(
     return Section(
         id="recovery",
         title="Contrast recovery, bias and noise over realisations",
-        part="Against the truth",
+        part="Lesions and brain",
         summary=" ".join(_summary(plain, noise, low_dose)),
         warnings=_warnings(realisations),
         notes=(
