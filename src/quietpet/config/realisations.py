@@ -110,6 +110,7 @@ class RealisationSettings(Section):
     )
     lesion_sets: dict[Label, LesionSetSettings] = Field(
         {"present": LesionSetSettings()},
+        min_length=1,
         description=f"lesions that are painted together, by name; {ABSENT}, with none, is always there",
     )
 
