@@ -35,6 +35,12 @@ def test_ratings_depend_on_the_channels_and_on_nothing_of_the_tables(raw) -> Non
     assert settings_for(load_study(raw, origin="a.yaml"), "observe", **names) != before
 
 
+def test_too_few_realisations_are_refused_before_anything_is_restored(raw) -> None:
+    raw["realisations"]["count"] = 3
+    with pytest.raises(InputError, match=r"realisations\.count = 3: .* takes 4"):
+        load_study(raw, origin="a.yaml")
+
+
 @pytest.mark.parametrize(
     ("observers", "message"),
     [
