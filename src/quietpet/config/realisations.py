@@ -12,6 +12,9 @@ from quietpet.config.section import Label, NonNegative, Positive, Section, Subje
 ABSENT = "absent"
 """The lesion set without any lesion: the twin of every other one."""
 
+LEAST_COUNT = 8
+"""Realisations of which model observers can be trained on some and tested on others."""
+
 MAX_LESIONS = 255
 """Lesions of a set are numbered in a byte."""
 
@@ -98,9 +101,10 @@ class RealisationSettings(Section):
     )
     count: int = Field(
         20,
-        ge=2,
+        ge=LEAST_COUNT,
         description="realisations of each slice and lesion set; more of them leave the earlier ones as "
-        "they are. Below 20 biases and variances are known badly",
+        "they are. Below 20 biases and variances are known badly, and with fewer than "
+        f"{LEAST_COUNT} model observers have too few to be trained on some and tested on others",
     )
     samples_per_slice: int | None = Field(
         1,
