@@ -250,6 +250,12 @@ RERUN = [
     ("evaluation/metrics.py", "data_range**2 / ", "data_range / ",
         OF_SCORES | of("plan") | of("robustness")),
     ("data/wrong_t1.py", "2.0 * np.pi", "np.pi", of("robustness")),
+    ("phantom/discs.py", "_SAMPLES = 16", "_SAMPLES = 32", {"realise", "realise sirf"}),
+    (
+        "evaluation/recovery.py", "absent.std(ddof=1", "absent.std(ddof=0",
+        {"recovery", "recovery_table"},
+    ),
+    ("evaluation/recovery_table.py", "FILTERS_MM = (2.0", "FILTERS_MM = (3.0", {"recovery_table"}),
     ("evaluation/leakage.py", "math.sqrt(abs(value))", "abs(value)", {"score"}),
     ("evaluation/challenge.py", "WITHIN = (0.05, ", "WITHIN = (0.04, ", {"score"}),
     ("evaluation/subjects_table.py", "FEW_SUBJECTS = 5", "FEW_SUBJECTS = 6", {"subjects"}),
