@@ -243,14 +243,18 @@ def test_scans_are_no_data_for_a_method_that_reconstructs(repository):
 
 def test_the_best_scores_are_those_of_the_standard_dose(study):
     standard = 20.0 * DISC + 5.0 * (RADIUS_MM < 20)
-    found = {
-        (each.metric, each.variant): each.value
-        for each in quietpet.score(study, 1.1 * standard, standard, DISC)
-        if each.key == "object/1"
-    }
+    scores = quietpet.score(study, 1.1 * standard, standard, DISC)
+    found = {(each.metric, each.variant): each.value for each in scores if each.key == "object/1"}
     assert found["bias_percent", "quantitative"] == pytest.approx(10.0, rel=1e-4)
     assert found["nmse", "quantitative"] == pytest.approx(0.01, rel=1e-4)
     assert found["nmse", "paper"] == pytest.approx(0.0, abs=1e-9)
+    assert found["nmse", "jointly_scaled"] == pytest.approx(0.01, rel=1e-4)
+    pixels = study.evaluation.paper_window_pixels
+    assert (
+        f"nmse:ref=standard,scale=standard_max,window=central{pixels},range=1,mask=none,mean=slices"
+        in {each.metric_id for each in scores}
+    )
+    assert "truth" not in {each.variant for each in scores}, "none was given"
 
 
 FLAT = np.ones((2, 64, 64))

@@ -18,6 +18,7 @@ from quietpet.standin.schedule import frame_schedule
 from quietpet.steps import STEPS
 from quietpet.study.folders import with_paths_from
 from quietpet.study.reading import json_schema, load_study, read_yaml
+from quietpet.study.realisations import restored_together
 from quietpet.study.select import job_of, settings_for
 
 CONFIGURATIONS = (
@@ -35,6 +36,7 @@ RECONSTRUCTION = {"psf_fwhm_mm": 4.0, "iterations": 10, "subsets": 14}
 CALIBRATION = {"grey_matter_suv": 7, "weight_kg": 75, "sensitivity_cps_per_kbq": 36}
 
 ROBUSTNESS = {"data": ["phantom/low"]}
+REALISATIONS = {"data": ["phantom/low"]}
 FLAT = dict.fromkeys(TissueValues.model_fields, 50)
 DEEP = {"channels": [8] * 8, "attention": [False] * 8, "norm_groups": 8, "head_channels": 8}
 
@@ -159,6 +161,52 @@ def test_paper_configuration_is_the_published_protocol(repository):
         ),
         ("robustness", {"data": ["phantom/low"] * 2}, r"'phantom/low' stands there twice; keep one"),
         ("robustness", {**ROBUSTNESS, "datasets": []}, r"robustness\.datasets: unknown key"),
+        ("realisations", {"data": []}, r"realisations\.data: .*at least 1 item"),
+        (
+            "realisations",
+            {"data": ["phantom/lo"]},
+            r"realisations\.data: 'phantom/lo' is no data set; of phantoms there are phantom/low",
+        ),
+        (
+            "realisations",
+            {**REALISATIONS, "subjects": ["04"]},
+            r"realisations\.subjects: '04' is not in splits\.test; there are 45",
+        ),
+        (
+            "realisations",
+            {**REALISATIONS, "slices": [127]},
+            r"realisations\.slices: slice 127 is beyond 126, the last slice of siemens_mmr",
+        ),
+        (
+            "realisations",
+            {**REALISATIONS, "count": 1},
+            r"realisations\.count: .*greater than or equal to 2",
+        ),
+        (
+            "realisations",
+            {**REALISATIONS, "lesion_sets": {"absent": {}}},
+            r"realisations\.lesion_sets: 'absent' is the name of the twin without lesions",
+        ),
+        (
+            "realisations",
+            {**REALISATIONS, "lesion_sets": {"mine": {"contrasts": [1, 0]}}},
+            r"contrasts: a contrast of 0 is no lesion, got \[1\.0, 0\.0\]; remove it",
+        ),
+        (
+            "realisations",
+            {**REALISATIONS, "lesion_sets": {"mine": {"contrasts": [-1.5]}}},
+            r"contrasts\.0: .*greater than or equal to -1",
+        ),
+        (
+            "realisations",
+            {**REALISATIONS, "lesion_sets": {"mine": {"radii_mm": [3, 3]}}},
+            r"radii_mm: 3 stands there twice; keep one",
+        ),
+        (
+            "realisations",
+            {**REALISATIONS, "without": ["unett"]},
+            r"realisations\.without: no method 'unett'; there are ",
+        ),
         ("phantoms.source", "brain", r"phantoms\.source: .*'auto', 'brainweb' or 'template'"),
     ],
 )
@@ -263,6 +311,8 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "dose_response": {},
         "robustness": trained,
         "robustness_table": {},
+        "recovery": trained,
+        "recovery_table": {},
         "subjects": {},
         "cohorts": {},
         "truth": {},
@@ -1181,3 +1231,38 @@ def test_batch_normalisation_of_single_slices_is_refused(whole):
         if name not in ("munet", "fbsem", "eagan", "hinet", "cncl")  # which have no other normalisation
     }
     load_study({**study, "methods": methods}, origin="config.yaml")
+
+
+def test_realisations_are_of_the_middle_slice_without_lesions_and_of_one_sample(raw):
+    study = load_study({**raw, "realisations": REALISATIONS}, origin="")
+    again = {"dataset": "phantom", "subject": "45", "purpose": "realisations"}
+    assert job_of(study, "phantom", **again).lesions.count == 0
+    assert job_of(study, "slices", **again).slices.indices == (73,)
+    assert job_of(study, "slices", **again).slices.rotations == 1
+    ordinary = {"dataset": "phantom", "subject": "45"}
+    assert job_of(study, "phantom", **ordinary).lesions.count > 0
+    job = job_of(study, "realise", dataset="phantom", setting="low")
+    assert job.subjects == study.splits.test
+    # The measurements are those of the study's own slices, but for what they are called.
+    assert job.low[0] == job_of(study, "simulate", **ordinary, dose="low")
+    trained = {"dataset": "phantom", "setting": "low", "method": "mfdiff", "replicate": "r0"}
+    assert job_of(study, "restore", **trained).model.samples == 2
+    assert job_of(study, "restore", **trained, purpose="realisations").model.samples == 1
+    asked = {**REALISATIONS, "samples_per_slice": None}
+    study = load_study({**raw, "realisations": asked}, origin="")
+    assert job_of(study, "restore", **trained, purpose="realisations").model.samples == 2
+
+
+def test_some_methods_restore_realisations_in_one_job_and_each_once(raw):
+    study = load_study({**raw, "realisations": {**REALISATIONS, "without": ["nlm"]}}, origin="")
+    jobs = restored_together(study)
+    runs = [run for together in jobs.values() for run in together]
+    assert sorted(run.method for run in runs) == sorted(set(study.methods) - {"nlm"})
+    assert {run.replicate for run in runs} == {"r0"}
+    assert max(map(len, jobs.values())) <= 6
+    assert max(map(len, jobs.values())) - min(map(len, jobs.values())) <= 1
+
+
+def test_realisations_of_scans_are_refused(whole):
+    with pytest.raises(InputError, match=r"'ood1/16s' is of scans, which are there once; of phantoms"):
+        load_study({**whole, "realisations": {"data": ["ood1/16s"]}}, origin="config.yaml")

@@ -473,20 +473,6 @@ _STEPS = (
         ),
     ),
     Step(
-        name="truth",
-        job=TruthJob,
-        inputs=(
-            NamedFile("scores", "CSV of `score`, of simulated data sets", several=True),
-            NamedFile("test", "HDF5 of `pack`, of the same data sets", several=True),
-        ),
-        outputs=(
-            NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
-            NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
-            NamedFile("section", "JSON: what the report shows of it"),
-            _PROVENANCE,
-        ),
-    ),
-    Step(
         name="recovery",
         job=RecoveryJob,
         inputs=(
@@ -497,6 +483,40 @@ _STEPS = (
             NamedFile("lesions", "CSV: contrast recovery and background variability of each lesion"),
             NamedFile("noise", "CSV: error of each slice and region, as bias and variance"),
             NamedFile("maps", "HDF5: bias and standard deviation of each pixel"),
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="recovery_table",
+        job=RecoveryTableJob,
+        inputs=(
+            NamedFile("lesions", "CSV of `recovery` of each method", several=True),
+            NamedFile("noise", "CSV of `recovery`, same order", several=True),
+            NamedFile("maps", "HDF5 of `recovery`, same order", several=True),
+            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
+        ),
+        outputs=(
+            NamedFile("recovery", "CSV: contrast recovery by size and contrast of the lesions"),
+            NamedFile("noise", "CSV: error by region, as bias and variance"),
+            NamedFile("recovery_png", "PNG: contrast recovery against background variability"),
+            NamedFile("recovery_svg", "SVG: the same"),
+            NamedFile("maps_png", "PNG: maps of bias and noise"),
+            NamedFile("maps_svg", "SVG: the same"),
+            _SECTION,
+            _PROVENANCE,
+        ),
+    ),
+    Step(
+        name="truth",
+        job=TruthJob,
+        inputs=(
+            NamedFile("scores", "CSV of `score`, of simulated data sets", several=True),
+            NamedFile("test", "HDF5 of `pack`, of the same data sets", several=True),
+        ),
+        outputs=(
+            NamedFile("table", "CSV: errors of every method and of the standard dose to the truth"),
+            NamedFile("standard", "CSV: scores of the standard dose against the truth, slice by slice"),
+            NamedFile("section", "JSON: what the report shows of it"),
             _PROVENANCE,
         ),
     ),
@@ -518,26 +538,9 @@ _STEPS = (
         ),
         outputs=(
             NamedFile("table", "CSV: areas under ROC curves by size and contrast of the lesions"),
-            NamedFile("section", "JSON: what the report shows of it"),
-            NamedFile("figure", "PNG and SVG: the areas of all methods", several=True),
-            _PROVENANCE,
-        ),
-    ),
-    Step(
-        name="recovery_table",
-        job=RecoveryTableJob,
-        inputs=(
-            NamedFile("lesions", "CSV of `recovery` of each method", several=True),
-            NamedFile("noise", "CSV of `recovery`, same order", several=True),
-            NamedFile("maps", "HDF5 of `recovery`, same order", several=True),
-            NamedFile("test", "HDF5 of `realise` of each data set and dose", several=True),
-        ),
-        outputs=(
-            NamedFile("recovery", "CSV: contrast recovery by size and contrast of the lesions"),
-            NamedFile("noise", "CSV: error by region, as bias and variance"),
-            NamedFile("section", "JSON: what the report shows of both"),
-            NamedFile("figure", "PNG and SVG: recovery against background variability", several=True),
-            NamedFile("maps", "PNG and SVG: maps of bias and noise", several=True),
+            _SECTION,
+            NamedFile("png", "PNG: the areas of all methods"),
+            NamedFile("svg", "SVG: the same"),
             _PROVENANCE,
         ),
     ),
@@ -568,7 +571,7 @@ _STEPS = (
             NamedFile(
                 "paired", "CSV: each method minus the chosen one, subject by subject", optional=True
             ),
-            NamedFile("section", "JSON: what the report shows of `paired`", optional=True),
+            NamedFile("paired_section", "JSON: what the report shows of `paired`", optional=True),
             NamedFile(
                 "csv",
                 "CSV of one table, a row for each method, called table1.csv for Table 1",
@@ -588,7 +591,7 @@ _STEPS = (
             NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
         ),
         outputs=(
-            NamedFile("figure", "PNG: one test slice of every method, with errors and profiles"),
+            NamedFile("png", "PNG: one test slice of every method, with errors and profiles"),
             _SVG,
             _SECTION,
         ),

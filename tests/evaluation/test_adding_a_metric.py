@@ -37,6 +37,7 @@ METRICS = (
            variant=QUANTITATIVE, needs=("labels",)),
     Metric(name="lesion_pixels", label="lesions (pixels)", function=lesion_pixels,
            variant=QUANTITATIVE, digits=0),
+    Metric(name="mae", label="MAE to the truth", function=mae, variant=TRUTH, mask=HEAD),
 )
 """
 NEW = ("error_of_truth", "mean_of_tissue_2", "lesion_pixels")
@@ -106,7 +107,42 @@ def test_one_entry_reaches_scores_tables_and_page(package: EditedPackage, tmp_pa
         ("phantom", "lesion_pixels"): 6.0,
         ("mine", "lesion_pixels"): 6.0,
     }, "scans have neither truth nor tissues"
+    (row,) = [row for row in rows if (row["dataset"], row["metric"]) == ("phantom", "error_of_truth")]
+    assert row["metric_id"] == (
+        "error_of_truth:ref=standard,scale=units,window=head_box,range=standard_max,mask=none,mean=slices"
+    )
     page = render_markdown(read_section(tmp_path / "section.json"))
     assert "| error of truth (kBq/ml) | tissue 2 (kBq/ml) | lesions (pixels) |" in page
     assert f"{np.mean(errors):.4f} ± " in page
     assert " | 6 ± 0 | " in page
+
+
+def test_one_entry_against_the_truth_reaches_its_table_and_no_other(
+    package: EditedPackage, tmp_path: Path
+) -> None:
+    packed = write_test_sets(tmp_path)["phantom"]
+    names = {"dataset": "phantom", "setting": "low", "method": "lpet", "replicate": "r0"}
+    settings = {**names, "learning": "-", "evaluation": EVALUATION}
+    package.run(
+        "score", "--settings", json.dumps(settings),
+        "--in", f"restored={tmp_path}/phantom_lpet.h5", f"test={packed}",
+        "--out", f"scores={tmp_path}/phantom.csv",
+    )  # fmt: skip
+    package.run(
+        "truth", "--settings", json.dumps({"methods": ["lpet"], "evaluation": EVALUATION}),
+        "--in", f"scores={tmp_path}/phantom.csv", f"test={packed}",
+        "--out", f"table={tmp_path}/truth.csv", f"standard={tmp_path}/standard.csv",
+        f"section={tmp_path}/section.json",
+    )  # fmt: skip
+    with (tmp_path / "truth.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["metric"] == "mae"]
+    with open_hdf5(packed, kind="dataset") as file:
+        truth, head = read_array(file, "truth"), read_array(file, "head") > 0
+        images = {"standard dose": read_array(file, "standard"), "lpet": read_array(file, "low")}
+    assert {row["method"]: float(row["mean"]) for row in rows} == {
+        method: pytest.approx(
+            np.mean([abs(image[row] - truth[row])[head[row]].mean() for row in range(2)]), rel=1e-5
+        )
+        for method, image in images.items()
+    }
+    assert "MAE to the truth" in (tmp_path / "section.json").read_text()

@@ -139,8 +139,18 @@ def test_a_factor_that_is_nowhere_reached_has_no_dose() -> None:
         made_up({"lpet": untreated, "unet": lambda s, dose: untreated(s, 1.5 * dose**0.99)}), plan_of()
     )
     found = answer(rows, "-", question="dose of factor 4")
-    assert found.value is None
-    assert found.status
+    assert (found.value, found.status) == (None, "below the range measured")
+
+
+def test_one_equivalent_within_the_range_says_nothing_of_the_dose_of_a_factor() -> None:
+    """At a tenth it equals three tenths, at the other doses more than was measured."""
+    doses = {name: DOSES[name] for name in ("tenth", "quarter", "half")}
+    scores = made_up({"lpet": untreated, "unet": lambda s, dose: untreated(s, 3 * dose)}, doses=doses)
+    rows = answers(scores, plan_of(doses))
+    assert answer(rows, "tenth").factor == pytest.approx(3.0)
+    found = answer(rows, "-", question="dose of factor 2")
+    assert (found.value, found.too_few) == (None, 3)
+    assert found.status == "fewer than two doses within the range measured"
 
 
 def test_a_subject_whose_low_dose_image_does_not_improve_is_counted_and_not_guessed() -> None:

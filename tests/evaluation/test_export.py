@@ -146,6 +146,13 @@ def test_only_what_is_shown_to_be_the_best_is_bold_and_the_note_says_which() -> 
     assert "Nothing is bold: fewer than 3 test subjects" in latex(few, confidence=0.95)
 
 
+def test_unequal_numbers_of_slices_are_told() -> None:
+    even = latex(printed_table("1", "phantoms", [row()]), confidence=0.95)
+    uneven = latex(printed_table("1", "phantoms", [row(subject_mean=30.2)]), confidence=0.95)
+    note = "Subjects differ in their slices: intervals are about the mean in which each counts once."
+    assert (note in even, note in uneven) == (False, True)
+
+
 def test_doubts_stand_under_the_float_that_prints_the_value() -> None:
     quantitative, paper = floats(latex(table(), confidence=0.95))
     note = r"$\dagger$ Published, munet\_concat: identical to A \& B\_c: 100 \% of it."
@@ -267,7 +274,7 @@ def write_scores(path: Path) -> Path:
 def test_the_stage_writes_each_table_that_it_is_asked_for(tmp_path: Path) -> None:
     names = {
         "tables": ["tables.csv"], "readable": ["tables.md"], "figure": ["table1.png"],
-        "paired": ["paired.csv"], "section": ["paired.json"], "csv": ["table1.csv", "table5.csv"],
+        "paired": ["paired.csv"], "paired_section": ["paired.json"], "csv": ["table1.csv", "table5.csv"],
         "latex": ["table1.tex"], "workbook": ["tables.xlsx"],
     }  # fmt: skip
     outputs = {name: [tmp_path / each for each in files] for name, files in names.items()}

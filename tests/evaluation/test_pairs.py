@@ -184,7 +184,7 @@ def test_a_study_without_the_chosen_method_has_no_pairs_and_says_so() -> None:
     assert found.pairs == ()
     assert {row.against for row in found.rows} == {""}
     section = paired_section(found.pairs, found.rows, plan=plan())
-    assert section.summary == "`mfdiff` is not scored beside any other method."
+    assert section.summary.startswith("Table 1: `mfdiff` is not scored beside any other method.")
 
 
 def row_of(rows: Sequence[TableRow], method: str) -> TableRow:
@@ -240,6 +240,27 @@ def test_the_section_shows_differences_and_the_values_of_few_subjects() -> None:
     assert shown in page
     assert "| method | learning | estimate | subject 04 | subject 05 | subject 06 |" in page
     assert "`evaluation.compare_with`" in page
+
+
+def test_the_section_shows_published_values_ours_and_the_difference_with_their_doubts() -> None:
+    table = scores({"lpet": 1.0, "mfdiff": 17.0}).replace({"variant": {"quantitative": "paper"}})
+    table = table[table["metric"] != "bias_percent"]
+    munet = table[table["method"] == "mfdiff"].assign(method="munet")
+    methods = {"methods": {"lpet": "", "munet": "", "mfdiff": ""}, "trained": ("mfdiff", "munet")}
+    found = tabulate(pd.concat([table, munet]), plan=plan(**methods))
+    section = paired_section(found.pairs, found.rows, plan=plan(**methods))
+    (shown,) = [
+        each
+        for each in section.tables
+        if (each.caption, each.variant)
+        == ("Table 1: phantoms, all methods, beside the published values", "PSNR (dB)")
+    ]
+    rows = {str(each["method"]): each for each in shown.rows}
+    ours = np.mean([20 + HEADS[subject] for subject in ("04", "05", "06")])
+    assert rows["lpet"]["paper_mean"] == 21.13
+    assert rows["lpet"]["paper_difference"] == pytest.approx(ours + 1.0 - 21.13, abs=0.05)
+    assert rows["lpet"]["paper_doubt"] == ""
+    assert "identical to mfdiff, 2min" in str(rows["munet"]["paper_doubt"])
 
 
 def test_infinite_values_stand_in_no_table_of_the_section() -> None:

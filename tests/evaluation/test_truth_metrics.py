@@ -40,7 +40,7 @@ def phantom() -> SliceImages:
 
 
 def values(images: SliceImages) -> dict[str, float]:
-    found = measured(images, paper_window_pixels=48)
+    found = measured(images, metrics=METRICS, paper_window_pixels=48)
     return {metric.name: value for metric, value in found if metric.variant is TRUTH}
 
 

@@ -76,6 +76,7 @@ RECONSTRUCTING = {
     f"{step} {kind}" for step in (*TRAININGS, *RESTORATIONS) for kind in ("bowsher", "fbsem")
 }
 OF_SIRF = {f"{step} sirf" for step in OF_AN_ENGINE}
+OF_SCORES = {"score", "tables", "truth", "robustness_table", "dose_response"}
 DRAWING_OF_DIFFUSION = {
     "plan mfdiff",
     *(f"{step} {kind}" for step in RESTORATIONS for kind in ("mfdiff", "m2diff")),
@@ -239,9 +240,22 @@ RERUN = [
     # tables, and the package's own
     (
         "evaluation/lesions.py", "MIN_PIXELS = ", "MIN_PIXELS = 1 + ",
-        {"score", "tables", "truth", "robustness_table"} | of("plan") | of("robustness"),
+        OF_SCORES,
     ),
+    # another metric restores nothing again: neither with a wrong T1, nor to plan sampling
+    (
+        "evaluation/metrics.py", "METRICS = (\n",
+        'METRICS = (\n    replace(PAPER_PSNR, name="psnr_in_head_db", mask=HEAD),\n', OF_SCORES,
+    ),
+    ("evaluation/metrics.py", "data_range**2 / ", "data_range / ",
+        OF_SCORES | of("plan") | of("robustness")),
     ("data/wrong_t1.py", "2.0 * np.pi", "np.pi", of("robustness")),
+    ("evaluation/leakage.py", "math.sqrt(abs(value))", "abs(value)", {"score"}),
+    ("evaluation/challenge.py", "WITHIN = (0.05, ", "WITHIN = (0.04, ", {"score"}),
+    ("evaluation/subjects_table.py", "FEW_SUBJECTS = 5", "FEW_SUBJECTS = 6", {"subjects"}),
+    ("evaluation/observer.py", "OCTAVE = 2.0", "OCTAVE = 1.5", {"observe", "detection"}),
+    ("evaluation/ratings.py", "REACH_WIDTHS = 1.5", "REACH_WIDTHS = 2.0", {"observe", "detection"}),
+    ("evaluation/auc.py", "LEAST_WRONG = 5.0", "LEAST_WRONG = 4.0", {"detection"}),
     ("evaluation/robustness.py", '"nmse": -1', '"nmse": 1', {"robustness_table"}),
     ("evaluation/published.csv", "21.13", "21.14", {"tables"}),
     ("evaluation/doubts.csv", ",", ",perhaps ", {"tables"}),

@@ -76,7 +76,8 @@ def test_ratings_of_all_methods_end_in_a_table_a_section_and_a_figure(held, test
     made = {
         "table": [tmp_path / "detection.csv"],
         "section": [tmp_path / "section.json"],
-        "figure": [tmp_path / "detection.png", tmp_path / "detection.svg"],
+        "png": [tmp_path / "detection.png"],
+        "svg": [tmp_path / "detection.svg"],
         "provenance": [tmp_path / "detection.json"],
     }
     detection.run(JOB, Files({"ratings": files, "test": [test_set]}), Files(made))
@@ -93,8 +94,8 @@ def test_ratings_of_all_methods_end_in_a_table_a_section_and_a_figure(held, test
     assert list(whole.verdict)[1] == "worse"
     assert set(table.sought) == {"lesion", "nothing"}
     assert read_section(made["section"][0]).figures[0].file == "detection.svg"
-    assert made["figure"][0].read_bytes().startswith(b"\x89PNG")
-    assert "<svg" in made["figure"][1].read_text()
+    assert made["png"][0].read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in made["svg"][0].read_text()
     assert read_json(made["provenance"][0])["settings"]["compare_with"] == "lpet"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.ndimage import gaussian_filter
 
 from quietpet.config.evaluation import EvaluationSettings
@@ -16,6 +17,7 @@ from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.truth import TRUTH_COLUMNS
 from quietpet.files.hdf5 import write_hdf5
 from quietpet.files.named import Files
+from quietpet.files.scores import read_scores
 from quietpet.files.sections import read_section, render_markdown
 from quietpet.files.text import read_json
 from quietpet.jobs.evaluation import ScoreJob, TruthJob
@@ -24,7 +26,7 @@ from quietpet.stages import score, truth
 
 PIXELS = 48
 LINEAGE = {"data_source": "brainweb", "projector": "embedded"}
-EVALUATION = EvaluationSettings(paper_window_pixels=32, bootstrap_resamples=100)
+EVALUATION = EvaluationSettings(paper_window_pixels=32)
 GREY, WHITE = 96.0, 32.0
 SUBJECTS = ("04", "04", "05")
 KEYS = ("04_s65_r0", "04_s67_r0", "05_s65_r0")
@@ -76,7 +78,7 @@ def write_scores(folder: Path, test: Path, method: str, *, dataset: str = "phant
 
 
 def run(folder: Path, scores: list[Path], tests: list[Path], **changed: Any) -> list[dict[str, str]]:
-    settings = {"study_seed": 0, "methods": ("gaussian", "lpet"), "evaluation": EVALUATION, **changed}
+    settings = {"methods": ("gaussian", "lpet"), "evaluation": EVALUATION, **changed}
     names = {
         "table": "truth.csv", "standard": "truth_standard.csv", "section": "section.json",
         "provenance": "truth.json",
@@ -132,8 +134,25 @@ def test_the_standard_dose_is_measured_as_any_image(made) -> None:
     found = [mean_of(rows, "standard dose", name) for name in ("nmse", "grey_to_white_recovery_percent")]
     assert found == pytest.approx([np.mean(errors), np.mean(recovered)], rel=1e-4)
     assert 0 < found[0] < mean_of(rows, "gaussian", "nmse")
-    for row in rows:
-        assert float(row["standard_mean"]) == mean_of(rows, "standard dose", row["metric"])
+
+
+def test_what_a_method_has_above_the_standard_dose_is_paired_by_subject(made) -> None:
+    """Slices of a subject are averaged first: subject 04 has two of three."""
+    folder, rows = made
+    (row,) = [row for row in rows if (row["method"], row["metric"]) == ("gaussian", "nmse")]
+    values = {}
+    for name in ("phantom_gaussian", "truth_standard"):
+        scores = read_scores([folder / f"{name}.csv"], SCORE_COLUMNS)
+        nmse = scores[(scores["metric"] == "nmse") & (scores["variant"] == "truth")]
+        values[name] = nmse.groupby("subject")["value"].mean().to_numpy()
+    above = values["phantom_gaussian"] - values["truth_standard"]
+    assert float(row["difference"]) == pytest.approx(above.mean(), rel=1e-5)
+    assert float(row["standard_mean"]) == pytest.approx(values["truth_standard"].mean(), rel=1e-5)
+    interval = stats.t.interval(0.95, 1, loc=above.mean(), scale=stats.sem(above))
+    found = [float(row[f"difference_ci_{end}"]) for end in ("low", "high")]
+    assert found == pytest.approx(interval, rel=1e-4)
+    own = [row for row in rows if row["method"] == "standard dose"]
+    assert {row["difference"] for row in own} == {""}
 
 
 def test_values_of_each_slice_are_kept_and_those_of_the_standard_dose_stay_out_of_other_tables(

@@ -566,27 +566,61 @@ def test_an_edit_reruns_what_it_reaches(
     assert planned_jobs(output) == rerun
 
 
-def test_a_metric_scores_again_what_was_restored(repository, finished, tmp_path):
+ANOTHER_METRIC = """
+
+def worst_error(images, data_range):
+    return float(np.abs(images.restored - images.standard).max())
+
+
+METRICS = (
+    *METRICS,
+    Metric(name="worst_error", label="worst error", function=worst_error, variant=QUANTITATIVE),
+)
+"""
+
+
+def test_another_metric_scores_again_what_was_restored(repository, finished, tmp_path):
     """A restoration may take hours: the job that scores does not repeat it, nor lose it."""
     study, package = tmp_path / "study", tmp_path / "src/quietpet"
     shutil.copytree(finished, study)
     shutil.copytree(repository / "src/quietpet", package)
     metrics = package / "evaluation/metrics.py"
-    metrics.write_text(metrics.read_text().replace("_PIXELS = 1.5", "_PIXELS = 1.6", 1))
+    metrics.write_text(metrics.read_text() + ANOTHER_METRIC)
     restored, scores = (
         study / f"results/{name}/phantom/low/gaussian/r0" for name in ("restored", "scores")
     )
-    before = restored.with_suffix(".h5").read_bytes(), read_json(scores.with_suffix(".json"))["code"]
+    before = {path: path.read_bytes() for path in study.glob("results/*/**/*") if path.is_file()}
+    code = read_json(scores.with_suffix(".json"))["code"]
     snakemake(
         repository,
         *("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study),
         scores.with_suffix(".csv").relative_to(study),
         PYTHONPATH=str(package.parent),
     )
-    after = restored.with_suffix(".h5").read_bytes(), read_json(scores.with_suffix(".json"))["code"]
-    assert after[0] == before[0]
-    assert after[1] != before[1]
+    changed = {path for path, held in before.items() if path.read_bytes() != held}
+    assert restored.with_suffix(".h5") in before
+    assert changed == {scores.with_suffix(suffix) for suffix in (".csv", ".json")}
+    assert read_json(scores.with_suffix(".json"))["code"] != code
+    earlier = before[scores.with_suffix(".csv")].decode().splitlines()
+    found = scores.with_suffix(".csv").read_text().splitlines()
+    assert [line for line in found if ",worst_error,quantitative," not in line] == earlier
+    assert len(found) > len(earlier)
     assert "kept" in (study / "logs/restore/phantom-low-gaussian-r0.log").read_text()
+
+
+def test_the_truth_is_one_job_of_a_finished_study(repository, finished, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    arguments = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
+    output = snakemake(repository, *arguments, "results/truth.csv")
+    assert planned_jobs(output) == {"truth": 1}
+    with (study / "results/truth.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows[0]["method"] == "standard dose"
+    assert {row["method"] for row in rows[1:]} >= {"lpet", "gaussian", "unet"}
+    assert float(rows[1]["mean"]) == float(rows[1]["standard_mean"]) > 0
+    with (study / "results/tables.csv").open(newline="") as stream:
+        assert "standard dose" not in {row["method"] for row in csv.DictReader(stream)}
 
 
 def test_sampling_is_planned_for_the_report(repository, finished, configuration, tmp_path):
@@ -628,6 +662,59 @@ def test_a_wrong_t1_adds_its_jobs_and_runs_no_other(repository, finished, config
     assert "results/robustness/phantom/low/lpet" not in output
 
 
+REALISED = {"data": ["phantom/low"], "slices": [72], "count": 2}
+
+
+def test_noise_realisations_add_their_jobs_and_run_no_other(
+    repository, finished, configuration, tmp_path
+):
+    target = {"target": "results/recovery.csv"}
+    study = {**configuration, "realisations": REALISED}
+    output = dry_run(repository, finished, study, tmp_path, **target)
+    assert planned_jobs(output) == {
+        "realised_slices": 1, "realise-phantom": 1,
+        "recovery-phantom-low-0": 1, "recovery-phantom-low-1": 1, "recovery_table": 1,
+    }  # fmt: skip
+    assert "results/realisations/sinograms/phantom/low/06.h5" in output
+    images = {**study, "methods": methods_of(configuration, "lpet", "unet")}
+    output = dry_run(repository, finished, images, tmp_path, **target)
+    assert "results/realisations/sinograms" not in output
+    refused = dry_run(repository, finished, configuration, tmp_path, check=False, **target)
+    assert "this study has no section realisations" in refused
+    assert "add realisations: {data: [phantom/low]}" in refused
+
+
+def test_another_method_restores_the_realisations_and_leaves_what_is_there(
+    repository, finished, configuration, tmp_path
+):
+    """Another one than the first adds its job; files of the others stay as they are, byte by byte."""
+    folder = tmp_path / "study"
+    shutil.copytree(finished, folder)
+    results = folder / "results/realisations"
+
+    def run(*left_out):
+        study = {**configuration, "realisations": {**REALISED, "without": list(left_out)}}
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(study, sort_keys=False))
+        arguments = ("--directory", folder, "--configfile", tmp_path / "study.yaml")
+        snakemake(repository, *arguments, "--show-failed-logs", "results/recovery.csv")
+        with (folder / "results/recovery.csv").open(newline="") as stream:
+            return list(csv.DictReader(stream))
+
+    costly = [name for name in configuration["methods"] if name not in ("lpet", "bowsher", "mfdiff")]
+    rows = run("mfdiff", *costly)
+    assert {row["method"] for row in rows} == {"standard dose", "low dose", "lpet", "bowsher"}
+    before = {path: path.read_bytes() for path in results.rglob("*.h5")}
+    measured = {path: path.read_bytes() for path in results.rglob("*.csv")}
+    more = run(*costly)
+    assert {row["method"] for row in more} - {row["method"] for row in rows} == {"mfdiff"}
+    assert [row for row in more if row["method"] != "mfdiff"] == rows
+    for path, kept in (before | measured).items():
+        if not path.name.endswith(".maps.h5"):  # it has the time at which it was made
+            assert path.read_bytes() == kept, path
+    log = (folder / "logs/recovery/recovery-phantom-low-0.log").read_text()
+    assert log.count("restore: its files are made of these settings, inputs and code; kept") == 2
+
+
 def test_a_wrong_t1_that_the_study_does_not_ask_for_is_refused(repository, tmp_path):
     tiny = repository / "workflow/configs/tiny.yaml"
     study = ("--configfile", tiny, "--directory", tmp_path, "--dry-run")
@@ -662,6 +749,7 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         "phantoms": {"source": "auto"}, "scanner": {"projector": "auto"},
         "robustness": {"data": ["phantom/low", "other/faint"], "conditions": ["shift_2mm"]},
         "dose_response": {"cross": True},
+        "realisations": {"data": ["phantom/low", "other/faint"]},
         "doses": {**doses, "low": {**doses["low"], "half": half}},
         "training": {
             **configuration["training"],
@@ -673,6 +761,7 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         repository,
         *("--configfile", tmp_path / "study.yaml", "--directory", tmp_path),
         *("--dry-run", "--printshellcmds", "results/tables.csv", "results/counts.csv"),
+        "results/recovery.csv",
     )
     jobs = re.findall(r"^Shell command: quietpet (.*?) 2>", output, re.MULTILINE)
     commands = [words for job in jobs for words in split_at_then(shlex.split(job))]

@@ -19,6 +19,7 @@ from quietpet.config.domains import PHANTOM
 from quietpet.steps import STEPS
 from quietpet.study.dose_amounts import crossed, dose_amounts
 from quietpet.study.folders import CACHE_VARIABLE, absolute_cache, with_paths_from
+from quietpet.study.realisations import restored_together
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of, settings_for
 from quietpet.study.select_learning import PLANNED_REPLICATE
@@ -110,6 +111,9 @@ RESTORED_TOGETHER = {
 }
 
 
+REALISATIONS_TOGETHER = restored_together(STUDY)
+
+
 def rule_as_another(rule, name):
     """What `--set-resources` and `--set-threads`, or a profile, say of ``rule`` they say of ``name``, too.
 
@@ -125,7 +129,7 @@ def rule_as_another(rule, name):
 
 
 # Before the first rule: Snakemake then reads them.
-for name in (*RESTORED_TOGETHER, "cohort_restore", "crossed_restore"):
+for name in (*RESTORED_TOGETHER, *REALISATIONS_TOGETHER, "cohort_restore", "crossed_restore"):
     rule_as_another("restore", name)
 
 
@@ -168,35 +172,42 @@ BEFOREHAND = {"tree", "own", "manifest"}
 
 
 class Link(NamedTuple):
-    """One step of the chain that a job runs; ``setting``, where the job does its steps for each of several."""
+    """One step of the chain that a job runs.
+
+    Where the job does its steps for each of several settings or methods, ``tag`` tells these apart, and ``own`` are
+    the names of the step's job that no wildcard has.
+    """
 
     step: str
-    setting: str = ""
+    tag: str = ""
+    own: dict = {}
 
     @property
     def label(self):
         """What its params begin with."""
-        return f"{self.step}_{self.setting}" if self.setting else self.step
+        return f"{self.step}_{self.tag}" if self.tag else self.step
 
     def aliases(self, name):
         """How a rule may call its files ``name``: 2min_test in a job of several settings; else score_test, as where
         two steps have the name, or test."""
-        return [f"{self.setting}_{name}"] if self.setting else [f"{self.step}_{name}", name]
+        return [f"{self.tag}_{name}"] if self.tag else [f"{self.step}_{name}", name]
 
     def names(self, given):
         """Names of its job that no wildcard has."""
-        return {**given, "setting": self.setting} if self.setting else given
+        return {**given, **self.own}
 
 
 def links_of(steps, of):
-    """The chain of ``steps`` for each of the settings ``of``."""
-    return [Link(step, setting) for setting in of for step in steps]
+    """The chain of ``steps`` for each ``of`` the settings, or of the tags with the names that they stand for."""
+    if not isinstance(of, dict):
+        of = {setting: {"setting": setting} if setting else {} for setting in of}
+    return [Link(step, tag, own) for tag, own in of.items() for step in steps]
 
 
 # Where several steps are one job, outputs of the earlier ones are flagged `update`: they stay where they are
 # while it runs, and a step whose files are as it would make them is not repeated.
 def job(*steps, of=("",), rerun=True, **names):
-    """Params of a rule that runs ``steps``, for each of the settings ``of`` if they are given.
+    """Params of a rule that runs ``steps``, for each ``of`` the settings or tags if they are given.
 
     They are settings, fingerprints and files, all as the table of steps says. ``names`` are those of the job that
     no wildcard has. Without ``rerun`` an edit of code runs nothing again.
@@ -237,10 +248,10 @@ def settings(step, **names):
 def input_files(links, number):
     """Params function: what one of the ``links`` of a rule reads, as arguments in the order of the table.
 
-    It is what an earlier one of its setting makes, or an input of the rule.
+    It is what an earlier one of its tag makes, or an input of the rule.
     """
     this = links[number]
-    before = [link for link in links[:number] if link.setting == this.setting]
+    before = [link for link in links[:number] if link.tag == this.tag]
 
     def arguments(wildcards, input, output):
         require_known(links, "inputs", input)

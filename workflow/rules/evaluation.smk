@@ -51,9 +51,9 @@ rule sampling:
         table="results/sampling.csv",
         section="results/sections/sampling.json",
         figure=report(
-            "results/figures/sampling.png", caption="../report/sampling.rst", category="Sampling"
+            "results/sampling.png", caption="../report/sampling.rst", category="Sampling"
         ),
-        svg="results/figures/sampling.svg",
+        svg="results/sampling.svg",
     log:
         "logs/sampling.log",
     threads: 1
@@ -185,8 +185,8 @@ rule cohorts:
         bias="results/cohorts.csv",
         effects="results/effects.csv",
         section="results/sections/cohorts.json",
-        figure=report("results/figures/cohorts.png", caption="../report/cohorts.rst", category="Cohorts"),
-        svg="results/figures/cohorts.svg",
+        figure=report("results/cohorts.png", caption="../report/cohorts.rst", category="Cohorts"),
+        svg="results/cohorts.svg",
         provenance="results/cohorts.json",
     log:
         "logs/cohorts.log",
@@ -212,9 +212,9 @@ rule robustness_table:
         table="results/robustness.csv",
         section="results/sections/robustness.json",
         figure=report(
-            "results/figures/robustness.png", caption="../report/robustness.rst", category="Robustness"
+            "results/robustness.png", caption="../report/robustness.rst", category="Robustness"
         ),
-        svg="results/figures/robustness.svg",
+        svg="results/robustness.svg",
         provenance="results/robustness.json",
     log:
         "logs/robustness.log",
@@ -317,7 +317,7 @@ rule tables:
         svg=[f"results/figures/{each}.svg" for each in EXPORTED],
         with_without_t1="results/with_without_t1.csv",
         paired="results/paired.csv",
-        section="results/sections/paired.json",
+        paired_section="results/sections/paired.json",
         csv=[f"results/tables/{each}.csv" for each in EXPORTED],
         latex=[f"results/tables/{each}.tex" for each in EXPORTED],
         workbook="results/tables.xlsx",
@@ -361,14 +361,14 @@ FIGURES = [
     for path, shown in {
         **{f"results/figures/{table}": True for table in EXPORTED},
         **{gallery_of(*place, "png").removesuffix(".png"): True for place in STUDY.gallery},
-        "results/figures/robustness": STUDY.robustness is not None,
-        "results/figures/cohorts": bool(STUDY.compared),
-        "results/figures/recovery": STUDY.realisations is not None,
-        "results/figures/bias_and_noise": STUDY.realisations is not None,
-        "results/figures/detection": STUDY.realisations is not None,
+        "results/robustness": STUDY.robustness is not None,
+        "results/cohorts": bool(STUDY.compared),
+        "results/recovery": STUDY.realisations is not None,
+        "results/bias_and_noise": STUDY.realisations is not None,
+        "results/detection": STUDY.realisations is not None,
         "results/dose_response": bool(DOSES),
         "results/uncertainty": bool(SAMPLED),
-        "results/figures/sampling": bool(REPORTED_PLANS),
+        "results/sampling": bool(REPORTED_PLANS),
     }.items()
     if shown
     for suffix in ("png", "svg")

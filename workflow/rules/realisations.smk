@@ -79,41 +79,69 @@ for dataset in REALISED_DATASETS:
     define_realise(dataset)
 
 
-def sinograms_of_realisations(wildcards):
-    """Input function: their low-dose sinograms, for methods that reconstruct; else none."""
-    if not STUDY.methods[wildcards.method].reconstructs:
-        return []
-    return realised_sinograms(wildcards.dataset, wildcards.setting)
+def realisations_restored(run, suffix, folder="recovery"):
+    """A file of what one method makes of the realisations."""
+    return scores_of(run, suffix, folder=f"realisations/{folder}")
 
 
-# One job per method: it restores the realisations with its first training, and measures them.
-rule recovery:
-    input:
-        weights=learned_weights,
-        test="results/realisations/data/{dataset}/{setting}.h5",
-        sinograms=sinograms_of_realisations,
-    output:
-        restored=update(
-            "results/realisations/restored/{dataset}/{setting}/{method}/{regime}{replicate}.h5"
-        ),
-        lesions="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.lesions.csv",
-        noise="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.noise.csv",
-        maps="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.maps.h5",
-        ratings="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.ratings.csv",
-        provenance="results/realisations/recovery/{dataset}/{setting}/{method}/{regime}{replicate}.json",
-    log:
-        "logs/recovery/{dataset}-{setting}-{method}-{regime}{replicate}.log",
-    wildcard_constraints:
-        dataset=one_of(REALISED_DATASETS),
-    threads: network_threads
-    resources:
-        mem_mb=6000,
-        runtime=720,
-        gpu=network_gpus,
-    params:
-        **job("restore", "recovery", "observe"),
-    shell:
-        command("restore", "recovery", "observe")
+# Some methods in one job: each restores the realisations with its first training, and measures them. What is
+# restored already stays when another method is added.
+MEASURED = {
+    "lesions": "lesions.csv",
+    "noise": "noise.csv",
+    "maps": "maps.h5",
+    "ratings": "ratings.csv",
+    "provenance": "json",
+}
+
+
+def define_recovery(called, runs):
+    methods = {"-".join(filter(None, (run.method, run.regime))): run for run in runs}
+    steps = {tag: {**run._asdict(), "purpose": REALISATIONS} for tag, run in methods.items()}
+
+    def weights(run):
+        training = STUDY.weights_for(dataset=run.dataset, setting=run.setting, regime=run.regime)
+        return weights_of(training, run) if STUDY.methods[run.method].fitted else []
+
+    def sinograms(run):
+        reconstructs = STUDY.methods[run.method].reconstructs
+        return realised_sinograms(run.dataset, run.setting) if reconstructs else []
+
+    rule:
+        name:
+            called
+        input:
+            **{f"{tag}_weights": weights(run) for tag, run in methods.items()},
+            **{
+                f"{tag}_test": f"results/realisations/data/{run.dataset}/{run.setting}.h5"
+                for tag, run in methods.items()
+            },
+            **{f"{tag}_sinograms": sinograms(run) for tag, run in methods.items()},
+        output:
+            **{
+                f"{tag}_restored": update(realisations_restored(run, "h5", "restored"))
+                for tag, run in methods.items()
+            },
+            **{
+                f"{tag}_{file}": realisations_restored(run, suffix)
+                for tag, run in methods.items()
+                for file, suffix in MEASURED.items()
+            },
+        log:
+            f"logs/recovery/{called}.log",
+        threads: 1 + NETWORK_GPUS
+        resources:
+            mem_mb=6000,
+            runtime=720,
+            gpu=NETWORK_GPUS,
+        params:
+            **job("restore", "recovery", "observe", of=steps),
+        shell:
+            command("restore", "recovery", "observe", of=steps)
+
+
+for called, runs in REALISATIONS_TOGETHER.items():
+    define_recovery(called, runs)
 
 
 RESTORED_REALISATIONS = list(restored_realisations(STUDY))
@@ -128,7 +156,7 @@ def measured_realisations(suffix):
                 "this study has no section realisations, which names the test slices whose noise is measured again "
                 f"and again; add realisations: {{data: [{STUDY.tried_on.dataset}/{STUDY.tried_on.setting}]}}"
             )
-        return [scores_of(run, suffix, folder="realisations/recovery") for run in RESTORED_REALISATIONS]
+        return [realisations_restored(run, suffix) for run in RESTORED_REALISATIONS]
 
     return paths
 
@@ -143,8 +171,10 @@ rule recovery_table:
         recovery="results/recovery.csv",
         noise="results/bias_variance.csv",
         section="results/sections/recovery.json",
-        figure=multiext("results/figures/recovery", ".png", ".svg"),
-        maps=multiext("results/figures/bias_and_noise", ".png", ".svg"),
+        recovery_png="results/recovery.png",
+        recovery_svg="results/recovery.svg",
+        maps_png="results/bias_and_noise.png",
+        maps_svg="results/bias_and_noise.svg",
         provenance="results/recovery.json",
     log:
         "logs/recovery_table.log",
@@ -166,7 +196,8 @@ rule detection:
     output:
         table="results/detection.csv",
         section="results/sections/detection.json",
-        figure=multiext("results/figures/detection", ".png", ".svg"),
+        png="results/detection.png",
+        svg="results/detection.svg",
         provenance="results/detection.json",
     log:
         "logs/detection.log",

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from quietpet.api.arrays import image_stack, region_numbers, slice_names
 from quietpet.errors import InputError
+from quietpet.evaluation.metrics import METRICS, metric_of
 from quietpet.evaluation.scoring import score_slices
 from quietpet.files.packed import ReferenceSlices
 from quietpet.study.root import Study
@@ -23,13 +24,16 @@ _NUMBERED = ("head", "pet_lesions", "t1_lesions", "labels")
 class Score:
     """One metric of one slice, in the unit that ends its name.
 
-    ``variant`` "paper" divides images by their own maxima, "quantitative" keeps their units. ``value``
-    is NaN where the metric is undefined: that of lesions where there are none, for one.
+    ``variant`` "paper" divides images by their own maxima, "jointly_scaled" both by that of the standard
+    dose, "quantitative" keeps their units; "truth" compares with the true activity. ``metric_id`` fixes
+    all of that, and window, mask and data range. ``value`` is NaN where the metric is undefined: that of
+    lesions where there are none, for one.
     """
 
     key: str
     metric: str
     variant: str
+    metric_id: str
     value: float
 
 
@@ -71,10 +75,9 @@ def score(
         },
         t1=t1,
     )
-    rows = score_slices(
-        {"single": images}, slices, paper_window_pixels=study.evaluation.paper_window_pixels
-    )
-    return tuple(map(_score, rows))
+    pixels = study.evaluation.paper_window_pixels
+    rows = score_slices({"single": images}, slices, metrics=METRICS, paper_window_pixels=pixels)
+    return tuple(_score(row, paper_window_pixels=pixels) for row in rows)
 
 
 def _reference_slices(
@@ -101,10 +104,12 @@ def _reference_slices(
     )
 
 
-def _score(row: Mapping[str, Any]) -> Score:
+def _score(row: Mapping[str, Any], *, paper_window_pixels: int) -> Score:
+    metric = metric_of(row["metric"], row["variant"])
     return Score(
         key=row["key"],
         metric=row["metric"],
         variant=row["variant"],
+        metric_id=metric.id(paper_window_pixels=paper_window_pixels),
         value=math.nan if row["value"] == "" else float(row["value"]),
     )

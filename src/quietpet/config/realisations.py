@@ -94,12 +94,20 @@ class RealisationSettings(Section):
         description="realisations of each slice and lesion set; more of them leave the earlier ones as "
         "they are. Below 20 biases and variances are known badly",
     )
+    samples_per_slice: int | None = Field(
+        1,
+        ge=1,
+        description="samples of each realisation by methods that sample; none: as many as "
+        "methods.<name>.samples_per_slice says, whose mean is measured too",
+    )
     lesion_sets: dict[Label, LesionSetSettings] = Field(
         {"present": LesionSetSettings()},
         description=f"lesions that are painted together, by name; {ABSENT}, with none, is always there",
     )
 
-    @field_validator("data", "subjects", "slices")
+    without: tuple[Label, ...] = Field((), description="methods that do not restore them")
+
+    @field_validator("data", "subjects", "slices", "without")
     @classmethod
     def _differ(cls, named: tuple[object, ...] | None) -> tuple[object, ...] | None:
         if repeated := [name for name in dict.fromkeys(named or ()) if (named or ()).count(name) > 1]:

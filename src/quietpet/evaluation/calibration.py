@@ -84,8 +84,8 @@ def promised_scales(
         needed = level * (len(units) + 1) - _ROUNDING
         if len(units) < needed:
             return None
-        last = min(np.searchsorted(held, needed), errors.size - 1)
-        return _relative(errors[order[last]], level, samples)
+        last = min(int(np.searchsorted(held, needed)), errors.size - 1)
+        return _relative(float(errors[order[last]]), level, samples)
 
     return [scale(level) for level in levels]
 

@@ -10,11 +10,15 @@ import numpy as np
 
 from quietpet.evaluation.statistics import ends, t_interval
 
-Status = Literal["", "above the range measured", "below the range measured", "not monotone"]
+Status = Literal[
+    "", "above the range measured", "below the range measured", "not monotone",
+    "fewer than two doses within the range measured",
+]  # fmt: skip
 WITHIN: Status = ""
 ABOVE: Status = "above the range measured"
 BELOW: Status = "below the range measured"
 NOT_MONOTONE: Status = "not monotone"
+TOO_FEW: Status = "fewer than two doses within the range measured"
 
 _ROUNDING = 1e-9
 """Of the span of a curve: so near to an end is at the end."""
@@ -28,7 +32,9 @@ class Found:
     status: Status
 
 
-def where(places: Sequence[float], values: Sequence[float], target: float) -> Found:
+def where(
+    places: Sequence[float] | np.ndarray, values: Sequence[float] | np.ndarray, target: float
+) -> Found:
     """Where the curve through ``values`` at ``places`` (positive, rising) is ``target``.
 
     It is piecewise linear in the logarithm of the place, and strictly rising or falling, or the answer
@@ -53,7 +59,7 @@ class Equivalent:
     """Places of all subjects: their geometric mean with its interval, or None and why.
 
     ``mean`` is None as soon as one subject is beyond the range measured, for the others alone would be
-    those of one side; ``within``, ``above``, ``below`` and ``not_monotone`` count subjects.
+    those of one side; ``within``, ``above``, ``below``, ``not_monotone`` and ``too_few`` count subjects.
     """
 
     mean: float | None
@@ -63,18 +69,23 @@ class Equivalent:
     above: int
     below: int
     not_monotone: int
+    too_few: int
 
     @property
     def status(self) -> str:
         """Why there is no mean, in words; empty where there is one."""
-        n = self.within + self.above + self.below + self.not_monotone
+        counts = {
+            ABOVE: self.above,
+            BELOW: self.below,
+            NOT_MONOTONE: self.not_monotone,
+            TOO_FEW: self.too_few,
+        }
+        n = self.within + sum(counts.values())
         said = (
             f"{status} in {count} of {n} subjects" if count < n else status
-            for status, count in (
-                (ABOVE, self.above), (BELOW, self.below), (NOT_MONOTONE, self.not_monotone),
-            )
+            for status, count in counts.items()
             if count
-        )  # fmt: skip
+        )
         return ", ".join(said)
 
 
@@ -92,4 +103,5 @@ def over_subjects(found: Sequence[Found], *, confidence: float) -> Equivalent:
         above=statuses.count(ABOVE),
         below=statuses.count(BELOW),
         not_monotone=statuses.count(NOT_MONOTONE),
+        too_few=statuses.count(TOO_FEW),
     )

@@ -152,8 +152,14 @@ def _line(
     if joined:
         axis.plot(*zip(*joined, strict=True), markersize=4, label=name, **style._asdict())
     if alone:
-        shape = {"color": style.color, "marker": style.marker, "markerfacecolor": "none"}
-        axis.plot(*zip(*alone, strict=True), linestyle="none", markersize=5, **shape)
+        axis.plot(
+            *zip(*alone, strict=True),
+            linestyle="none",
+            color=style.color,
+            marker=style.marker,
+            markerfacecolor="none",
+            markersize=5,
+        )
 
 
 def _interval(

@@ -167,6 +167,8 @@ def _notes(
         "means of the test subjects]."
     )
     cells = [cell for row in rows for metric in metrics if (cell := _cell(row, metric))]
+    if any(not math.isclose(cell.mean, cell.subject_mean, rel_tol=1e-6) for cell in cells):
+        yield "Subjects differ in their slices: intervals are about the mean in which each counts once."
     if any(cell.best for cell in cells):
         yield (
             "Bold: better than every other row of the setting, paired by subject; neither other "

@@ -5,7 +5,7 @@ Adding a metric is one entry of :data:`METRICS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -221,10 +221,24 @@ _T1_ONLY_HOT: Mask = Rule("t1_only_hot_lesions", NO_MASK)
 _T1_ONLY_COLD: Mask = Rule("t1_only_cold_lesions", NO_MASK)
 _GREY_AND_WHITE: Mask = Rule("grey_and_white_matter", NO_MASK)
 
+PAPER_PSNR = Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=PAPER, better=1)
+PAPER_SSIM = Metric(
+    name="ssim", label="SSIM", function=ssim, variant=PAPER, also=_SSIM, digits=3, better=1
+)
+PAPER_NMSE = Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER, digits=3, better=-1)
+PSNR = Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE, better=1)
+SSIM = Metric(
+    name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE, also=_SSIM, digits=3, better=1
+)
+NMSE = Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE, digits=3, better=-1)
+
+PRINCIPAL = (PAPER_PSNR, PAPER_SSIM, PAPER_NMSE, PSNR, SSIM, NMSE)
+"""What steps measure that restore slices anew for it: another metric does not repeat them."""
+
 METRICS = (
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=PAPER, better=1),
-    Metric(name="ssim", label="SSIM", function=ssim, variant=PAPER, also=_SSIM, digits=3, better=1),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=PAPER, digits=3, better=-1),
+    PAPER_PSNR,
+    PAPER_SSIM,
+    PAPER_NMSE,
     Metric(
         name="nmse_of_maximum_percent",
         label="NMSE due to the maximum (%)",
@@ -240,11 +254,9 @@ METRICS = (
         name="ssim", label="SSIM", function=ssim, variant=JOINTLY_SCALED, also=_SSIM, digits=3, better=1
     ),
     Metric(name="nmse", label="NMSE", function=nmse, variant=JOINTLY_SCALED, digits=3, better=-1),
-    Metric(name="psnr_db", label="PSNR (dB)", function=psnr_db, variant=QUANTITATIVE, better=1),
-    Metric(
-        name="ssim", label="SSIM", function=ssim, variant=QUANTITATIVE, also=_SSIM, digits=3, better=1
-    ),
-    Metric(name="nmse", label="NMSE", function=nmse, variant=QUANTITATIVE, digits=3, better=-1),
+    PSNR,
+    SSIM,
+    NMSE,
     Metric(
         name="nrmse_percent",
         label="NRMSE in the head (%)",
@@ -361,15 +373,15 @@ def metric_of(name: str, variant: str) -> Metric:
 
 
 def measured(
-    images: SliceImages, *, paper_window_pixels: int, variants: Collection[Variant] | None = None
+    images: SliceImages, *, metrics: Iterable[Metric], paper_window_pixels: int
 ) -> Iterator[tuple[Metric, float]]:
-    """Every metric of ``variants`` (None: of all) that ``images`` have all of, with its value.
+    """Each of the ``metrics`` that ``images`` have all of, with its value.
 
     NaN where it is undefined. Raises InputError, naming the metric, where a slice cannot be measured.
     """
     views = Views(images, paper_window_pixels=paper_window_pixels)
-    for metric in METRICS:
-        if metric.needs_of(images) or (variants is not None and metric.variant not in variants):
+    for metric in metrics:
+        if metric.needs_of(images):
             continue
         try:
             yield metric, metric.measure_in(views)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from quietpet.evaluation.comparison import QUANTITATIVE, VARIANTS
+from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS
 from quietpet.evaluation.layouts import layouts
 from quietpet.evaluation.metrics import Metric, metric_of
 from quietpet.evaluation.paired import BETTER, SAME, UNCLEAR, UNTESTED, WORSE
@@ -103,14 +103,22 @@ def paired_section(pairs: Sequence[PairRow], rows: Sequence[TableRow], *, plan: 
     """From all pairs and rows of the tables."""
     titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
     sentences = summary_sentences(pairs, plan=plan)
-    summary = " ".join(f"Table {table}: {text}" for table, text in sentences.items())
+    alone = f"`{plan.reference}` is not scored beside any other method."
+    summary = " ".join(
+        f"Table {table}: {sentences.get(table, alone)}"
+        for table in dict.fromkeys(row.table for row in rows)
+    )
     return Section(
         id="paired",
-        title=f"Each method beside {plan.reference}, subject by subject",
+        title=f"Each method beside {plan.reference}, subject by subject, and beside what is published",
         part="Tables",
-        summary=summary or f"`{plan.reference}` is not scored beside any other method.",
+        summary=summary,
         notes=_notes(plan),
-        tables=(*_pair_tables(pairs, titles), *_subject_tables(rows, titles)),
+        tables=(
+            *_pair_tables(pairs, titles),
+            *_subject_tables(rows, titles),
+            *_published_tables(rows, titles),
+        ),
     )
 
 
@@ -130,6 +138,8 @@ def _notes(plan: TablePlan) -> tuple[str, ...]:
         "in few subjects (Hedges). `paired.csv` has all metrics, the intervals over subjects and "
         "trainings, and Wilcoxon's signed-rank test: of fewer than six subjects it can show nothing at "
         f"{level}, and of sixteen comparisons it needs ten.",
+        "Published values stand beside ours in the variant `paper`, which is our reading of how they "
+        "were measured; a doubt names another published statement that contradicts the value.",
         "Single samples are compared with single ones, means of samples with means and with methods "
         "that do not sample.",
     )
@@ -190,6 +200,47 @@ def _pair_cells(rows: Sequence[PairRow]) -> dict[str, Cell]:
             f"{row.metric}_p": row.p_holm,
         }
     return cells
+
+
+def _published_tables(rows: Sequence[TableRow], titles: dict[str, str]) -> Iterator[Table]:
+    """Published value, ours and the difference."""
+    published = [row for row in rows if row.paper_mean is not None and row.metric in SHOWN]
+    for table, members in groupby(published, key=lambda row: row.table):
+        of_table = list(members)
+        for name in SHOWN:
+            of_metric = [row for row in of_table if row.metric == name]
+            caption = f"Table {table}: {titles[table]}, beside the published values"
+            if of_metric:
+                yield _published_table(caption, metric_of(name, PAPER.name), of_metric)
+
+
+def _published_table(caption: str, metric: Metric, rows: Sequence[TableRow]) -> Table:
+    digits = metric.digits
+    names = ("method", "learning", "estimate", "dataset", "setting")
+    return Table(
+        caption=caption,
+        variant=metric.label,
+        columns=(
+            *(Column(key=name, label=name.replace("dataset", "data set")) for name in names),
+            Column(key="paper_mean", label="published", digits=digits, spread="paper_std"),
+            Column(key="mean", label="ours", digits=digits, spread="std", low="ci_low", high="ci_high"),
+            Column(key="paper_difference", label="difference", digits=digits),
+            Column(key="paper_doubt", label="doubt"),
+        ),
+        rows=tuple(
+            {
+                name: value
+                for name in (*names, *_PUBLISHED)
+                if not isinstance(value := getattr(row, name), float) or _finite(value)
+            }
+            for row in rows
+        ),
+    )
+
+
+_PUBLISHED = (
+    "paper_mean", "paper_std", "mean", "std", "ci_low", "ci_high", "paper_difference", "paper_doubt",
+)  # fmt: skip
 
 
 def _subject_tables(rows: Sequence[TableRow], titles: dict[str, str]) -> Iterator[Table]:

@@ -116,7 +116,7 @@ def recovery(
         ratio = seen / background
         # First order: relative variances of a ratio add.
         spread = np.hypot(_standard_error(present), ratio * _standard_error(absent)) / background
-        true_contrast = np.float64(true_present) / true_absent - 1
+        true_contrast = np.float64(true_present) / (true_absent or np.nan) - 1
         values = {
             "true_contrast": true_contrast,
             "mean_contrast": ratio - 1,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from quietpet.evaluation.recovery_table import (
-    FILTERS_MM,
     LOW,
     STANDARD,
     NoiseRow,
@@ -43,8 +42,8 @@ def recovery_section(
             "same of the truth, means over realisations. 1: restored whole; 0: lost; below 0: turned "
             "around. ± is the standard error by noise.",
             "Background variability: standard deviation over realisations of the mean of the same "
-            "pixels without the lesion, in percent of it. A point to the right of the dashed line is "
-            f"worse than the low dose under a Gaussian filter ({FILTERS_MM[0]:g} to {FILTERS_MM[-1]:g} mm).",
+            "pixels without the lesion, in percent of it. A point to the right of the dashed line, or "
+            "below it, does worse than a Gaussian filter of the low dose.",
             "Errors are those to the true activity, which the standard dose does not reach either: "
             "RMSE² = bias² + SD², of slices without lesions, in percent of the region's true mean.",
         ),
@@ -66,44 +65,44 @@ def _summary(
     recovery: Sequence[RecoveryRow], noise: Sequence[NoiseRow], low_dose: Sequence[str]
 ) -> Iterator[str]:
     """Of the first data set: recovery of the smallest lesions, and who is nearest to the truth."""
-    (dataset, setting), _ = next(by_dataset(noise))
-    shown = [row for row in recovery if _is_of(row, dataset, setting)]
-    smallest = min((row.radius_mm for row in shown), default=0.0)
-    named = {
-        STANDARD: "the standard dose",
-        LOW: "the low dose",
-        **dict.fromkeys(low_dose, "the low dose"),
-    }
+    doses = {STANDARD: STANDARD, **dict.fromkeys((LOW, *low_dose), LOW)}
+    (dataset, setting), of_data = next(by_dataset(noise))
+    shown = [row for row in recovery if (row.dataset, row.setting) == (dataset, setting)]
     for kind in ("hot", "cold"):
-        small = {
-            named[row.method]: row
-            for row in shown
-            if row.kind == kind and row.radius_mm == smallest and row.method in named
-            if row.crc is not None
-        }
-        if small:
-            parts = (f"{name} {row.crc:.2f}" for name, row in small.items())
-            yield (
-                f"Of the contrast of {kind} lesions of {smallest:g} mm in {dataset}/{setting} recover "
-                f"{' and '.join(parts)}."
-            )
-    of_head = [row for row in noise if _is_of(row, dataset, setting) and row.region == "head"]
-    doses = {named[row.method]: row for row in of_head if row.method in named}
-    best = min(
-        (row for row in of_head if row.method not in named),
-        key=lambda row: row.rmse_percent,
-        default=None,
-    )
-    rows = [*doses.items(), *([(f"the nearest method, {best.method},", best)] if best else [])]
-    for name, row in rows:
+        yield from _kept([row for row in shown if row.kind == kind], doses)
+    heads = [row for row in of_data if row.region == "head" and row.estimate == "single"]
+    named = [(f"The {doses[row.method]}", row) for row in heads if row.method in doses]
+    others = sorted((row for row in heads if row.method not in doses), key=lambda row: row.rmse_percent)
+    named += [(f"The nearest method, `{row.method}`,", row) for row in others[:1]]
+    for name, row in named:
         yield (
-            f"{name[0].upper()}{name[1:]} is {row.rmse_percent:.1f} % from the truth in the head (bias "
+            f"{name} is {row.rmse_percent:.1f} % from the truth in the head (bias "
             f"{row.bias_percent:.1f} %, noise {row.sd_percent:.1f} %)."
         )
 
 
-def _is_of(row: RecoveryRow | NoiseRow, dataset: str, setting: str) -> bool:
-    return (row.dataset, row.setting) == (dataset, setting)
+def _kept(rows: Sequence[RecoveryRow], doses: Mapping[str, str]) -> Iterator[str]:
+    """What is kept of the strongest contrast of the smallest lesions of one kind."""
+    if not rows:
+        return
+    chosen = min(rows, key=lambda row: (row.radius_mm, -abs(row.contrast)))
+    alike = [
+        row
+        for row in rows
+        if (row.lesion_set, row.radius_mm, row.contrast)
+        == (chosen.lesion_set, chosen.radius_mm, chosen.contrast)
+        if row.estimate == "single" and row.crc is not None
+    ]
+    kept = {doses[row.method]: row.crc for row in alike if row.method in doses}
+    words = [f"{value:.2f} of their contrast at the {name}" for name, value in kept.items()]
+    methods = sorted((row for row in alike if row.method not in doses), key=lambda row: row.crc or 0.0)
+    if methods:
+        least, most = methods[0], methods[-1]
+        words.append(
+            f"{least.crc:.2f} (`{least.method}`) to {most.crc:.2f} (`{most.method}`) with methods"
+        )
+    if words:
+        yield f"{chosen.kind.capitalize()} lesions of {chosen.radius_mm:g} mm keep {', '.join(words)}."
 
 
 def _recovery_tables(rows: Sequence[RecoveryRow]) -> Iterator[Table]:

@@ -200,18 +200,16 @@ def bias_rows(noise: pd.DataFrame, *, methods: Sequence[str]) -> tuple[NoiseRow,
 
 def _noise_row(group: pd.DataFrame) -> NoiseRow:
     first = group.iloc[0]
-    roots = {
-        name: 100 * math.sqrt(max(0.0, float(group[square].mean())))
-        for name, square in (
-            ("rmse_percent", "mse"),
-            ("bias_percent", "bias_squared"),
-            ("sd_percent", "variance"),
-        )
-    }
+
+    def root_percent(square: str) -> float:
+        return 100 * math.sqrt(max(0.0, float(group[square].mean())))
+
     return NoiseRow(
         **{name: first[name] for name in (*_RUN, *LINEAGE, "region")},
         mean_bias_percent=100 * float(group["mean_bias"].mean()),
-        **roots,
+        rmse_percent=root_percent("mse"),
+        bias_percent=root_percent("bias_squared"),
+        sd_percent=root_percent("variance"),
         n_slices=len(group),
         n_subjects=group["subject"].nunique(),
         realisations=int(group["realisations"].min()),

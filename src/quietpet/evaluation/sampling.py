@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from quietpet.data.pairs import DosePair
-from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, SliceImages, Variant
-from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.comparison import SliceImages
+from quietpet.evaluation.metrics import NMSE, PAPER_NMSE, PAPER_PSNR, PSNR, Metric
 from quietpet.evaluation.spread import spread_to_error
 from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, cell
 from quietpet.files.text import csv_cell
@@ -114,10 +114,9 @@ def quality(
 ) -> Quality:
     """Quality of the ``samples``, two or more arrays (slice, y, x) in the units of ``pairs``."""
 
-    def mean(metric: str, variant: Variant) -> float:
-        function = next(m for m in METRICS if (m.name, m.variant) == (metric, variant))
+    def mean(metric: Metric) -> float:
         values = [
-            function.measure(_beside(pair, image), paper_window_pixels=paper_window_pixels)
+            metric.measure(_beside(pair, image), paper_window_pixels=paper_window_pixels)
             for images in samples
             for pair, image in zip(pairs, images, strict=True)
         ]
@@ -128,10 +127,10 @@ def quality(
     drawn = np.stack(samples)[:, heads].astype(np.float64)
     deviation = drawn.std(axis=0, ddof=1)
     return Quality(
-        psnr_db=mean("psnr_db", QUANTITATIVE),
-        nmse=mean("nmse", QUANTITATIVE),
-        paper_psnr_db=mean("psnr_db", PAPER),
-        paper_nmse=mean("nmse", PAPER),
+        psnr_db=mean(PSNR),
+        nmse=mean(NMSE),
+        paper_psnr_db=mean(PAPER_PSNR),
+        paper_nmse=mean(PAPER_NMSE),
         spread_percent=float(100 * np.sqrt(np.mean(deviation**2)) / standard.mean()),
         spread_to_error=spread_to_error(drawn.mean(axis=0), deviation, standard, samples=len(samples)),
     )

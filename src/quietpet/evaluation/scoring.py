@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from quietpet.errors import InputError, replacing
-from quietpet.evaluation.comparison import SliceImages, Variant
+from quietpet.evaluation.comparison import SliceImages
 from quietpet.evaluation.metrics import Metric, measured
 from quietpet.evaluation.spread import spread_to_error
 from quietpet.files.lineage import Lineage
@@ -35,7 +35,11 @@ NAMED_BY = ("dataset", "setting", "method", "learning", "replicate")
 
 
 def score_rows(
-    restored: RestoredSlices, reference: ReferenceSlices, *, paper_window_pixels: int
+    restored: RestoredSlices,
+    reference: ReferenceSlices,
+    *,
+    metrics: Sequence[Metric],
+    paper_window_pixels: int,
 ) -> Iterator[dict[str, Any]]:
     """The rows of a score file, with all of :data:`SCORE_COLUMNS`.
 
@@ -43,7 +47,9 @@ def score_rows(
     """
     estimates = estimates_of(restored, reference)
     origin = {**names_of(restored), "spread_to_error": csv_cell(spread_of(restored, reference))}
-    for row in score_slices(estimates, reference, paper_window_pixels=paper_window_pixels):
+    for row in score_slices(
+        estimates, reference, metrics=metrics, paper_window_pixels=paper_window_pixels
+    ):
         yield {**origin, **row}
 
 
@@ -61,14 +67,13 @@ def score_slices(
     estimates: Mapping[str, np.ndarray],
     reference: ReferenceSlices,
     *,
+    metrics: Sequence[Metric],
     paper_window_pixels: int,
-    variants: Collection[Variant] | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """One row per estimate, slice and metric that the data set has all of.
+    """One row per estimate, slice and one of ``metrics`` that the data set has all of.
 
     ``estimates`` maps "single" and "mean_of_K" to restored images (slice, y, x), in the units and order
-    of ``reference``. ``variants`` are those of the metrics, None all. Raises InputError naming the slice
-    when it cannot be scored.
+    of ``reference``. Raises InputError naming the slice when it cannot be scored.
     """
     for estimate, restored in estimates.items():
         for index, key in enumerate(reference.key):
@@ -81,7 +86,7 @@ def score_slices(
                 "angle_deg": float(reference.angle_deg[index]),
                 "has_t1": bool(reference.has_t1[index]),
             }
-            found = measured(images, paper_window_pixels=paper_window_pixels, variants=variants)
+            found = measured(images, metrics=metrics, paper_window_pixels=paper_window_pixels)
             for row in _rows_of(found, key=key):
                 yield {**place, **row}
 

@@ -135,18 +135,6 @@ def summarise(found: SliceValues, *, confidence: float) -> Summary:
     )
 
 
-def values_by_replicate(scores: pd.DataFrame) -> pd.DataFrame:
-    """Values of :meth:`SliceValues.from_scores` as a table, rows (subject, key)."""
-    found = SliceValues.from_scores(scores)
-    index = pd.MultiIndex.from_arrays([found.subjects, found.keys], names=["subject", "key"])
-    return pd.DataFrame(found.values, index=index)
-
-
-def subject_means(values: pd.DataFrame) -> pd.DataFrame:
-    """Mean over the slices of each subject, of rows (subject, key); columns stay."""
-    return values.groupby(level="subject").mean()
-
-
 def sample_std(values: np.ndarray) -> float | None:
     """Standard deviation dividing by n - 1; None for fewer than two values or an infinite one."""
     if len(values) < 2 or not np.isfinite(values).all():

@@ -15,14 +15,15 @@ import pandas as pd
 
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.errors import InputError
+from quietpet.evaluation.cells import Cell, cells_of
 from quietpet.evaluation.comparison import TRUTH
 from quietpet.evaluation.metrics import METRICS, metric_of
-from quietpet.evaluation.scoring import LINEAGE, reported, score_slices
-from quietpet.evaluation.statistics import summarise
+from quietpet.evaluation.pairs import BySubject, by_subject, subjects_cell
+from quietpet.evaluation.scoring import reported, score_slices
+from quietpet.evaluation.statistics import SliceValues, ends, summarise, t_interval
 from quietpet.evaluation.tables import require_one_lineage, require_same_slices
 from quietpet.files.packed import PackedName, ReferenceSlices
 from quietpet.files.text import csv_cell
-from quietpet.seeds import numpy_rng
 
 STANDARD = "standard dose"
 """The standard dose in the column ``method``; no method of a study has a space in its name."""
@@ -30,15 +31,16 @@ STANDARD = "standard dose"
 REFERENCE = "reference"
 """It in the column ``estimate``."""
 
-_PLACE = ["dataset", "setting"]
-_RUN = [*_PLACE, "method", "learning", "estimate", "metric", *LINEAGE]
+_METRICS = tuple(metric for metric in METRICS if metric.variant is TRUTH)
+
+_Column = tuple[str, str, str]
+"""Data set, setting and metric."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TruthPlan:
     """What the table needs to know of the study; ``methods`` and ``regimes`` in their order."""
 
-    study_seed: int
     methods: Sequence[str]
     regimes: Sequence[str]
     evaluation: EvaluationSettings
@@ -48,8 +50,10 @@ class TruthPlan:
 class TruthRow:
     """One metric of one method; the fields are the columns of ``truth.csv``, None an empty cell.
 
-    Statistics are those of :class:`quietpet.evaluation.statistics.Summary`. ``standard_mean`` is the
-    mean of the standard dose in the same slices.
+    ``mean`` to ``seed_std`` and the numbers are those of
+    :class:`quietpet.evaluation.statistics.Summary`, ``subject_values`` the means of the subjects, which
+    the file has of few. ``standard_mean`` is the mean of the standard dose over subjects, ``difference``
+    what the method has above it, with a t interval over subjects, of the trainings that there are.
     """
 
     dataset: str
@@ -61,10 +65,15 @@ class TruthRow:
     metric_id: str
     mean: float
     std: float | None
+    subject_mean: float
     ci_low: float | None
     ci_high: float | None
+    subject_values: BySubject
     seed_std: float | None
-    standard_mean: float
+    standard_mean: float | None
+    difference: float | None
+    difference_ci_low: float | None
+    difference_ci_high: float | None
     n_subjects: int
     n_slices: int
     n_replicates: int
@@ -74,7 +83,8 @@ class TruthRow:
 
     def cells(self) -> dict[str, str]:
         """The row as text, numbers to six significant digits."""
-        return {column: csv_cell(getattr(self, column)) for column in TRUTH_COLUMNS}
+        of_subjects = {"subject_values": subjects_cell(self.subject_values)}
+        return {name: csv_cell(of_subjects.get(name, getattr(self, name))) for name in TRUTH_COLUMNS}
 
 
 TRUTH_COLUMNS = tuple(field.name for field in fields(TruthRow))
@@ -102,7 +112,7 @@ def standard_scores(
     }
     images = {REFERENCE: reference.standard}
     for row in score_slices(
-        images, reference, paper_window_pixels=paper_window_pixels, variants=(TRUTH,)
+        images, reference, metrics=_METRICS, paper_window_pixels=paper_window_pixels
     ):
         yield {**named, **row}
 
@@ -122,38 +132,52 @@ def truth_rows(scores: pd.DataFrame, standard: pd.DataFrame, *, plan: TruthPlan)
     found = pd.concat([standard, against], ignore_index=True)
     require_same_slices(found)
     require_one_lineage(found)
-    of_standard = standard.groupby([*_PLACE, "metric"])["value"].mean()
-    rows = [
-        _row(dict(zip(_RUN, names, strict=True)), values, of_standard, plan)
-        for names, values in found.dropna(subset=["value"]).groupby(_RUN)
-    ]
+    cells = [*cells_of(found)]
+    of_standard = {_column(cell): cell.found for cell in cells if cell.run.method == STANDARD}
+    rows = [_row(cell, of_standard.get(_column(cell)), plan) for cell in cells]
     datasets = list(dict.fromkeys(standard["dataset"]))
     return tuple(sorted(rows, key=lambda row: (datasets.index(row.dataset), *_order(row, plan))))
 
 
-def _row(
-    names: Mapping[str, str], values: pd.DataFrame, of_standard: pd.Series, plan: TruthPlan
-) -> TruthRow:
-    place = [names[name] for name in _PLACE]
-    summary = summarise(
-        values,
-        # The resamples of the other tables.
-        rng=numpy_rng(plan.study_seed, "bootstrap", *place),
-        resamples=plan.evaluation.bootstrap_resamples,
-        confidence=plan.evaluation.confidence,
-    )
-    metric = metric_of(names["metric"], TRUTH.name)
-    cells: dict[str, Any] = {**names, **vars(summary)}
+def _column(cell: Cell) -> _Column:
+    return cell.run.dataset, cell.run.setting, cell.names["metric"]
+
+
+def _row(cell: Cell, standard: SliceValues | None, plan: TruthPlan) -> TruthRow:
+    confidence = plan.evaluation.confidence
+    summary = summarise(cell.found, confidence=confidence)
+    own = {name: cell.names[name] for name in TRUTH_COLUMNS if name in cell.names}
+    counted = {name: value for name, value in vars(summary).items() if name in TRUTH_COLUMNS}
+    metric = metric_of(cell.names["metric"], TRUTH.name)
+    cells: dict[str, Any] = {**own, **counted, **_above(cell, standard, confidence)}
     return TruthRow(
         metric_id=metric.id(paper_window_pixels=plan.evaluation.paper_window_pixels),
-        standard_mean=float(of_standard[*place, metric.name]),
+        subject_values=by_subject(cell.found.names, cell.found.by_subject.mean(axis=1)),
         **cells,
     )
 
 
+def _above(cell: Cell, standard: SliceValues | None, confidence: float) -> Mapping[str, float | None]:
+    """What the method has above the standard dose, of the slices of which both have a value."""
+    empty = dict.fromkeys(("standard_mean", "difference", "difference_ci_low", "difference_ci_high"))
+    if standard is None:
+        return empty
+    found, standard = cell.found.with_slices_of(standard)
+    if not len(standard.keys):
+        return empty
+    of_standard = standard.by_subject.mean(axis=1)
+    mean = {"standard_mean": float(of_standard.mean())}
+    if cell.run.method == STANDARD:
+        return {**empty, **mean}
+    differences = found.by_subject.mean(axis=1) - of_standard
+    low, high = ends(t_interval(differences, confidence=confidence))
+    above = float(differences.mean())
+    return {**mean, "difference": above, "difference_ci_low": low, "difference_ci_high": high}
+
+
 def _order(row: TruthRow, plan: TruthPlan) -> tuple[Any, ...]:
     """The standard dose first, then methods as configured, metrics as registered."""
-    metrics = [metric.name for metric in METRICS if metric.variant is TRUTH]
+    metrics = [metric.name for metric in _METRICS]
     return (
         row.setting,
         [STANDARD, *plan.methods].index(row.method),
@@ -170,12 +194,16 @@ def _check_names(scores: pd.DataFrame, standard: pd.DataFrame, plan: TruthPlan) 
             f"scores of the unknown method {unknown[0]!r}; known: {', '.join(plan.methods)}. "
             "Leave those scores out."
         )
-    known = {metric.name for metric in METRICS if metric.variant is TRUTH}
-    if unmeasured := sorted({*scores["metric"], *standard["metric"]} - known):
-        raise InputError(f"scores of the unknown metric {unmeasured[0]!r}. Make them again.")
-    places = {tuple(place) for place in standard[_PLACE].itertuples(index=False)}
-    for place in scores[_PLACE].drop_duplicates().itertuples(index=False):
-        if tuple(place) not in places:
+    measured = {*standard["metric"]}
+    if unmeasured := sorted({*scores["metric"]} - measured):
+        raise InputError(
+            f"scores of the unknown metric {unmeasured[0]!r}; known: {', '.join(sorted(measured))}. "
+            "Make those scores again."
+        )
+    columns = ["dataset", "setting"]
+    places = {*standard[columns].itertuples(index=False, name=None)}
+    for place in scores[columns].drop_duplicates().itertuples(index=False, name=None):
+        if place not in places:
             raise InputError(
                 f"{'/'.join(place)}: its methods are scored against the truth, but its test set is not "
                 "among the inputs. Give it, too."

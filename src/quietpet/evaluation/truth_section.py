@@ -22,7 +22,8 @@ NOTES = (
     "truth; less is blurred, whatever its noise.",
     "A method may be nearer to the truth than the standard dose in NMSE because it has less noise, and "
     "yet recover less contrast: read both.",
-    "Each cell: mean ± standard deviation over test slices [interval of the mean over subjects].",
+    "Each cell: mean ± standard deviation over test slices [interval over subjects of the mean of their "
+    "means]. `truth.csv` also has what each method has above the standard dose, with its interval.",
 )
 
 _METRICS = tuple(metric for metric in METRICS if metric.variant is TRUTH)

@@ -160,8 +160,8 @@ def uncertainty_of(
         place = {"scope": "subject", "subject": subject, "key": ALL}
         values = _of_subject([slices[row] for row in members], others, levels)
         yield from _rows({**names, **place}, values)
-    place = {"scope": "data_set", "subject": ALL, "key": ALL, "n_subjects": len(by_subject)}
-    yield from _rows({**names, **place}, [_spread(Pixels.pooled(slices))])
+    whole = {**names, "scope": "data_set", "subject": ALL, "key": ALL, "n_subjects": len(by_subject)}
+    yield from _rows(whole, [_spread(Pixels.pooled(slices))])
 
 
 def summarised(rows: Sequence[UncertaintyRow], *, confidence: float) -> Iterator[UncertaintyRow]:
@@ -324,8 +324,8 @@ def _orders(pixels: Pixels) -> Iterator[Value]:
     yield "rank_correlation", None, correlation, "" if correlation is not None else "no spread"
     found = pixels.sparsified
     areas = {
-        "ause": found and found.ause,
-        "relative_ause": found and found.relative_ause,
+        "ause": found.ause if found else None,
+        "relative_ause": found.relative_ause if found else None,
     }
     for quantity, area in areas.items():
         yield quantity, None, area, "" if area is not None else "no error is left"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from quietpet.evaluation.dose_equivalent import NOT_MONOTONE, WITHIN, Found, over_subjects, where
+from quietpet.evaluation.dose_equivalent import NOT_MONOTONE, TOO_FEW, Found, over_subjects, where
 from quietpet.evaluation.dose_response import HEADLINES, OWN_DOSE, DosePlan, DoseScores, Headline
 from quietpet.files.text import csv_cell
 
@@ -49,6 +49,7 @@ class EquivalentRow:
     above: int
     below: int
     not_monotone: int
+    too_few: int
     subjects: str
 
     def cells(self) -> dict[str, str]:
@@ -160,8 +161,7 @@ def _dose_of(factor: float, places: Mapping[float, Found]) -> Found:
     """Where the equivalent dose is ``factor`` times the dose, of a subject's equivalents by dose."""
     known = {dose: place.value for dose, place in sorted(places.items()) if place.value is not None}
     if len(known) < 2:
-        statuses = [place.status for place in places.values() if place.status != WITHIN]
-        return Found(None, max(statuses, key=statuses.count))
+        return Found(None, TOO_FEW)
     logs = [float(np.log(equal / dose)) for dose, equal in known.items()]
     return where(list(known), logs, float(np.log(factor)))
 
@@ -197,6 +197,7 @@ def _row(
         above=mean.above,
         below=mean.below,
         not_monotone=mean.not_monotone,
+        too_few=mean.too_few,
         subjects="; ".join(
             f"{subject}: {place.status if place.value is None else f'{place.value:.3g}'}"
             for subject, place in found.items()

@@ -11,6 +11,7 @@ import pandas as pd
 
 from quietpet.config.inputs import WithoutT1
 from quietpet.evaluation.comparison import VARIANTS
+from quietpet.evaluation.metrics import metric_of
 from quietpet.evaluation.paired import (
     Measured,
     PairedDifference,
@@ -20,7 +21,6 @@ from quietpet.evaluation.paired import (
     pooled_between_trainings,
     verdict,
 )
-from quietpet.evaluation.robustness import BETTER
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import SliceValues, ends
 from quietpet.evaluation.table_plan import TablePlan
@@ -133,7 +133,7 @@ def _judged(members: Sequence[_Measured], plan: TablePlan) -> Iterator[T1Row]:
             pair,
             p_holm=p,
             family=family,
-            better=BETTER[each.names["metric"]],
+            better=metric_of(each.names["metric"], each.names["variant"]).better,
             confidence=plan.evaluation.confidence,
         )
         yield _row(each, pair, p, found or Verdict(word=""), plan)
@@ -143,6 +143,8 @@ def _paired(each: _Measured, plan: TablePlan, least: float) -> PairedDifference 
     """Of the subjects' means over the slices that both have a value of."""
     if each.without is None:
         return None
+    # A variant that restores with the weights of the method shares its trainings, which are taken for
+    # others' here: the interval is then rather too wide.
     common = each.with_t1.with_slices_of(each.without)
     if not len(common[0].keys):
         return None

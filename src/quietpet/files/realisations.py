@@ -72,6 +72,7 @@ class Realisations(ReferenceSlices):
     setting: str
     lineage: Lineage
     pixel_mm: float
+    units: dict[str, str]
     low: np.ndarray = field(metadata=VALUES)
     truth: np.ndarray = field(metadata=ARRAY)
     labels: np.ndarray = field(metadata=ARRAY)

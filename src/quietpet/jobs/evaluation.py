@@ -34,7 +34,6 @@ class CohortsJob(Job):
 class TruthJob(Job):
     """Compare every method, and the standard dose itself, with the true activity of phantoms."""
 
-    study_seed: int
     methods: tuple[str, ...]
     regimes: tuple[str, ...] = ()
     evaluation: EvaluationSettings

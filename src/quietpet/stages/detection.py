@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -33,7 +32,7 @@ _NUMBERS = {
 
 
 def run(job: DetectionJob, inputs: Files, outputs: Files) -> None:
-    """Read ``ratings`` of every method and ``test``; write ``table``, ``section`` and ``figure``.
+    """Read ``ratings`` of every method and ``test``; write ``table``, ``section``, ``png`` and ``svg``.
 
     ``test`` are the realisations, whose standard dose is read here, too. ``provenance`` is written if
     asked for.
@@ -56,8 +55,7 @@ def run(job: DetectionJob, inputs: Files, outputs: Files) -> None:
     rows = detection_rows(ratings, plan)
     write_csv(outputs.one("table"), DETECTION_COLUMNS, (row.cells() for row in rows))
     write_section(outputs.one("section"), detection_section(rows, confidence=job.confidence))
-    png, svg = _png_and_svg(outputs.many("figure"))
-    save(draw_detection(rows), png=png, svg=svg)
+    save(draw_detection(rows), png=outputs.one("png"), svg=outputs.one("svg"))
     if sidecar := outputs.get("provenance"):
         write_json(
             sidecar,
@@ -73,16 +71,6 @@ def _standard_dose(path: Path, job: DetectionJob) -> pd.DataFrame:
     }  # fmt: skip
     rows = rating_rows({"single": held.standard}, places_of(held, job.channels))
     return pd.DataFrame([{**names, **row} for row in rows], columns=list(RATING_COLUMNS))
-
-
-def _png_and_svg(paths: Iterable[Path]) -> tuple[Path, Path | None]:
-    by_ending = {path.suffix: path for path in paths}
-    if ".png" not in by_ending or not {*by_ending} <= {".png", ".svg"}:
-        raise InputError(
-            f"the figure is written as PNG and SVG, not as {', '.join(map(str, by_ending.values()))}; "
-            "name files that end in .png and .svg."
-        )
-    return by_ending[".png"], by_ending.get(".svg")
 
 
 def _read(path: Path) -> pd.DataFrame:

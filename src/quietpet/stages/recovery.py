@@ -31,7 +31,7 @@ Measure = Callable[[np.ndarray, Realisations], Iterable[Mapping[str, Any]]]
 
 
 def run(job: RecoveryJob, inputs: Files, outputs: Files) -> None:
-    """Read ``restored`` and ``test``; write ``lesions``, ``noise``, ``maps``, ``provenance`` if asked."""
+    """Read ``restored`` and ``test``; write ``lesions``, ``noise``, ``maps`` and ``provenance``."""
     watch = Stopwatch()
     data = read_record(inputs.one("test"), Realisations)
     require_realisations(data)

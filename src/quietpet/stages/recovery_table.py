@@ -9,6 +9,7 @@ import pandas as pd
 
 from quietpet.config.realisations import ABSENT
 from quietpet.errors import InputError
+from quietpet.evaluation.drawing import save
 from quietpet.evaluation.recovery import noise_maps, require_realisations
 from quietpet.evaluation.recovery_figure import ShownMaps, draw_maps, draw_recovery
 from quietpet.evaluation.recovery_section import recovery_section
@@ -26,7 +27,6 @@ from quietpet.evaluation.recovery_table import (
     recovery_rows,
     typed,
 )
-from quietpet.files.figures import write_figure
 from quietpet.files.named import Files
 from quietpet.files.realisations import NoiseMaps, Realisations
 from quietpet.files.records import read_record
@@ -43,7 +43,7 @@ SHOWN_METHODS = 4
 def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
     """Read ``lesions``, ``noise`` and ``maps`` of all methods, and ``test`` of all data sets and doses.
 
-    Write ``recovery``, ``noise``, ``section``, ``figure`` and ``maps``, and ``provenance`` if asked for.
+    Write ``recovery``, ``noise``, the figures as PNG and SVG, ``section``, ``provenance`` if asked for.
     """
     watch = Stopwatch()
     data_sets = [read_record(path, Realisations) for path in inputs.many("test")]
@@ -66,24 +66,23 @@ def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
     write_csv(outputs.one("recovery"), RECOVERY_COLUMNS, map(cells, recovery))
     write_csv(outputs.one("noise"), BIAS_COLUMNS, map(cells, noise))
     maps, place = _shown(data_sets[0], inputs.many("maps"), _nearest(noise, data_sets[0], job.low_dose))
-    for path in outputs.many("figure"):
-        write_figure(path, draw_recovery(recovery, methods=job.methods))
-    for path in outputs.many("maps"):
-        write_figure(path, draw_maps(maps))
+    points = draw_recovery(recovery, methods=job.methods)
+    save(points, png=outputs.one("recovery_png"), svg=outputs.one("recovery_svg"))
+    save(draw_maps(maps), png=outputs.one("maps_png"), svg=outputs.one("maps_svg"))
     section = recovery_section(
         recovery,
         noise,
         low_dose=job.low_dose,
         figures=(
-            *_shown_figures(
-                outputs.many("figure"),
+            ShownFigure(
+                file=outputs.one("recovery_svg").name,
                 alt="Contrast recovery of each method against its background variability, a panel for "
                 "each radius and contrast of lesions.",
                 caption="Contrast recovery against background variability. Whiskers: standard error by "
                 "noise. Dashed: the low dose under Gaussian filters, 2 to 10 mm.",
             ),
-            *_shown_figures(
-                outputs.many("maps"),
+            ShownFigure(
+                file=outputs.one("maps_png").name,
                 alt="Maps of bias and of the standard deviation over realisations: "
                 f"{', '.join(maps.bias)}.",
                 caption=f"Bias and noise of each pixel in {place}: mean over realisations less the "
@@ -97,11 +96,6 @@ def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
             sidecar,
             provenance("recovery_table", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
         )
-
-
-def _shown_figures(paths: Sequence[Path], *, alt: str, caption: str) -> tuple[ShownFigure, ...]:
-    """The first of the files of one figure, which a page shows."""
-    return (ShownFigure(file=paths[0].name, alt=alt, caption=caption),)
 
 
 def _shown(
@@ -131,7 +125,7 @@ def _shown(
         head=data.head[first],
         bias=bias,
         deviation=deviation,
-        unit="unit of the data",
+        unit=data.units["truth"],
     )
     return shown, place
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from quietpet.data.wrong_t1 import WrongT1Pairs
+from quietpet.evaluation.metrics import PRINCIPAL
 from quietpet.evaluation.robustness import ROBUSTNESS_SCORE_COLUMNS
 from quietpet.evaluation.scoring import require_reference, score_rows
 from quietpet.files.lineage import common_lineage
@@ -26,7 +27,8 @@ def run(job: RobustnessJob, inputs: Files, outputs: Files) -> None:
     """Inputs as those of ``restore``; output ``scores``, CSV, and, if asked for, ``provenance``.
 
     Noise, if the method samples, is that of the ordinary restoration, so that the rows of the subject's
-    own T1 are those that ``score`` writes of it. The method is loaded once; no image is kept.
+    own T1 are those that ``score`` writes of it. PSNR, SSIM and NMSE are measured, which the table has.
+    The method is loaded once; no image is kept.
     """
     keep_freed_memory()
     watch, device = Stopwatch(), compute_device()
@@ -48,7 +50,10 @@ def run(job: RobustnessJob, inputs: Files, outputs: Files) -> None:
         for condition, wrong in zip(job.conditions, data_sets, strict=True):
             restored = restored_record(method, wrong, job, measured, device, called=f", T1 {condition}")
             scores = score_rows(
-                restored, reference, paper_window_pixels=job.evaluation.paper_window_pixels
+                restored,
+                reference,
+                metrics=PRINCIPAL,
+                paper_window_pixels=job.evaluation.paper_window_pixels,
             )
             for row in scores:
                 yield {"t1": condition, **row}

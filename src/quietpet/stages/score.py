@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quietpet.errors import InputError
+from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.regions import REGION_COLUMNS, regional_activity
 from quietpet.evaluation.scoring import (
     NAMED_BY,
@@ -50,7 +51,8 @@ def run(job: ScoreJob, inputs: Files, outputs: Files) -> None:
             low = read_record(inputs.one("test"), LowSlices)
             found = measure(estimates_of(restored, reference), reference, low)
             write_csv(path, columns, ({**names_of(restored), **row} for row in found))
-    rows = score_rows(restored, reference, paper_window_pixels=job.evaluation.paper_window_pixels)
+    pixels = job.evaluation.paper_window_pixels
+    rows = score_rows(restored, reference, metrics=METRICS, paper_window_pixels=pixels)
     write_csv(outputs.one("scores"), SCORE_COLUMNS, rows)
     if sidecar := outputs.get("provenance"):
         write_json(

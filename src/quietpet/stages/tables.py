@@ -37,10 +37,10 @@ Of = TypeVar("Of")
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     """Read ``scores``; write ``tables``, ``readable``.
 
-    If asked for, also ``with_without_t1`` and ``paired``, tables of their own, the ``section`` of the
-    latter, ``tables_section`` and ``claim`` for the report, each table in a ``csv``, a ``latex`` and a
-    ``figure`` (PNG) file with its ``svg``, all in a ``workbook``, and ``provenance``. ``rate`` are the
-    files of methods whose learning rate was chosen.
+    If asked for, also ``with_without_t1`` and ``paired``, tables of their own; ``tables_section``,
+    ``paired_section`` and ``claim`` for the report; each table in a ``csv``, a ``latex`` and a
+    ``figure`` (PNG) file with its ``svg``; all in a ``workbook``; and ``provenance``. ``rate`` are the files of
+    methods whose learning rate was chosen.
     """
     watch = Stopwatch()
     plan = TablePlan(**{**dict(job), "methods": _described(job, inputs.any("rate"))})
@@ -64,7 +64,7 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
         write_csv(pairs, T1_COLUMNS, (row.cells() for row in with_without_t1))
     if paired := outputs.get("paired"):
         write_csv(paired, PAIR_COLUMNS, (row.cells() for row in tabulated.pairs))
-    if section := outputs.get("section"):
+    if section := outputs.get("paired_section"):
         write_section(section, paired_section(tabulated.pairs, rows, plan=plan))
     _export(rows, plan, outputs)
     if sidecar := outputs.get("provenance"):

@@ -13,6 +13,9 @@ from quietpet.study.data_sets import FIRST_REPLICATE, Scored, Simulated
 REALISATIONS = "realisations"
 """The purpose of phantoms without lesions and of their slices."""
 
+METHODS_PER_JOB = 6
+"""At most so many methods restore realisations in one job."""
+
 
 def realisation_settings(study: StudyContents) -> RealisationSettings:
     """The section ``realisations``, for those who need one; ValueError without."""
@@ -47,11 +50,30 @@ def realised_view(study: StudyContents, dataset: str) -> StudyContents:
 
 
 def restored_realisations(study: StudyContents) -> Iterator[Scored]:
-    """What restores realisations: every method with its first training."""
-    data = realised_data(study)
+    """What restores realisations: every method that is not left out, with its first training."""
+    data, without = realised_data(study), study.realisations.without if study.realisations else ()
     for run in study.scored:
-        if (run.dataset, run.setting) in data and run.replicate == FIRST_REPLICATE:
+        chosen = (run.dataset, run.setting) in data and run.method not in without
+        if chosen and run.replicate == FIRST_REPLICATE:
             yield run
+
+
+def restored_together(study: StudyContents) -> dict[str, tuple[Scored, ...]]:
+    """What one job restores, by the name of its rule: Python starts in as many seconds as that takes.
+
+    Neighbours are apart: costly methods often stand beside each other.
+    """
+    found: dict[str, tuple[Scored, ...]] = {}
+    for dataset, setting in realised_data(study):
+        runs = [
+            run
+            for run in restored_realisations(study)
+            if (run.dataset, run.setting) == (dataset, setting)
+        ]
+        jobs = -(-len(runs) // METHODS_PER_JOB)
+        for number in range(jobs):
+            found[f"recovery-{dataset}-{setting}-{number}"] = tuple(runs[number::jobs])
+    return found
 
 
 def require_realisations(study: StudyContents) -> None:
@@ -80,6 +102,13 @@ def require_realisations(study: StudyContents) -> None:
                 "realisations.data: lesions have so many times the activity of white matter, which is 0 "
                 f"in {reference}; give it a value, or leave it out"
             )
+    for name in study.realisations.without:
+        if name not in study.methods:
+            raise ValueError(
+                f"realisations.without: no method {name!r}; there are {', '.join(study.methods)}"
+            )
+    if not any(restored_realisations(study)):
+        raise ValueError("realisations.without: leaves no method that restores them; name fewer")
     last = SCANNERS[study.scanner.model]().n_image_slices - 1
     for index in study.realisations.slices or ():
         if index > last:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from quietpet.config.diffusion import DiffusionSettings
 from quietpet.config.methods import MethodSettings
 from quietpet.config.networks import TrainingSettings
 from quietpet.errors import InputError
 from quietpet.jobs.acquisition import AcquisitionJob
 from quietpet.jobs.methods import FitJob, LearningRateJob, PlanJob, RestoreJob
 from quietpet.study.dose_amounts import learned_at
+from quietpet.study.realisations import REALISATIONS, realisation_settings
 from quietpet.study.root import Study
 from quietpet.study.select_simulation import acquisition_of
 from quietpet.study.trainings import Training, training_data
@@ -61,8 +63,12 @@ def restore_job(
     replicate: str,
     regime: str = "",
     trained_on: str = "",
+    purpose: str = "",
 ) -> RestoreJob:
-    """One restoration, with the weights of the regime; ``trained_on``: those of another dose."""
+    """One restoration, with the weights of the regime; ``trained_on``: those of another dose.
+
+    To restore noise realisations is a ``purpose`` of its own.
+    """
     acquisition = acquisition_for(study, dataset=dataset, method=method, setting=setting)
     weights = study.weights_for(dataset=dataset, setting=trained_on or setting, regime=regime)
     return RestoreJob(
@@ -73,7 +79,7 @@ def restore_job(
         weights_of=None if weights.dataset == dataset else weights.dataset,
         replicate=replicate,
         study_seed=study.study_seed,
-        model=_settings(study, method),
+        model=_sampling(study, method) if purpose == REALISATIONS else _settings(study, method),
         acquisition=acquisition,
         inference=study.inference,
         trained_as=_other_training(study, method),
@@ -99,6 +105,14 @@ def plan_job(study: Study, *, dataset: str, setting: str, method: str) -> PlanJo
 def _settings(study: Study, method: str) -> MethodSettings:
     """Those of a method without what the tables alone need, which would train it again."""
     return study.methods[method].model_copy(update={"pet_only_of": None})
+
+
+def _sampling(study: Study, method: str) -> MethodSettings:
+    """Those of a method with as many samples as realisations ask for."""
+    settings, asked = _settings(study, method), realisation_settings(study).samples_per_slice
+    if asked is None or not isinstance(settings, DiffusionSettings):
+        return settings
+    return settings.model_copy(update={"samples_per_slice": asked})
 
 
 def _other_training(study: Study, method: str) -> str | None:

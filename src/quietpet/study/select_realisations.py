@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quietpet.jobs.acquisition import SimulateJob, ThinJob
 from quietpet.jobs.realisations import RealiseJob, RecoveryJob, RecoveryTableJob
-from quietpet.study.realisations import realisation_settings, realised_subjects
+from quietpet.study.realisations import REALISATIONS, realisation_settings, realised_subjects
 from quietpet.study.root import Study
 from quietpet.study.select_simulation import reconstruct_job, simulate_job, thin_job
 
@@ -41,8 +41,12 @@ def realise_job(study: Study, *, dataset: str, setting: str) -> RealiseJob:
     )
 
 
-def recovery_job(study: Study, *, regime: str = "", **names: str) -> RecoveryJob:
-    """What one restoration of realisations is worth."""
+def recovery_job(
+    study: Study, *, regime: str = "", purpose: str = REALISATIONS, **names: str
+) -> RecoveryJob:
+    """What one restoration of realisations is worth, whose ``purpose`` that is."""
+    if purpose != REALISATIONS:
+        raise ValueError(f"recovery is measured of {REALISATIONS}, not of {purpose!r}")
     learning = study.data_sets[names["dataset"]].learning_word(names["method"], regime)
     return RecoveryJob(**names, learning=learning)
 

@@ -38,7 +38,6 @@ def cohorts_job(study: Study) -> CohortsJob:
 def truth_job(study: Study) -> TruthJob:
     """What is compared with the truth."""
     return TruthJob(
-        study_seed=study.study_seed,
         methods=tuple(study.methods),
         regimes=tuple(study.learning.regimes) if study.learning else (),
         evaluation=study.evaluation,
