@@ -39,8 +39,8 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
 
     If asked for, also ``with_without_t1`` and ``paired``, tables of their own; ``tables_section``,
     ``paired_section`` and ``claim`` for the report; each table in a ``csv``, a ``latex`` and a
-    ``figure`` (PNG) file with its ``svg``; all in a ``workbook``; and ``provenance``. ``rate`` are the files of
-    methods whose learning rate was chosen.
+    ``figure`` (PNG) file with its ``svg``; all in a ``workbook``; and ``provenance``. ``rate`` are the
+    files of methods whose learning rate was chosen.
     """
     watch = Stopwatch()
     plan = TablePlan(**{**dict(job), "methods": _described(job, inputs.any("rate"))})
