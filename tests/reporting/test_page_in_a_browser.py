@@ -83,9 +83,10 @@ def opened(folder: Path, text: str, *, width: int) -> tuple[str, str, set[str]]:
     ran = subprocess.run(
         [
             str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-sync",
-            "--no-first-run",            "--disable-background-networking", "--disable-component-update",
-            f"--user-data-dir={folder}/user",            f"--window-size={width},900", "--virtual-time-budget=60000", "--enable-logging=stderr",
-            f"--log-net-log={log}", "--dump-dom", (folder / "page.html").as_uri(),
+            "--no-first-run", "--disable-background-networking", "--disable-component-update",
+            f"--user-data-dir={folder}/user", f"--window-size={width},900",
+            "--virtual-time-budget=60000", "--enable-logging=stderr", f"--log-net-log={log}",
+            "--dump-dom", (folder / "page.html").as_uri(),
         ],
         capture_output=True, text=True, timeout=300, check=True,
     )  # fmt: skip
