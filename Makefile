@@ -8,10 +8,10 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: tables test quick lint coverage docs lock clean
 
-## results/tables.csv of the small study (config.yaml)
+## results/tables.csv and results/report.html of the small study (config.yaml)
 tables: $(INSTALLED)
-	snakemake --cores $(CORES) results/tables.csv
-	@echo "Read results/tables.md; the numbers are in results/tables.csv."
+	snakemake --cores $(CORES) results/tables.csv results/report.html
+	@echo "Open results/report.html; the numbers are in results/tables.csv."
 
 ## all tests that this machine can run, a file of tests at a time on each core
 test: $(INSTALLED) lint

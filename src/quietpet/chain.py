@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import gc
 import importlib
+import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -22,6 +24,7 @@ from quietpet.errors import InputError
 from quietpet.files.atomic import require_writable
 from quietpet.files.hdf5 import recorded_provenance
 from quietpet.files.named import Files
+from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.job import Job
 from quietpet.provenance import tell_of
 from quietpet.steps import STEPS, Step
@@ -72,6 +75,21 @@ class Link:
             inputs=self.inputs.all(),
             also=self.job.named_code,
         )
+
+
+def code_now(record: Mapping[str, Any]) -> str | None:
+    """The fingerprint of the code that would run now for the job of a record of how a file was made.
+
+    None of a step or settings that are none any more.
+    """
+    step = STEPS.get(record.get("stage", ""))
+    if step is None:
+        return None
+    try:
+        job = step.job.model_validate_json(json.dumps(record.get("settings")))
+    except ValidationError:
+        return None
+    return fingerprint(f"stages.{step.name}", *job.named_code)
 
 
 def split_at_then(arguments: Sequence[str]) -> Iterator[list[str]]:

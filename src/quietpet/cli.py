@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import get_args
 
 from quietpet import __version__
-from quietpet.chain import THEN, Link, require_usable, run_chain, split_at_then
+from quietpet.chain import THEN, Link, code_now, require_usable, run_chain, split_at_then
 from quietpet.config.scanner import PROJECTORS, StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status.
 
-    0: done, 1: unusable input or a failed check, 2: wrong usage.
+    0: done, 1: unusable input or a failed check, 2: wrong usage. Those of `diff` are those of diff(1).
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parsed(arguments)
@@ -50,21 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except InputError as error:
-        return _failed(str(error))
+        return _failed(str(error), options)
     except BrokenPipeError:  # who read the output has had enough, as `head` has
         _drop_output()
         return 128 + signal.SIGPIPE
     except (OSError, RuntimeError, MemoryError) as error:
         _log_traceback()
-        return _failed(_in_one_sentence(error, options))
+        return _failed(_in_one_sentence(error, options), options)
     except KeyboardInterrupt:
         print("quietpet: interrupted; the same command goes on where it was", file=sys.stderr)
         return 128 + signal.SIGINT
 
 
-def _failed(sentence: str) -> int:
+def _failed(sentence: str, options: argparse.Namespace) -> int:
     print(f"quietpet: error: {sentence}", file=sys.stderr)
-    return 1
+    return options.trouble if "trouble" in options else 1
 
 
 def _in_one_sentence(error: Exception, options: argparse.Namespace) -> str:
@@ -149,9 +149,64 @@ def _parser() -> argparse.ArgumentParser:
         help="read images to their end: checksums, NaN (slow); those of pairs are in any case",
     )
     verb.set_defaults(command=_audit)
+    _add_diff(verbs)
+    _add_prune(verbs)
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
     verb.set_defaults(command=_print_schema)
     return parser
+
+
+def _add_diff(verbs: argparse._SubParsersAction) -> None:
+    verb = verbs.add_parser(
+        "diff",
+        help="Compare two folders of results by content: what differs first, and why.",
+        description="Compare two folders of results, or two files, by what they hold: values of HDF5, "
+        "tensors, images, tables, texts. Times, speeds and places of folders do not count. Says at "
+        "which step of the workflow they differ first, and what their records of how they were made "
+        "say differently.",
+        epilog="Exit status: 0 the same, 1 different, 2 trouble, as diff(1).",
+    )
+    verb.add_argument("one", type=Path, help="folder of results, or a file")
+    verb.add_argument("other", type=Path, help="the other")
+    verb.add_argument(
+        "--tolerance",
+        type=_tolerance,
+        default=0.0,
+        metavar="X",
+        help="numbers may differ by X times the larger of the two (default: 0, the same bytes)",
+    )
+    verb.add_argument(
+        "--values",
+        action="store_true",
+        help="what files hold alone: other settings, code or versions do not count where it is the same",
+    )
+    verb.add_argument("--json", type=Path, metavar="FILE", help="write all that differs as JSON")
+    verb.set_defaults(command=_diff, trouble=2)
+
+
+def _add_prune(verbs: argparse._SubParsersAction) -> None:
+    verb = verbs.add_parser(
+        "prune",
+        help="List results that nothing needs any more, and what they cost to make again.",
+        description="List arrays of finished steps (phantoms, sinograms, images, packed and restored "
+        "slices) that nothing needs any more, because the tables were made of them and all that was "
+        "made of them is up to date. Weights, tables, scores, figures, logs, trees of BIDS and files of "
+        "yours always stay.",
+    )
+    verb.add_argument(
+        "root",
+        nargs="?",
+        type=Path,
+        default=Path("results"),
+        help="folder of results, or of a study (default: results)",
+    )
+    verb.add_argument(
+        "--steps", nargs="+", default=[], metavar="STEP", help="files of these steps alone"
+    )
+    verb.add_argument("--files", action="store_true", help="name each file")
+    verb.add_argument("--delete", action="store_true", help="delete what is listed; else nothing is")
+    verb.add_argument("--json", type=Path, metavar="FILE", help="write every file as JSON")
+    verb.set_defaults(command=_prune)
 
 
 def _add_step(verbs: argparse._SubParsersAction, step: Step) -> None:
@@ -183,6 +238,16 @@ def _add_step(verbs: argparse._SubParsersAction, step: Step) -> None:
 def _files_in_words(option: str, files: Sequence[NamedFile]) -> str:
     lines = [f"  {file.usage:<26} {file.content}\n" for file in files]
     return f"files of {option} (in brackets: may be left out):\n{''.join(lines)}" if files else ""
+
+
+def _tolerance(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return number
 
 
 def _positive(text: str) -> int:
@@ -284,6 +349,32 @@ def _audit(options: argparse.Namespace) -> int:
         options.root, html=options.html, json=options.json, read_images=options.read_images
     )
     return 0 if passed else 1
+
+
+def _diff(options: argparse.Namespace) -> int:
+    if options.json:
+        require_writable(options.json)
+    module = importlib.import_module("quietpet.commands.diff")
+    return module.diff(
+        options.one,
+        options.other,
+        tolerance=options.tolerance,
+        values_alone=options.values,
+        json=options.json,
+    )
+
+
+def _prune(options: argparse.Namespace) -> None:
+    if options.json:
+        require_writable(options.json)
+    importlib.import_module("quietpet.commands.prune").prune(
+        options.root,
+        steps=options.steps,
+        delete=options.delete,
+        each_file=options.files,
+        json=options.json,
+        code_now=code_now,
+    )
 
 
 def _print_schema(_: argparse.Namespace) -> None:

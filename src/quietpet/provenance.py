@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from quietpet.fingerprint.walk import fingerprint
+from quietpet.fingerprint.walk import fingerprint, module_fingerprints
 
 _REPORTED_PACKAGES = (
     "quietpet",
@@ -53,6 +53,8 @@ def provenance(
 ) -> dict[str, Any]:
     """A JSON-able record of how an output was made.
 
+    ``code`` is one fingerprint of all code that counts, ``modules`` those of its parts.
+
     ``also`` names modules that the stage loads by name, which its imports do not show; ``engines`` gives
     versions of programs that are no Python packages.
     """
@@ -61,9 +63,11 @@ def provenance(
         "settings": dict(settings),
         "inputs": {str(path): file_digest(path) for path in inputs},
         "code": fingerprint(f"stages.{stage}", *also),
+        "modules": module_fingerprints(f"stages.{stage}", *also),
         "versions": {**_versions(), **(engines or {})},
         "python": platform.python_version(),
         "device": device,
+        "processor": processor(),
         "wall_s": watch.seconds(),
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -101,6 +105,16 @@ def file_digest(path: Path) -> str:
 def settings_digest(settings: Mapping[str, Any]) -> str:
     """Short name of a set of settings, whatever the order of its keys."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def processor() -> str:
+    """The model of the CPU, whose instructions decide the last digits of sums."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
 
 
 def _versions() -> dict[str, str]:

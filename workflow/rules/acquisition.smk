@@ -25,8 +25,10 @@ rule simulate:
         slices="results/slices/{dataset}/{subject}.h5",
         engine="results/engine.json" if STUDY.scanner.projector == "auto" else [],
     output:
-        sinograms=update("results/sinograms/{dataset}/{subject}/{dose}.h5"),
-        images="results/images/{dataset}/{subject}/{dose}.h5",
+        sinograms=intermediate(
+            update("results/sinograms/{dataset}/{subject}/{dose}.h5")
+        ),
+        images=intermediate("results/images/{dataset}/{subject}/{dose}.h5"),
     priority: BEFORE_SCANS
     log:
         "logs/simulate/{dataset}-{subject}-{dose}.log",
@@ -53,8 +55,10 @@ rule thin:
     input:
         standard="results/sinograms/{dataset}/{subject}/standard.h5",
     output:
-        sinograms=update("results/sinograms/{dataset}/{subject}/{dose}.h5"),
-        images="results/images/{dataset}/{subject}/{dose}.h5",
+        sinograms=intermediate(
+            update("results/sinograms/{dataset}/{subject}/{dose}.h5")
+        ),
+        images=intermediate("results/images/{dataset}/{subject}/{dose}.h5"),
     priority: BEFORE_SCANS
     log:
         "logs/thin/{dataset}-{subject}-{dose}.log",

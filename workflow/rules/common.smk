@@ -23,6 +23,7 @@ from quietpet.study.realisations import restored_together
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of, settings_for
 from quietpet.study.select_learning import PLANNED_REPLICATE
+from quietpet.study.storage import keeps_all
 
 # As seen from the working directory, so that a project that is moved with its checkout runs nothing again.
 SOURCES = os.path.relpath(Path(workflow.basedir) / "workflow" / "sources.tsv")
@@ -83,6 +84,22 @@ def network_gpus(wildcards):
 def network_threads(wildcards):
     """Threads function: one, and one more that prepares what a GPU computes."""
     return 1 + network_gpus(wildcards)
+
+
+def all_stays():
+    """Whether outputs stay that nothing waits for any more."""
+    try:
+        return keeps_all()
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+ALL_STAYS = all_stays()
+
+
+def intermediate(output):
+    """An output that many slices make large, and that another run makes again."""
+    return output if ALL_STAYS else temp(output)
 
 
 def one_of(names):

@@ -51,9 +51,9 @@ rule sampling:
         table="results/sampling.csv",
         section="results/sections/sampling.json",
         figure=report(
-            "results/sampling.png", caption="../report/sampling.rst", category="Sampling"
+            "results/figures/sampling.png", caption="../report/sampling.rst", category="Sampling"
         ),
-        svg="results/sampling.svg",
+        svg="results/figures/sampling.svg",
     log:
         "logs/sampling.log",
     threads: 1
@@ -88,8 +88,8 @@ rule uncertainty:
     output:
         table="results/uncertainty.csv",
         section="results/sections/uncertainty.json",
-        png="results/uncertainty.png",
-        svg="results/uncertainty.svg",
+        png="results/figures/uncertainty.png",
+        svg="results/figures/uncertainty.svg",
         provenance="results/uncertainty.json",
     log:
         "logs/uncertainty.log",
@@ -132,8 +132,8 @@ rule dose_response:
         response="results/dose_response.csv",
         equivalent="results/dose_equivalent.csv",
         section="results/sections/dose_response.json",
-        png="results/dose_response.png",
-        svg="results/dose_response.svg",
+        png="results/figures/dose_response.png",
+        svg="results/figures/dose_response.svg",
         provenance="results/dose_response.json",
     log:
         "logs/dose_response.log",
@@ -185,8 +185,8 @@ rule cohorts:
         bias="results/cohorts.csv",
         effects="results/effects.csv",
         section="results/sections/cohorts.json",
-        figure=report("results/cohorts.png", caption="../report/cohorts.rst", category="Cohorts"),
-        svg="results/cohorts.svg",
+        figure=report("results/figures/cohorts.png", caption="../report/cohorts.rst", category="Cohorts"),
+        svg="results/figures/cohorts.svg",
         provenance="results/cohorts.json",
     log:
         "logs/cohorts.log",
@@ -212,9 +212,9 @@ rule robustness_table:
         table="results/robustness.csv",
         section="results/sections/robustness.json",
         figure=report(
-            "results/robustness.png", caption="../report/robustness.rst", category="Robustness"
+            "results/figures/robustness.png", caption="../report/robustness.rst", category="Robustness"
         ),
-        svg="results/robustness.svg",
+        svg="results/figures/robustness.svg",
         provenance="results/robustness.json",
     log:
         "logs/robustness.log",
@@ -276,7 +276,7 @@ rule gallery:
         restored=shown_in_gallery,
         test="results/datasets/{dataset}/{setting}/test.h5",
     output:
-        png=report(
+        figure=report(
             "results/gallery/{dataset}-{setting}.png",
             caption="../report/gallery.rst",
             category="Images",
@@ -361,14 +361,14 @@ FIGURES = [
     for path, shown in {
         **{f"results/figures/{table}": True for table in EXPORTED},
         **{gallery_of(*place, "png").removesuffix(".png"): True for place in STUDY.gallery},
-        "results/robustness": STUDY.robustness is not None,
-        "results/cohorts": bool(STUDY.compared),
-        "results/recovery": STUDY.realisations is not None,
-        "results/bias_and_noise": STUDY.realisations is not None,
-        "results/detection": STUDY.realisations is not None,
-        "results/dose_response": bool(DOSES),
-        "results/uncertainty": bool(SAMPLED),
-        "results/sampling": bool(REPORTED_PLANS),
+        "results/figures/robustness": STUDY.robustness is not None,
+        "results/figures/cohorts": bool(STUDY.compared),
+        "results/figures/recovery": STUDY.realisations is not None,
+        "results/figures/bias_and_noise": STUDY.realisations is not None,
+        "results/figures/detection": STUDY.realisations is not None,
+        "results/figures/dose_response": bool(DOSES),
+        "results/figures/uncertainty": bool(SAMPLED),
+        "results/figures/sampling": bool(REPORTED_PLANS),
     }.items()
     if shown
     for suffix in ("png", "svg")

@@ -171,10 +171,10 @@ rule recovery_table:
         recovery="results/recovery.csv",
         noise="results/bias_variance.csv",
         section="results/sections/recovery.json",
-        recovery_png="results/recovery.png",
-        recovery_svg="results/recovery.svg",
-        maps_png="results/bias_and_noise.png",
-        maps_svg="results/bias_and_noise.svg",
+        recovery_png="results/figures/recovery.png",
+        recovery_svg="results/figures/recovery.svg",
+        maps_png="results/figures/bias_and_noise.png",
+        maps_svg="results/figures/bias_and_noise.svg",
         provenance="results/recovery.json",
     log:
         "logs/recovery_table.log",
@@ -196,8 +196,8 @@ rule detection:
     output:
         table="results/detection.csv",
         section="results/sections/detection.json",
-        png="results/detection.png",
-        svg="results/detection.svg",
+        png="results/figures/detection.png",
+        svg="results/figures/detection.svg",
         provenance="results/detection.json",
     log:
         "logs/detection.log",

@@ -1,1 +1,1 @@
-"""Verbs of the command line that are no steps: checks of engines, and the audit of a data set."""
+"""Verbs of the command line that are no steps: checks of engines, data sets and results."""

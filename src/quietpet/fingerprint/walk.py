@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 from pathlib import Path
 
 from quietpet.fingerprint.kept import kept
@@ -53,6 +54,28 @@ def fingerprint_of(sources: Sources, *roots: str) -> str:
     for path in tables:
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def module_fingerprints(*roots: str) -> dict[str, str]:
+    """The same, of each module of the package and each table by its name: which of them has changed."""
+    return json.loads(_by_module_of_installed(roots))
+
+
+@functools.cache
+def _by_module_of_installed(roots: tuple[str, ...]) -> str:
+    folder = Path(__file__).parents[1]
+    return kept(folder, ("by module:", *roots), lambda: json.dumps(by_module(_sources(folder), *roots)))
+
+
+def by_module(sources: Sources, *roots: str) -> dict[str, str]:
+    """The same of any sources of the package."""
+    reached, tables = reach(sources, *roots)
+    digests: dict[str, hashlib._Hash] = {}
+    for module, name in sorted(reached):
+        digest = digests.setdefault(module.removeprefix(f"{PACKAGE}."), hashlib.sha256())
+        digest.update(f"{name}\0{sources.meaning((module, name)).text}\0".encode())
+    found = {module: digest.hexdigest()[:8] for module, digest in digests.items()}
+    return found | {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:8] for path in tables}
 
 
 def reach(sources: Sources, *roots: str) -> tuple[set[Definition], list[Path]]:

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from quietpet.files.sections import Cell, Column, Section, Table
+from quietpet.provenance import processor
 from quietpet.usage import Usage, usage_of
 
 PART = "How it was made"
@@ -148,7 +149,7 @@ def steps_of(log: Iterable[str]) -> str:
 def hardware_section(devices: Iterable[str]) -> Section:
     """The machine that made this page, and the devices that provenance names."""
     found = {
-        "Processor": _processor(),
+        "Processor": processor(),
         "Cores": str(os.cpu_count()),
         "Memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "System": f"{platform.system()} {platform.machine()}",
@@ -167,12 +168,3 @@ def hardware_section(devices: Iterable[str]) -> Section:
             ),
         ),
     )
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"

@@ -1,0 +1,164 @@
+"""Where the files of each step lie in a folder of results, in the order of the workflow.
+
+The rules of the workflow decide the places; ``tests/outputs/test_places.py`` compares the two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+RESULTS = "results"
+"""Name of the folder of results in the working directory."""
+
+_HIDDEN_OUTPUTS = {".bidsignore"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """The files of one step that lie alike.
+
+    ``pattern`` is that of their paths in the folder of results. ``record`` is the file that says how
+    they were made, with the groups of ``pattern`` in braces; without, each file says it itself.
+    ``reads`` begins the paths of what the step takes, of steps without a record.
+    """
+
+    step: str
+    pattern: str
+    record: str | None = None
+    reads: tuple[str, ...] = ()
+
+    def record_of(self, path: str) -> str | None:
+        """The file that says how ``path`` was made: itself, or the one beside it."""
+        found = re.fullmatch(self.pattern, path)
+        if found is None or self.reads:
+            return None
+        return path if self.record is None else self.record.format(**found.groupdict())
+
+
+def _tables(step: str, *names: str) -> tuple[Place, ...]:
+    """Files of one step in the folder itself, and its section; the first name is that of its record."""
+    either, record = "|".join(names), f"{names[0]}.json"
+    return (
+        Place(step=step, pattern=rf"({either})\.\w+", record=record),
+        Place(step=step, pattern=rf"sections/({either})\.json", record=record),
+    )
+
+
+def _sidecar(step: str, folder: str) -> Place:
+    """Tables of a job, whose names go on where that of its record ends."""
+    pattern = rf"{folder}/(?P<job>.+?/[^/.]+)(\.\w+)?\.(csv|json)"
+    return Place(step=step, pattern=pattern, record=f"{folder}/{{job}}.json")
+
+
+PLACES = (
+    Place(step="fetch", pattern=r"phantoms/source\.json"),
+    Place(
+        step="standin_cohort",
+        pattern=r"standin/[^/]+/bids/[^/]+",
+        reads=("phantoms/source.json",),
+    ),
+    Place(
+        step="standin",
+        pattern=r"standin/(?P<cohort>[^/]+)/bids/sub-(?P<participant>[^/]+)/.+",
+        record="standin/{cohort}/truth/{participant}.json",
+    ),
+    Place(step="standin", pattern=r"standin/[^/]+/truth/[^/]+\.json"),
+    Place(step="fetch_invivo", pattern=r"invivo/[^/]+/located\.json"),
+    Place(step="import_scan", pattern=r"invivo/(?P<scan>[^/]+)/[^/]+", record="invivo/{scan}/scan.json"),
+    Place(step="import_pair", pattern=r"invivo/(?P<scan>[^/]+)/[^/]+", record="invivo/{scan}/scan.json"),
+    Place(step="phantom", pattern=r"phantoms/[^/]+/[^/]+\.h5"),
+    Place(step="slices", pattern=r"slices/[^/]+/[^/]+\.h5"),
+    Place(step="engine", pattern=r"engine\.json"),
+    Place(step="simulate", pattern=r"sinograms/[^/]+/[^/]+/[^/]+\.h5"),
+    Place(step="thin", pattern=r"sinograms/[^/]+/[^/]+/[^/]+\.h5"),
+    Place(step="counts", pattern=r"counts\.csv", reads=("sinograms/",)),
+    Place(step="reconstruct", pattern=r"images/[^/]+/[^/]+/[^/]+\.h5"),
+    Place(step="registration_engine", pattern=r"registration_engine\.json"),
+    Place(
+        step="register",
+        pattern=r"invivo/(?P<scan>[^/]+)/registered/[^/]+",
+        record="invivo/{scan}/registered/registration.json",
+    ),
+    Place(step="pack", pattern=r"datasets/[^/]+/[^/]+/[^/]+\.h5"),
+    Place(step="pack_scans", pattern=r"datasets/[^/]+/[^/]+/[^/]+\.h5"),
+    Place(step="learning_rate", pattern=r"learning_rates/.+\.json"),
+    Place(
+        step="fit",
+        pattern=r"models/(?P<training>.+)/[^/]+",
+        record="models/{training}/weights.safetensors",
+    ),
+    Place(step="plan", pattern=r"sampling/.+\.json"),
+    Place(step="sampling", pattern=r"sampling\.\w+", reads=("sampling/",)),
+    Place(step="restore", pattern=r"(restored|crossed)/.+\.h5"),
+    _sidecar("score", "scores"),
+    _sidecar("score", "crossed"),
+    Place(step="phantom", pattern=r"realisations/phantoms/.+\.h5"),
+    Place(step="slices", pattern=r"realisations/slices/.+\.h5"),
+    Place(step="realise", pattern=r"realisations/(sinograms|data)/.+\.h5"),
+    Place(step="restore", pattern=r"realisations/restored/.+\.h5"),
+    Place(
+        step="observe",
+        pattern=r"realisations/recovery/.+\.ratings\.csv",
+        reads=("realisations/restored/", "realisations/data/"),
+    ),
+    _sidecar("recovery", "realisations/recovery"),
+    Place(step="recovery", pattern=r"realisations/recovery/.+\.h5"),
+    *_tables("recovery_table", "recovery", "bias_variance", "bias_and_noise"),
+    *_tables("detection", "detection"),
+    *_tables("truth", "truth", "truth_standard"),
+    *_tables("uncertainty", "uncertainty"),
+    *_tables("dose_response", "dose_response", "dose_equivalent"),
+    *_tables("subjects", "subjects"),
+    *_tables("cohorts", "cohorts", "effects"),
+    _sidecar("robustness", "robustness"),
+    *_tables("robustness_table", "robustness"),
+    *_tables("tables", "tables", "with_without_t1", "paired"),
+    Place(step="tables", pattern=r"tables/[^/]+", record="tables.json"),
+    Place(step="gallery", pattern=r"gallery/[^/]+", reads=("restored/", "datasets/")),
+    Place(
+        step="report",
+        pattern=r"report\.html",
+        reads=("sections/", "gallery/", "models/", "invivo/", "scores/", "tables.json"),
+    ),
+)
+"""In the order of the workflow; of several that fit a path, its record decides."""
+
+ORDER = tuple(dict.fromkeys(place.step for place in PLACES))
+"""Steps by their first place."""
+
+
+def places_of(path: str) -> list[Place]:
+    """The places that fit ``path``, which is relative to the folder of results."""
+    return [place for place in PLACES if re.fullmatch(place.pattern, path)]
+
+
+def rank(step: str) -> int:
+    """The place of a step in the workflow; unknown ones come last."""
+    return ORDER.index(step) if step in ORDER else len(ORDER)
+
+
+def in_results(path: str) -> str | None:
+    """The part of ``path`` after the last folder of results, or None where it lies in none."""
+    parts = PurePosixPath(path).parts
+    if RESULTS not in parts[:-1]:
+        return None
+    last = len(parts) - 1 - parts[-2::-1].index(RESULTS)
+    return "/".join(parts[last:])
+
+
+def listed(root: Path) -> dict[str, Path]:
+    """Every file below ``root`` by its path, with slashes; temporary and hidden ones are none."""
+    return dict(sorted(_walked(root, "")))
+
+
+def _walked(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    for path in folder.iterdir():
+        if path.name.startswith(".") and path.name not in _HIDDEN_OUTPUTS:
+            continue
+        if path.is_dir():
+            yield from _walked(path, f"{prefix}{path.name}/")
+        else:
+            yield f"{prefix}{path.name}", path
