@@ -274,7 +274,7 @@ def write_scores(path: Path) -> Path:
 def test_the_stage_writes_each_table_that_it_is_asked_for(tmp_path: Path) -> None:
     names = {
         "tables": ["tables.csv"], "readable": ["tables.md"], "figure": ["table1.png"],
-        "paired": ["paired.csv"], "section": ["paired.json"], "csv": ["table1.csv", "table5.csv"],
+        "paired": ["paired.csv"], "paired_section": ["paired.json"], "csv": ["table1.csv", "table5.csv"],
         "latex": ["table1.tex"], "workbook": ["tables.xlsx"],
     }  # fmt: skip
     outputs = {name: [tmp_path / each for each in files] for name, files in names.items()}

@@ -37,9 +37,9 @@ Of = TypeVar("Of")
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     """Read ``scores``; write ``tables``, ``readable``.
 
-    If asked for, also ``with_without_t1`` and ``paired``, tables of their own, the ``section`` of the
-    latter, ``tables_section`` and ``claim`` for the report, each table in a ``csv``, a ``latex`` and a
-    ``figure`` (PNG) file with its ``svg``, all in a ``workbook``, and ``provenance``. ``rate`` are the
+    If asked for, also ``with_without_t1`` and ``paired``, tables of their own; ``tables_section``,
+    ``paired_section`` and ``claim`` for the report; each table in a ``csv``, a ``latex`` and a
+    ``figure`` (PNG) file with its ``svg``; all in a ``workbook``; and ``provenance``. ``rate`` are the
     files of methods whose learning rate was chosen.
     """
     watch = Stopwatch()
