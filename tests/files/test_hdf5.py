@@ -62,6 +62,14 @@ def test_an_array_in_parts_is_the_array(tmp_path):
     np.testing.assert_array_equal(found, image)
 
 
+def test_images_are_stored_by_filters_that_every_library_has(written):
+    """Those of the HDF5 library itself; lzf, say, is of h5py alone."""
+    with h5py.File(written) as file:
+        (image,) = [each for each in file.values() if each.ndim == 3]
+        assert (image.compression, image.shuffle, image.fletcher32) == ("gzip", True, True)
+        assert image.chunks == (1, *image.shape[1:])
+
+
 def test_parts_that_do_not_fill_the_array_are_refused(written):
     before = written.read_bytes()
     array = Parts(shape=(5, 64, 64), dtype=np.dtype(np.uint8), parts=[np.zeros((4, 64, 64), np.uint8)])

@@ -15,7 +15,9 @@ import torch
 from small_results import VOLUMES, edit_hdf5, edit_record, small_results
 
 from quietpet.cli import main
+from quietpet.files.nifti import write_series
 from quietpet.files.tensors import read_tensors, write_tensors
+from quietpet.files.text import write_csv, write_json
 from quietpet.files.volumes import read_volume, write_volume
 from quietpet.files.workbook import Sheet, SheetColumn, write_workbook
 from quietpet.geometry.volume import Volume
@@ -392,8 +394,15 @@ def test_halves_of_floats_are_read_as_their_values(tmp_path):
 
 PAGE = """\
 <main>
-<h2 id="a">Methods</h2>
-<td>30.1</td>
+<h2 id="a">Samplers</h2>
+<thead><tr>
+<th scope="col">Sampler</th>
+<th scope="col" class="number">Seconds per sample</th>
+</tr></thead>
+<tr>
+<th scope="row" data-sort="ddim">ddim</th>
+<td data-sort="0.75">0.75</td>
+</tr>
 <h2 id="b">How it was made</h2>
 <td>written at noon, in 3 s</td>
 <h2 id="c">Limits</h2>
@@ -407,11 +416,28 @@ def test_how_the_report_was_made_does_not_count(pair):
     for root in pair:
         (root / "report.html").write_text(PAGE)
     replaced("report.html", "noon", "midnight")(pair[1])
+    replaced("report.html", "0.75", "0.81")(pair[1])
     assert compared(*pair)[0] == 0
     replaced("report.html", "few slices", "many slices")(pair[1])
     status, found = compared(*pair)
     assert (status, found["first_step"]) == (1, "report")
     assert "few slices</p> against <p>many slices" in found["files"][0]["told"]
+
+
+def test_seconds_per_sample_do_not_count(pair):
+    """Of the plan, the table and the section; its other columns do."""
+    for root, seconds in zip(pair, ("0.75", "0.81"), strict=True):
+        row = {"sampler": "ddim", "seconds_per_sample": float(seconds)}
+        write_json(root / "sampling/phantom/low/mfdiff.json", {"rows": [row]})
+        write_json(root / "sections/sampling.json", {"tables": [{"rows": [row]}]})
+        write_csv(root / "sampling.csv", tuple(row), [row])
+        head = "| Sampler | Seconds per sample |\n| --- | --- |\n"
+        (root / "sampling.md").write_text(f"{head}| ddim | {seconds} |\n")
+    assert compared(*pair)[0] == 0
+    for path in ("sampling/phantom/low/mfdiff.json", "sampling.csv", "sampling.md"):
+        replaced(path, "ddim", "heun")(pair[1])
+    _, found = compared(*pair)
+    assert [file["step"] for file in found["files"]] == ["plan", "sampling", "sampling"]
 
 
 def test_workbooks_by_cells(pair):
@@ -423,6 +449,17 @@ def test_workbooks_by_cells(pair):
     assert (status, found["first_step"]) == (1, "tables")
     assert "`psnr!B2` is 30.1 against 30.2" in found["files"][0]["told"]
     assert compared(*pair, "--tolerance", "0.01")[0] == 0
+
+
+def test_a_voxel_of_one_frame(pair):
+    for root, value in zip(pair, (1.0, 2.0), strict=True):
+        series = {"shape": (3, 4, 5), "frames": 3, "affine_ras_mm": np.eye(4), "scale": 0.5}
+        with write_series(root / "invivo/ds_sub-01/pet.nii.gz", frame_seconds=9, **series) as writer:
+            for frame in range(3):
+                writer.append(np.full((3, 4, 5), value if frame == 1 else 3.0))
+    _, found = compared(*pair)
+    (difference,) = found["files"][0]["differences"]
+    assert (difference["count"], difference["total"], difference["largest"]) == (60, 180, 1.0)
 
 
 def test_dates_of_drawings_do_not_count(pair):

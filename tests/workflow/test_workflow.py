@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import re
 import shlex
@@ -24,6 +25,7 @@ from packed import write_packed
 from report_pages import require_accessible
 
 from quietpet.chain import split_at_then
+from quietpet.cli import main
 from quietpet.config.phantoms import TissueValues
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute
 from quietpet.files.named import Files
@@ -161,6 +163,33 @@ def test_the_tables_are_complete(finished):
     assert published["5", "unet"] == "26.39"
     assert published["5", "cmunet"] == "36.51"
     assert "residual" in next(row["protocol"] for row in rows if row["method"] == "mfdiff")
+
+
+def test_what_was_pruned_is_not_made_again(repository, finished, configuration, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    assert main(["prune", str(study), "--delete"]) == 0
+    for made in ("phantoms", "slices", "sinograms", "images", "datasets", "restored"):
+        assert not list((study / "results" / made).rglob("*.h5"))
+    assert list((study / "results/models").rglob("*.safetensors"))
+    assert "Nothing to be done" in dry_run(repository, study, configuration, tmp_path)
+    assert main(["diff", str(finished), str(study), "--json", str(tmp_path / "diff.json")]) == 1
+    differing = json.loads((tmp_path / "diff.json").read_text())["files"]
+    assert {file["kind"] for file in differing} == {"missing"}
+
+
+def test_sinograms_go_on_request_when_nothing_waits_for_them(
+    repository, finished, configuration, tmp_path
+):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    options = ("--directory", study, "--configfile", repository / "workflow/configs/tiny.yaml")
+    snakemake(repository, *options, "results/counts.csv", QUIETPET_KEEP="needed")
+    assert (study / "results/counts.csv").exists()
+    assert not list((study / "results/sinograms").rglob("*.h5"))
+    assert "Nothing to be done" in dry_run(repository, study, configuration, tmp_path)
+    said = snakemake(repository, *options, "--dry-run", check=False, QUIETPET_KEEP="some")
+    assert "QUIETPET_KEEP=some: say all (the default), or needed" in said
 
 
 def test_each_log_ends_with_what_its_job_used(finished):
@@ -707,7 +736,7 @@ def test_a_wrong_t1_adds_its_jobs_and_runs_no_other(repository, finished, config
     assert "results/robustness/phantom/low/lpet" not in output
 
 
-REALISED = {"data": ["phantom/low"], "slices": [72], "count": 2}
+REALISED = {"data": ["phantom/low"], "slices": [72], "count": 8}
 
 
 def test_noise_realisations_add_their_jobs_and_run_no_other(

@@ -13,7 +13,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -204,13 +204,26 @@ def _held(values: np.ndarray, *, dtype: str = "") -> Array:
 
 def _nifti(path: Path, _: ExitStack) -> Content:
     damage = (nib.filebasedimages.ImageFileError, EOFError, zlib.error, gzip.BadGzipFile)
-    with reading(path, "damaged or not a NIfTI image", *damage):
-        image = cast(nib.Nifti1Image, nib.load(path))
+
+    def explained() -> AbstractContextManager[None]:
+        return reading(path, "damaged or not a NIfTI image", *damage)
+
+    with explained():
+        # Kept open: of a gzip file, each frame is read on from the one before.
+        image = cast(nib.Nifti1Image, nib.load(path, keep_file_open=True))
         values = {name: _plain(value) for name, value in image.header.items()}
         # numpy holds texts of the header as bytes.
         values = {name: repr(v) if isinstance(v, bytes) else v for name, v in values.items()}
-        voxels = np.asanyarray(image.dataobj)
-    return Content(arrays={"voxels": _held(voxels)}, values=flat(values))
+
+    def blocks() -> Iterator[np.ndarray]:
+        last = range(image.shape[-1]) if len(image.shape) > 3 else [slice(None)]
+        for each in last:
+            with explained():
+                frame = np.asarray(image.dataobj[..., each])
+            yield frame
+
+    voxels = Array(shape=image.shape, dtype=str(image.get_data_dtype()), blocks=blocks)
+    return Content(arrays={"voxels": voxels}, values=flat(values))
 
 
 def _pixels(path: Path, _: ExitStack) -> Content:

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 LOCK_WAIT_S = 30.0
 """How long a file that another program has locked is waited for [s]."""
 
+GZIP_LEVEL = 1
+
 _LOCK_PAUSE_S = 2.0
 _NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP)
 """What file systems without locks answer, some of NFS among them."""
@@ -291,10 +293,12 @@ def _filters(array: np.ndarray | Parts) -> dict[str, Any]:
     # The checksum makes a changed byte an error on reading.
     if len(array.shape) < 3:
         return {"fletcher32": True}
-    # The byte shuffle makes smooth floats compress well; lzf costs far less time than gzip.
+    # The byte shuffle makes smooth floats compress well. Every HDF5 library reads gzip; higher levels
+    # save little and take several times as long (benchmarks/compression.py).
     return {
         "chunks": (1, *array.shape[1:]),
-        "compression": "lzf",
+        "compression": "gzip",
+        "compression_opts": GZIP_LEVEL,
         "shuffle": True,
         "fletcher32": True,
     }

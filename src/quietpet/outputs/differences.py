@@ -20,19 +20,23 @@ _MEASURED_VALUES = {
     "fetch_invivo": r"root",
     "register": r"seconds",
     "plan": r".*seconds_per_sample",
+    "sampling": r".*seconds_per_sample",
 }
 """Keys of JSON that tell of time or of folders, by step."""
 
 _MEASURED_COLUMNS = {
     "fit": {"iterations_per_s", "slices_per_s", "waiting", "memory_mib", "gpu_percent"},
-    "sampling": {"seconds_per_sample", "s per sample"},
+    "sampling": {"seconds_per_sample"},
 }
-"""Columns of CSV and of Markdown tables that do."""
+"""Columns of CSV that do, by step."""
+
+_MEASURED_HEADINGS = {"Seconds per sample"}
+"""Columns of tables for readers that do."""
 
 _SPEED = re.compile(r"[-+.\de]+ iterations/s, [-+.\de]+ slices/s")
 _MADE_WITH = "## Made with"
 _MAKING = ">How it was made<"
-_FOLDERS = re.compile(r"(?<![\w.~/])(?:~|\.{1,2})?/(?:[^\s/,;:'\"]+/)*")
+_FOLDERS = re.compile(r"(?<![\w.~/<])(?:~|\.{1,2})?/(?:[^\s/,;:'\"]+/)*")
 """Of a path that begins at the root, at home or at a folder above: all but its last part."""
 
 _DATE = re.compile(r"<dc:date>.*?</dc:date>")
@@ -292,22 +296,38 @@ def _kept_lines(content: Content, step: str) -> list[str] | None:
         lines = lines[: lines.index(_MADE_WITH)]
     if step == "report":
         lines = list(_without_making(lines))
+        lines = list(_without_cells(lines))
     lines = [_DATE.sub("", _SPEED.sub("", without_folders(line))) for line in lines]
-    return list(_without_columns(lines, _MEASURED_COLUMNS.get(step, set())))
+    return list(_without_columns(lines))
 
 
 def _without_making(lines: Sequence[str]) -> Iterator[str]:
-    """Lines of the report but those on how it was made, which have times, speeds and machines."""
+    """Lines of the report, empty where it says how it was made: times, speeds and machines."""
     left_out = False
     for line in lines:
         if line.startswith(("<h2", "</main>")):
             left_out = _MAKING in line
-        if not (left_out or line.startswith("<footer>")):
-            yield line
+        yield "" if left_out or line.startswith("<footer>") else line
 
 
-def _without_columns(lines: Sequence[str], measured: set[str]) -> Iterator[str]:
-    """Lines in which Markdown tables lack the ``measured`` columns."""
+def _without_cells(lines: Sequence[str]) -> Iterator[str]:
+    """Lines of the report, which has a line for each cell, without those below measured headings."""
+    column = 0
+    dropped: set[int] = set()
+    for line in lines:
+        if line.startswith(("<thead", "<tr>")):
+            column, dropped = 0, set() if line.startswith("<thead") else dropped
+        elif line.startswith(("<th", "<td")):
+            if line.startswith('<th scope="col"'):
+                dropped |= {column} if any(name in line for name in _MEASURED_HEADINGS) else set()
+            yield "" if column in dropped else line
+            column += 1
+            continue
+        yield line
+
+
+def _without_columns(lines: Sequence[str]) -> Iterator[str]:
+    """Lines in which Markdown tables lack the measured columns."""
     dropped: set[int] | None = None
     for line in lines:
         if not line.startswith("|"):
@@ -316,5 +336,5 @@ def _without_columns(lines: Sequence[str], measured: set[str]) -> Iterator[str]:
             continue
         cells = [cell.strip() for cell in line.split("|")]
         if dropped is None:  # a header
-            dropped = {number for number, cell in enumerate(cells) if cell in measured}
+            dropped = {number for number, cell in enumerate(cells) if cell in _MEASURED_HEADINGS}
         yield "|".join(cell for number, cell in enumerate(cells) if number not in dropped)

@@ -38,13 +38,10 @@ class Place:
         return path if self.record is None else self.record.format(**found.groupdict())
 
 
-def _tables(step: str, *names: str) -> tuple[Place, ...]:
-    """Files of one step in the folder itself, and its section; the first name is that of its record."""
-    either, record = "|".join(names), f"{names[0]}.json"
-    return (
-        Place(step=step, pattern=rf"({either})\.\w+", record=record),
-        Place(step=step, pattern=rf"sections/({either})\.json", record=record),
-    )
+def _tables(step: str, *names: str) -> Place:
+    """Tables, section and figures of one step; the first name is that of its record."""
+    pattern = rf"((sections|figures)/)?({'|'.join(names)})\.\w+"
+    return Place(step=step, pattern=pattern, record=f"{names[0]}.json")
 
 
 def _sidecar(step: str, folder: str) -> Place:
@@ -91,7 +88,7 @@ PLACES = (
         record="models/{training}/weights.safetensors",
     ),
     Place(step="plan", pattern=r"sampling/.+\.json"),
-    Place(step="sampling", pattern=r"sampling\.\w+", reads=("sampling/",)),
+    Place(step="sampling", pattern=r"((sections|figures)/)?sampling\.\w+", reads=("sampling/",)),
     Place(step="restore", pattern=r"(restored|crossed)/.+\.h5"),
     _sidecar("score", "scores"),
     _sidecar("score", "crossed"),
@@ -106,22 +103,22 @@ PLACES = (
     ),
     _sidecar("recovery", "realisations/recovery"),
     Place(step="recovery", pattern=r"realisations/recovery/.+\.h5"),
-    *_tables("recovery_table", "recovery", "bias_variance", "bias_and_noise"),
-    *_tables("detection", "detection"),
-    *_tables("truth", "truth", "truth_standard"),
-    *_tables("uncertainty", "uncertainty"),
-    *_tables("dose_response", "dose_response", "dose_equivalent"),
-    *_tables("subjects", "subjects"),
-    *_tables("cohorts", "cohorts", "effects"),
+    _tables("recovery_table", "recovery", "bias_variance", "bias_and_noise"),
+    _tables("detection", "detection"),
+    _tables("truth", "truth", "truth_standard"),
+    _tables("uncertainty", "uncertainty"),
+    _tables("dose_response", "dose_response", "dose_equivalent"),
+    _tables("subjects", "subjects"),
+    _tables("cohorts", "cohorts", "effects"),
     _sidecar("robustness", "robustness"),
-    *_tables("robustness_table", "robustness"),
-    *_tables("tables", "tables", "with_without_t1", "paired"),
-    Place(step="tables", pattern=r"tables/[^/]+", record="tables.json"),
+    _tables("robustness_table", "robustness"),
+    _tables("tables", "tables", "with_without_t1", "paired", "claim"),
+    Place(step="tables", pattern=r"(tables|figures)/table[^/]+", record="tables.json"),
     Place(step="gallery", pattern=r"gallery/[^/]+", reads=("restored/", "datasets/")),
     Place(
         step="report",
         pattern=r"report\.html",
-        reads=("sections/", "gallery/", "models/", "invivo/", "scores/", "tables.json"),
+        reads=("sections/", "figures/", "gallery/", "models/", "invivo/", "scores/", "tables.json"),
     ),
 )
 """In the order of the workflow; of several that fit a path, its record decides."""

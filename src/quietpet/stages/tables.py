@@ -11,7 +11,7 @@ from quietpet.errors import InputError
 from quietpet.evaluation.drawing import save
 from quietpet.evaluation.figure import draw_table
 from quietpet.evaluation.latex import latex
-from quietpet.evaluation.layouts import file_stem, layouts
+from quietpet.evaluation.layouts import default_reference, file_stem, layouts
 from quietpet.evaluation.pairs import PAIR_COLUMNS
 from quietpet.evaluation.pairs_section import paired_section, summary_sentences
 from quietpet.evaluation.printed import printed_table, wide_cells, wide_columns
@@ -43,7 +43,7 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     files of methods whose learning rate was chosen.
     """
     watch = Stopwatch()
-    plan = TablePlan(**{**dict(job), "methods": _described(job, inputs.any("rate"))})
+    plan = _plan(job, inputs)
     scores = read_scores(inputs.many("scores"), SCORE_COLUMNS)
     tabulated = tabulate(scores, plan=plan)
     rows = tabulated.rows
@@ -72,6 +72,12 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
             sidecar,
             provenance("tables", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
         )
+
+
+def _plan(job: TablesJob, inputs: Files) -> TablePlan:
+    methods = _described(job, inputs.any("rate"))
+    reference = job.reference or default_reference(job.methods, job.trained)
+    return TablePlan(**{**dict(job), "methods": methods, "reference": reference})
 
 
 def _figures(rows: Sequence[TableRow], outputs: Files) -> dict[str, str]:
