@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 
+from quietpet.evaluation.drawing import NORMAL, new_figure
+from quietpet.evaluation.gallery_figure import ACTIVITY_COLOURS
 from quietpet.files.hdf5 import open_hdf5, read_array, read_strings
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 
 METHODS = ("gaussian", "fbsem", "munet_concat", "mfdiff")
 WINDOW = slice(36, 156)
@@ -29,20 +27,21 @@ def main() -> None:
             columns[method] = read_array(file, "single")
     columns["standard dose"] = standard
 
-    figure, axes = plt.subplots(
-        len(SLICES), len(columns), figsize=(11, 3.5), gridspec_kw={"wspace": 0.02, "hspace": 0.02}
+    figure = new_figure(11, 3.5)
+    figure.set_layout_engine("none")
+    axes = figure.subplots(
+        len(SLICES), len(columns), gridspec_kw={"wspace": 0.02, "hspace": 0.02}, squeeze=False
     )
     for name, panel in zip(columns, axes[0], strict=True):
-        panel.set_title(name, fontsize=9)
+        panel.set_title(name, fontsize=NORMAL)
     for row, key in zip(axes, SLICES, strict=True):
         index = keys.index(key)
         peak = standard[index].max()
         for panel, (name, images) in zip(row, columns.items(), strict=True):
             image = images[index, WINDOW, WINDOW]
             is_t1 = name == "T1"
-            panel.imshow(
-                image, cmap="gray" if is_t1 else "gray_r", vmin=0, vmax=np.max(image) if is_t1 else peak
-            )
+            colours, most = ("gray", np.max(image)) if is_t1 else (ACTIVITY_COLOURS, peak)
+            panel.imshow(image, cmap=colours, vmin=0, vmax=most)
             panel.set_axis_off()
     target = Path(__file__).with_name("picture.png")
     figure.savefig(target, dpi=110, bbox_inches="tight", pad_inches=0.03)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from quietpet.config.realisations import LEAST_COUNT
 from quietpet.errors import InputError
+from quietpet.evaluation.ratings import LEAST_REALISATIONS, NOTHING
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of, settings_for
 
@@ -35,6 +37,12 @@ def test_ratings_depend_on_the_channels_and_on_nothing_of_the_tables(raw) -> Non
     assert settings_for(load_study(raw, origin="a.yaml"), "observe", **names) != before
 
 
+def test_too_few_realisations_are_refused_before_anything_is_restored(raw) -> None:
+    raw["realisations"]["count"] = 3
+    with pytest.raises(InputError, match=r"realisations\.count = 3: .* takes 4"):
+        load_study(raw, origin="a.yaml")
+
+
 @pytest.mark.parametrize(
     ("observers", "message"),
     [
@@ -49,3 +57,7 @@ def test_mistakes_name_the_key(raw, observers, message: str) -> None:
     raw["observers"] = observers
     with pytest.raises(InputError, match=message):
         load_study(raw, origin="a.yaml")
+
+
+def test_realisations_are_enough_for_the_observers_before_any_is_made():
+    assert LEAST_REALISATIONS[NOTHING] == LEAST_COUNT

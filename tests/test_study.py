@@ -179,7 +179,7 @@ def test_paper_configuration_is_the_published_protocol(repository):
         ),
         (
             "realisations",
-            {**REALISATIONS, "count": 1},
+            {**REALISATIONS, "count": 7},
             r"realisations\.count: .*greater than or equal to 2",
         ),
         (
@@ -1241,6 +1241,10 @@ def test_realisations_are_of_the_middle_slice_without_lesions_and_of_one_sample(
     assert job_of(study, "slices", **again).slices.rotations == 1
     ordinary = {"dataset": "phantom", "subject": "45"}
     assert job_of(study, "phantom", **ordinary).lesions.count > 0
+    assert study.describe().splitlines()[-1] == (
+        "Measured again: phantom/low, 20 times without lesions and with (present: discs of 7, 5, 3 mm "
+        "with contrasts +1, -0.5 to white matter)."
+    )
     job = job_of(study, "realise", dataset="phantom", setting="low")
     assert job.subjects == study.splits.test
     # The measurements are those of the study's own slices, but for what they are called.

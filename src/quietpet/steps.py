@@ -591,7 +591,7 @@ _STEPS = (
             NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
         ),
         outputs=(
-            NamedFile("figure", "PNG: one test slice of every method, with errors and profiles"),
+            NamedFile("png", "PNG: one test slice of every method, with errors and profiles"),
             _SVG,
             _SECTION,
         ),

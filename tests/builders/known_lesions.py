@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from quietpet.config.realisations import ABSENT
@@ -23,37 +26,49 @@ LESIONS: tuple[Lesion, ...] = (
 def realisations(
     count: int,
     *,
-    subjects: tuple[str, ...] = ("04",),
-    lesions=LESIONS,
+    subjects: Sequence[str] = ("04",),
+    slices: Sequence[int] = (50,),
+    lesions: Sequence[Lesion] = LESIONS,
+    sets: Mapping[str, Sequence[Lesion]] | None = None,
     amplitude: float = 1.0,
     seed: int = 0,
 ) -> Realisations:
-    """White noise of unit variance on 100, and discs of ``amplitude`` times their contrast."""
-    table, rows = [], []
-    for subject in subjects:
-        table += [
-            {
-                "subject": subject, "slice_index": 50, "lesion_set": "present", "number": number,
-                "radius_mm": radius, "contrast": contrast, "centre_yx": list(centre),
-            }
-            for number, (radius, contrast, centre) in enumerate(lesions, start=1)
-        ]  # fmt: skip
-        rows += [(subject, name, draw) for name in (ABSENT, "present") for draw in range(count)]
-    y, x = np.mgrid[:PIXELS, :PIXELS]
-    discs = [
-        contrast * (PIXEL_MM * np.hypot(y - cy, x - cx) <= radius)
-        for radius, contrast, (cy, cx) in lesions
-    ]
-    signal = amplitude * np.sum(discs, axis=0)
-    truth = np.stack([100.0 + signal * (name != ABSENT) for _, name, _ in rows])
+    """White noise of unit variance on 100, and discs of ``amplitude`` times their contrast.
+
+    ``lesions`` are those of the one set, "present", unless ``sets`` names several.
+    """
+    sets = sets or {"present": lesions}
+    signals = {ABSENT: np.zeros((PIXELS, PIXELS))} | {
+        name: amplitude * np.sum([disc(each) for each in members], axis=0)
+        for name, members in sets.items()
+    }
+    table = [
+        {
+            "subject": subject, "slice_index": index, "lesion_set": name, "number": number,
+            "radius_mm": radius, "contrast": contrast, "centre_yx": list(centre),
+        }
+        for subject in subjects
+        for index in slices
+        for name, members in sets.items()
+        for number, (radius, contrast, centre) in enumerate(members, start=1)
+    ]  # fmt: skip
+    rows = [*itertools.product(subjects, slices, signals, range(count))]
+    truth = np.stack([100.0 + signals[name] for _, _, name, _ in rows])
     low = truth + np.random.default_rng(seed).standard_normal(truth.shape)
     none = np.zeros(truth.shape, np.uint8)
     return Realisations(
         origin="realisations.h5", dataset="phantom", setting="low", lineage={}, pixel_mm=PIXEL_MM,
-        key=[f"{subject}/{name}/n{draw}" for subject, name, draw in rows],
-        subject=[subject for subject, _, _ in rows], slice_index=np.full(len(rows), 50),
-        lesion_set=[name for _, name, _ in rows], realisation=np.array([draw for _, _, draw in rows]),
-        lesions=table, truth=truth, standard=truth, low=low, head=none + 1, labels=none,
-        pet_lesions=none, t1_lesions=none, t1=truth, has_t1=np.ones(len(rows), bool),
-        slice_mm=np.zeros(len(rows)), angle_deg=np.zeros(len(rows)),
+        key=["/".join(map(str, row)) for row in rows], subject=[row[0] for row in rows],
+        slice_index=np.array([row[1] for row in rows]), lesion_set=[row[2] for row in rows],
+        realisation=np.array([row[3] for row in rows]), lesions=table, truth=truth, standard=truth,
+        low=low, head=none + 1, labels=none, pet_lesions=none, t1_lesions=none, t1=truth,
+        has_t1=np.ones(len(rows), bool), slice_mm=np.zeros(len(rows)), angle_deg=np.zeros(len(rows)),
+        units={},
     )  # fmt: skip
+
+
+def disc(lesion: Lesion) -> np.ndarray:
+    """Its contrast inside, 0 elsewhere (y, x)."""
+    radius, contrast, (centre_y, centre_x) = lesion
+    y, x = np.mgrid[:PIXELS, :PIXELS]
+    return contrast * (PIXEL_MM * np.hypot(y - centre_y, x - centre_x) <= radius)

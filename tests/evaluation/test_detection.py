@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from known_lesions import realisations
+from known_lesions import LESIONS, realisations
 
 from quietpet.config.observers import ChannelSettings
 from quietpet.config.realisations import ABSENT
@@ -140,6 +140,58 @@ def test_a_lesion_beside_another_is_not_found_in_its_place() -> None:
     assert (faint.ci_high - faint.ci_low) > (strong.ci_high - strong.ci_low) > 0
 
 
+def test_lesion_sets_of_a_slice_share_the_images_without_lesions() -> None:
+    """Two sets of a slice are no two slices: their mean is as uncertain as they are."""
+    sets = {"one": LESIONS[:1], "other": [(7.0, 1.0, (44.0, 44.0))]}
+    held = realisations(20, sets=sets, amplitude=0.3)
+    rows = detection_rows(ratings_of({"lpet": held.low}, held), PLAN)
+    both = found(rows, "lpet")
+    assert (both.n_slices, both.n_lesions, both.n_realisations) == (1, 2, 20)
+    alone = []
+    for name, members in sets.items():
+        rating = ratings_of({"lpet": held.low}, held)
+        row = found(detection_rows(rating[rating.lesion_set == name], PLAN), "lpet")
+        assert (row.n_slices, row.n_lesions) == (1, len(members))
+        alone.append(row)
+    assert both.auc == pytest.approx(np.mean([row.auc for row in alone]))
+    assert both.standard_error == pytest.approx(np.mean([row.standard_error for row in alone]))
+    apart = realisations(20, lesions=LESIONS[:1], slices=(50, 60), amplitude=0.3)
+    twice = found(detection_rows(ratings_of({"lpet": apart.low}, apart), PLAN), "lpet")
+    assert twice.n_slices == 2
+    assert twice.standard_error < both.standard_error
+
+
+def test_a_method_of_several_ways_to_learn_is_compared_with_the_same_way() -> None:
+    held = realisations(8, amplitude=0.3)
+    parts = []
+    for learning in ("external", "mixed"):
+        ratings = ratings_of({"lpet": held.low, "good": held.low}, held)
+        parts.append(ratings.assign(learning=learning))
+    worse = parts[1].copy()
+    worse.loc[worse.method == "lpet", "rating"] *= -1.0
+    rows = detection_rows(pd.concat([parts[0], worse]), PLAN)
+    same, turned = (found(rows, "good", learning=each) for each in ("external", "mixed"))
+    assert same.difference == pytest.approx(0.0)
+    assert turned.difference == pytest.approx(2 * turned.auc - 1)
+
+
+def test_the_mean_of_several_samples_is_a_row_of_its_own() -> None:
+    held = realisations(8, amplitude=0.3)
+    places = places_of(held, SETTINGS)
+    images = {"single": held.low, "mean_of_4": held.truth + 0.5 * (held.low - held.truth)}
+    about = {"dataset": "phantom", "setting": "low", "image": "restored", "method": "good",
+             "learning": "own", "replicate": "r0"}  # fmt: skip
+    sampled = pd.DataFrame([{**about, **row} for row in rating_rows(images, places)])
+    rows = detection_rows(pd.concat([ratings_of({"lpet": held.low}, held), sampled]), PLAN)
+    single, mean = (found(rows, "good", estimate=each) for each in images)
+    assert mean.auc > single.auc
+    assert [row.estimate for row in rows if row.radius_mm == 7.0][:3] == [
+        "single",
+        "single",
+        "mean_of_4",
+    ]
+
+
 def test_few_realisations_are_refused_and_the_check_needs_more(monkeypatch) -> None:
     with pytest.raises(
         InputError, match=r"realisations\.h5: 3 realisations .* set realisations\.count to 8"
@@ -151,10 +203,12 @@ def test_few_realisations_are_refused_and_the_check_needs_more(monkeypatch) -> N
     }
 
 
-def test_a_lesion_at_the_edge_of_the_image_is_refused() -> None:
-    held = realisations(8, lesions=((5.0, 1.0, (4.0, 30.0)),))
-    with pytest.raises(InputError, match=r"lesion 1 of 'present' in slice 50 of subject 04 .* 15 mm"):
-        places_of(held, SETTINGS)
+def test_a_lesion_at_the_edge_of_the_image_is_looked_for_in_what_there_is() -> None:
+    held = realisations(20, lesions=((5.0, 1.0, (2.0, 61.0)),))
+    (place,) = places_of(held, SETTINGS)
+    assert place.window == (slice(0, 11), slice(53, 64))
+    row = found(detection_rows(ratings_of({"lpet": held.low}, held), PLAN), "lpet")
+    assert row.auc > 0.9
 
 
 def test_methods_read_in_other_realisations_are_not_compared() -> None:

@@ -279,6 +279,32 @@ def test_scores_that_cannot_be_compared_are_refused() -> None:
         dose_scores(pd.concat([scores, scores]), None, plan=plan_of())
 
 
+def test_one_test_subject_has_numbers_without_intervals() -> None:
+    scores = made_up({"lpet": untreated, "unet": as_twice})
+    found = dose_scores(scores[scores["subject"] == "45"], None, plan=plan_of())
+    rows = list(dose_rows(found, plan=plan_of()))
+    equivalents = list(equivalent_rows(found, plan=plan_of()))
+    assert {row.ci_low for row in rows} == {None}
+    assert answer(equivalents, "tenth").factor == pytest.approx(2.0)
+    assert answer(equivalents, "tenth").ci_low is None
+    section = dose_section(rows, equivalents, plan=plan_of())
+    assert section.warnings[0].startswith("phantom has one test subject")
+    assert draw_doses(rows, equivalents, plan=plan_of()).axes
+
+
+def test_a_perfect_restoration_is_a_word_on_the_page_and_beyond_every_dose() -> None:
+    scores = made_up({"lpet": untreated, "unet": lambda subject, dose: np.inf})
+    found = dose_scores(scores, None, plan=plan_of())
+    rows = list(dose_rows(found, plan=plan_of()))
+    equivalents = list(equivalent_rows(found, plan=plan_of()))
+    assert {row.status for row in equivalents if row.question == EQUIVALENT} == {
+        "above the range measured"
+    }
+    assert "| unet | external | single | tenth | 10.00 | inf |" in render_markdown(
+        dose_section(rows, equivalents, plan=plan_of())
+    )
+
+
 def test_the_page_says_what_a_dose_equals() -> None:
     plan = plan_of()
     scores = dose_scores(made_up({"lpet": untreated, "unet": as_twice}), None, plan=plan)

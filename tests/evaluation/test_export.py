@@ -163,7 +163,7 @@ def test_doubts_stand_under_the_float_that_prints_the_value() -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("standin-brainweb", "Scans: simulated (stand-ins); nobody was scanned."),
+        ("standin-brainweb", "Scans: simulated (stand-ins); nobody was scanned, and no row"),
         ("template", "Phantoms: ICBM152 template, not BrainWeb"),
     ],
 )
@@ -274,7 +274,7 @@ def write_scores(path: Path) -> Path:
 def test_the_stage_writes_each_table_that_it_is_asked_for(tmp_path: Path) -> None:
     names = {
         "tables": ["tables.csv"], "readable": ["tables.md"], "figure": ["table1.png"],
-        "paired": ["paired.csv"], "section": ["paired.json"], "csv": ["table1.csv", "table5.csv"],
+        "paired": ["paired.csv"], "paired_section": ["paired.json"], "csv": ["table1.csv", "table5.csv"],
         "latex": ["table1.tex"], "workbook": ["tables.xlsx"],
     }  # fmt: skip
     outputs = {name: [tmp_path / each for each in files] for name, files in names.items()}
@@ -290,6 +290,15 @@ def test_the_stage_writes_each_table_that_it_is_asked_for(tmp_path: Path) -> Non
         ("lpet", "worse")
     }
     assert openpyxl.load_workbook(tmp_path / "tables.xlsx").sheetnames == ["table1", "table5", "notes"]
+
+
+def test_a_job_that_names_no_reference_compares_with_the_first_network(tmp_path: Path) -> None:
+    outputs = {name: [tmp_path / name] for name in ("tables", "readable", "paired")}
+    scores = write_scores(tmp_path / "scores.csv")
+    unnamed = job().model_copy(update={"reference": ""})
+    stage.run(unnamed, Files({"scores": [scores]}), Files(outputs))
+    with (tmp_path / "paired").open(newline="") as stream:
+        assert {each["compared_with"] for each in csv.DictReader(stream)} == {"unet"}
 
 
 def test_a_table_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:

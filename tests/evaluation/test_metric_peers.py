@@ -190,3 +190,37 @@ def test_the_jointly_scaled_variant_parts_scaling_from_window() -> None:
     spread = 10 * np.log10(64**2 / images.head.any(0).sum() / images.head.any(1).sum())
     psnr = metric_of("psnr_db", "jointly_scaled").measure(inside, paper_window_pixels=64)
     assert psnr - value("psnr_db", "quantitative", inside) == pytest.approx(spread)
+
+
+def test_an_offset_is_an_error_in_every_variant() -> None:
+    """Images that are each stretched from their minimum to their maximum hide scale and offset both."""
+    images = example()
+    inside = images.standard[images.head].mean()
+    shifted = replace(images, restored=images.standard + 0.1 * inside)
+    stretched = [
+        (image - image.min()) / (image.max() - image.min())
+        for image in (shifted.restored, shifted.standard)
+    ]
+    assert np.abs(stretched[0] - stretched[1]).max() < 1e-12
+    for variant in VARIANTS:
+        assert value("nmse", variant.name, shifted) > 1e-3
+    assert value("bias_percent", "quantitative", shifted) == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("variant", ["paper", "jointly_scaled", "quantitative"])
+def test_activity_where_the_standard_dose_has_none_is_an_error(variant: str) -> None:
+    """Setting the restored image to 0 wherever the standard dose is 0 would hide it."""
+    images = example()
+    corner = np.zeros_like(images.head)
+    corner[8:14, 10:16] = True
+    assert not images.standard[corner].any()
+    invented = replace(images, restored=np.where(corner, 30.0, images.standard))
+    assert value("nmse", variant, invented) > 0.003
+
+
+def test_ssim_is_not_that_of_a_uniform_window() -> None:
+    """scikit-image's default is 7 x 7 pixels of equal weight: another number of the same images."""
+    images = example()
+    x, y, span = seen(VARIANTS[1], images)
+    uniform = peers.structural_similarity(y, x, data_range=span)
+    assert abs(value("ssim", "jointly_scaled", images) - uniform) > 0.005

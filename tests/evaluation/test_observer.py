@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from quietpet.errors import InputError
 from quietpet.evaluation.auc import (
     Estimate,
     area_interval,
     delong,
+    difference_interval,
     gaussian_area,
     mean_of_dependent,
     mean_of_independent,
@@ -94,11 +94,24 @@ def test_the_basis_sees_what_the_channels_see_inside_the_mask_alone() -> None:
     assert (cut @ basis.T) @ basis == pytest.approx(cut)
 
 
-@pytest.mark.parametrize("count", [4, 10])
-def test_more_channels_than_a_mask_can_tell_apart_are_refused(count: int) -> None:
+@pytest.mark.parametrize(("pixels_mm", "count", "independent"), [(0.0, 4, 1), (3.0, 8, 3), (40.0, 8, 8)])
+def test_channels_that_few_pixels_cannot_tell_apart_see_nothing(
+    pixels_mm: float, count: int, independent: int
+) -> None:
+    """Within 3 mm there are pixels at 0, 2 and 2.8 mm: three distances, so three channels."""
     channels = laguerre_gauss_channels(DISTANCE_MM, count=count, width_mm=WIDTH_MM)
-    with pytest.raises(InputError, match=f"{count} channels cannot be told apart in 1 pixels"):
-        channel_basis(channels, DISTANCE_MM == 0)
+    basis = channel_basis(channels, pixels_mm >= DISTANCE_MM).reshape(count, -1)
+    expected = np.diag([1.0] * independent + [0.0] * (count - independent))
+    assert basis @ basis.T == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_channel_that_sees_nothing_changes_no_area() -> None:
+    pair = noisy(np.random.default_rng(16), np.ones(3), images=12, root=np.eye(3))
+    wider = Pair(
+        present=np.pad(pair.present, ((0, 0), (0, 1))), absent=np.pad(pair.absent, ((0, 0), (0, 1)))
+    )
+    for observer in (hotelling, matched_filter):
+        assert area_of([wider], observer).value == pytest.approx(area_of([pair], observer).value)
 
 
 @pytest.mark.parametrize("observer", [hotelling, matched_filter])
@@ -164,6 +177,43 @@ def test_without_a_signal_areas_are_a_half_and_intervals_hold_it(observer: Obser
         held += low <= 0.5 <= high
     assert np.mean(found) == pytest.approx(0.5, abs=3 * np.std(found) / 20)
     assert 0.93 <= held / 400 <= 0.995
+
+
+def test_two_methods_of_equal_worth_are_seldom_told_apart() -> None:
+    """Two places of 20 images; the methods share 0.8 of their noise, and a signal of d' = 1.5."""
+    rng, share, held = np.random.default_rng(15), 0.8, 0
+    signal = np.array([1.5, 0.0, 0.0, 0.0])
+    for _ in range(200):
+        pairs = []
+        for _ in range(2):
+            first, other = rng.standard_normal((2, 2, 20, 4))
+            mixed = share * first + (1 - share**2) ** 0.5 * other
+            pairs.append([Pair(present=each[0] + signal, absent=each[1]) for each in (first, mixed)])
+        read = [rate_halves(of_method, hotelling) for of_method in zip(*pairs, strict=True)]
+        areas = [
+            [
+                delong(
+                    *(np.stack([getattr(each, kind) for each in half]) for kind in ("present", "absent"))
+                )
+                for half in zip(*halves, strict=True)
+            ]
+            for halves in zip(*read, strict=True)
+        ]
+        one, two, change = (
+            mean_of_independent(
+                [
+                    mean_of_dependent([weighted(half, np.array(weights)) for half in place])
+                    for place in areas
+                ]
+            )
+            for weights in ([1, 0], [0, 1], [1, -1])
+        )
+        own, usual = (
+            area_interval(each, n_present=40, n_absent=40, confidence=0.95) for each in (one, two)
+        )
+        low, high = difference_interval(one, two, change, (own, usual))
+        held += low <= 0 <= high
+    assert 0.92 <= held / 200 <= 0.995
 
 
 def test_an_observer_that_reads_its_own_training_images_sees_what_is_not_there() -> None:

@@ -140,6 +140,7 @@ def test_the_p_of_subjects_is_that_of_students_paired_test() -> None:
     assert found.p == pytest.approx(expected.pvalue)
     assert found.interval == pytest.approx(tuple(expected.confidence_interval(0.95)))
     assert found.total_interval == pytest.approx(found.interval), "nothing was trained"
+    assert found.total_p == pytest.approx(found.p)
 
 
 def test_trainings_of_both_methods_widen_the_interval_by_hand() -> None:
@@ -155,7 +156,7 @@ def test_trainings_of_both_methods_widen_the_interval_by_hand() -> None:
     reach = t.ppf(0.975, freedom) * np.sqrt(variance)
     assert found.mean == pytest.approx(2.0)
     assert found.total_interval == pytest.approx((2 - reach, 2 + reach))
-    assert found.p == pytest.approx(2 * t.sf(2 / np.sqrt(variance), freedom))
+    assert found.total_p == pytest.approx(2 * t.sf(2 / np.sqrt(variance), freedom))
 
 
 def drawn(
@@ -250,8 +251,8 @@ def test_one_training_says_nothing_of_other_seeds() -> None:
         measured(subjects + 2 + 0.01 * subjects), measured(subjects, method="lpet", trained=False)
     )
     assert pair.interval[0] > 0
-    assert (pair.total_interval, pair.p) == (None, None)
-    assert word(pair, p_holm=None) == (
+    assert (pair.total_interval, pair.total_p) == (None, None)
+    assert word(pair, p_holm=pair.p) == (
         UNTESTED,
         "one training of unet: what another seed changes is not known",
     )
@@ -264,7 +265,7 @@ def test_trainings_that_differ_by_more_than_the_methods_show_nothing() -> None:
         measured(subjects, method="lpet", trained=False),
     )
     assert pair.interval[0] > 0
-    assert word(pair) == (UNCLEAR, "trainings differ by as much")
+    assert word(pair) == (UNCLEAR, "the interval over subjects and trainings holds 0")
 
 
 def test_what_float32_does_not_resolve_is_no_difference() -> None:

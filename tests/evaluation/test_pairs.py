@@ -113,6 +113,17 @@ def test_a_method_that_was_scored_on_fewer_slices_of_a_metric_is_compared_on_tho
     assert found["unet"].difference == pytest.approx(expected["unet"].difference)
 
 
+def test_a_method_without_a_common_slice_is_neither_compared_nor_beaten() -> None:
+    table = scores(GAINS)
+    first = table["key"].str.endswith("_0")
+    table.loc[(table["method"] == "unet") & first, "value"] = np.nan
+    table.loc[(table["method"] != "unet") & ~first, "value"] = np.nan
+    found = tabulate(table, plan=plan())
+    rows = [row for row in found.pairs if row.table == "1"]
+    assert list(psnr(rows)) == ["lpet", "gaussian", "csrd"]
+    assert not [row for row in found.rows if row.table == "1" and row.best]
+
+
 def test_the_values_of_few_subjects_are_printed() -> None:
     rows = tabulate(scores(GAINS), plan=plan())
     cells = psnr(rows.pairs)["lpet"].cells()
@@ -176,6 +187,11 @@ def test_networks_are_compared_with_what_learned_in_the_same_way_and_filters_wit
         *((name, "-", regime) for name in ("lpet", "gaussian") for regime in ("external", "internal")),
         *((name, regime, regime) for name in ("unet", "csrd") for regime in ("external", "internal")),
     }
+    row = next(row for row in tabulate(table, plan=plan()).rows if row.method == "unet")
+    assert row.against == f"worse than mfdiff ({row.learning})"
+    sentence = summary_sentences(tabulate(table, plan=plan()).pairs, plan=plan())["6"]
+    assert "learned `external` (3 subjects)" in sentence
+    assert "learned `internal`" in sentence
 
 
 def test_a_study_without_the_chosen_method_has_no_pairs_and_says_so() -> None:
@@ -261,6 +277,37 @@ def test_the_section_shows_published_values_ours_and_the_difference_with_their_d
     assert rows["lpet"]["paper_difference"] == pytest.approx(ours + 1.0 - 21.13, abs=0.05)
     assert rows["lpet"]["paper_doubt"] == ""
     assert "identical to mfdiff, 2min" in str(rows["munet"]["paper_doubt"])
+
+
+def test_the_section_shows_what_makes_values_vary_of_methods_with_several_trainings() -> None:
+    found = tabulate(scores(GAINS, seed_std=2.0), plan=plan())
+    shown = next(
+        each
+        for each in paired_section(found.pairs, found.rows, plan=plan()).tables
+        if each.caption == "Table 1: phantoms, all methods; phantom, setting -, what makes values vary"
+    )
+    rows = {str(each["method"]): each for each in shown.rows}
+    assert set(rows) == {*TRAINED}, "filters have no trainings"
+    heads = [HEADS[subject] for subject in ("04", "05", "06")]
+    for each in rows.values():
+        assert each["subject_std"] == pytest.approx(np.std(heads, ddof=1), rel=0.05)
+        assert each["residual_std"] == pytest.approx(0.0, abs=1e-9)
+    assert max(float(each["training_std"]) for each in rows.values()) > 0.5
+
+
+def test_simulated_scans_are_called_so_wherever_they_stand_in_the_section() -> None:
+    table = scores(GAINS, dataset="ood1").assign(data_source="standin-brainweb")
+    found = tabulate(table, plan=plan())
+    section = paired_section(found.pairs, found.rows, plan=plan())
+    assert any("nobody was scanned" in warning for warning in section.warnings)
+    captions = [each.caption for each in section.tables]
+    assert captions
+    for caption in captions:
+        assert "SIMULATED scans, in place of in vivo" in caption or "Table 6" in caption
+    assert "ood1 (simulated scans), setting `low` (3 subjects)" in section.summary
+    assert "in vivo" not in render_markdown(section).replace("in place of in vivo", "").replace(
+        "no row of them is in vivo", ""
+    )
 
 
 def test_infinite_values_stand_in_no_table_of_the_section() -> None:

@@ -18,10 +18,11 @@ from quietpet.evaluation.comparison import VARIANTS
 from quietpet.evaluation.figure import PANELS, draw_table
 from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.published import PublishedKey, published_values
-from quietpet.evaluation.readable import STANDIN_WARNING, TEMPLATE_WARNING, render, tables_section
+from quietpet.evaluation.readable import render, tables_section
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.summaries import summary_of_setting
 from quietpet.evaluation.tables import TABLE_COLUMNS, TablePlan, TableRow, assemble
+from quietpet.evaluation.told import STANDIN_WARNING, TEMPLATE_WARNING
 from quietpet.files.sections import switched
 
 METHODS = ("gaussian", "mfdiff", "lpet", "unet")

@@ -9,6 +9,7 @@ import pytest
 import realised as made
 import torch
 
+from quietpet.config.acquisition import AcquisitionSettings
 from quietpet.config.realisations import ABSENT, LesionSetSettings
 from quietpet.errors import InputError
 from quietpet.files.named import Files
@@ -145,6 +146,20 @@ def test_a_thinned_low_dose_is_a_part_of_its_own_standard_dose():
     part = scan.prompts.sum(axis=(1, 2)) / 4e6
     np.testing.assert_allclose(part, 0.25, rtol=0.02)
     assert rows.images.low.dose == "low"
+
+
+def test_scatter_and_randoms_are_drawn_for_each_realisation():
+    """Randoms among the prompts and the delayed ones have one mean, and are drawn apart."""
+    acquisition = AcquisitionSettings(scatter_fraction=0.3, randoms_fraction=0.2, randoms_window=5)
+    job = made.job(count=30)
+    low = [each.model_copy(update={"acquisition": acquisition}) for each in job.low]
+    job = job.model_copy(update={"low": tuple(low)})
+    _, scan = realised(job, made.slices(), made.SCANNER, CPU)
+    prompt, delayed = scan.random_prompts.sum(axis=(1, 2)), scan.delayed.sum(axis=(1, 2))
+    difference = (prompt - delayed).mean()
+    assert abs(difference) < 4 * np.sqrt(2 * prompt.mean() / len(prompt))
+    assert abs(np.corrcoef(prompt, delayed)[0, 1]) < 4 / np.sqrt(len(prompt))
+    assert len({row.tobytes() for row in scan.background}) == len(scan.key)  # estimated from each
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -21,12 +22,14 @@ import petbids
 import pytest
 import yaml
 from packed import write_packed
+from report_pages import require_accessible
 
 from quietpet.chain import split_at_then
 from quietpet.cli import main
 from quietpet.config.phantoms import TissueValues
 from quietpet.files.hdf5 import open_hdf5, read_array, read_attribute
 from quietpet.files.named import Files
+from quietpet.files.sections import read_section
 from quietpet.files.tensors import read_tensors
 from quietpet.files.text import read_json
 from quietpet.projection.sirf_installation import sirf_is_installed
@@ -660,30 +663,72 @@ def test_sampling_is_planned_for_the_report(repository, finished, configuration,
     changed = {
         **configuration, "methods": {**configuration["methods"], "mfdiff": mfdiff}, "planner": planner,
     }  # fmt: skip
-    jobs = planned_jobs(dry_run(repository, study, changed, tmp_path))
-    assert jobs == {"fit": 1, "restore": 1, "plan": 1, "sampling": 1, "tables": 1}
-    options = ("--configfile", tmp_path / "study.yaml", "--directory", study, "--show-failed-logs")
-    snakemake(repository, *options, "results/tables.csv")
+    output = dry_run(repository, study, changed, tmp_path, target="results/sampling.csv")
+    assert planned_jobs(output) == {"fit": 1, "plan": 1, "sampling": 1}
+    options = ("--configfile", tmp_path / "study.yaml", "--directory", study)
+    snakemake(repository, *options, "--show-failed-logs", "results/sampling.csv")
     with (study / "results/sampling.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     # Six curves of two evaluations, of which Heun's can use one, and the reference.
     assert [row["evaluations"] for row in rows] == ["20", "2", "2", "2", "2", "2", "1"]
-    report = (study / "results/tables.md").read_text()
-    for row in rows:
-        assert (
-            f"| {row['sampler']} | {row['spacing']} | {row['steps']} | {row['evaluations']} |" in report
-        )
+    (shown,) = read_section(study / "results/sections/sampling.json").tables
+    names = ("sampler", "spacing", "steps", "evaluations")
+    assert [[str(row[name]) for name in names] for row in shown.rows] == [
+        [row[name] for name in names] for row in rows
+    ]
+    output = snakemake(repository, *options, "--dry-run", "results/report.html")
+    assert "results/sections/sampling.json" in output
     plan = read_json(study / "results/sampling/phantom/low/mfdiff.json")
     assert plan["provenance"]["settings"]["planner"]["slices"] == 1
+
+
+def test_the_report_of_a_finished_study_adds_its_jobs_and_changes_no_file(
+    repository, finished, tmp_path
+):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    before = {path: path.read_bytes() for path in (study / "results").rglob("*") if path.is_file()}
+    tiny = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
+    snakemake(repository, *tiny, "--show-failed-logs", "results/report.html")
+    assert [path for path, content in before.items() if path.read_bytes() != content] == []
+    text = (study / "results/report.html").read_text()
+    found = require_accessible(text)
+    titles = {title.strip() for level in ("h2", "h3") for title in found.texts[level]}
+    assert {
+        "Tables", "Table 1: phantoms, all methods", "Images", "Images: phantom, low", "Training curves",
+        "Provenance", "Times", "Hardware", "How to cite", "Known deviations and protocol",
+    } <= titles  # fmt: skip
+    assert "ICBM152 template, not BrainWeb" in text
+    assert len(text) < 15_000_000
+    assert core_seconds((study / "logs/report.log").read_text().splitlines()) < 15
+    nothing = snakemake(repository, *tiny, "--dry-run", "results/report.html")
+    assert "Nothing to be done" in nothing
+
+
+def test_snakemakes_own_report_has_captions_and_categories(repository, finished, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(finished, study)
+    tiny = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
+    snakemake(repository, *tiny, "results/tables.csv", "--report", study / "snakemake.zip")
+    with zipfile.ZipFile(study / "snakemake.zip") as packed:
+        names = packed.namelist()
+        page = next(name for name in names if name.endswith("report.html"))
+        text = packed.read(page).decode()
+    assert any(name.endswith("table1.png") for name in names)
+    assert "mean of each method with its interval over subjects" in text
 
 
 def test_a_wrong_t1_adds_its_jobs_and_runs_no_other(repository, finished, configuration, tmp_path):
     """One for each method that looks at T1; the others have their scores already."""
     wrong = {"robustness": {"data": ["phantom/low"], "conditions": ["shift_2mm"]}}
-    output = dry_run(repository, finished, {**configuration, **wrong}, tmp_path)
+    changed = {**configuration, **wrong}
+    output = dry_run(repository, finished, changed, tmp_path, target="results/robustness.csv")
     free = {"lpet", "gaussian", "unet"}
     looking = len(configuration["methods"].keys() - free)
-    assert planned_jobs(output) == {"robustness": looking, "robustness_table": 1, "tables": 1}
+    assert planned_jobs(output) == {"robustness": looking, "robustness_table": 1}
+    report = planned_jobs(dry_run(repository, finished, changed, tmp_path, target="results/report.html"))
+    assert report["robustness_table"] == report["report"] == 1
+    assert not report.keys() & {"fit", "restore", "tables"}
     scores = ("lpet/r0", "gaussian/r0", "unet/r0")
     for path in scores:
         assert f"results/scores/phantom/low/{path}.csv" in output
@@ -691,7 +736,7 @@ def test_a_wrong_t1_adds_its_jobs_and_runs_no_other(repository, finished, config
     assert "results/robustness/phantom/low/lpet" not in output
 
 
-REALISED = {"data": ["phantom/low"], "slices": [72], "count": 2}
+REALISED = {"data": ["phantom/low"], "slices": [72], "count": 8}
 
 
 def test_noise_realisations_add_their_jobs_and_run_no_other(
@@ -790,7 +835,7 @@ def test_the_rules_name_files_as_the_table_of_steps_does(repository, configurati
         repository,
         *("--configfile", tmp_path / "study.yaml", "--directory", tmp_path),
         *("--dry-run", "--printshellcmds", "results/tables.csv", "results/counts.csv"),
-        "results/recovery.csv",
+        *("results/recovery.csv", "results/report.html"),
     )
     jobs = re.findall(r"^Shell command: quietpet (.*?) 2>", output, re.MULTILINE)
     commands = [words for job in jobs for words in split_at_then(shlex.split(job))]

@@ -152,7 +152,9 @@ rule subjects:
     input:
         subjects=ALL_SUBJECTS,
     output:
-        table="results/subjects.csv",
+        table=report(
+            "results/subjects.csv", caption="../report/subjects.rst", category="Lesions and brain"
+        ),
         section="results/sections/subjects.json",
         provenance="results/subjects.json",
     log:

@@ -196,7 +196,11 @@ rule detection:
     output:
         table="results/detection.csv",
         section="results/sections/detection.json",
-        png="results/figures/detection.png",
+        png=report(
+            "results/figures/detection.png",
+            caption="../report/detection.rst",
+            category="Lesions and brain",
+        ),
         svg="results/figures/detection.svg",
         provenance="results/detection.json",
     log:

@@ -10,6 +10,9 @@ from quietpet.config.section import Label, Positive, Section
 
 Channels = Literal["laguerre_gauss", "difference_of_gaussians"]
 
+LEAST_COUNT = 4
+"""Realisations with, and as many without lesions: two halves of two images of each kind."""
+
 _NAMES = {
     "laguerre_gauss": "Laguerre-Gauss",
     "difference_of_gaussians": "difference-of-Gaussians",

@@ -12,6 +12,9 @@ from quietpet.config.section import Label, NonNegative, Positive, Section, Subje
 ABSENT = "absent"
 """The lesion set without any lesion: the twin of every other one."""
 
+LEAST_COUNT = 8
+"""Realisations of which model observers can be trained on some and tested on others."""
+
 MAX_LESIONS = 255
 """Lesions of a set are numbered in a byte."""
 
@@ -61,6 +64,14 @@ class LesionSetSettings(Section):
             )
         return self
 
+    def describe(self) -> str:
+        """The lesions in the words of a methods section."""
+        radii, contrasts = (
+            ", ".join(f"{each:{sign}g}" for each in values)
+            for values, sign in ((self.radii_mm, ""), (self.contrasts, "+"))
+        )
+        return f"discs of {radii} mm with contrasts {contrasts} to white matter"
+
     @property
     def lesions(self) -> tuple[tuple[float, float], ...]:
         """Radius [mm] and contrast of each lesion, in the order in which they are placed."""
@@ -90,9 +101,10 @@ class RealisationSettings(Section):
     )
     count: int = Field(
         20,
-        ge=2,
+        ge=LEAST_COUNT,
         description="realisations of each slice and lesion set; more of them leave the earlier ones as "
-        "they are. Below 20 biases and variances are known badly",
+        "they are. Below 20 biases and variances are known badly, and with fewer than "
+        f"{LEAST_COUNT} model observers have too few to be trained on some and tested on others",
     )
     samples_per_slice: int | None = Field(
         1,
@@ -102,6 +114,7 @@ class RealisationSettings(Section):
     )
     lesion_sets: dict[Label, LesionSetSettings] = Field(
         {"present": LesionSetSettings()},
+        min_length=1,
         description=f"lesions that are painted together, by name; {ABSENT}, with none, is always there",
     )
 
@@ -113,6 +126,11 @@ class RealisationSettings(Section):
         if repeated := [name for name in dict.fromkeys(named or ()) if (named or ()).count(name) > 1]:
             raise ValueError(f"{repeated[0]!r} stands there twice; keep one")
         return named
+
+    def describe(self) -> str:
+        """What is measured again, in the words of a methods section."""
+        sets = "; ".join(f"{name}: {each.describe()}" for name, each in self.lesion_sets.items())
+        return f"{', '.join(self.data)}, {self.count} times without lesions and with ({sets})"
 
     @field_validator("lesion_sets")
     @classmethod

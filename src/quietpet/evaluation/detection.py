@@ -6,7 +6,7 @@ covariance holds for both. Slices have noise of their own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -38,7 +38,6 @@ RESTORED, STANDARD = "restored", "standard"
 SINGLE = "single"
 """The estimate of methods that draw one sample, and the first sample of others."""
 
-_TEST = ["image", "method", "learning", "replicate", "estimate"]
 _IMAGES = ["subject", "slice_index", "lesion_set"]
 _LESION = ["lesion", "radius_mm", "contrast"]
 
@@ -104,6 +103,15 @@ class DetectionRow:
 DETECTION_COLUMNS = tuple(field.name for field in fields(DetectionRow))
 
 
+class Task(NamedTuple):
+    """Who looked for what, in which data."""
+
+    dataset: str
+    setting: str
+    observer: str
+    sought: str
+
+
 class Test(NamedTuple):
     """Which images were read."""
 
@@ -152,14 +160,16 @@ def detection_rows(ratings: pd.DataFrame, plan: DetectionPlan) -> list[Detection
     images.
     """
     rows: list[DetectionRow] = []
-    for names, block in ratings.groupby(["dataset", "setting", "observer", "sought"], sort=False):
-        about = dict(zip(("dataset", "setting", "observer", "sought"), map(str, names), strict=True))
+    for names, block in ratings.groupby([*Task._fields], sort=False):
+        task = Task(*map(str, names))
         reads = [*_reads(block)]
-        tests = sorted({Test(*row) for row in block[_TEST].itertuples(index=False)}, key=_order(plan))
-        for contrast, radius_mm in _kinds(block, about["sought"]):
+        tests = sorted(
+            {Test(*row) for row in block[[*Test._fields]].itertuples(index=False)}, key=_order(plan)
+        )
+        for contrast, radius_mm in _kinds(block, task.sought):
             rows += _judged(
                 [
-                    _row(reads, test, contrast, radius_mm, about=about, tests=tests, plan=plan)
+                    _row(reads, test, contrast, radius_mm, task=task, tests=tests, plan=plan)
                     for test in tests
                 ],
                 plan,
@@ -193,7 +203,7 @@ def _kinds(block: pd.DataFrame, sought: str) -> list[tuple[float | None, float |
 def _reads(block: pd.DataFrame) -> Iterator[_Read]:
     for (subject, slice_index, _), images in block.groupby(_IMAGES, sort=False):
         wide = images.pivot(
-            index=[*_TEST, *_LESION], columns=["half", "present", "case"], values="rating"
+            index=[*Test._fields, *_LESION], columns=["half", "present", "case"], values="rating"
         )
         if wide.isna().any(axis=None):
             test = wide.index[wide.isna().any(axis="columns")][0]
@@ -204,7 +214,7 @@ def _reads(block: pd.DataFrame) -> Iterator[_Read]:
         yield _Read(
             subject=str(subject),
             slice_index=int(slice_index),
-            tests=tuple(Test(*row[: len(_TEST)]) for row in wide.index),
+            tests=tuple(Test(*row[: len(Test._fields)]) for row in wide.index),
             contrast=wide.index.get_level_values("contrast").to_numpy(),
             radius_mm=wide.index.get_level_values("radius_mm").to_numpy(),
             halves=tuple(
@@ -234,7 +244,7 @@ def _row(
     contrast: float | None,
     radius_mm: float | None,
     *,
-    about: Mapping[str, str],
+    task: Task,
     tests: Sequence[Test],
     plan: DetectionPlan,
 ) -> DetectionRow:
@@ -244,7 +254,7 @@ def _row(
     low, high = _interval(area, seen, plan)
     of_subjects = _by_subject(reads, weights, plan)
     row = DetectionRow(
-        **about,
+        **task._asdict(),
         **test._asdict(),
         contrast=contrast,
         radius_mm=radius_mm,
@@ -262,7 +272,7 @@ def _row(
         protocol=plan.protocol,
     )
     reference = _reference(test, tests, plan)
-    if reference is None or test == reference or about["sought"] != LESION:
+    if reference is None or test == reference or task.sought != LESION:
         return row
     usual = [read.weights(reference, contrast, radius_mm) for read in reads]
     before = _mean(reads, usual)

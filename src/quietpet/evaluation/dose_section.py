@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from quietpet.evaluation.comparison import QUANTITATIVE
@@ -47,7 +48,7 @@ def dose_section(
         summary=" ".join(
             sentence for name in plan.datasets for sentence in _summary(name, equivalents, plan)
         ),
-        warnings=tuple(_warnings(plan)),
+        warnings=(*_one_subject(rows), *_warnings(plan)),
         notes=_NOTES,
         tables=tuple(_tables(rows, equivalents, plan)),
         figures=(_SHOWN,),
@@ -58,7 +59,7 @@ _SHOWN = ShownFigure(
     file=FIGURE,
     alt="For each data set one panel per metric: the metric against the fraction of the standard dose "
     "on a logarithmic axis, one line per method with intervals over subjects; and below them the "
-    "untreated dose that each method equals, with lines of one, two and four times the dose.",
+    "untreated dose that each method equals, with lines of the dose itself and multiples of it.",
     caption="Image quality against dose, single samples. Bars: t intervals over subjects. Black: the "
     "low-dose image itself. Lines join doses that are given alike; hollow: those given in another way. "
     "Below: the untreated dose that a method equals; dotted lines: the dose itself and multiples of "
@@ -66,9 +67,9 @@ _SHOWN = ShownFigure(
 )
 
 _NOTES = (
-    "Metrics are `quantitative`: both images in their common units, against the standard dose, which "
-    "has noise of its own. Values are means over subjects with t intervals, each subject the mean over "
-    "slices and trainings.",
+    "Metrics are `quantitative` (but for that to the truth, which shares no noise with any dose): both "
+    "images in their common units, against the standard dose, which has noise of its own. Values are "
+    "means over subjects with t intervals, each subject the mean over slices and trainings.",
     "Dose equivalent: the dose of an untreated scan (the low-dose image itself) whose metric is that "
     "of the method. The untreated metric is interpolated linearly in the logarithm of the dose, for "
     "each subject, between the doses that were measured; beyond them nothing is extrapolated, and a "
@@ -110,6 +111,12 @@ def _summary(dataset: str, equivalents: Sequence[EquivalentRow], plan: DosePlan)
         yield "By PSNR no method equals an untreated scan of a dose within those measured."
 
 
+def _one_subject(rows: Sequence[DoseRow]) -> Iterator[str]:
+    """Data sets with one test subject."""
+    for dataset in dict.fromkeys(row.dataset for row in rows if row.n_subjects == 1):
+        yield f"{dataset} has one test subject, so that nothing is known of others: no intervals."
+
+
 def _warnings(plan: DosePlan) -> Iterator[str]:
     for dataset in plan.datasets:
         way = reference_way(dataset, plan)
@@ -134,8 +141,9 @@ def _warnings(plan: DosePlan) -> Iterator[str]:
         if way and way.startswith("thinned"):
             yield (
                 f"Lower doses of {dataset} are a part of the standard dose's events and share its "
-                "noise: untreated scans near the standard dose faster than scans of their own would, "
-                "which makes dose equivalents smaller."
+                "noise: with rising dose untreated scans come nearer to the standard dose than scans of "
+                "their own would, which makes dose equivalents against it smaller. Those by the PSNR to "
+                "the truth are free of that."
             )
 
 
@@ -271,8 +279,9 @@ def _with_interval(key: str, label: str, *, unit: str = "") -> Column:
 
 
 def _interval(key: str, value: Cell, low: float | None, high: float | None) -> dict[str, Cell]:
-    """A value and its interval, as :func:`_with_interval` shows them."""
-    return {key: value, f"{key}_low": low, f"{key}_high": high}
+    """A value and its interval, as :func:`_with_interval` shows them; an infinite one as a word."""
+    infinite = isinstance(value, float) and not math.isfinite(value)
+    return {key: str(value) if infinite else value, f"{key}_low": low, f"{key}_high": high}
 
 
 def _answer(key: str, row: EquivalentRow) -> dict[str, Cell]:

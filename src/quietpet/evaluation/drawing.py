@@ -16,6 +16,8 @@ ORANGE, SKY_BLUE, GREEN = "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 CURVES = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY_BLUE)
 """For lines beside each other, the strongest first."""
+STYLES = ("-", "--", ":", "-.")
+"""Of lines, where there are more of them than colours."""
 
 SMALL, NORMAL = 8, 9
 """Sizes of letters [points]."""

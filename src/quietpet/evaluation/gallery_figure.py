@@ -22,6 +22,7 @@ from quietpet.evaluation.drawing import (
     ORANGE,
     SKY_BLUE,
     SMALL,
+    STYLES,
     new_figure,
 )
 from quietpet.evaluation.gallery import GallerySlice, head_box
@@ -41,7 +42,6 @@ CLOSER_PIXELS = 9
 PROFILE_HALF_PIXELS = 20
 DIFFERENCE_PERCENTILE = 99.5
 """Of the low dose's absolute differences in the head: where the colours of differences end."""
-_LINES = ("-", "--", "-.", ":")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +204,7 @@ def _draw_profiles(axis: Axes, shown: GallerySlice) -> None:
     for number, name in enumerate(shown.profiled):
         axis.plot(
             millimetres, shown.restored[name][along], color=CURVES[number],
-            linestyle=_LINES[number % len(_LINES)], linewidth=1.3, label=name,
+            linestyle=STYLES[number % len(STYLES)], linewidth=1.3, label=name,
         )  # fmt: skip
     axis.set_xlabel(
         f"mm along x through {'the lesion' if inside.any() else 'the centre'}", fontsize=SMALL

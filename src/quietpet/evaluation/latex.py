@@ -11,6 +11,7 @@ from quietpet.evaluation.layouts import file_stem
 from quietpet.evaluation.metrics import Metric
 from quietpet.evaluation.printed import MetricKey, PrintedRow, PrintedTable, doubt_notes
 from quietpet.evaluation.tables import TableRow
+from quietpet.evaluation.told import simulated
 
 SHOWN = ("psnr_db", "ssim", "nmse")
 """Metrics of the published tables."""
@@ -113,7 +114,8 @@ def _body(
     width = len(names) + len(metrics) * (1 + published)
     for (dataset, setting), rows in table.settings:
         first = rows[0].first
-        place = f"{dataset}, setting {setting}: {first.n_subjects} subject(s), {first.n_slices} slices"
+        name = f"{dataset}{simulated(first.data_source)}"
+        place = f"{name}, setting {setting}: {first.n_subjects} subject(s), {first.n_slices} slices"
         yield r"\midrule"
         yield rf"\multicolumn{{{width}}}{{l}}{{\emph{{{escaped(place)}}}}} \\"
         for row in rows:

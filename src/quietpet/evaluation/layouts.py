@@ -99,6 +99,17 @@ def layouts(datasets: Mapping[str, DatasetKind]) -> tuple[TableLayout, ...]:
     return (*PUBLISHED_LAYOUTS, *own)
 
 
+REFERENCE = "mfdiff"
+"""What the others are compared with where nobody chose."""
+
+
+def default_reference(methods: Iterable[str], trained: Collection[str]) -> str:
+    """The method that the others are compared with: mfdiff, else the first network, else the first."""
+    names = list(methods)
+    networks = [name for name in names if name in trained]
+    return REFERENCE if REFERENCE in names else (networks or names)[0]
+
+
 def file_stem(table: str) -> str:
     """Name of the files of one table, without a suffix: table1, table_alzheimer."""
     return f"table{table}" if table.isdigit() else f"table_{table}"

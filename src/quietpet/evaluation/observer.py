@@ -13,8 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import eval_laguerre
 
-from quietpet.errors import InputError
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pair:
@@ -38,7 +36,7 @@ Observer = Callable[[Sequence[Pair]], list[np.ndarray]]
 """Learns from training images of several places; gives the template (value,) of each."""
 
 _DEPENDENT = 1e-6
-"""Part of a channel, relative to the largest, that others must leave for it to count."""
+"""Part of a channel that those before it must leave for it to count."""
 
 _LEAST_VARIANCE = 1e-9
 """Of a value, relative to the mean of all."""
@@ -52,21 +50,14 @@ def channel_basis(channels: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Orthonormal templates (channel, y, x) of what ``channels`` (channel, y, x) see ``inside`` a mask.
 
     A Hotelling observer does not depend on the choice of a basis; a matched filter in this one is the
-    mean signal as the channels see it, of which a few images leave less noise than in single pixels.
-
-    Raises:
-        InputError: the channels are not independent inside the mask.
+    mean signal as the channels see it, of which a few images leave less noise than in single pixels. A
+    channel that in so few pixels is a sum of those before it sees nothing: its template is 0.
     """
     seen = np.where(inside, channels, 0.0).reshape(len(channels), -1)
-    pixels = int(np.count_nonzero(inside))
     basis, triangle = np.linalg.qr(seen.T)
-    diagonal = np.abs(np.diag(triangle))
-    if pixels < len(channels) or diagonal.min() < _DEPENDENT * diagonal.max():
-        raise InputError(
-            f"{len(channels)} channels cannot be told apart in {pixels} pixels: lower observers.count, "
-            "raise observers.width_mm, or leave more room between lesions."
-        )
-    return basis.T.reshape(channels.shape)
+    left = np.abs(np.diag(triangle))
+    own = np.linalg.norm(seen, axis=1)
+    return np.where(left > _DEPENDENT * own, basis, 0.0).T.reshape(channels.shape)
 
 
 def laguerre_gauss_channels(distance_mm: np.ndarray, *, count: int, width_mm: float) -> np.ndarray:

@@ -70,10 +70,10 @@ def pooled_between_trainings(of_methods: Iterable[np.ndarray]) -> float:
 class PairedDifference:
     """A method's values minus another's, of the same subjects; None where it cannot be estimated.
 
-    ``interval``: t interval over subjects. ``total_interval``: of subjects and trainings. ``p``: the
-    larger of both two-sided p. ``cohens_dz``: mean over standard deviation of the subjects' differences,
-    ``hedges_gz`` without its bias in few subjects. ``wilcoxon_p``: of the signed-rank test. Of methods
-    ``trained_once`` nobody knows what another seed changes, so that there is no ``total_interval``.
+    ``interval`` and the two-sided ``p`` are Student's, over subjects; ``total_interval`` and ``total_p``
+    of subjects and trainings, None with methods ``trained_once``, of which nobody knows what another
+    seed changes. ``cohens_dz``: mean over standard deviation of the subjects' differences,
+    ``hedges_gz`` without its bias in few subjects. ``wilcoxon_p``: of the signed-rank test.
     """
 
     by_subject: tuple[float, ...]
@@ -81,6 +81,7 @@ class PairedDifference:
     interval: Interval | None
     total_interval: Interval | None
     p: float | None
+    total_p: float | None
     cohens_dz: float | None
     hedges_gz: float | None
     wilcoxon_p: float | None
@@ -105,9 +106,8 @@ def paired_difference(found: Measured, reference: Measured, *, confidence: float
     cases (Hillis, Stat Med 2007;26:596), subjects and trainings are drawn both. Differences that images
     of float32 do not resolve are 0.
 
-    Of two trainings a variance of one degree of freedom is estimated, often far too small: with the
-    variance pooled over the methods of a table for the least, none of 16 equal methods is called better
-    or worse in 95 % of studies, whatever trainings differ by; without, in 87 %.
+    Of two trainings a variance of one degree of freedom is estimated, often far too small; so the one
+    pooled over the methods of a table is the least.
     """
     differences = _resolved(found.values.mean(axis=1), reference.values.mean(axis=1))
     n, mean = len(differences), float(np.mean(differences))
@@ -115,17 +115,20 @@ def paired_difference(found: Measured, reference: Measured, *, confidence: float
     if not np.isfinite(differences).all() or n < 2:
         return PairedDifference(
             by_subject=tuple(map(float, differences)), mean=mean, interval=None, total_interval=None,
-            p=None, cohens_dz=None, hedges_gz=None, wilcoxon_p=None, trained_once=tuple(once),
+            p=None, total_p=None, cohens_dz=None, hedges_gz=None, wilcoxon_p=None,
+            trained_once=tuple(once),
         )  # fmt: skip
     spread = float(np.std(differences, ddof=1))
     total = None if once else _total_error(spread, n, found, reference)
     dz = mean / spread if spread > 0 else None
+    tested = n >= LEAST_SUBJECTS
     return PairedDifference(
         by_subject=tuple(map(float, differences)),
         mean=mean,
         interval=t_interval(differences, confidence=confidence),
         total_interval=_interval(mean, *total, confidence) if total else None,
-        p=_larger_p(mean, (spread / n**0.5, n - 1), total) if total and n >= LEAST_SUBJECTS else None,
+        p=_two_sided_p(mean, spread / n**0.5, n - 1) if tested else None,
+        total_p=_two_sided_p(mean, *total) if total and tested else None,
         cohens_dz=dz,
         hedges_gz=None if dz is None else hedges_factor(n - 1) * dz,
         wilcoxon_p=wilcoxon_p(differences, level=1 - confidence),
@@ -157,10 +160,6 @@ def _total_error(spread: float, n: int, found: Measured, reference: Measured) ->
 def _interval(mean: float, error: float, freedom: float, confidence: float) -> Interval:
     reach = float(stdtrit(freedom, (1 + confidence) / 2)) * error
     return mean - reach, mean + reach
-
-
-def _larger_p(mean: float, *errors: _Error) -> float:
-    return max(_two_sided_p(mean, *error) for error in errors)
 
 
 def _two_sided_p(mean: float, error: float, freedom: float) -> float:
@@ -211,12 +210,14 @@ def verdict(
 ) -> Verdict:
     """What ``pair`` shows, one of ``family`` comparisons of which ``p_holm`` is corrected.
 
-    ``better``: whether more (1) or less (-1) of the metric is better, or neither (0).
+    ``better``: whether more (1) or less (-1) of the metric is better, or neither (0). A word that a
+    difference is there is said where Holm's p over subjects and ``total_interval`` allow both. Of 16
+    equal methods none gets one in 95 % of studies where trainings differ little, or in all methods
+    alike; in 86 % at the least, of ten subjects and three trainings that differ in half of the methods
+    alone. Without the pooled variance it would be 68 %, without Holm's correction 50 %.
     """
-    if doubt := _untestable(pair) or _unshown(pair):
+    if doubt := _untestable(pair) or _unshown(pair, p_holm, family, level=1 - confidence):
         return doubt
-    if p_holm is None or p_holm > 1 - confidence:
-        return Verdict(word=UNCLEAR, reason=f"not after Holm's correction for {family} comparisons")
     rising = pair.mean > 0
     if better == 0:
         return Verdict(word=HIGHER if rising else LOWER)
@@ -234,16 +235,20 @@ def _untestable(pair: PairedDifference) -> Verdict | None:
     return None
 
 
-def _unshown(pair: PairedDifference) -> Verdict | None:
+def _unshown(
+    pair: PairedDifference, p_holm: float | None, family: int, *, level: float
+) -> Verdict | None:
     if _holds_0(pair.interval):
         return Verdict(word=UNCLEAR, reason="the interval over subjects holds 0")
+    if p_holm is None or p_holm > level:
+        return Verdict(word=UNCLEAR, reason=f"not after Holm's correction for {family} comparisons")
     if pair.trained_once:
         names = " and ".join(pair.trained_once)
         return Verdict(
             word=UNTESTED, reason=f"one training of {names}: what another seed changes is not known"
         )
     if _holds_0(pair.total_interval):
-        return Verdict(word=UNCLEAR, reason="trainings differ by as much")
+        return Verdict(word=UNCLEAR, reason="the interval over subjects and trainings holds 0")
     return None
 
 

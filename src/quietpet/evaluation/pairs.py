@@ -53,12 +53,12 @@ def subjects_cell(values: BySubject) -> str:
 class PairRow:
     """One metric of a method minus that of the chosen one, ``compared_with``, in the same subjects.
 
-    The fields are the columns of ``paired.csv``, None an empty cell. ``difference`` is of the means over
-    subjects; ``ci_low``, ``ci_high`` its t interval over subjects, ``total_ci_low``, ``total_ci_high``
-    that over subjects and trainings, and ``p`` the larger p of both. ``subjects_above`` are those with a
-    positive difference. ``p_holm`` and ``wilcoxon_p_holm`` are corrected for all ``n_compared`` methods
-    of one setting of a table that are compared with the same one. ``wilcoxon`` says why that test can
-    show nothing, ``verdict`` what may be said, and ``reason`` why no more.
+    The fields are the columns of ``paired.csv``, None an empty cell. ``difference`` is of the means
+    over subjects; ``ci_low``, ``ci_high``, ``p`` are Student's over subjects; ``total_ci_low``,
+    ``total_ci_high`` and ``total_p`` those over subjects and trainings. ``subjects_above`` are those
+    with a positive difference. ``p_holm`` and ``wilcoxon_p_holm`` are corrected for all ``n_compared``
+    methods of one setting of a table that are compared with the same one. ``wilcoxon`` says why that
+    test can show nothing, ``verdict`` what may be said, and ``reason`` why no more.
     """
 
     table: str
@@ -79,6 +79,7 @@ class PairRow:
     total_ci_high: float | None
     p: float | None
     p_holm: float | None
+    total_p: float | None
     cohens_dz: float | None
     hedges_gz: float | None
     wilcoxon_p: float | None
@@ -150,8 +151,10 @@ def compare(cells: Sequence[Cell], layout: TableLayout, plan: TablePlan) -> Comp
     best: set[CellKey] = set()
     for members in columns.values():
         least = _least_variance(members, plan)
-        for reference in _references(members, plan):
-            name = _called(reference, layout)
+        references = _references(members, plan)
+        several_ways = len({cell.run.learning for cell in references}) > 1
+        for reference in references:
+            name = _called(reference, several_ways=several_ways)
             words.setdefault(key_of(reference), f"the others are compared with {name}")
             judged = _judge(_comparable(members, reference, plan), reference, plan, least)
             for found in judged:
@@ -167,9 +170,9 @@ def _references(cells: Sequence[Cell], plan: TablePlan) -> list[Cell]:
     return sorted(found, key=lambda cell: (cell.run.learning, cell.estimate != SINGLE, cell.estimate))
 
 
-def _called(reference: Cell, layout: TableLayout) -> str:
+def _called(reference: Cell, *, several_ways: bool) -> str:
     run = reference.run
-    return f"{run.method} ({run.learning})" if layout.compares_learning else run.method
+    return f"{run.method} ({run.learning})" if several_ways else run.method
 
 
 def _in_words(found: Verdict, name: str) -> str:
@@ -208,9 +211,11 @@ def _comparable(cells: Sequence[Cell], reference: Cell, plan: TablePlan) -> list
 def _judge(cells: Sequence[Cell], reference: Cell, plan: TablePlan, least: float) -> list[_Judged]:
     """Each of ``cells`` minus ``reference``, one family of tests.
 
-    The variance between trainings is no less than ``least``.
+    The variance between trainings is no less than ``least``. What is defined in no slice of the
+    reference is left out.
     """
     confidence = plan.evaluation.confidence
+    cells = [cell for cell in cells if len(cell.found.with_slices_of(reference.found)[0].keys)]
     pairs = [_paired(cell, reference, plan, least) for cell in cells]
     corrected = holm([pair.p for pair in pairs])
     signed_ranks = holm([pair.wilcoxon_p for pair in pairs])
@@ -249,9 +254,11 @@ def _best(cells: Sequence[Cell], plan: TablePlan, least: float) -> list[Cell]:
     if better == 0 or len(cells) < 2 or len(cells[0].found.names) < LEAST_SUBJECTS:
         return []
     best = max(cells, key=lambda cell: better * float(cell.found.by_subject.mean()))
-    against = _judge([cell for cell in cells if cell is not best], best, plan, least)
+    others = [cell for cell in cells if cell is not best]
+    against = _judge(others, best, plan, least)
     # The others minus the best: each must be worse, which is to say the best better than each.
-    return [best] if all(found.verdict.word == WORSE for found in against) else []
+    shown = [found for found in against if found.verdict.word == WORSE]
+    return [best] if len(shown) == len(others) else []
 
 
 def _pair_row(
@@ -275,6 +282,7 @@ def _pair_row(
         total_ci_high=total_high,
         p=pair.p,
         p_holm=found.p_holm,
+        total_p=pair.total_p,
         cohens_dz=pair.cohens_dz,
         hedges_gz=pair.hedges_gz,
         wilcoxon_p=pair.wilcoxon_p,

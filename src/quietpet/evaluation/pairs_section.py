@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, VARIANTS
+from quietpet.evaluation.comparison import QUANTITATIVE, VARIANTS
 from quietpet.evaluation.layouts import layouts
 from quietpet.evaluation.metrics import Metric, metric_of
 from quietpet.evaluation.paired import BETTER, SAME, UNCLEAR, UNTESTED, WORSE
 from quietpet.evaluation.pairs import FEW_SUBJECTS, SINGLE, BySubject, PairRow
 from quietpet.evaluation.table_plan import TablePlan
 from quietpet.evaluation.tables import TableRow
+from quietpet.evaluation.told import simulated, title_of, warnings_of
 from quietpet.files.sections import Cell, Column, Section, Table
 
 SHOWN = ("psnr_db", "ssim", "nmse")
@@ -28,11 +29,21 @@ def summary_sentences(rows: Sequence[PairRow], *, plan: TablePlan) -> dict[str, 
     found: dict[str, str] = {}
     for table, members in groupby(main, key=lambda row: row.table):
         places: dict[str, list[str]] = {}
-        for family in _families(list(members)):
+        of_table = list(members)
+        ways = _several_ways(of_table)
+        for family in _families(of_table):
             if family[0].compared_estimate == SINGLE:
-                places.setdefault(_on_family(family), []).append(_place(family[0]))
-        found[table] = " ".join(f"{'; '.join(where)}: {text}." for text, where in places.items())
+                place = _place(family[0], several_ways=ways)
+                places.setdefault(_on_family(family), []).append(place)
+        found[table] = " ".join(f"{_places(where)}: {text}." for text, where in places.items())
     return found
+
+
+def _places(names: Sequence[str]) -> str:
+    """Settings of which the same is said; of many the first."""
+    if len(names) > _FEW_NAMES - 1:
+        return f"{names[0]} and {len(names) - 1} more"
+    return "; ".join(names)
 
 
 def _families(rows: Sequence[PairRow]) -> Iterator[list[PairRow]]:
@@ -44,9 +55,15 @@ def _families(rows: Sequence[PairRow]) -> Iterator[list[PairRow]]:
     yield from families.values()
 
 
-def _place(row: PairRow) -> str:
-    learned = f", learned `{row.compared_learning}`" if row.table in ("6", "7") else ""
-    return f"{row.dataset}, setting `{row.setting}`{learned} ({_count(row.n_subjects, 'subject')})"
+def _several_ways(rows: Sequence[PairRow]) -> bool:
+    """Whether the chosen method learned in several ways, with each of which others are compared."""
+    return len({row.compared_learning for row in rows}) > 1
+
+
+def _place(row: PairRow, *, several_ways: bool) -> str:
+    learned = f", learned `{row.compared_learning}`" if several_ways else ""
+    name = f"{row.dataset}{simulated(row.data_source)}"
+    return f"{name}, setting `{row.setting}`{learned} ({_count(row.n_subjects, 'subject')})"
 
 
 def _count(number: int, what: str) -> str:
@@ -101,7 +118,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def paired_section(pairs: Sequence[PairRow], rows: Sequence[TableRow], *, plan: TablePlan) -> Section:
     """From all pairs and rows of the tables."""
-    titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
+    titles = _titles(rows, plan)
     sentences = summary_sentences(pairs, plan=plan)
     alone = f"`{plan.reference}` is not scored beside any other method."
     summary = " ".join(
@@ -113,13 +130,24 @@ def paired_section(pairs: Sequence[PairRow], rows: Sequence[TableRow], *, plan: 
         title=f"Each method beside {plan.reference}, subject by subject, and beside what is published",
         part="Tables",
         summary=summary,
+        warnings=warnings_of(row.data_source for row in rows),
         notes=_notes(plan),
         tables=(
             *_pair_tables(pairs, titles),
             *_subject_tables(rows, titles),
+            *_component_tables(rows, titles),
             *_published_tables(rows, titles),
         ),
     )
+
+
+def _titles(rows: Sequence[TableRow], plan: TablePlan) -> dict[str, str]:
+    """Titles of the tables that have rows, which say where scans are simulated."""
+    titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
+    return {
+        table: title_of(titles[table], [row.data_source for row in members])
+        for table, members in groupby(rows, key=lambda row: row.table)
+    }
 
 
 def _notes(plan: TablePlan) -> tuple[str, ...]:
@@ -129,15 +157,17 @@ def _notes(plan: TablePlan) -> tuple[str, ...]:
         f"Difference: a method minus `{plan.reference}` (`evaluation.compare_with`; where nobody names "
         "one, mfdiff, else the first network), mean over test subjects, whose slices and trainings are "
         f"averaged first, with Student's interval of {percent} over subjects.",
-        "It is called better or worse, higher or lower, where that interval leaves 0 out, where the one "
-        "over subjects and trainings does, too, and where the larger p of both is at most "
-        f"{level} after Holm's correction for all methods of the setting. A network of one training is "
-        "not testable against any other: what another seed changes is not known. Fewer than three "
-        "subjects are not tested.",
+        "It is called better or worse, higher or lower, where that interval leaves 0 out, after Holm's "
+        f"correction for all methods of the setting, too (p at most {level}), and where the interval "
+        "over subjects and trainings leaves 0 out. A network of one training is not testable against "
+        "any other: what another seed changes is not known. Fewer than three subjects are not tested.",
         "g: mean over standard deviation of the subjects' differences (Cohen's d_z), without its bias "
         "in few subjects (Hedges). `paired.csv` has all metrics, the intervals over subjects and "
         "trainings, and Wilcoxon's signed-rank test: of fewer than six subjects it can show nothing at "
         f"{level}, and of sixteen comparisons it needs ten.",
+        "What makes values vary: standard deviations between subjects, between trainings from other "
+        "seeds, and of what is left, of a two-way analysis of variance; of methods with several "
+        "trainings.",
         "Published values stand beside ours in the variant `paper`, which is our reading of how they "
         "were measured; a doubt names another published statement that contradicts the value.",
         "Single samples are compared with single ones, means of samples with means and with methods "
@@ -149,18 +179,20 @@ def _pair_tables(pairs: Sequence[PairRow], titles: dict[str, str]) -> Iterator[T
     """Of settings with more than one subject; of one there is nothing to compare but the values."""
     shown = [row for row in pairs if row.metric in SHOWN and row.n_subjects > 1]
     for table, members in groupby(shown, key=lambda row: row.table):
-        for family in _families(list(members)):
+        of_table = list(members)
+        ways = _several_ways(of_table)
+        for family in _families(of_table):
             for variant in VARIANTS:
                 if of_variant := [row for row in family if row.variant == variant.name]:
-                    caption = f"Table {table}: {titles[table]}; {_caption(family[0])}"
+                    caption = f"Table {table}: {titles[table]}; {_caption(family[0], several_ways=ways)}"
                     yield _pair_table(caption, variant.name, of_variant)
 
 
-def _caption(row: PairRow) -> str:
+def _caption(row: PairRow, *, several_ways: bool) -> str:
     chosen = row.compared_with
     if row.compared_estimate != SINGLE:
         chosen += f" ({row.compared_estimate})"
-    return f"{_place(row)}, minus {chosen}".replace("`", "")
+    return f"{_place(row, several_ways=several_ways)}, minus {chosen}".replace("`", "")
 
 
 def _pair_table(caption: str, variant: str, rows: Sequence[PairRow]) -> Table:
@@ -176,6 +208,7 @@ def _pair_table(caption: str, variant: str, rows: Sequence[PairRow]) -> Table:
             ),
             Column(key=f"{name}_g", label=f"g, {metric.label}", digits=2),
             Column(key=f"{name}_p", label=f"p (Holm), {metric.label}", digits=4),
+            Column(key=f"{name}_signed", label=f"signed-rank p (Holm), {metric.label}", digits=4),
         ]  # fmt: skip
     shown = [column for column in columns if any(row.get(column.key) is not None for row in cells)]
     keys = {key for column in shown for key in column.keys}
@@ -198,20 +231,64 @@ def _pair_cells(rows: Sequence[PairRow]) -> dict[str, Cell]:
             f"{row.metric}_word": row.verdict,
             f"{row.metric}_g": row.hedges_gz,
             f"{row.metric}_p": row.p_holm,
+            f"{row.metric}_signed": row.wilcoxon_p_holm,
         }
     return cells
 
 
+MakeTable = Callable[[str, Metric, Sequence[TableRow]], Table]
+"""From a caption, a metric and its rows."""
+
+
+def _tables_of_settings(
+    rows: Sequence[TableRow], titles: dict[str, str], what: str, made: MakeTable
+) -> Iterator[Table]:
+    """One of each setting, which shows ``what``, with a variant for each metric."""
+    for (table, dataset, setting), members in groupby(
+        rows, key=lambda row: (row.table, row.dataset, row.setting)
+    ):
+        of_setting = list(members)
+        name = f"{dataset}{simulated(of_setting[0].data_source)}"
+        caption = f"Table {table}: {titles[table]}; {name}, setting {setting}, {what}"
+        yield from _tables_of_metrics(of_setting, caption, made)
+
+
+def _tables_of_metrics(rows: Sequence[TableRow], caption: str, made: MakeTable) -> Iterator[Table]:
+    for name in SHOWN:
+        if of_metric := [row for row in rows if row.metric == name]:
+            yield made(caption, metric_of(name, of_metric[0].variant), of_metric)
+
+
+def _component_tables(rows: Sequence[TableRow], titles: dict[str, str]) -> Iterator[Table]:
+    """Components of variance, of what was trained several times."""
+    several = [row for row in rows if row.variant == QUANTITATIVE.name and row.subject_std is not None]
+    yield from _tables_of_settings(several, titles, "what makes values vary", _component_table)
+
+
+def _component_table(caption: str, metric: Metric, rows: Sequence[TableRow]) -> Table:
+    digits = metric.digits + 1
+    columns = (
+        *(Column(key=key, label=key) for key in ("method", "learning", "estimate")),
+        Column(key="n_subjects", label="subjects"),
+        Column(key="n_replicates", label="trainings"),
+        Column(key="subject_std", label="SD between subjects", digits=digits),
+        Column(key="training_std", label="SD between trainings", digits=digits),
+        Column(key="residual_std", label="SD of the rest", digits=digits),
+    )
+    return Table(
+        caption=caption,
+        variant=metric.label,
+        columns=columns,
+        rows=tuple({column.key: getattr(row, column.key) for column in columns} for row in rows),
+    )
+
+
 def _published_tables(rows: Sequence[TableRow], titles: dict[str, str]) -> Iterator[Table]:
     """Published value, ours and the difference."""
-    published = [row for row in rows if row.paper_mean is not None and row.metric in SHOWN]
+    published = [row for row in rows if row.paper_mean is not None]
     for table, members in groupby(published, key=lambda row: row.table):
-        of_table = list(members)
-        for name in SHOWN:
-            of_metric = [row for row in of_table if row.metric == name]
-            caption = f"Table {table}: {titles[table]}, beside the published values"
-            if of_metric:
-                yield _published_table(caption, metric_of(name, PAPER.name), of_metric)
+        caption = f"Table {table}: {titles[table]}, beside the published values"
+        yield from _tables_of_metrics(list(members), caption, _published_table)
 
 
 def _published_table(caption: str, metric: Metric, rows: Sequence[TableRow]) -> Table:
@@ -248,19 +325,9 @@ def _subject_tables(rows: Sequence[TableRow], titles: dict[str, str]) -> Iterato
     few = [
         row
         for row in rows
-        if row.variant == QUANTITATIVE.name
-        and row.metric in SHOWN
-        and 1 < len(row.subject_values) < FEW_SUBJECTS
+        if row.variant == QUANTITATIVE.name and 1 < len(row.subject_values) < FEW_SUBJECTS
     ]
-    for (table, dataset, setting), members in groupby(
-        few, key=lambda row: (row.table, row.dataset, row.setting)
-    ):
-        of_setting = list(members)
-        for name in SHOWN:
-            of_metric = [row for row in of_setting if row.metric == name]
-            caption = f"Table {table}: {titles[table]}; {dataset}, setting {setting}, each subject"
-            if of_metric:
-                yield _subject_table(caption, metric_of(name, QUANTITATIVE.name), of_metric)
+    yield from _tables_of_settings(few, titles, "each subject", _subject_table)
 
 
 def _subject_table(caption: str, metric: Metric, rows: Sequence[TableRow]) -> Table:

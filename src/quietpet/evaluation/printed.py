@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
-from quietpet.data_source import has_template_heads, is_standin
-from quietpet.evaluation.layouts import IN_VIVO
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.tables import TableRow
+from quietpet.evaluation.told import title_of, warnings_of
 from quietpet.files.text import csv_cell
 
 Value = str | float | int | None
@@ -63,13 +62,8 @@ class PrintedTable:
     @property
     def data_notes(self) -> tuple[str, ...]:
         """What must be known of the data before the numbers."""
-        sources = [row.first.data_source for row in self.rows]
-        notes = {
-            "Phantoms: ICBM152 template, not BrainWeb; not comparable with the published "
-            "values.": has_template_heads,
-            "Scans: simulated (stand-ins); nobody was scanned.": is_standin,
-        }
-        return tuple(note for note, about in notes.items() if any(map(about, sources)))
+        found = warnings_of(row.first.data_source for row in self.rows)
+        return tuple(f"{text[0].upper()}{text[1:]}" for text in found)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -88,14 +82,12 @@ def doubt_notes(cells: Iterable[TableRow]) -> tuple[str, ...]:
 
 def printed_table(table: str, title: str, rows: Sequence[TableRow]) -> PrintedTable:
     """Of the ``rows`` of one table, in table order."""
-    if any(is_standin(row.data_source) for row in rows):
-        title = title.replace(IN_VIVO, f"SIMULATED scans, in place of {IN_VIVO}")
     grouped = groupby(
         rows, key=lambda row: (row.dataset, row.setting, row.method, row.learning, row.estimate)
     )
     return PrintedTable(
         table=table,
-        title=title,
+        title=title_of(title, (row.data_source for row in rows)),
         rows=tuple(
             PrintedRow(
                 dataset=dataset, setting=setting, method=method, learning=learning, estimate=estimate,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from quietpet.config.observers import ChannelSettings
+from quietpet.config.observers import LEAST_COUNT, ChannelSettings
 from quietpet.config.realisations import ABSENT
 from quietpet.errors import InputError
 from quietpet.evaluation.observer import (
@@ -32,8 +32,8 @@ CHANNELS = {
 LESION, NOTHING = "lesion", "nothing"
 """What is looked for: a lesion that half of the images have, or one that none has, as a check."""
 
-LEAST_REALISATIONS = {LESION: 4, NOTHING: 8}
-"""Of each kind: two halves, each with two cases of a class."""
+LEAST_REALISATIONS = {LESION: LEAST_COUNT, NOTHING: 2 * LEAST_COUNT}
+"""Of each lesion set, and without lesions; of nothing, half of the latter stand for those with."""
 
 REACH_WIDTHS = 1.5
 """Radius of the region that an observer looks at, in widths of the first channel."""
@@ -78,7 +78,7 @@ def places_of(realisations: Realisations, settings: ChannelSettings) -> tuple[Pl
     """Every known lesion with the images that have it, and those of the same slice without lesions.
 
     Raises:
-        InputError: too few realisations, a lesion near the edge of the image or next to another.
+        InputError: too few realisations.
     """
     return tuple(_places(realisations, settings))
 
@@ -133,17 +133,13 @@ def _seen_region(
     one is, and would be found in its place.
     """
     reach_mm = REACH_WIDTHS * settings.width_mm
-    sides = []
-    for centre, size in zip(lesion.centre_yx, shape, strict=True):
-        first = int(np.floor(centre - reach_mm / pixel_mm))
-        last = int(np.ceil(centre + reach_mm / pixel_mm))
-        if first < 0 or last >= size:
-            raise InputError(
-                f"lesion {lesion.number} of {lesion.lesion_set!r} in slice {lesion.slice_index} of "
-                f"subject {lesion.subject} is less than {reach_mm:g} mm from the edge of the image; "
-                "lower observers.width_mm."
-            )
-        sides.append(slice(first, last + 1))
+    sides = [
+        slice(
+            max(0, int(np.floor(centre - reach_mm / pixel_mm))),
+            min(size, int(np.ceil(centre + reach_mm / pixel_mm)) + 1),
+        )
+        for centre, size in zip(lesion.centre_yx, shape, strict=True)
+    ]
     window = (sides[0], sides[1])
     distance_mm = _distance_mm(lesion, window, pixel_mm)
     inside = distance_mm <= reach_mm

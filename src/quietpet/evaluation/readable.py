@@ -6,24 +6,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from quietpet.data_source import has_template_heads, is_simulated, is_standin
+from quietpet.data_source import is_simulated, is_standin
 from quietpet.evaluation.comparison import JOINTLY_SCALED, PAPER, QUANTITATIVE, VARIANTS, Variant
-from quietpet.evaluation.layouts import IN_VIVO, layouts
+from quietpet.evaluation.layouts import layouts
 from quietpet.evaluation.metrics import METRICS, Metric, metric_of
 from quietpet.evaluation.spread import REGRESSION_BELOW, in_effect_a_regression
 from quietpet.evaluation.summaries import summary_of_setting
 from quietpet.evaluation.table_plan import TablePlan
 from quietpet.evaluation.tables import TableRow
+from quietpet.evaluation.told import simulated, title_of, warnings_of
 from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, cell, render_markdown
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
-
-TEMPLATE_WARNING = (
-    "phantoms: ICBM152 template, not BrainWeb; not comparable with the published values. Its subjects "
-    "are warps of one brain, which networks can learn by heart."
-)
-
-STANDIN_WARNING = "scans: simulated (stand-ins); nobody was scanned, and no row of them is in vivo."
 
 DEVIATIONS = (
     "The published counts fit as totals per 127-slice volume: taken per slice they would put the "
@@ -66,7 +60,7 @@ def tables_section(
         id="tables",
         title="Tables",
         summary=_overview(rows),
-        warnings=tuple(_warnings(rows)),
+        warnings=_warnings(rows),
         notes=tuple(_legend(rows, plan)),
         sections=(
             *(
@@ -90,7 +84,7 @@ def claims_section(rows: Sequence[TableRow], *, plan: TablePlan) -> Section:
     settings = sorted({f"{row.dataset}/{row.setting}{_simulated(row)}" for row in rows})
     sources = sorted({row.data_source for row in rows})
     counts = " or ".join(str(count) for count in subjects)
-    simulated = all(map(is_simulated, sources))
+    no_human = all(map(is_simulated, sources))
     return Section(
         id="claim",
         title="Claim, after RELAINCE (J Nucl Med 2022;63:1288)",
@@ -99,7 +93,7 @@ def claims_section(rows: Sequence[TableRow], *, plan: TablePlan) -> Section:
         notes=(
             f"Data: source {', '.join(map(_source, sources))}; {counts} test subject(s), none of whom "
             "trained or validated a network. Slices and rotations of a subject are not independent.",
-            *(["All data are simulated: nothing is shown in vivo."] if simulated else []),
+            *(["All data are simulated: nothing is shown in vivo."] if no_human else []),
             "Technical evaluation only: no reader was asked; a better PSNR, SSIM or NMSE does not show "
             "a better diagnosis.",
             "The reference is itself a noisy reconstruction. Nothing here extends to other scanners, "
@@ -162,7 +156,7 @@ def render(
         "which is nearest to it, and whose difference to the published value stands here. **All else "
         "is in `report.html`, beside this file: other metrics and variants, what may be concluded, "
         "figures, deviations, how it was made.**",
-        warnings=tuple(_warnings(rows)),
+        warnings=_warnings(rows),
         sections=tuple(
             Section(
                 id=_anchor(table),
@@ -328,10 +322,8 @@ def _overview(rows: Sequence[TableRow]) -> str:
     )
 
 
-def _warnings(rows: Iterable[TableRow]) -> list[str]:
-    sources = {row.data_source for row in rows}
-    template = [TEMPLATE_WARNING] if any(map(has_template_heads, sources)) else []
-    return [*template, *([STANDIN_WARNING] if any(map(is_standin, sources)) else [])]
+def _warnings(rows: Iterable[TableRow]) -> tuple[str, ...]:
+    return warnings_of(row.data_source for row in rows)
 
 
 def _legend(rows: Sequence[TableRow], plan: TablePlan) -> list[str]:
@@ -385,9 +377,7 @@ def _budget(plan: TablePlan) -> list[str]:
 
 
 def _title(title: str, rows: Sequence[TableRow]) -> str:
-    if any(is_standin(row.data_source) for row in rows):
-        return title.replace(IN_VIVO, f"SIMULATED scans, in place of {IN_VIVO}")
-    return title
+    return title_of(title, (row.data_source for row in rows))
 
 
 def _anchor(table: str) -> str:
@@ -426,7 +416,7 @@ def _place(row: TableRow) -> tuple[str, ...]:
 
 
 def _simulated(row: TableRow) -> str:
-    return " (simulated scans)" if is_standin(row.data_source) else ""
+    return simulated(row.data_source)
 
 
 def _notes(rows: Sequence[TableRow]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from quietpet.evaluation.recovery_table import (
+    FILTERS_MM,
     LOW,
     STANDARD,
     NoiseRow,
@@ -32,7 +33,7 @@ def recovery_section(
     return Section(
         id="recovery",
         title="Contrast recovery, bias and noise over realisations",
-        part="Against the truth",
+        part="Lesions and brain",
         summary=" ".join(_summary(plain, noise, low_dose)),
         warnings=_warnings(realisations),
         notes=(
@@ -49,6 +50,28 @@ def recovery_section(
         ),
         tables=(*_recovery_tables(plain), *_noise_tables(noise)),
         figures=tuple(figures),
+    )
+
+
+def shown_figures(
+    *, points: str, maps: str, mapped: Sequence[str], place: str
+) -> tuple[ShownFigure, ...]:
+    """Both figures, by the names of their files; ``mapped`` are those of the maps, of the ``place``."""
+    return (
+        ShownFigure(
+            file=points,
+            alt="Contrast recovery of each method against its background variability, a panel for each "
+            "radius and contrast of lesions.",
+            caption="Contrast recovery against background variability. Whiskers: standard error by "
+            f"noise. Dashed: the low dose under Gaussian filters, {FILTERS_MM[0]:g} to "
+            f"{FILTERS_MM[-1]:g} mm.",
+        ),
+        ShownFigure(
+            file=maps,
+            alt=f"Maps of bias and of the standard deviation over realisations: {', '.join(mapped)}.",
+            caption=f"Bias and noise of each pixel in {place}: mean over realisations less the truth, "
+            "and standard deviation. The doses, and the methods nearest to the truth.",
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from quietpet.evaluation.drawing import CURVES, STYLES
 from quietpet.evaluation.sampling import SamplingPlan
 
 PANELS = (("psnr_db", "PSNR [dB]"), ("nmse", "NMSE"), ("spread_percent", "spread of the samples [%]"))
@@ -42,12 +43,14 @@ def _panel(axis: Axes, plan: SamplingPlan, *, quantity: str, label: str) -> None
             reference - plan.tolerance_db, reference + plan.tolerance_db, color="black", alpha=0.1
         )
     curves = groupby(plan.rows[1:], key=lambda row: (row.sampler, row.spacing))
-    for (sampler, spacing), members in curves:
+    for number, ((sampler, spacing), members) in enumerate(curves):
         rows = list(members)
         axis.plot(
             [row.evaluations for row in rows],
             [getattr(row, quantity) for row in rows],
-            "o-",
+            marker="o",
+            color=CURVES[number % len(CURVES)],
+            linestyle=STYLES[number // len(CURVES) % len(STYLES)],
             markersize=3,
             linewidth=1.0,
             label=f"{sampler}, {spacing}",

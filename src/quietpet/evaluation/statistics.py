@@ -95,9 +95,9 @@ class SliceValues:
 
     def with_slices_of(self, other: SliceValues) -> tuple[SliceValues, SliceValues]:
         """Both, of the slices that both have."""
-        own, others = ([*zip(each.subjects, each.keys, strict=True)] for each in (self, other))
-        if own == others:
+        if np.array_equal(self.subjects, other.subjects) and np.array_equal(self.keys, other.keys):
             return self, other
+        own, others = ([*zip(each.subjects, each.keys, strict=True)] for each in (self, other))
         common = {*own} & {*others}
         return (
             self.where(np.array([each in common for each in own])),
@@ -149,8 +149,10 @@ def t_interval(values: np.ndarray, *, confidence: float) -> Interval | None:
     their number: the variance of an unweighted mean of independent values is estimated without bias by
     s^2 / n even where the values differ in precision, as those of subjects with few slices do. Of 3, 5
     and 10 subjects it covers 0.95 for 0.95, where a percentile bootstrap of subjects covers 0.74, 0.84
-    and 0.89. It knows no limits of a metric: of few subjects it may reach above an SSIM of 1. None for a
-    single subject, or where a value is infinite.
+    and 0.89. Up to 20 subjects BCa covers less, too; the studentised bootstrap covers a point more where
+    values are skewed, but is half as wide again with five subjects, and endless with three. It knows no
+    limits of a metric: of few subjects it may reach above an SSIM of 1. None for a single subject, or
+    where a value is infinite.
     """
     spread = sample_std(values)
     if spread is None:

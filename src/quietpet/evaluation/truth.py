@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from quietpet.config.evaluation import EvaluationSettings
@@ -169,10 +170,12 @@ def _above(cell: Cell, standard: SliceValues | None, confidence: float) -> Mappi
     mean = {"standard_mean": float(of_standard.mean())}
     if cell.run.method == STANDARD:
         return {**empty, **mean}
-    differences = found.by_subject.mean(axis=1) - of_standard
-    low, high = ends(t_interval(differences, confidence=confidence))
+    with np.errstate(invalid="ignore"):  # where both are the truth, their PSNR is infinite
+        differences = found.by_subject.mean(axis=1) - of_standard
     above = float(differences.mean())
-    return {**mean, "difference": above, "difference_ci_low": low, "difference_ci_high": high}
+    low, high = ends(t_interval(differences, confidence=confidence))
+    difference = None if np.isnan(above) else above
+    return {**mean, "difference": difference, "difference_ci_low": low, "difference_ci_high": high}
 
 
 def _order(row: TruthRow, plan: TruthPlan) -> tuple[Any, ...]:

@@ -26,6 +26,8 @@ NOTES = (
     "means]. `truth.csv` also has what each method has above the standard dose, with its interval.",
 )
 
+RECOVERY = "grey_to_white_recovery_percent"
+
 _METRICS = tuple(metric for metric in METRICS if metric.variant is TRUTH)
 
 
@@ -47,19 +49,20 @@ def _place(row: TruthRow) -> tuple[str, str]:
 
 def _summary(rows: Sequence[TruthRow]) -> str:
     """What the standard dose has, and who is nearer to the truth in single restorations."""
-    (standard,) = [row for row in rows if row.method == STANDARD and row.metric == "nmse"]
+    of_standard = {row.metric: row.mean for row in rows if row.method == STANDARD}
+    own = f"an NMSE of {of_standard['nmse']:.3f} to the truth"
+    recovered = of_standard.get(RECOVERY)
+    if recovered is not None:
+        own += f", and {recovered:.0f} % of the contrast of grey to white matter"
+    first = f"{'/'.join(_place(rows[0]))}: the standard dose itself has {own}"
     methods = [row for row in rows if row.metric == "nmse" and row.estimate == "single"]
-    first = (
-        f"{standard.dataset}/{standard.setting}: the standard dose itself has an NMSE of "
-        f"{standard.mean:.3f} to the truth"
-    )
     if not methods:
         return f"{first}."
-    nearer = [row for row in methods if row.mean < standard.mean]
+    nearer = [row for row in methods if row.mean < of_standard["nmse"]]
     best = min(methods, key=lambda row: row.mean)
     return (
-        f"{first}; {len(nearer)} of {len(methods)} restorations are nearer on average, the best "
-        f"is {best.method}{_learned(best)} with {best.mean:.3f}."
+        f"{first}; {len(nearer)} of {len(methods)} restorations have less NMSE on average, the least "
+        f"{best.method}{_learned(best)} with {best.mean:.3f}."
     )
 
 

@@ -39,8 +39,8 @@ class T1Row:
 
     ``method_without`` is the variant without, and ``without`` says how it does without; where there is
     none, why. ``difference``: mean over slices of the metric with T1 minus without; slices are averaged
-    over trainings first. Its interval is the t interval over subjects, ``p_holm`` of subjects and
-    trainings, corrected for all pairs of the setting. ``verdict`` is what may be said of T1, and
+    over trainings first. Its interval is the t interval over subjects, ``p_holm`` that p, corrected for
+    all pairs of the setting. ``verdict`` is what may be said of T1, and
     ``reason`` why no more. All of it is of slices that have a T1.
     """
 

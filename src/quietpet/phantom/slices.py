@@ -138,13 +138,14 @@ def require_activity(activity: np.ndarray, *, subject: str, indices: Sequence[in
     """Refuse slices that ``activity`` (z, y, x) lacks, or that are empty: no dose gives them counts."""
     if beyond := [index for index in indices if index >= len(activity)]:
         raise InputError(
-            f"slices.indices: slices {beyond} of subject {subject} do not exist; the scanner has "
-            f"{len(activity)}, from 0."
+            f"slices.indices or realisations.slices: slices {beyond} of subject {subject} do not exist; "
+            f"the scanner has {len(activity)}, from 0."
         )
     if empty := [index for index in indices if not activity[index].any()]:
         raise InputError(
-            f"slices.indices: slices {empty} of subject {subject} hold no activity; choose slices "
-            f"between {np.flatnonzero(activity.any(axis=(1, 2)))[[0, -1]].tolist()}."
+            f"slices.indices or realisations.slices: slices {empty} of subject {subject} hold no "
+            "activity; choose slices between "
+            f"{np.flatnonzero(activity.any(axis=(1, 2)))[[0, -1]].tolist()}."
         )
 
 

@@ -22,6 +22,7 @@ from quietpet.files.sections import Cell, Section, Table, switched
 from quietpet.reporting.embedding import Embedded
 
 _TEMPLATE, _STYLE, _SCRIPT = "report.html.jinja", "report.css", "report.js"
+_OWN_IDS = {"content", "said"}
 _MARKS = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*")
 
 
@@ -127,9 +128,15 @@ def _figure(figures: Mapping[str, Embedded], name: str) -> Embedded:
     return figures[stem]
 
 
-def _require_unique(sections: Iterable[Section]) -> None:
+def _require_unique(sections: Sequence[Section]) -> None:
     seen: dict[str, Section] = {}
+    parts = {f"part-{_slug(section.part)}" for section in sections if section.part}
     for section in (each for top in sections for each in top.walk()):
+        if section.id in parts | _OWN_IDS:
+            raise InputError(
+                f"a section of the report has the id {section.id!r}, which the page has itself; give "
+                f"{section.title!r} another."
+            )
         if section.id in seen:
             raise InputError(
                 f"two sections of the report have the id {section.id!r}: {seen[section.id].title!r} and "

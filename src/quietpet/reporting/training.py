@@ -11,14 +11,13 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from quietpet.errors import InputError, reading
-from quietpet.evaluation.drawing import CURVES, NORMAL, SMALL, new_figure
+from quietpet.evaluation.drawing import CURVES, NORMAL, SMALL, STYLES, new_figure
 from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table
 
 FIGURE = "training_curves"
 COLUMNS = 4
 PANEL_INCH = (2.5, 1.9)
 _READ = ("step", "loss", "validation", "iterations_per_s")
-_STYLES = ("-", "--", ":", "-.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +82,7 @@ def draw_curves(curves: Sequence[Curve]) -> Figure:
             number = data.index(curve.data)
             axis.plot(
                 curve.iterations, curve.validation, color=CURVES[number % len(CURVES)], linewidth=1.0,
-                linestyle=_STYLES[number // len(CURVES) % len(_STYLES)], marker="o", markersize=2.5,
+                linestyle=STYLES[number // len(CURVES) % len(STYLES)], marker="o", markersize=2.5,
                 label=curve.data,
             )  # fmt: skip
         if all(value > 0 for curve in curves if curve.method == method for value in curve.validation):

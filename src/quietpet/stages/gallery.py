@@ -28,11 +28,11 @@ from quietpet.jobs.evaluation import GalleryJob
 
 
 def run(job: GalleryJob, inputs: Files, outputs: Files) -> None:
-    """Read ``restored`` of every method and ``test``; write ``figure``, ``svg`` and ``section``."""
+    """Read ``restored`` of every method and ``test``; write ``png``, ``svg`` and ``section``."""
     restored = _named(job, inputs.many("restored"))
     shown = _slice(job, inputs.one("test"), restored)
-    save(draw_gallery(shown), png=outputs.one("figure"), svg=outputs.get("svg"))
-    write_section(outputs.one("section"), gallery_section(shown, figure=outputs.one("figure").name))
+    save(draw_gallery(shown), png=outputs.one("png"), svg=outputs.get("svg"))
+    write_section(outputs.one("section"), gallery_section(shown, figure=outputs.one("png").name))
 
 
 def _named(job: GalleryJob, paths: Sequence[Path]) -> list[tuple[Path, str]]:

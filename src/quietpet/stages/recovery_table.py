@@ -12,7 +12,7 @@ from quietpet.errors import InputError
 from quietpet.evaluation.drawing import save
 from quietpet.evaluation.recovery import noise_maps, require_realisations
 from quietpet.evaluation.recovery_figure import ShownMaps, draw_maps, draw_recovery
-from quietpet.evaluation.recovery_section import recovery_section
+from quietpet.evaluation.recovery_section import recovery_section, shown_figures
 from quietpet.evaluation.recovery_table import (
     BIAS_COLUMNS,
     LESION_TABLE,
@@ -21,6 +21,7 @@ from quietpet.evaluation.recovery_table import (
     RECOVERY_COLUMNS,
     STANDARD,
     NoiseRow,
+    RecoveryRow,
     bias_rows,
     cells,
     measured_doses,
@@ -31,7 +32,7 @@ from quietpet.files.named import Files
 from quietpet.files.realisations import NoiseMaps, Realisations
 from quietpet.files.records import read_record
 from quietpet.files.scores import read_scores
-from quietpet.files.sections import ShownFigure, write_section
+from quietpet.files.sections import write_section
 from quietpet.files.text import write_csv, write_json
 from quietpet.jobs.realisations import RecoveryTableJob
 from quietpet.provenance import Stopwatch, provenance
@@ -49,53 +50,39 @@ def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
     data_sets = [read_record(path, Realisations) for path in inputs.many("test")]
     for data in data_sets:
         require_realisations(data)
-    doses = [measured_doses(data, also_low=not job.low_dose) for data in data_sets]
-    recovery = recovery_rows(
-        pd.concat(
-            [
-                *(lesions for lesions, _ in doses),
-                _measured(inputs.many("lesions"), LESION_TABLE).assign(post_fwhm_mm=0.0),
-            ]
-        ),
-        methods=job.methods,
-    )
-    noise = bias_rows(
-        pd.concat([*(each for _, each in doses), _measured(inputs.many("noise"), NOISE_TABLE)]),
-        methods=job.methods,
-    )
+    recovery, noise = _rows(job, data_sets, inputs)
     write_csv(outputs.one("recovery"), RECOVERY_COLUMNS, map(cells, recovery))
     write_csv(outputs.one("noise"), BIAS_COLUMNS, map(cells, noise))
     maps, place = _shown(data_sets[0], inputs.many("maps"), _nearest(noise, data_sets[0], job.low_dose))
     points = draw_recovery(recovery, methods=job.methods)
     save(points, png=outputs.one("recovery_png"), svg=outputs.one("recovery_svg"))
     save(draw_maps(maps), png=outputs.one("maps_png"), svg=outputs.one("maps_svg"))
-    section = recovery_section(
-        recovery,
-        noise,
-        low_dose=job.low_dose,
-        figures=(
-            ShownFigure(
-                file=outputs.one("recovery_svg").name,
-                alt="Contrast recovery of each method against its background variability, a panel for "
-                "each radius and contrast of lesions.",
-                caption="Contrast recovery against background variability. Whiskers: standard error by "
-                "noise. Dashed: the low dose under Gaussian filters, 2 to 10 mm.",
-            ),
-            ShownFigure(
-                file=outputs.one("maps_png").name,
-                alt="Maps of bias and of the standard deviation over realisations: "
-                f"{', '.join(maps.bias)}.",
-                caption=f"Bias and noise of each pixel in {place}: mean over realisations less the "
-                "truth, and standard deviation. The doses, and the methods nearest to the truth.",
-            ),
-        ),
+    figures = shown_figures(
+        points=outputs.one("recovery_svg").name,
+        maps=outputs.one("maps_png").name,
+        mapped=list(maps.bias),
+        place=place,
     )
+    section = recovery_section(recovery, noise, low_dose=job.low_dose, figures=figures)
     write_section(outputs.one("section"), section)
     if sidecar := outputs.get("provenance"):
         write_json(
             sidecar,
             provenance("recovery_table", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
         )
+
+
+def _rows(
+    job: RecoveryTableJob, data_sets: Sequence[Realisations], inputs: Files
+) -> tuple[tuple[RecoveryRow, ...], tuple[NoiseRow, ...]]:
+    """The rows of both tables: of the doses of all ``data_sets``, and of all methods."""
+    doses = [measured_doses(data, also_low=not job.low_dose) for data in data_sets]
+    lesions = _measured(inputs.many("lesions"), LESION_TABLE).assign(post_fwhm_mm=0.0)
+    noise = _measured(inputs.many("noise"), NOISE_TABLE)
+    return (
+        recovery_rows(pd.concat([*(each for each, _ in doses), lesions]), methods=job.methods),
+        bias_rows(pd.concat([*(each for _, each in doses), noise]), methods=job.methods),
+    )
 
 
 def _shown(
@@ -113,9 +100,9 @@ def _shown(
     of_runs = {(each.method, each.learning): each for each in _maps_of(data, paths)}
     for run in nearest:
         if run in of_runs:
-            maps_of_run = of_runs[run]
-            bias[maps_of_run.method] = maps_of_run.bias[row]
-            deviation[maps_of_run.method] = maps_of_run.deviation[row]
+            several = sum(method == run[0] for method, _ in nearest) > 1
+            name = ", ".join(run) if several else run[0]
+            bias[name], deviation[name] = of_runs[run].bias[row], of_runs[run].deviation[row]
     place = (
         f"{data.dataset}/{data.setting}, subject {twin.subject}, slice {twin.slice_index}, lesions "
         f"{twin.lesion_set}"

@@ -11,7 +11,7 @@ from quietpet.errors import InputError
 from quietpet.evaluation.drawing import save
 from quietpet.evaluation.figure import draw_table
 from quietpet.evaluation.latex import latex
-from quietpet.evaluation.layouts import file_stem, layouts
+from quietpet.evaluation.layouts import default_reference, file_stem, layouts
 from quietpet.evaluation.pairs import PAIR_COLUMNS
 from quietpet.evaluation.pairs_section import paired_section, summary_sentences
 from quietpet.evaluation.printed import printed_table, wide_cells, wide_columns
@@ -37,13 +37,13 @@ Of = TypeVar("Of")
 def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
     """Read ``scores``; write ``tables``, ``readable``.
 
-    If asked for, also ``with_without_t1`` and ``paired``, tables of their own, the ``section`` of the
-    latter, ``tables_section`` and ``claim`` for the report, each table in a ``csv``, a ``latex`` and a
-    ``figure`` (PNG) file with its ``svg``, all in a ``workbook``, and ``provenance``. ``rate`` are the
+    If asked for, also ``with_without_t1`` and ``paired``, tables of their own; ``tables_section``,
+    ``paired_section`` and ``claim`` for the report; each table in a ``csv``, a ``latex`` and a
+    ``figure`` (PNG) file with its ``svg``; all in a ``workbook``; and ``provenance``. ``rate`` are the
     files of methods whose learning rate was chosen.
     """
     watch = Stopwatch()
-    plan = TablePlan(**{**dict(job), "methods": _described(job, inputs.any("rate"))})
+    plan = _plan(job, inputs)
     scores = read_scores(inputs.many("scores"), SCORE_COLUMNS)
     tabulated = tabulate(scores, plan=plan)
     rows = tabulated.rows
@@ -72,6 +72,12 @@ def run(job: TablesJob, inputs: Files, outputs: Files) -> None:
             sidecar,
             provenance("tables", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
         )
+
+
+def _plan(job: TablesJob, inputs: Files) -> TablePlan:
+    methods = _described(job, inputs.any("rate"))
+    reference = job.reference or default_reference(job.methods, job.trained)
+    return TablePlan(**{**dict(job), "methods": methods, "reference": reference})
 
 
 def _figures(rows: Sequence[TableRow], outputs: Files) -> dict[str, str]:

@@ -279,6 +279,7 @@ class StudyContents(StudySections):
                 lines.append(f"Subjects of {dataset.name}: {regions.describe()}.")
         lines += [self.invivo.describe()] if self.invivo else []
         lines += [f"Compared: {self.cohorts.describe()}."] if self.cohorts else []
+        lines += [f"Measured again: {self.realisations.describe()}."] if self.realisations else []
         return "\n".join(lines)
 
     def _units(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quietpet.config.datasets import SPLITS
-from quietpet.evaluation.layouts import Run, ShownPlan, layouts, shown
+from quietpet.evaluation.layouts import Run, ShownPlan, default_reference, layouts, shown
 from quietpet.jobs.evaluation import CohortsJob, GalleryJob, ReportJob, ScoreJob, TablesJob, TruthJob
 from quietpet.study.data_sets import DataSet, Scored
 from quietpet.study.dose_amounts import learned_at
@@ -102,15 +102,9 @@ def tables_job(study: Study) -> TablesJob:
     )
 
 
-REFERENCE = "mfdiff"
-"""What the others are compared with where nobody chose."""
-
-
 def reference_method(study: Study) -> str:
     """The method that the others are compared with, subject by subject."""
-    networks = (name for name, method in study.methods.items() if method.trained)
-    default = REFERENCE if REFERENCE in study.methods else next(networks, next(iter(study.methods)))
-    return study.evaluation.compare_with or default
+    return study.evaluation.compare_with or default_reference(study.methods, _trained(study))
 
 
 def exported_tables(study: Study) -> tuple[str, ...]:

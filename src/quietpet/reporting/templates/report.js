@@ -35,6 +35,10 @@
     });
   }
 
+  addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details")) details.open = true;
+  });
+
   for (const group of document.querySelectorAll(".variants")) {
     const variants = [...group.querySelectorAll(".variant")];
     const bar = document.createElement("div");

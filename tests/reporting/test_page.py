@@ -1,0 +1,114 @@
+"""The page of the report: structure, what is escaped, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from report_pages import Found, page, rendered, require_accessible, section, table
+
+from quietpet.errors import InputError
+from quietpet.files.sections import ShownFigure
+from quietpet.reporting.page import is_numeric, parts_of, prose, render_page, sort_value
+
+
+def test_the_page_can_be_read_without_eyes_mouse_or_network():
+    found = require_accessible(rendered())
+    assert found.texts["h1"] == ["A study"]
+    assert [text.strip() for text in found.texts["h2"]] == ["Tables", "Data", "How it was made"]
+    assert [text.strip() for text in found.texts["h3"]] == ["Table-1", "Scans", "Registration", "Times"]
+
+
+def test_an_empty_report_is_a_page():
+    require_accessible(rendered(figures={}, facts={}, sections=()))
+
+
+def test_cells_have_what_they_are_sorted_by():
+    found = Found.of(rendered(section("a", tables=(table(),))))
+    cells = [each["data-sort"] for each in found.all("td")]
+    assert cells == ["30.0", "better", "9.5", "", "", "a `word` in **bold**"]
+    rows = [each["data-sort"] for each in found.all("th") if each["scope"] == "row"]
+    assert rows == ["unet", "<b>lpet</b> & more", "mfdiff"]
+    numbers = [each.get("class") for each in found.all("th") if each["scope"] == "col"]
+    assert numbers == [None, "number", None]
+
+
+def test_text_of_a_study_is_escaped_everywhere():
+    bad = '<img src=x onerror="alert(1)">'
+    text = render_page(
+        page(
+            section(
+                "a", title=bad, summary=bad, part=bad, notes=(bad,), warnings=(bad,),
+                tables=(table(bad, rows=({"method": bad, "word": bad},)), table(bad, variant=bad)),
+                figures=(ShownFigure(file="bars.png", alt=bad, caption=bad),),
+            ),
+            title=bad, facts={bad: bad}, made=bad,
+        )
+    )  # fmt: skip
+    found = Found.of(text)
+    assert len(found.all("img")) == 1
+    assert not any("onerror" in attributes for _, attributes in found.elements)
+
+
+def test_prose_marks_code_and_strong_words_and_nothing_else():
+    assert prose("a `b<c` **d `e`** *f*") == (
+        "a <code>b&lt;c</code> <strong>d <code>e</code></strong> *f*"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, ""), (2, "2.0"), (True, "1.0"), (1e-9, "1e-09"), ("10 a", "10 a")]
+)
+def test_sort_values(value, text):
+    assert sort_value(value) == text
+
+
+def test_a_column_of_numbers_and_gaps_is_numeric():
+    assert is_numeric(table(), "psnr")
+    assert not is_numeric(table(), "word")
+    assert not is_numeric(table(rows=({"method": "a", "psnr": None},)), "psnr")
+    assert not is_numeric(table(rows=({"method": "a", "psnr": "-"}, {"psnr": 1.0})), "psnr")
+
+
+def test_sections_of_a_part_stand_together_where_its_first_one_does():
+    parts = parts_of(
+        [section("a", part="X"), section("b"), section("c", part="X"), section("d", part="Y")]
+    )
+    assert [(part.title, [each.id for each in part.sections]) for part in parts] == [
+        ("X", ["a", "c"]), ("B", ["b"]), ("Y", ["d"]),
+    ]  # fmt: skip
+    assert [part.is_one_section for part in parts] == [False, True, False]
+
+
+def test_warnings_of_the_outermost_sections_stand_first_and_once():
+    text = rendered()
+    assert text.count("Nobody was scanned.") == 1
+    assert text.index("Nobody was scanned.") < text.index("Below.")
+    assert text.index("<main") < text.index("Nobody was scanned.") < text.index("<h2")
+
+
+def test_variants_are_switched_and_all_are_there_without_scripts():
+    found = Found.of(rendered())
+    (group,) = (each for each in found.all("div") if each.get("class") == "variants")
+    assert group["data-label"] == "Fidelity"
+    variants = [each for each in found.all("div") if each.get("class") == "variant"]
+    assert [each["data-variant"] for each in variants] == ["quantitative", "paper"]
+    assert not any("hidden" in each for each in variants)
+
+
+def test_two_sections_of_one_id_are_refused():
+    with pytest.raises(InputError, match=r"two sections of the report have the id 'b': 'B' and 'Other'"):
+        rendered(section("a", sections=(section("b"),)), section("b", title="Other"))
+
+
+def test_an_id_that_the_page_needs_itself_is_refused():
+    with pytest.raises(InputError, match="'content', which the page has itself"):
+        rendered(section("content"))
+
+
+def test_a_figure_that_was_not_given_is_named():
+    shown = section("a", figures=(ShownFigure(file="none.svg", alt="x", caption="x"),))
+    with pytest.raises(InputError, match=r"none\.svg: a section shows this figure"):
+        rendered(shown)
+
+
+def test_the_same_page_gives_the_same_text():
+    assert rendered() == rendered()
