@@ -7,7 +7,7 @@ from report_pages import Found, page, rendered, require_accessible, section, tab
 
 from quietpet.errors import InputError
 from quietpet.files.sections import ShownFigure
-from quietpet.reporting.page import is_numeric, parts_of, prose, render_page, sort_value
+from quietpet.reporting.page import gathered, is_numeric, parts_of, prose, render_page, sort_value
 
 
 def test_the_page_can_be_read_without_eyes_mouse_or_network():
@@ -76,6 +76,20 @@ def test_sections_of_a_part_stand_together_where_its_first_one_does():
         ("X", ["a", "c"]), ("B", ["b"]), ("Y", ["d"]),
     ]  # fmt: skip
     assert [part.is_one_section for part in parts] == [False, True, False]
+
+
+def test_a_part_that_is_the_title_of_a_section_is_below_it():
+    sections = gathered(
+        [
+            section("a", part="Tables"),
+            section("tables"),
+            section("b", part="X"),
+            section("c", part="Tables"),
+        ]
+    )
+    assert [each.id for each in sections] == ["tables", "b"]
+    assert [each.id for each in sections[0].sections] == ["a", "c"]
+    require_accessible(rendered(*sections))
 
 
 def test_warnings_of_the_outermost_sections_stand_first_and_once():

@@ -736,7 +736,7 @@ def test_a_wrong_t1_adds_its_jobs_and_runs_no_other(repository, finished, config
     assert "results/robustness/phantom/low/lpet" not in output
 
 
-REALISED = {"data": ["phantom/low"], "slices": [72], "count": 8}
+REALISED = {"data": ["phantom/low"], "slices": [72], "count": 4}
 
 
 def test_noise_realisations_add_their_jobs_and_run_no_other(

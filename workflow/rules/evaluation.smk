@@ -278,7 +278,7 @@ rule gallery:
         restored=shown_in_gallery,
         test="results/datasets/{dataset}/{setting}/test.h5",
     output:
-        figure=report(
+        png=report(
             "results/gallery/{dataset}-{setting}.png",
             caption="../report/gallery.rst",
             category="Images",

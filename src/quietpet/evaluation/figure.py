@@ -68,7 +68,7 @@ def _grid(heights: Sequence[float]) -> tuple[Figure, np.ndarray]:
         gridspec_kw={
             "height_ratios": heights, "left": LEFT_INCH / WIDTH_INCH,
             "right": 1 - RIGHT_INCH / WIDTH_INCH,
-            "top": 1 - TOP_INCH / height, "bottom": BOTTOM_INCH / height, "wspace": 0.06,
+            "top": 1 - TOP_INCH / height, "bottom": BOTTOM_INCH / height, "wspace": 0.1,
             "hspace": BETWEEN_INCH * len(heights) / sum(heights),
         },
     )  # fmt: skip
@@ -118,6 +118,7 @@ def _panel(
     axis.set_ylim(len(methods) - 0.5, -0.5)
     axis.set_xlabel(label, fontsize=SMALL)
     axis.tick_params(axis="x", labelsize=SMALL)
+    axis.locator_params(axis="x", nbins=4)
     axis.grid(axis="both", alpha=0.25)
 
 

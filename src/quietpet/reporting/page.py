@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
@@ -61,6 +61,7 @@ def render_page(page: Page) -> str:
         InputError: two sections have the same id, or a figure was not given.
     """
     _require_unique(page.sections)
+    page = replace(page, sections=gathered(page.sections))
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -77,6 +78,22 @@ def render_page(page: Page) -> str:
         style=Markup(_packaged(_STYLE)),
         script=Markup(_packaged(_SCRIPT)),
     )  # fmt: skip
+
+
+def gathered(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """Sections of a part that is the title of one without a part stand below that one."""
+    titles = {section.title for section in sections if not section.part}
+    below: dict[str, list[Section]] = {title: [] for title in titles}
+    for section in sections:
+        if section.part in titles:
+            below[section.part].append(section)
+    return tuple(
+        section
+        if section.part
+        else replace(section, sections=(*section.sections, *below[section.title]))
+        for section in sections
+        if section.part not in titles
+    )
 
 
 def parts_of(sections: Iterable[Section]) -> tuple[Part, ...]:
