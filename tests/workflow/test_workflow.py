@@ -183,7 +183,7 @@ def test_sinograms_go_on_request_when_nothing_waits_for_them(
 ):
     study = tmp_path / "study"
     shutil.copytree(finished, study)
-    options = ("--directory", study, "--configfile", repository / "workflow/configs/tiny.yaml")
+    options = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
     snakemake(repository, *options, "results/counts.csv", QUIETPET_KEEP="needed")
     assert (study / "results/counts.csv").exists()
     assert not list((study / "results/sinograms").rglob("*.h5"))
