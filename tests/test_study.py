@@ -313,6 +313,8 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "robustness_table": {},
         "recovery": trained,
         "recovery_table": {},
+        "observe": trained,
+        "detection": {},
         "subjects": {},
         "cohorts": {},
         "truth": {},
@@ -1251,7 +1253,9 @@ def test_realisations_are_of_the_middle_slice_without_lesions_and_of_one_sample(
     assert job.low[0] == job_of(study, "simulate", **ordinary, dose="low")
     trained = {"dataset": "phantom", "setting": "low", "method": "mfdiff", "replicate": "r0"}
     assert job_of(study, "restore", **trained).model.samples == 2
-    assert job_of(study, "restore", **trained, purpose="realisations").model.samples == 1
+    again = {**trained, "purpose": "realisations"}
+    for name in study.methods:
+        assert job_of(study, "restore", **{**again, "method": name}).model.samples == 1
     asked = {**REALISATIONS, "samples_per_slice": None}
     study = load_study({**raw, "realisations": asked}, origin="")
     assert job_of(study, "restore", **trained, purpose="realisations").model.samples == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from quietpet.config.diffusion import DiffusionSettings
 from quietpet.config.methods import MethodSettings
 from quietpet.config.networks import TrainingSettings
 from quietpet.errors import InputError
@@ -110,7 +109,7 @@ def _settings(study: Study, method: str) -> MethodSettings:
 def _sampling(study: Study, method: str) -> MethodSettings:
     """Those of a method with as many samples as realisations ask for."""
     settings, asked = _settings(study, method), realisation_settings(study).samples_per_slice
-    if asked is None or not isinstance(settings, DiffusionSettings):
+    if asked is None or "samples_per_slice" not in type(settings).model_fields:
         return settings
     return settings.model_copy(update={"samples_per_slice": asked})
 
