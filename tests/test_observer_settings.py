@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quietpet.config.realisations import LEAST_COUNT
 from quietpet.errors import InputError
-from quietpet.evaluation.ratings import LEAST_REALISATIONS, NOTHING
 from quietpet.study.reading import load_study, read_yaml
 from quietpet.study.select import job_of, settings_for
 
@@ -57,7 +55,3 @@ def test_mistakes_name_the_key(raw, observers, message: str) -> None:
     raw["observers"] = observers
     with pytest.raises(InputError, match=message):
         load_study(raw, origin="a.yaml")
-
-
-def test_realisations_are_enough_for_the_observers_before_any_is_made():
-    assert LEAST_REALISATIONS[NOTHING] == LEAST_COUNT

@@ -179,7 +179,7 @@ def test_paper_configuration_is_the_published_protocol(repository):
         ),
         (
             "realisations",
-            {**REALISATIONS, "count": 7},
+            {**REALISATIONS, "count": 1},
             r"realisations\.count: .*greater than or equal to 2",
         ),
         (

@@ -462,6 +462,29 @@ def test_a_voxel_of_one_frame(pair):
     assert (difference["count"], difference["total"], difference["largest"]) == (60, 180, 1.0)
 
 
+def test_long_lines_are_told_where_they_part(pair):
+    for root, word in zip(pair, ("more", "less"), strict=True):
+        (root / "tables.md").write_text(f"{'alike ' * 50}{word}\n")
+    _, found = compared(*pair)
+    assert found["files"][0]["told"].endswith(
+        "from line 1 on: ...e alike alike alike more against ...e alike alike alike less"
+    )
+
+
+def test_an_input_that_is_gone_is_known_by_its_checksum(pair):
+    """Which is another one, too, where only its times are."""
+    for root in pair:
+        (root / SINOGRAMS).unlink()
+    with h5py.File(pair[1] / IMAGES) as file:
+        inputs = json.loads(file.attrs["provenance"])["inputs"]
+    edit_record(pair[1] / IMAGES, inputs=dict.fromkeys(inputs, "0"))
+    assert compared(*pair)[0] == 0
+    with_pixel(IMAGES, "image")(pair[1])
+    _, found = compared(*pair)
+    told = f"its input {SINOGRAMS} has another checksum, of its content or of its times"
+    assert found["files"][0]["reason"] == told
+
+
 def test_dates_of_drawings_do_not_count(pair):
     """matplotlib writes one into SVG."""
     for root, day in zip(pair, ("01", "02"), strict=True):

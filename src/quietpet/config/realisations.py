@@ -12,9 +12,6 @@ from quietpet.config.section import Label, NonNegative, Positive, Section, Subje
 ABSENT = "absent"
 """The lesion set without any lesion: the twin of every other one."""
 
-LEAST_COUNT = 8
-"""Realisations of which model observers can be trained on some and tested on others."""
-
 MAX_LESIONS = 255
 """Lesions of a set are numbered in a byte."""
 
@@ -101,10 +98,9 @@ class RealisationSettings(Section):
     )
     count: int = Field(
         20,
-        ge=LEAST_COUNT,
+        ge=2,
         description="realisations of each slice and lesion set; more of them leave the earlier ones as "
-        "they are. Below 20 biases and variances are known badly, and with fewer than "
-        f"{LEAST_COUNT} model observers have too few to be trained on some and tested on others",
+        "they are. Below 20 biases and variances are known badly",
     )
     samples_per_slice: int | None = Field(
         1,

@@ -80,7 +80,7 @@ class LesionSlices(Record):
     key: list[str] = field(metadata=TEXTS)
     subject: list[str] = field(metadata=TEXTS)
     has_t1: np.ndarray = field(metadata=ARRAY)
-    standard: np.ndarray = field(metadata=ARRAY)
+    standard: np.ndarray = field(metadata=VALUES)
     pet_lesions: np.ndarray = field(metadata=ARRAY)
 
 
@@ -90,8 +90,8 @@ class ShownSlices(PackedName):
 
     pixel_mm: float
     units: dict[str, str]
-    low: np.ndarray = field(metadata=ARRAY)
-    standard: np.ndarray = field(metadata=ARRAY)
+    low: np.ndarray = field(metadata=VALUES)
+    standard: np.ndarray = field(metadata=VALUES)
     head: np.ndarray = field(metadata=ARRAY)
     pet_lesions: np.ndarray = field(metadata=ARRAY)
     t1_lesions: np.ndarray = field(metadata=ARRAY)
@@ -104,7 +104,7 @@ class T1Slices(Record):
     KIND: ClassVar[str] = "dataset"
     AXES: ClassVar[str] = "(slice, y, x)"
 
-    t1: np.ndarray = field(metadata=ARRAY)
+    t1: np.ndarray = field(metadata=VALUES)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

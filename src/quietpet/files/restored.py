@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from quietpet.files.lineage import Lineage
-from quietpet.files.records import ARRAY, TEXTS, VALUES, Record
+from quietpet.files.records import TEXTS, VALUES, Record
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -52,4 +52,4 @@ class RestoredSingle(Record):
 
     KIND: ClassVar[str] = "restored"
 
-    single: np.ndarray = field(metadata=ARRAY)
+    single: np.ndarray = field(metadata=VALUES)

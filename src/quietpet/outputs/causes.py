@@ -38,12 +38,14 @@ class Cause:
         if self.kind == "code":
             return f"its code differs in {self.key}"
         if self.kind == "input":
-            return f"its input {self.key} {'differs' if self.one and self.other else self._lone}"
+            return f"its input {self.key} {self._input}"
         return f"{self.key} is {shown(self.one)} against {shown(self.other)}"
 
     @property
-    def _lone(self) -> str:
-        return f"was there for the {'first' if self.one else 'second'} alone"
+    def _input(self) -> str:
+        if not (self.one and self.other):
+            return f"was there for the {'first' if self.one else 'second'} alone"
+        return "differs" if self.certain else "has another checksum, of its content or of its times"
 
 
 def causes(one: Record, other: Record, *, compared: Callable[[str], bool]) -> list[Cause]:

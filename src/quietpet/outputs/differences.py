@@ -263,12 +263,23 @@ def _of_lines(one: list[str] | None, other: list[str] | None) -> Iterator[Differ
         yield Difference(part="the text", how=f"has {len(one)} lines against {len(other)}")
         return
     first = pairs[0]
+    left, right = _where_they_part(one[first - 1], other[first - 1])
     yield Difference(
         part="the text",
-        how=f"from line {first} on: {shown(one[first - 1])} against {shown(other[first - 1])}",
+        how=f"from line {first} on: {shown(left)} against {shown(right)}",
         count=len(pairs),
         total=max(len(one), len(other)),
     )
+
+
+def _where_they_part(one: str, other: str) -> tuple[str, str]:
+    """Two texts without most of what they begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    alike = next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+    if alike <= _SHOWN // 2:
+        return one, other
+    begin = alike - _SHOWN // 3
+    return f"...{one[begin:]}", f"...{other[begin:]}"
 
 
 def _kept_values(content: Content, step: str) -> dict[str, Any]:
