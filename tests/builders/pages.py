@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quietpet.evaluation.readable import claims_section, tables_section
+from quietpet.evaluation.claims import claims_section
+from quietpet.evaluation.readable import tables_section
 from quietpet.evaluation.tables import TablePlan, TableRow
 from quietpet.files.sections import render_markdown
 

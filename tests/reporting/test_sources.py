@@ -42,7 +42,7 @@ def test_a_small_svg_is_preferred_and_a_large_one_gives_way(tmp_path):
     (tmp_path / "a.svg").write_text(SVG + " " * LARGEST_SVG_BYTES)
     figures = embed_figures([tmp_path / "a.png", tmp_path / "a.svg"])
     assert figures["a"].uri.startswith("data:image/png;base64,")
-    assert (figures["a"].width, figures["a"].height) == (50, 25)
+    assert (figures["a"].width, figures["a"].height) == (74, 37)  # 100 x 50 pixels of 1/130 inch
 
 
 def test_figures_that_are_none_are_refused(tmp_path):

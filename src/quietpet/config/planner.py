@@ -22,7 +22,7 @@ class PlannerSettings(Section):
 
     report: bool = Field(
         False,
-        description="also show it in results/tables.md; each method then costs some thousand network "
+        description="also show it in results/report.html; each method then costs some thousand network "
         "evaluations more per slice, most of them for the reference",
     )
     slices: int = Field(

@@ -22,7 +22,8 @@ STYLES = ("-", "--", ":", "-.")
 SMALL, NORMAL = 8, 9
 """Sizes of letters [points]."""
 
-_DPI = 130
+DPI = 130
+"""Pixels of a PNG in an inch."""
 
 
 def new_figure(width_inch: float, height_inch: float) -> Figure:
@@ -38,11 +39,11 @@ def save(figure: Figure, *, png: Path, svg: Path | None = None) -> None:
     Letters of the SVG stay letters, which can be searched, and read aloud.
     """
     with atomic_path(png) as partial:
-        figure.savefig(partial, format="png", dpi=_DPI)
+        figure.savefig(partial, format="png", dpi=DPI)
     if svg is not None:
         figure.set_layout_engine("none")  # it is laid out
         with (
             atomic_path(svg) as partial,
             mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "quietpet"}),
         ):
-            figure.savefig(partial, format="svg", dpi=_DPI, metadata={"Date": None})
+            figure.savefig(partial, format="svg", dpi=DPI, metadata={"Date": None})

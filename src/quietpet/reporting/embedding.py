@@ -13,6 +13,9 @@ from pathlib import Path
 from PIL import Image
 
 from quietpet.errors import InputError, reading, replacing
+from quietpet.evaluation.drawing import DPI
+
+CSS_PIXELS_PER_INCH = 96
 
 LARGEST_SVG_BYTES = 300_000
 """A larger SVG gives way to the PNG of the same name."""
@@ -60,7 +63,7 @@ def _embedded(endings: Mapping[str, Path]) -> Embedded:
 
 
 def png_data(path: Path) -> Embedded:
-    """A PNG as it is; its size is halved for sharp screens.
+    """A PNG as it is, shown as large as it was drawn.
 
     Raises:
         InputError: it is no PNG, or cannot be read.
@@ -70,7 +73,12 @@ def png_data(path: Path) -> Embedded:
     if not content.startswith(_SIGNATURE) or len(content) < 24:
         raise InputError(f"{path}: not a PNG. {replacing(path)}")
     width, height = struct.unpack(">II", content[16:24])  # of the header IHDR, the first chunk
-    return Embedded(uri=_uri("image/png", content), width=max(1, width // 2), height=max(1, height // 2))
+    scale = CSS_PIXELS_PER_INCH / DPI
+    return Embedded(
+        uri=_uri("image/png", content),
+        width=round(width * scale) or 1,
+        height=round(height * scale) or 1,
+    )
 
 
 def smaller(path: Path) -> Embedded:

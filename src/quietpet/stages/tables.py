@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from quietpet.errors import InputError
+from quietpet.evaluation.claims import claims_section
 from quietpet.evaluation.drawing import save
 from quietpet.evaluation.figure import draw_table
 from quietpet.evaluation.latex import latex
@@ -15,7 +16,7 @@ from quietpet.evaluation.layouts import default_reference, file_stem, layouts
 from quietpet.evaluation.pairs import PAIR_COLUMNS
 from quietpet.evaluation.pairs_section import paired_section, summary_sentences
 from quietpet.evaluation.printed import printed_table, wide_cells, wide_columns
-from quietpet.evaluation.readable import claims_section, render, tables_section
+from quietpet.evaluation.readable import render, tables_section
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.table_plan import TablePlan
 from quietpet.evaluation.tables import TABLE_COLUMNS, TableRow, tabulate

@@ -75,15 +75,20 @@ class StudyContents(StudySections):
 
     @property
     def gallery(self) -> dict[tuple[str, str], list[Scored]]:
-        """What each figure of images shows: first trainings under the last regime, by method."""
+        """What each figure of images shows: the first training of each method, by data set and setting.
+
+        Where networks learned in several ways, it is the last way that all of them have, in the order of
+        the regimes; of a network that has it not, its own last.
+        """
         named = self.report.gallery
         if named is None:
             named = (f"{self.tried_on.dataset}/{self.tried_on.setting}",)
-        shown: dict[tuple[str, str], dict[str, Scored]] = {}
+        shown: dict[tuple[str, str], dict[str, dict[str, Scored]]] = {}
         for run in self.scored:
             if f"{run.dataset}/{run.setting}" in named and run.replicate == FIRST_REPLICATE:
-                shown.setdefault((run.dataset, run.setting), {})[run.method] = run
-        return {place: [*runs.values()] for place, runs in shown.items()}
+                of_method = shown.setdefault((run.dataset, run.setting), {}).setdefault(run.method, {})
+                of_method[run.regime] = run
+        return {place: list(_alike(of_methods.values())) for place, of_methods in shown.items()}
 
     @property
     def in_robustness(self) -> Iterator[Scored]:
@@ -298,3 +303,12 @@ class StudyContents(StudySections):
 def _given(section: Section, names: Iterable[str]) -> dict[str, Any]:
     """The values that ``section`` has for ``names``."""
     return {name: value for name in names if (value := getattr(section, name)) is not None}
+
+
+def _alike(of_methods: Iterable[dict[str, Scored]]) -> Iterator[Scored]:
+    """One restoration of each method, by regime: of the last regime that all that have any share."""
+    found = list(of_methods)
+    learned = [regimes for regimes in found if "" not in regimes]
+    shared = [name for name in (learned[0] if learned else ()) if all(name in each for each in learned)]
+    for regimes in found:
+        yield regimes[shared[-1]] if shared and shared[-1] in regimes else [*regimes.values()][-1]
