@@ -69,6 +69,17 @@ def test_the_slice_with_most_lesion_is_drawn_as_png_and_svg(tmp_path):
     assert ">mfdiff<" in svg.replace("\n", "")
 
 
+def test_it_says_how_it_was_made(tmp_path):
+    test = write_test(tmp_path)
+    restored = [write_restored(tmp_path, test, factors=[1.0, 1.0, 1.0], method="unet")]
+    outputs = {name: [tmp_path / f"out.{name}"] for name in ("png", "svg", "section", "provenance")}
+    job = GalleryJob(dataset="phantom", setting="low")
+    gallery.run(job, Files({"test": [test], "restored": restored}), Files(outputs))
+    record = read_json(outputs["provenance"][0])
+    assert record["stage"] == "gallery"
+    assert record["inputs"] == {str(path): file_digest(path) for path in (*restored, test)}
+
+
 def test_the_same_files_give_the_same_bytes(tmp_path):
     test = write_test(tmp_path, lesions_in=(1,))
     restored = [write_restored(tmp_path / "unet.h5", test, factors=[1.1] * 4, method="unet")]
