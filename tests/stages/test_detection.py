@@ -21,6 +21,7 @@ from quietpet.files.restored import RestoredSlices
 from quietpet.files.sections import read_section
 from quietpet.files.text import read_json
 from quietpet.jobs.detection import DetectionJob, ObserveJob
+from quietpet.provenance import file_digest
 from quietpet.stages import detection, observe
 
 LINEAGE = {"data_source": "template", "projector": "embedded"}
@@ -64,6 +65,23 @@ def rated(path: Path, test_set: Path, method: str = "lpet") -> Path:
     target = path.with_suffix(".csv")
     observe.run(job, Files({"restored": [path], "test": [test_set]}), Files({"ratings": [target]}))
     return target
+
+
+def test_ratings_say_how_they_were_made(held, test_set, tmp_path) -> None:
+    path = restored(tmp_path / "lpet.h5", held, held.low)
+    job = ObserveJob(
+        dataset="phantom",
+        setting="low",
+        method="lpet",
+        replicate="r0",
+        learning="own",
+        channels=SETTINGS,
+    )
+    outputs = {name: [tmp_path / name] for name in ("ratings", "ratings_provenance")}
+    observe.run(job, Files({"restored": [path], "test": [test_set]}), Files(outputs))
+    record = read_json(tmp_path / "ratings_provenance")
+    assert record["stage"] == "observe"
+    assert record["inputs"] == {str(each): file_digest(each) for each in (path, test_set)}
 
 
 def test_ratings_of_all_methods_end_in_a_table_a_section_and_a_figure(held, test_set, tmp_path) -> None:

@@ -11,7 +11,9 @@ from quietpet.evaluation.gallery import MEDIAN_ERROR, MOST_LESION
 from quietpet.files.hdf5 import open_hdf5, read_array, read_strings, write_hdf5
 from quietpet.files.named import Files
 from quietpet.files.sections import read_section
+from quietpet.files.text import read_json
 from quietpet.jobs.evaluation import GalleryJob
+from quietpet.provenance import file_digest
 from quietpet.stages import gallery
 
 LINEAGE = {"data_source": "brainweb", "projector": "embedded", "registration": "-"}
@@ -71,7 +73,7 @@ def test_the_slice_with_most_lesion_is_drawn_as_png_and_svg(tmp_path):
 
 def test_it_says_how_it_was_made(tmp_path):
     test = write_test(tmp_path)
-    restored = [write_restored(tmp_path, test, factors=[1.0, 1.0, 1.0], method="unet")]
+    restored = [write_restored(tmp_path / "unet.h5", test, factors=[1.0, 1.1, 1.2, 1.3], method="unet")]
     outputs = {name: [tmp_path / f"out.{name}"] for name in ("png", "svg", "section", "provenance")}
     job = GalleryJob(dataset="phantom", setting="low")
     gallery.run(job, Files({"test": [test], "restored": restored}), Files(outputs))
