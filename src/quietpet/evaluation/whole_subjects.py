@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -11,16 +13,18 @@ import numpy as np
 from quietpet.evaluation.challenge import brain_outliers, region_bias
 from quietpet.evaluation.leakage import Measure, leakage, pet_only_loss
 from quietpet.evaluation.lesions import pet_only, t1_only
-from quietpet.evaluation.scoring import LINEAGE, require_images, slice_images
+from quietpet.evaluation.scoring import LINEAGE, REFERENCE, STANDARD, require_images, slice_images
 from quietpet.files.packed import LowSlices, ReferenceSlices
 from quietpet.phantom.tissues import Tissue
 
 SUBJECT_COLUMNS = (
-    "dataset", "setting", "method", "learning", "replicate", "estimate", "subject", "measure", "value",
-    "count", *LINEAGE,
+    "dataset", "setting", "method", "learning", "replicate", "estimate", "subject", "against", "measure",
+    "value", "count", *LINEAGE,
 )  # fmt: skip
 """Columns of a file of whole subjects; ``value`` is empty where there is nothing to measure, ``count``
-the number of lesions, pixels or regions that it is of."""
+the number of lesions, pixels or regions that it is of. ``against``: what images are compared with."""
+
+AGAINST_STANDARD, AGAINST_TRUTH = "standard", "truth"
 
 BRAIN = (Tissue.GREY_MATTER, Tissue.WHITE_MATTER, Tissue.CSF)
 """Tissues of the brain, and the regions whose bias is measured where a data set numbers no others."""
@@ -29,24 +33,42 @@ BRAIN = (Tissue.GREY_MATTER, Tissue.WHITE_MATTER, Tissue.CSF)
 def subject_rows(
     estimates: Mapping[str, np.ndarray], reference: ReferenceSlices, low: LowSlices
 ) -> Iterator[dict[str, Any]]:
-    """One row per estimate, subject and measure.
+    """One row per estimate, subject, reference and measure.
+
+    The reference is the standard dose and, where it is known, the truth. Against the truth there are
+    rows of the standard dose itself, too: their ``method`` to ``estimate`` name it. They are the same
+    beside every method.
 
     ``estimates`` as in :func:`quietpet.evaluation.scoring.score_slices`. Without labels nothing is known
     of the brain, and its measures have no rows.
     """
     require_images(low.low, reference.key, what=f"{low.origin}:low")
     subjects = np.array(reference.subject)
-    for estimate, restored in estimates.items():
-        for subject in dict.fromkeys(reference.subject):
-            rows = np.flatnonzero(subjects == subject)
-            for measure in _measured(restored, reference, low.low, rows):
+    for against, compared in _references(reference).items():
+        images = [({"estimate": estimate}, restored) for estimate, restored in estimates.items()]
+        if against == AGAINST_TRUTH:
+            images.append((_OF_STANDARD, reference.standard))
+        for (names, restored), subject in product(images, dict.fromkeys(reference.subject)):
+            for measure in _measured(restored, compared, low.low, np.flatnonzero(subjects == subject)):
                 yield {
-                    "estimate": estimate,
+                    **names,
                     "subject": subject,
+                    "against": against,
                     "measure": measure.name,
                     "value": "" if math.isnan(measure.value) else measure.value,
                     "count": measure.count,
                 }
+
+
+_OF_STANDARD = {"method": STANDARD, "learning": "-", "replicate": "-", "estimate": REFERENCE}
+
+
+def _references(reference: ReferenceSlices) -> dict[str, ReferenceSlices]:
+    """The slices, with what images are compared with in the place of the standard dose."""
+    found = {AGAINST_STANDARD: reference}
+    if reference.truth is not None:
+        found[AGAINST_TRUTH] = replace(reference, standard=reference.truth)
+    return found
 
 
 def _measured(
