@@ -109,7 +109,7 @@ def test_ratings_of_all_methods_end_in_a_table_a_section_and_a_figure(held, test
     ]
     low, lost, standard = whole.auc
     assert lost < low <= standard == 1.0, "the standard dose of these files is the truth itself"
-    assert list(whole.verdict)[1] == "worse"
+    assert list(whole.verdict)[1] == "lower area here"
     assert set(table.sought) == {"lesion", "nothing"}
     assert read_section(made["section"][0]).figures[0].file == "detection.svg"
     assert made["png"][0].read_bytes().startswith(b"\x89PNG")
