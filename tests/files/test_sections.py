@@ -13,6 +13,7 @@ from quietpet.files.sections import (
     Section,
     ShownFigure,
     Table,
+    anchor,
     read_section,
     render_markdown,
     switched,
@@ -193,3 +194,12 @@ def test_sections_below_a_section_are_read_back_and_rendered_one_level_lower(tmp
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         "## Table 1", "### Fidelity", "### Branch", "#### Fidelity", "#### Leaf",
     ]  # fmt: skip
+
+
+def test_every_name_of_a_study_has_an_anchor_of_its_own():
+    names = ("low", "low_", "Low", "a-b", "a__b", "a_b", "a.b", "4min", "b", "_", "ä")
+    anchors = [anchor(name) for name in names]
+    assert len(set(anchors)) == len(names)
+    assert anchors[0] == "low"
+    for each in anchors:
+        section(id=f"a-{each}_{each}")
