@@ -22,7 +22,7 @@ _NEXT_STEP = re.compile(r" then (\w+) ")
 
 
 def provenance_section(records: Mapping[Path, Mapping[str, Any]]) -> Section:
-    """Code, versions and devices behind the files, of their sidecars ``records``; data by checksum."""
+    """Code, versions and devices of steps, of the ``records`` of their files; data by checksum."""
     codes = sorted(
         {(str(each["stage"]), str(each["code"]), str(each["device"])) for each in records.values()}
     )
@@ -37,12 +37,13 @@ def provenance_section(records: Mapping[Path, Mapping[str, Any]]) -> Section:
         for name, digest in each["inputs"].items()
         if "/datasets/" in f"/{name}"
     }
+    steps = sorted({f"`{step}`" for step, _, _ in codes})
     made = sorted(str(each["made"]) for each in records.values())
     return Section(
         id="provenance",
         title="Provenance",
         part=PART,
-        summary=f"{len(records)} records, written {made[0]} to {made[-1]}. "
+        summary=f"{len(records)} records of {', '.join(steps)}, written {made[0]} to {made[-1]}. "
         + (
             f"Different versions of {', '.join(mixed)} made them."
             if mixed
@@ -54,7 +55,7 @@ def provenance_section(records: Mapping[Path, Mapping[str, Any]]) -> Section:
         ),
         tables=(
             Table(
-                caption="Code of each step, and where it ran",
+                caption="Code of the steps that these records are of, and where they ran",
                 columns=(
                     Column(key="step", label="Step"),
                     Column(key="code", label="Fingerprint of the code"),
@@ -146,14 +147,17 @@ def steps_of(log: Iterable[str]) -> str:
     return "unknown"
 
 
-def hardware_section(devices: Iterable[str]) -> Section:
-    """The machine that made this page, and the devices that provenance names."""
+def hardware_section(records: Iterable[Mapping[str, Any]]) -> Section:
+    """The machine that made this page, and the devices of the steps that ``records`` are of."""
+    devices: dict[str, set[str]] = defaultdict(set)
+    for each in records:
+        devices[str(each["stage"])].add(str(each["device"]))
     found = {
         "Processor": processor(),
         "Cores": str(os.cpu_count()),
         "Memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "System": f"{platform.system()} {platform.machine()}",
-        "Devices that results were computed on": ", ".join(sorted(set(devices))) or "unknown",
+        **{f"Device of `{step}`": ", ".join(sorted(devices[step])) for step in sorted(devices)},
     }
     return Section(
         id="hardware",

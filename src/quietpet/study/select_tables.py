@@ -41,6 +41,7 @@ def truth_job(study: Study) -> TruthJob:
         methods=tuple(study.methods),
         regimes=tuple(study.learning.regimes) if study.learning else (),
         evaluation=study.evaluation,
+        low_dose=study.low_dose_images,
     )
 
 
