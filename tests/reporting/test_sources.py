@@ -133,6 +133,7 @@ def test_times_are_summed_by_the_steps_of_a_job():
     assert rows.keys() == {"fit", "restore, score"}
     assert (rows["fit"]["jobs"], rows["fit"]["core_s"], rows["fit"]["share"]) == (2, 40.0, 80.0)
     assert times_section({Path("d.log"): ["it was interrupted"]}) is None
+    assert times_section({Path("a.log"): log_of("fit", core_s=1)}).summary.startswith("1 job took")
     assert steps_of(["nothing"]) == "unknown"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from quietpet.data_source import is_standin
-from quietpet.files.sections import Column, Section, ShownFigure, Table, anchor, cell
+from quietpet.files.sections import Column, Section, ShownFigure, Table, anchor, cell, counted
 
 MOST_LESION = "the test slice with most lesion area"
 MEDIAN_ERROR = "the test slice whose NMSE, the median of all methods, is the median of all slices"
@@ -170,7 +170,7 @@ def _nearest_and_farthest(shown: GallerySlice) -> str:
 
 def _shown_figure(shown: GallerySlice, file: str, place: str) -> ShownFigure:
     """What the figure shows of this slice: nothing of a T1 or of lesions where there are none."""
-    restored = _counted(len(shown.restored), "restored image")
+    restored = counted(len(shown.restored), "restored image")
     closest = (
         "the restored image"
         if len(shown.restored) == 1
@@ -195,7 +195,3 @@ def _outlines(shown: GallerySlice) -> str:
         shown.has_t1_only_lesion
     )
     return f"{', '.join(both)}. " if both else ""
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -85,6 +85,11 @@ def cell(value: float | None) -> Cell:
     return value if value is None or math.isfinite(value) else f"{value:g}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, which takes an s: 1 job, 2 jobs."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def anchor(name: str) -> str:
     """Part of the ``id`` of a :class:`Section`, after "-" or "_", for any name that a study may give.
 

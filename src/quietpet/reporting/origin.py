@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from quietpet.files.sections import Cell, Column, Section, Table
+from quietpet.files.sections import Cell, Column, Section, Table, counted
 from quietpet.provenance import processor
 from quietpet.usage import Usage, usage_of
 
@@ -43,7 +43,8 @@ def provenance_section(records: Mapping[Path, Mapping[str, Any]]) -> Section:
         id="provenance",
         title="Provenance",
         part=PART,
-        summary=f"{len(records)} records of {', '.join(steps)}, written {made[0]} to {made[-1]}. "
+        summary=f"{counted(len(records), 'record')} of {', '.join(steps)}, written {made[0]} "
+        f"to {made[-1]}. "
         + (
             f"Different versions of {', '.join(mixed)} made them."
             if mixed
@@ -103,7 +104,7 @@ def times_section(logs: Mapping[Path, Sequence[str]]) -> Section | None:
         id="times",
         title="Times",
         part=PART,
-        summary=f"{sum(map(len, jobs.values()))} jobs took {total:,.0f} core seconds "
+        summary=f"{counted(sum(map(len, jobs.values())), 'job')} took {total:,.0f} core seconds "
         f"({total / 3600:.2f} core hours) in all, most of them `{most}`.",
         notes=(
             "Of the last run of each job, as its log ends; a job that found files as it would make them "
