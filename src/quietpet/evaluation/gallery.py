@@ -190,7 +190,7 @@ def _shown_figure(shown: GallerySlice, file: str, place: str) -> ShownFigure:
 
 
 def _outlines(shown: GallerySlice) -> str:
-    both = ("Lesions in PET are outlined whole",) if shown.has_pet_lesion else ()
+    both: tuple[str, ...] = ("Lesions in PET are outlined whole",) if shown.has_pet_lesion else ()
     both += ("those in T1 alone dashed" if both else "Lesions in T1 alone are outlined dashed",) * (
         shown.has_t1_only_lesion
     )

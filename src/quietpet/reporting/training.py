@@ -114,7 +114,8 @@ def training_section(curves: Sequence[Curve]) -> Section:
         title="Training curves",
         part="How it was made",
         summary=f"{counted(len(curves), 'training')} of {counted(len(methods), 'network')}. Of "
-        f"{len(rising)} the last validation loss is above the least one before it, which may be chance, or too long a training.",
+        f"{len(rising)} the last validation loss is above the least one before it, which may be chance, "
+        "or too long a training.",
         notes=(
             "Losses of different methods are different quantities: compare a curve with itself alone.",
             "A stage of learning that goes on from others counts its iterations from 0.",
