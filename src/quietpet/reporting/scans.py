@@ -18,7 +18,8 @@ def scans_section(records: Sequence[Mapping[str, Any]]) -> Section:
         title="Scans and their audit",
         part="Scans",
         summary=f"{counted(len(records), 'scan')}, {len(simulated)} of them simulated. "
-        f"Of {len(corrected)} the side-cars contradicted themselves and were corrected as the table says.",
+        f"Of {len(corrected)} the side-cars contradicted themselves and were corrected as the table "
+        "says.",
         notes=(
             "`quietpet audit FOLDER --html FILE` reports all that contradicts itself in a data set, "
             "with the evidence; what would change a number is refused or corrected at the import.",
