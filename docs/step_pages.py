@@ -80,7 +80,7 @@ def _files(step: Step, rules: Sequence[RuleFiles]) -> str:
 def _covers(general: str, special: str) -> bool:
     """Whether a pattern has wildcards where another has names."""
     wildcard = re.compile(r"\\{\w+\\}")
-    return re.fullmatch(wildcard.sub(".+", re.escape(general)), special) is not None
+    return re.fullmatch(wildcard.sub("[^.]+", re.escape(general)), special) is not None
 
 
 def _rows(rule: RuleFiles, outputs: Sequence[NamedFile]) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ def thinned(fraction, **given):
 def raw(repository):
     """The small study of phantoms alone, with two methods that are fitted and one that is not."""
     whole = read_yaml(repository / "config.yaml")
-    further = ("domains", "standin", "invivo", "learning")
+    further = ("domains", "standin", "invivo", "learning", "realisations")
     study = {key: copy.deepcopy(whole[key]) for key in whole if key not in further}
     study["methods"] = {"lpet": {}, "gaussian": {}, "nafnet": whole["methods"]["nafnet"]}
     return study

@@ -520,6 +520,7 @@ def test_a_stage_may_name_another_data_set_at_the_dose_to_be_restored(staged, wh
     with pytest.raises(InputError, match=r"'phantom/own' is phantom/x20 where shifted/x20 is restored"):
         load_study(raw, origin="")
     standard = raw["doses"]["standard"]
+    raw = changed(raw, "realisations.data", ["phantom/x100"])
     study = load_study(changed(raw, "doses", {"standard": standard, "low": levels}), origin="")
     for setting in levels:
         names = {"setting": setting, "method": "unet", "replicate": "r0", "regime": "external"}

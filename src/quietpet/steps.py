@@ -527,7 +527,10 @@ _STEPS = (
             NamedFile("restored", "HDF5 of `restore` of noise realisations"),
             NamedFile("test", "HDF5 of `realise`"),
         ),
-        outputs=(NamedFile("ratings", "CSV: ratings of model observers that know the lesions"),),
+        outputs=(
+            NamedFile("ratings", "CSV: ratings of model observers that know the lesions"),
+            NamedFile("ratings_provenance", "JSON: how the ratings were made", optional=True),
+        ),
     ),
     Step(
         name="detection",
@@ -594,6 +597,7 @@ _STEPS = (
             NamedFile("png", "PNG: one test slice of every method, with errors and profiles"),
             _SVG,
             _SECTION,
+            _PROVENANCE,
         ),
     ),
     Step(

@@ -85,6 +85,7 @@ def small_results(study: Path) -> Path:
     write_text(root / "tables.md", "| method | mean |\n| --- | --- |\n| unet | 30.1 |\n")
     matplotlib.image.imsave(root / "tables.png", rng.random((6, 6)))
     write_json(root / "tables.json", hdf5.record("tables", ["scores/phantom/low/unet/r0.csv"], {}))
+    write_text(root / "report.html", "<main>\n<p>30.1</p>\n</main>\n")
     _write_scan(root / "invivo/ds_sub-01", hdf5, rng)
     return root
 

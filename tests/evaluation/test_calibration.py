@@ -156,3 +156,25 @@ def test_pooled_pixels_would_not_keep_the_promise() -> None:
             scales[repeat] = coverage(new, level, samples=3, scale=scale)
     assert pooled.mean() < level - 3 * pooled.std() / np.sqrt(REPEATS)
     assert by_unit.mean() >= level - 3 * by_unit.std() / np.sqrt(REPEATS)
+
+
+@pytest.mark.parametrize(("subjects", "least", "most"), [(1, 0.74, 0.84), (4, 0.85, 0.895)])
+def test_positions_of_other_subjects_hold_less_than_their_level(
+    subjects: int, least: float, most: float
+) -> None:
+    """Errors of a subject have a scale of their own: positions are exchangeable within subjects alone.
+
+    Of a new position of the same subjects the level is held.
+    """
+    rng = np.random.default_rng(subjects)
+    level, positions, pixels = 0.9, 20, 20
+    same, other = np.empty(REPEATS), np.empty(REPEATS)
+    for repeat in range(REPEATS):
+        scales = np.exp(rng.normal(size=(subjects + 1, 1, 1)))
+        errors = scales * np.abs(rng.normal(size=(subjects + 1, positions + 1, pixels)))
+        found = promised_scale([*errors[:-1, 1:].reshape(-1, pixels)], level, samples=4)
+        assert found is not None
+        same[repeat] = coverage(errors[:-1, 0], level, samples=4, scale=found)
+        other[repeat] = coverage(errors[-1], level, samples=4, scale=found)
+    assert same.mean() >= level - 3 * same.std() / np.sqrt(REPEATS)
+    assert least < other.mean() < most

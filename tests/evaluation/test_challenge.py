@@ -33,9 +33,9 @@ def test_errors_on_both_sides_count_and_only_in_the_brain() -> None:
     restored = np.array([[[100.0, 104.9, 95.1, 107.0, 93.0, 112.0, 200.0, 500.0]]])
     brain = np.array([[[True] * 7 + [False]]])
     found = scores(restored, standard, brain)
-    assert found["brain_within_5_percent"] == pytest.approx(3 / 7)
-    assert found["brain_within_10_percent"] == pytest.approx(5 / 7)
-    assert found["brain_within_15_percent"] == pytest.approx(6 / 7)
+    assert found["brain_share_within_5_percent"] == pytest.approx(3 / 7)
+    assert found["brain_share_within_10_percent"] == pytest.approx(5 / 7)
+    assert found["brain_share_within_15_percent"] == pytest.approx(6 / 7)
     assert found["brain_outlier_score"] == pytest.approx((3 + 5 + 6) / 21)
 
 

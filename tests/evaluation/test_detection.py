@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from known_lesions import LESIONS, realisations
+from scipy import stats
 
 from quietpet.config.observers import ChannelSettings
 from quietpet.config.realisations import ABSENT
@@ -103,8 +104,8 @@ def test_a_method_that_wipes_lesions_out_is_worse_and_one_that_takes_off_noise_i
     rows = detection_rows(ratings_of(images, held), PLAN)
     low, good, blind = (found(rows, method) for method in ("lpet", "good", "blind"))
     assert good.auc > low.auc + 0.03
-    assert good.verdict == "better"
-    assert blind.verdict == "worse"
+    assert good.verdict == "higher area here"
+    assert blind.verdict == "lower area here"
     assert blind.ci_low < 0.5 < blind.ci_high
     assert low.verdict == low.compared_with == ""
     assert (good.compared_with, good.difference) == ("lpet", pytest.approx(good.auc - low.auc))
@@ -113,8 +114,36 @@ def test_a_method_that_wipes_lesions_out_is_worse_and_one_that_takes_off_noise_i
     assert (same.p, same.verdict) == (None, "no difference shown")
     assert (low.n_subjects, low.n_slices, low.n_lesions) == (3, 3, 6)
     assert 0 <= low.subject_ci_low <= low.auc <= low.subject_ci_high <= 1
+    assert low.difference_subject_ci_low is None
+    assert (same.difference_subject_ci_low, same.difference_subject_ci_high) == pytest.approx((0, 0))
     names = [row.method for row in rows if (row.observer, row.radius_mm) == ("hotelling", 7.0)]
     assert names == ["lpet", "good", "blind", "scaled"]
+
+
+def test_the_difference_has_students_interval_over_subjects() -> None:
+    """Each subject is one value, the difference of its areas; of two subjects there is none."""
+    held = realisations(12, subjects=("04", "05", "06"), amplitude=0.3)
+    rng = np.random.default_rng(5)
+    images = {"lpet": held.low, "good": held.low + 2 * rng.standard_normal(held.low.shape)}
+    ratings = ratings_of(images, held)
+    row = found(detection_rows(ratings, PLAN), "good")
+    each = [
+        found(detection_rows(ratings[ratings.subject == subject], PLAN), "good").difference
+        for subject in ("04", "05", "06")
+    ]
+    expected = stats.t.interval(0.95, 2, loc=np.mean(each), scale=stats.sem(each))
+    ends = (row.difference_subject_ci_low, row.difference_subject_ci_high)
+    assert ends == pytest.approx((max(expected[0], -1.0), min(expected[1], 1.0)))
+    two = found(detection_rows(ratings[ratings.subject != "04"], PLAN), "good")
+    assert two.difference_subject_ci_low is two.difference_subject_ci_high is None
+
+
+def test_a_method_with_two_trainings_is_refused() -> None:
+    held = realisations(8)
+    ratings = ratings_of({"lpet": held.low, "good": held.low}, held)
+    again = ratings[ratings.method == "good"].assign(replicate="r1")
+    with pytest.raises(InputError, match=r"phantom/low: good .* trainings r0 and r1"):
+        detection_rows(pd.concat([ratings, again]), PLAN)
 
 
 def test_reading_the_same_images_makes_a_difference_more_certain() -> None:

@@ -36,6 +36,7 @@ def made_up(
     methods: Mapping[str, Metric],
     *,
     metric: str = "psnr_db",
+    variant: str = "quantitative",
     dataset: str = "phantom",
     doses: Mapping[str, float] = DOSES,
     replicates: int = 1,
@@ -52,7 +53,7 @@ def made_up(
                         rows.append(
                             (
                                 dataset, setting, method, learned, f"r{number}", "single", subject,
-                                f"{subject}/{slice_}", 0.0, 0.0, True, metric, "quantitative",
+                                f"{subject}/{slice_}", 0.0, 0.0, True, metric, variant,
                                 value(subject, dose) + offset + 0.2 * number, np.nan, "brainweb",
                                 "embedded", "-",
                             )
@@ -305,16 +306,158 @@ def test_a_perfect_restoration_is_a_word_on_the_page_and_beyond_every_dose() -> 
     )
 
 
+def most_at_a_tenth(subject: str, dose: float) -> float:
+    """As twice the dose at a tenth and a half of the standard dose, as 1.5 times at the others."""
+    return untreated(subject, dose * (2.0 if dose in (0.1, 0.5) else 1.5))
+
+
 def test_the_page_says_what_a_dose_equals() -> None:
     plan = plan_of()
-    scores = dose_scores(made_up({"lpet": untreated, "unet": as_twice}), None, plan=plan)
+    scores = dose_scores(made_up({"lpet": untreated, "unet": most_at_a_tenth}), None, plan=plan)
     rows, equivalents = list(dose_rows(scores, plan=plan)), list(equivalent_rows(scores, plan=plan))
     section = dose_section(rows, equivalents, plan=plan)
     assert "phantom has 4 doses, from 5 % to 50 % of the standard dose." in section.summary
-    assert "it equals an untreated scan of" in section.summary
-    assert "2.00 times the dose" in section.summary
+    assert section.summary.endswith(
+        "By PSNR, whose reference shares the noise of these doses, of 4 pairs of method and dose 3 have "
+        "an equivalent dose within those measured in every subject, and 3 of them an interval over "
+        "subjects above 1 times the dose. The largest factor of those (not tested against the next) is "
+        "that of unet: at 10 % it equals an untreated scan of 20 % [20 %, 20 %], 2.00 [2.00, 2.00] "
+        "times the dose."
+    )
     page, unet = render_markdown(section), "| unet | external | single |"
     assert f"{unet} tenth | 10.00 | 20.00 [20.00, 20.00] | 2.00 [2.00, 2.00] |" in page
     assert f"{unet} half | 50.00 | above the range measured |" in page
     legend = draw_doses(rows, equivalents, plan=plan).legends[0]
     assert [text.get_text() for text in legend.get_texts()] == ["lpet", "unet"]
+
+
+def said(scores: pd.DataFrame, plan: DosePlan | None = None) -> str:
+    """The summary, without its first sentence."""
+    chosen = plan or plan_of()
+    summary = dose_section([], answers(scores, chosen), plan=chosen).summary
+    return summary.partition("of the standard dose. ")[2]
+
+
+OWN = dict.fromkeys(DOSES, "own scan")
+
+
+def test_one_subject_above_the_range_is_not_said_of_all() -> None:
+    """Two of three subjects are within the doses measured: that is not "no method equals"."""
+
+    def one_above(subject: str, dose: float) -> float:
+        return untreated(subject, 2 * dose if subject != "47" else 2.0)
+
+    doses = {"tenth": 0.1, "quarter": 0.25}
+    scores = made_up({"lpet": untreated, "unet": lambda s, dose: one_above(s, 0.05)}, doses=doses)
+    assert said(scores, plan_of(doses, ways=OWN)) == (
+        "By PSNR, no method has an equivalent dose within those measured in every subject (above the "
+        "range measured in 1 of 3 subjects)."
+    )
+
+
+def test_subjects_beyond_the_range_are_counted_where_rows_differ() -> None:
+    doses = {"tenth": 0.1, "quarter": 0.25}
+    both = {"tenth": 0.01, "quarter": 2.0}
+    scores = made_up(
+        {
+            "lpet": untreated,
+            "unet": lambda s, dose: untreated(s, both["tenth" if dose == 0.1 else "quarter"]),
+        },
+        doses=doses,
+    )
+    assert said(scores, plan_of(doses, ways=OWN)) == (
+        "By PSNR, no method has an equivalent dose within those measured in every subject (subjects of "
+        "all 2 pairs of method and dose put together: 3 above the range measured, 3 below the range "
+        "measured)."
+    )
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.0])
+def test_a_factor_of_1_or_less_is_no_gain(factor: float) -> None:
+    summary = said(
+        made_up({"lpet": untreated, "unet": lambda s, dose: untreated(s, factor * dose)}),
+        plan_of(ways=OWN),
+    )
+    assert summary.endswith(
+        "no gain is shown by these, because no interval over subjects lies above 1 times the dose."
+    )
+    assert "largest" not in summary
+
+
+def test_a_gain_that_subjects_do_not_share_is_not_shown() -> None:
+    """Factors 0.8, 2 and 1.5: the mean is 1.34, its interval reaches below 1."""
+    factors = {"45": 0.8, "46": 2.0, "47": 1.5}
+    doses = {"tenth": 0.1, "quarter": 0.25, "half": 0.5}
+    scores = made_up(
+        {
+            "lpet": untreated,
+            "unet": lambda s, dose: untreated(s, dose * factors[s] if dose == 0.25 else 9.0),
+        },
+        doses=doses,
+    )
+    assert "of 3 pairs of method and dose 1 have" in said(scores, plan_of(doses, ways=OWN))
+    assert "no gain is shown" in said(scores, plan_of(doses, ways=OWN))
+
+
+def test_the_largest_factor_is_that_of_a_shown_gain() -> None:
+    """Of the other method the factor is larger, and its interval holds 1."""
+    factors = {"45": 0.9, "46": 5.0, "47": 5.0}
+    scores = made_up(
+        {
+            "lpet": untreated,
+            "unet": lambda s, dose: untreated(s, 1.5 * dose),
+            "other": lambda s, dose: untreated(s, factors[s] * dose),
+        }
+    )
+    equivalents = answers(scores, plan_of())
+    factor = answer(equivalents, "tenth", method="other").factor
+    assert factor is not None
+    assert factor > 1.5
+    assert "that of unet: at" in said(scores)
+    assert "1.50 [1.50, 1.50] times the dose." in said(scores)
+
+
+def test_one_subject_shows_no_gain() -> None:
+    scores = made_up({"lpet": untreated, "unet": as_twice})
+    assert said(scores[scores["subject"] == "45"]).endswith(
+        "no gain is shown by these, because one subject has no interval."
+    )
+
+
+def test_of_thinned_doses_the_sentence_is_about_the_truth() -> None:
+    """Against the standard dose the factor is 2, against the truth 1.5."""
+    scores = pd.concat(
+        [
+            made_up({"lpet": untreated, "unet": as_twice}),
+            made_up({"lpet": untreated, "unet": lambda s, d: untreated(s, 1.5 * d)}, variant="truth"),
+        ]
+    )
+    thinned, own = said(scores), said(scores, plan_of(ways=OWN))
+    assert thinned.startswith("By PSNR to the truth, of 4 pairs")
+    assert "1.50 [1.50, 1.50] times the dose" in thinned
+    assert own.startswith("By PSNR, of 4 pairs")
+    assert "2.00 [2.00, 2.00] times the dose" in own
+
+
+def test_a_method_that_learned_in_two_ways_is_named_with_its_way() -> None:
+    internal = made_up({"unet": lambda s, dose: untreated(s, 1.2 * dose)}).assign(learning="internal")
+    scores = pd.concat([made_up({"lpet": untreated, "unet": as_twice}), internal])
+    assert "that of unet (external): at" in said(scores)
+
+
+def test_the_page_says_that_equivalents_say_nothing_of_other_trainings() -> None:
+    assert any("not of other trainings" in note for note in dose_section([], [], plan=plan_of()).notes)
+
+
+@pytest.mark.parametrize(
+    ("way", "shares"),
+    [("thinned, time", True), ("window of a scan", True), ("scan of its own", False), ("stated", False)],
+)
+def test_shared_noise_is_said_of_doses_that_are_a_part_of_the_standard_dose(
+    way: str, shares: bool
+) -> None:
+    plan = plan_of(ways=dict.fromkeys(DOSES, way))
+    scores = made_up({"lpet": untreated, "unet": as_twice})
+    assert said(scores, plan).startswith("By PSNR, whose reference shares the noise") == shares
+    warnings = dose_section([], answers(scores, plan), plan=plan).warnings
+    assert any("share its noise" in warning for warning in warnings) == shares

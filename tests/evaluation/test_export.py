@@ -139,6 +139,7 @@ def test_only_what_is_shown_to_be_the_best_is_bold_and_the_note_says_which() -> 
         r"munet\_concat"
     }
     assert "Bold: better than every other row of the setting" in text
+    assert "shown over subjects, and over subjects and trainings, each after Holm's correction" in text
     none = printed_table("1", "phantoms", [row(method="lpet"), row()])
     assert r"\textbf" not in latex(none, confidence=0.95)
     assert "Nothing is bold: no row is shown" in latex(none, confidence=0.95)

@@ -44,12 +44,22 @@ def reference(**changed) -> ReferenceSlices:
 LOW = reference().standard + 2.0 * NOISE
 
 
-def measured(restored: np.ndarray, **changed) -> dict[str, float]:
+def measured(
+    restored: np.ndarray,
+    *,
+    low: np.ndarray = LOW,
+    against: str = "standard",
+    estimate: str = "single",
+    **changed,
+) -> dict[str, float]:
     expected = reference(**changed)
-    low = LowSlices(origin="test.h5", key=expected.key, low=LOW)
-    rows = [*subject_rows({"single": restored}, expected, low)]
+    slices = LowSlices(origin="test.h5", key=expected.key, low=low)
+    rows = [*subject_rows({"single": restored}, expected, slices)]
     assert all({*row} < {*SUBJECT_COLUMNS} for row in rows)
-    return {row["measure"]: row["value"] for row in rows}
+    named = [row for row in rows if (row["against"], row["estimate"]) == (against, estimate)]
+    found = {row["measure"]: row["value"] for row in named}
+    assert len(found) == len(named)
+    return found
 
 
 def copied(hot: float, cold: float, *, noise: float = 0.2) -> np.ndarray:
@@ -138,3 +148,81 @@ def test_an_input_without_noise_has_no_ratio_but_an_excess() -> None:
     found = {row["measure"]: row["value"] for row in rows}
     assert found["t1_only_hot_rms_ratio"] == ""
     assert found["t1_only_hot_excess_percent"] == pytest.approx(50.0)
+
+
+TRUTH = reference().standard
+NOISY = TRUTH + 3.0 * NOISE
+"""A standard dose with noise of its own."""
+
+
+def thinned(part: float) -> np.ndarray:
+    """A low dose of that ``part`` of the counts: what noise the standard has, and more of its own."""
+    more = np.random.default_rng(1).standard_normal(NOISE.shape)
+    return NOISY + 3.0 * (1 / part - 1) ** 0.5 * more
+
+
+def to_truth(restored: np.ndarray, part: float = 0.75, *, estimate: str = "single") -> dict[str, float]:
+    changed = {"standard": NOISY, "truth": TRUTH}
+    return measured(restored, low=thinned(part), against="truth", estimate=estimate, **changed)
+
+
+@pytest.mark.parametrize("part", [0.25, 0.5, 0.75])
+def test_the_truth_leaks_and_loses_nothing_however_noisy_the_standard_dose_is(part: float) -> None:
+    found = to_truth(TRUTH, part)
+    for kind in ("hot", "cold", "all"):
+        assert found[f"t1_only_{kind}_rms_percent"] == found[f"t1_only_{kind}_rms_ratio"] == 0.0
+        assert found[f"t1_only_{kind}_excess_percent"] < 0
+        assert found[f"pet_only_{kind}_loss_percent"] == pytest.approx(0.0)
+    assert found["brain_outlier_score"] == 1.0
+    assert found["region_bias_percent"] == 0.0
+
+
+def test_against_a_standard_dose_that_shares_noise_the_truth_seems_to_leak() -> None:
+    """Of 3/4 of the counts sqrt(f / (1 - f)) = 1.7: why the truth is taken where it is known."""
+    found = measured(TRUTH, low=thinned(0.75), standard=NOISY, truth=TRUTH)
+    assert found["t1_only_all_rms_ratio"] > 1.2
+
+
+@pytest.mark.parametrize("part", [0.25, 0.75])
+def test_against_the_truth_the_low_dose_has_the_ratio_one(part: float) -> None:
+    found = to_truth(thinned(part), part)
+    for kind in ("hot", "cold", "all"):
+        assert found[f"t1_only_{kind}_rms_ratio"] == pytest.approx(1.0)
+        assert found[f"t1_only_{kind}_excess_percent"] == 0.0
+        lost = found[f"pet_only_{kind}_loss_percent"]
+        assert lost == pytest.approx(found[f"pet_only_{kind}_input_loss_percent"])
+
+
+def test_a_copy_of_t1_stands_out_against_the_truth() -> None:
+    found = to_truth(TRUTH + 5.0 * T1_HOT - 2.0 * T1_COLD)
+    assert found["t1_only_hot_mean_percent"] == pytest.approx(50.0)
+    assert found["t1_only_cold_mean_percent"] == pytest.approx(-20.0)
+    assert found["t1_only_all_rms_ratio"] > 3
+
+
+def test_lesions_are_hot_or_cold_by_the_truth_not_by_the_sign_of_noise() -> None:
+    """Faint lesions: of a perfect image a sort by the noisy standard dose would lose contrast."""
+    truth = UPTAKE + 0.3 * PET_HOT - 0.3 * PET_COLD + 0.0 * NOISE
+    changed = {"standard": truth + 3.0 * NOISE, "truth": truth}
+    found = measured(truth, against="truth", **changed)
+    assert found["pet_only_all_loss_percent"] == pytest.approx(0.0)
+    assert measured(truth, **changed)["pet_only_all_loss_percent"] > 10
+
+
+def test_the_standard_dose_itself_is_measured_against_the_truth_beside_every_method() -> None:
+    itself = to_truth(TRUTH, estimate="reference")
+    assert itself == to_truth(NOISY) == to_truth(LOW, estimate="reference")
+    more = thinned(0.75) - TRUTH
+    assert 0 < itself["t1_only_all_rms_ratio"] < 1.3 * np.std(NOISY - TRUTH) / np.std(more)
+    rows = subject_rows(
+        {"single": LOW, "mean_of_2": LOW},
+        reference(truth=TRUTH),
+        LowSlices(origin="test.h5", key=reference().key, low=LOW),
+    )
+    names = {(row.get("method"), row["estimate"]) for row in rows if row["against"] == "truth"}
+    assert names == {(None, "single"), (None, "mean_of_2"), ("standard dose", "reference")}
+
+
+def test_scans_without_a_truth_are_compared_with_the_standard_dose_alone() -> None:
+    assert not measured(LOW, against="truth")
+    assert not measured(LOW, estimate="reference")

@@ -179,13 +179,18 @@ def test_without_a_signal_areas_are_a_half_and_intervals_hold_it(observer: Obser
     assert 0.93 <= held / 400 <= 0.995
 
 
-def test_two_methods_of_equal_worth_are_seldom_told_apart() -> None:
-    """Two places of 20 images; the methods share 0.8 of their noise, and a signal of d' = 1.5."""
+# DeLong's errors lack what the training of the observers adds: of one place the interval of
+# 95 % misses 0 more often than in 5 %, and the report says so.
+@pytest.mark.parametrize(("places", "least", "most"), [(1, 0.87, 0.97), (2, 0.92, 0.995)])
+def test_two_methods_of_equal_worth_are_seldom_told_apart(
+    places: int, least: float, most: float
+) -> None:
+    """Places of 20 images; the methods share 0.8 of their noise, and a signal of d' = 1.5."""
     rng, share, held = np.random.default_rng(15), 0.8, 0
     signal = np.array([1.5, 0.0, 0.0, 0.0])
     for _ in range(200):
         pairs = []
-        for _ in range(2):
+        for _ in range(places):
             first, other = rng.standard_normal((2, 2, 20, 4))
             mixed = share * first + (1 - share**2) ** 0.5 * other
             pairs.append([Pair(present=each[0] + signal, absent=each[1]) for each in (first, mixed)])
@@ -209,11 +214,12 @@ def test_two_methods_of_equal_worth_are_seldom_told_apart() -> None:
             for weights in ([1, 0], [0, 1], [1, -1])
         )
         own, usual = (
-            area_interval(each, n_present=40, n_absent=40, confidence=0.95) for each in (one, two)
+            area_interval(each, n_present=20 * places, n_absent=20 * places, confidence=0.95)
+            for each in (one, two)
         )
         low, high = difference_interval(one, two, change, (own, usual))
         held += low <= 0 <= high
-    assert 0.92 <= held / 200 <= 0.995
+    assert least <= held / 200 <= most
 
 
 def test_an_observer_that_reads_its_own_training_images_sees_what_is_not_there() -> None:

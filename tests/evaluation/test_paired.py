@@ -20,7 +20,9 @@ from quietpet.evaluation.paired import (
     Measured,
     PairedDifference,
     holm,
+    judge,
     least_wilcoxon_p,
+    least_wilcoxon_subjects,
     paired_difference,
     pooled_between_trainings,
     verdict,
@@ -119,6 +121,20 @@ def test_five_subjects_cannot_be_tested_by_signs_and_sixteen_comparisons_need_te
     assert wilcoxon_reason(ten, family=16, confidence=0.95) == ""
 
 
+@pytest.mark.parametrize(
+    ("confidence", "family", "needed"),
+    [(0.95, 1, 6), (0.95, 16, 10), (0.9, 1, 5), (0.9, 16, 9), (0.99, 1, 8), (0.5, 1, 2)],
+)
+def test_the_subjects_that_signed_ranks_need_are_the_first_that_are_not_refused(
+    confidence: float, family: int, needed: int
+) -> None:
+    assert least_wilcoxon_subjects(family=family, level=1 - confidence) == needed
+    for subjects in range(2, 12):
+        differing = untrained(np.arange(1.0, subjects + 1))
+        refused = wilcoxon_reason(differing, family=family, confidence=confidence)
+        assert bool(refused) == (subjects < needed)
+
+
 def test_effect_sizes_by_hand() -> None:
     """Differences 1, 2, 3, 6: mean 3, s = sqrt(14 / 3); J of 3 degrees as Hedges (1981) has it."""
     found = untrained([1, 2, 3, 6])
@@ -191,24 +207,80 @@ def test_intervals_over_subjects_and_trainings_hold_the_difference(
         assert np.mean(alone) < 0.8
 
 
-@pytest.mark.parametrize("training_std", [0.0, 1.0])
-def test_no_word_is_said_of_equal_methods_in_most_studies(training_std: float) -> None:
+EQUAL = 16
+"""Methods that are compared with one more, which differs from none of them."""
+
+
+def equal_methods(
+    rng: np.random.Generator, *, subjects: int, trainings: int, training_std: np.ndarray
+) -> list[PairedDifference]:
+    """Of one study; ``training_std`` of each of the methods, the one compared with first."""
+    of_methods = (len(training_std), 1, 1)
+    values = 3 * rng.normal(size=(subjects, 1)) + rng.normal(0, 0.5, (len(training_std), subjects, 1))
+    values = values + training_std.reshape(of_methods) * rng.normal(
+        size=(len(training_std), 1, trainings)
+    )
+    values = values + 0.2 * rng.normal(size=(len(training_std), subjects, trainings))
+    least = pooled_between_trainings(values)
+    reference, *others = (
+        Measured(method="unet", values=each, trained=True, least_variance=least) for each in values
+    )
+    return [difference(each, reference) for each in others]
+
+
+@pytest.mark.parametrize("varying", ["none", "half", "all"])
+@pytest.mark.parametrize(("subjects", "trainings"), [(5, 2), (10, 3), (20, 5)])
+def test_no_word_is_said_of_equal_methods_in_most_studies(
+    monkeypatch: pytest.MonkeyPatch, subjects: int, trainings: int, varying: str
+) -> None:
     """Sixteen methods, none of which differs: a word for any of them in at most 5 % of studies."""
-    rng = np.random.default_rng(int(training_std) + 7)
-    studies, methods, wrong = REPEATS // 4, 16, 0
+    monkeypatch.setattr("quietpet.evaluation.paired.wilcoxon_p", lambda *_, **__: None)  # slow, no word
+    methods = np.arange(EQUAL + 1)
+    training_std = {"none": 0.0 * methods, "half": methods % 2.0, "all": methods**0.0}[varying]
+    rng = np.random.default_rng([subjects, trainings, len(varying)])
+    studies, wrong = REPEATS // 5, 0
     for _ in range(studies):
-        values = 3 * rng.normal(size=(5, 1)) + rng.normal(0, 0.5, (methods + 1, 5, 1))
-        values = values + training_std * rng.normal(size=(methods + 1, 1, 2))
-        values = values + 0.2 * rng.normal(size=(methods + 1, 5, 2))
-        least = pooled_between_trainings(values)
-        reference, *others = (
-            Measured(method="unet", values=each, trained=True, least_variance=least) for each in values
-        )
-        pairs = [difference(each, reference) for each in others]
-        corrected = holm([pair.p for pair in pairs])
-        words = {word(pair, p_holm=p)[0] for pair, p in zip(pairs, corrected, strict=True)}
+        pairs = equal_methods(rng, subjects=subjects, trainings=trainings, training_std=training_std)
+        words = {each.verdict.word for each in judge(pairs, better=1, confidence=0.95)}
         wrong += bool({BETTER, WORSE} & words)
     assert wrong / studies < 0.05 + 0.03
+
+
+def test_a_family_is_corrected_over_subjects_and_over_subjects_and_trainings() -> None:
+    """Five subjects, three trainings; the p of each kind as statsmodels corrects them."""
+    rng = np.random.default_rng(4)
+    reference = measured(rng.normal(20, 0.1, (5, 3)), method="mfdiff")
+    family = [
+        difference(measured(gain + rng.normal(20, 0.1, (5, 3))), reference)
+        for gain in (0.1, 0.2, 0.3, 2.0)
+    ]
+    judged = judge(family, better=1, confidence=0.95)
+    for found, raw in (
+        ([each.p_holm for each in judged], [pair.p for pair in family]),
+        ([each.total_p_holm for each in judged], [pair.total_p for pair in family]),
+    ):
+        assert found == pytest.approx(multipletests(raw, method="holm")[1])
+    assert judged[-1].verdict.word == BETTER
+
+
+def test_a_difference_that_correction_for_the_family_takes_away_over_trainings_is_not_shown() -> None:
+    """Alone it is better; beside fifteen methods its p over subjects and trainings is too large."""
+    subjects = np.array([[1.0], [2.0], [3.0], [4.0], [5.0]])
+    trainings = np.array([-0.5, 0.0, 0.5])
+    reference = measured(subjects, method="lpet", trained=False)
+    near = difference(measured(1.01 * subjects + 1.5 + trainings), reference)
+    assert near.total_interval[0] > 0
+    assert 0.05 / 16 < near.total_p < 0.05
+    assert 16 * near.p < 0.05
+    (alone,) = judge([near], better=1, confidence=0.95)
+    assert alone.verdict.word == BETTER
+    equal = untrained([-2.0, -1.0, 0.0, 1.0, 2.5])
+    first, *_ = judge([near, *[equal] * 15], better=1, confidence=0.95)
+    assert first.total_p_holm == pytest.approx(16 * near.total_p)
+    assert (first.verdict.word, first.verdict.reason) == (
+        UNCLEAR,
+        "not after Holm's correction of p over subjects and trainings",
+    )
 
 
 def test_the_pooled_variance_between_trainings_by_hand() -> None:
@@ -220,8 +292,16 @@ def test_the_pooled_variance_between_trainings_by_hand() -> None:
     assert alike.training_variance == pytest.approx(0.25)
 
 
-def word(pair: PairedDifference, *, p_holm: float | None = 0.001, better: int = 1) -> tuple[str, str]:
-    found = verdict(pair, p_holm=p_holm, family=4, better=better, confidence=0.95)
+def word(
+    pair: PairedDifference,
+    *,
+    p_holm: float | None = 0.001,
+    total_p_holm: float | None = 0.001,
+    better: int = 1,
+) -> tuple[str, str]:
+    found = verdict(
+        pair, p_holm=p_holm, total_p_holm=total_p_holm, family=4, better=better, confidence=0.95
+    )
     return found.word, found.reason
 
 
@@ -242,6 +322,10 @@ def test_nothing_is_said_without_its_reason() -> None:
     assert word(untrained([2.0, 2.1, 2.2]), p_holm=0.051) == (
         UNCLEAR,
         "not after Holm's correction for 4 comparisons",
+    )
+    assert word(untrained([2.0, 2.1, 2.2]), total_p_holm=0.051) == (
+        UNCLEAR,
+        "not after Holm's correction of p over subjects and trainings",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.evaluation.pairs import PAIR_COLUMNS, PairRow
@@ -244,6 +245,85 @@ def test_the_sentence_of_a_table_counts_and_names() -> None:
         "phantom, setting `-` (2 subjects): `mfdiff` against 4 methods: not testable (2 subjects, at "
         "least 3 are needed)."
     )
+
+
+def test_the_sentence_counts_each_estimate_of_a_method_and_names_it() -> None:
+    """CSRD's means of samples are worse than the chosen method, its single samples are equal to it."""
+    table = scores({**GAINS, "unet": 6.0, "csrd": 6.0}, samples=("csrd",))
+    reference = table["method"] == "unet"
+    values = table[reference].drop_duplicates(["replicate", "key", "metric"])["value"].to_numpy()
+    single = (table["method"] == "csrd") & (table["estimate"] == "single")
+    table.loc[single, "value"] = values
+    table.loc[(table["method"] == "csrd") & ~single, "value"] -= 3
+    table = table[table["method"] != "mfdiff"]
+    pairs = tabulate(table, plan=plan(reference="unet")).pairs
+    assert summary_sentences(pairs, plan=plan(reference="unet"))["1"] == (
+        "phantom, setting `-` (3 subjects): by PSNR (dB) `unet` is better than 3 of 4 results of 3 "
+        "methods, no difference is shown to `csrd` (single); by NMSE better than 0 and worse than 3."
+    )
+
+
+def test_the_sentence_and_the_table_name_how_a_method_learned_where_it_did_in_several_ways() -> None:
+    table = pd.concat(
+        scores({**GAINS, "unet": gain}, dataset="ood1", learning=regime)
+        for regime, gain in (("external", 7.0), ("internal", -3.0))
+    ).drop_duplicates([name for name in SCORE_COLUMNS if name != "value"])
+    table = table[table["method"].isin(["lpet", "unet"])]
+    found = tabulate(table, plan=plan(reference="lpet"))
+    sentence = summary_sentences(found.pairs, plan=plan(reference="lpet"))["6"]
+    assert (
+        "by PSNR (dB) `lpet` is better than 1 of 2 results of 1 method, worse than `unet` (external)"
+        in sentence
+    )
+    page = render_markdown(paired_section(found.pairs, found.rows, plan=plan(reference="lpet")))
+    assert "| unet | external | single |" in page
+    assert "| unet | internal | single |" in page
+
+
+def test_the_sentence_of_what_is_not_testable_says_so_however_many_estimates_there_are() -> None:
+    table = scores(GAINS, trainings=1, samples=("csrd",))
+    table = table[table["method"].isin(["unet", "csrd"])]
+    pairs = tabulate(table, plan=plan(reference="unet")).pairs
+    assert summary_sentences(pairs, plan=plan(reference="unet"))["1"] == (
+        "phantom, setting `-` (3 subjects): `unet` against 2 results of 1 method: not testable (one "
+        "training of csrd and unet: what another seed changes is not known)."
+    )
+
+
+def test_a_metric_of_which_nothing_is_testable_is_not_counted() -> None:
+    table = scores(GAINS)
+    table.loc[table["metric"] == "nmse", "value"] = np.inf
+    pairs = tabulate(table, plan=plan()).pairs
+    assert summary_sentences(pairs, plan=plan())["1"].endswith("`csrd`; by NMSE not testable.")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "said"),
+    [
+        (0.95, "of fewer than 6 subjects it can show nothing at 0.05, and of 4 comparisons it needs 8."),
+        (0.9, "of fewer than 5 subjects it can show nothing at 0.1, and of 4 comparisons it needs 7."),
+    ],
+)
+def test_the_notes_say_how_many_subjects_signed_ranks_need(confidence: float, said: str) -> None:
+    chosen = plan(evaluation=EvaluationSettings(confidence=confidence))
+    found = tabulate(scores(GAINS), plan=chosen)
+    page = render_markdown(paired_section(found.pairs, found.rows, plan=chosen))
+    assert f"Wilcoxon's signed-rank test: {said}" in page
+    assert "both after Holm's correction for all methods of the setting" in page
+
+
+def test_both_p_are_corrected_for_the_methods_of_a_setting_and_decide_the_word() -> None:
+    """With trainings that differ some p over subjects and trainings are at most 0.05 before it alone."""
+    found = psnr(pairs_of(scores(GAINS, seed_std=0.2, subjects=tuple(HEADS)))).values()
+    for corrected, raw in (("p_holm", "p"), ("total_p_holm", "total_p")):
+        expected = multipletests([getattr(row, raw) for row in found], method="holm")[1]
+        assert [getattr(row, corrected) for row in found] == pytest.approx(expected)
+    lost = [row for row in found if row.total_p <= 0.05 < row.total_p_holm]
+    assert lost
+    assert {(row.verdict, row.reason) for row in lost} == {
+        ("no difference shown", "not after Holm's correction of p over subjects and trainings")
+    }
+    assert all(row.total_p_holm <= 0.05 for row in found if row.verdict in ("better", "worse"))
 
 
 def test_the_section_shows_differences_and_the_values_of_few_subjects() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -366,6 +367,59 @@ def test_the_section_tells_of_doses_methods_and_few_realisations(tables):
     assert "Variant `white matter`" in text
     enough = [replace(row, realisations=20) for row in tables[1]]
     assert not recovery_section(tables[0], enough, low_dose=["lpet"], figures=()).warnings
+
+
+def test_points_beside_the_filter_line_and_the_least_error_are_not_told_as_tests(tables):
+    section = recovery_section(*tables, low_dose=["lpet"], figures=())
+    assert "With the first training of each method, in these 3 slices of 3 subjects" in section.summary
+    (half,) = [row for row in tables[1] if (row.method, row.region) == ("half", "head")]
+    told = f"The method of least RMSE here, `half`, is {half.rmse_percent:.1f} ± 0.0 % from the truth"
+    assert told in section.summary
+    assert "not tested against each other" in section.summary
+    notes = " ".join(section.notes)
+    assert "lies beyond the filter line" in notes
+    assert "uncertain by 32%" in notes  # six realisations: 1 / sqrt(10)
+    assert "first training alone" in notes
+    assert not re.search(r"\b(better|worse|best|nearest)\b", render_markdown(section))
+    both = [replace(tables[1][0], method="half", learning=each, region="head") for each in "ab"]
+    named = recovery_section(tables[0], both, low_dose=["lpet"], figures=()).summary
+    assert "The method of least RMSE here, `half` (a)," in named
+
+
+@pytest.mark.parametrize("slices", [(1, 1, 1), (1, 2, 3)])
+def test_the_standard_error_of_the_rmse_is_over_subjects(tables, data, slices):
+    """Against the jackknife over subjects, which knows no formula of the mean or its root."""
+    _, noise = measured(data, {"half": data.truth * 0.5})
+    plain = noise[(noise["method"] == "half") & (noise["lesion_set"] == "absent")]
+    first = plain[plain["region"] == "head"].iloc[0]
+    made = pd.DataFrame(
+        [
+            {**first, "subject": f"{subject:02}", "slice_index": index,
+             "mse": 0.04 * (1 + 0.002 * subject + 0.001 * index)}
+            for subject in range(30) for index in range(slices[subject % 3])
+        ]
+    )  # fmt: skip
+    (row,) = bias_rows(made, methods=["half"])
+    left = np.array(
+        [np.sqrt(made[made["subject"] != each]["mse"].mean()) for each in made["subject"].unique()]
+    )
+    jackknife = 100 * np.sqrt(29 / 30 * ((left - left.mean()) ** 2).sum())
+    assert row.rmse_se_percent == pytest.approx(jackknife, rel=0.03)
+    (alone,) = bias_rows(made[made["subject"] == "02"], methods=["half"])
+    assert alone.rmse_se_percent is None
+
+
+def test_a_method_with_two_trainings_is_refused(tables, data):
+    lesions, noise = measured(data, {"half": data.truth})
+    for make, rows in ((recovery_rows, lesions), (bias_rows, noise)):
+        again = rows[rows["method"] == "half"].assign(replicate="r1")
+        with pytest.raises(InputError, match=r"phantom/low: half .* trainings r0 and r1"):
+            make(pd.concat([rows, again]), methods=["half"])
+    for place in (0, 1):
+        rows = [list(each) for each in tables]
+        rows[place].append(replace(rows[place][-1], replicate="r1"))
+        with pytest.raises(InputError, match=r"lpet .* trainings r0 and r1"):
+            recovery_section(*rows, low_dose=["lpet"], figures=())
 
 
 def test_every_method_has_a_mark_of_its_own(tables):

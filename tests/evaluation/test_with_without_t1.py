@@ -209,7 +209,7 @@ def test_the_variant_of_the_summary_is_the_first_that_a_reader_sees():
 @pytest.mark.parametrize("chosen", [False, True])
 def test_the_page_says_what_intervals_leave_out_and_what_else_may_differ(chosen):
     page = render_markdown(t1_section(compare_t1(scores(), plan=PLAN), rates_chosen=chosen))
-    assert "better or worse where neither other subjects nor other seeds would undo it" in page
+    assert "better or worse where that is shown over subjects, and over subjects and trainings" in page
     assert (
         "budget the same, but for the learning rate, which trials choose for each." in page
     ) == chosen

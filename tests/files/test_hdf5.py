@@ -21,6 +21,7 @@ from quietpet.files.hdf5 import (
     read_attribute,
     read_rows,
     read_strings,
+    recorded_provenance,
     write_hdf5,
 )
 
@@ -253,3 +254,11 @@ def test_a_signal_while_hdf5_writes_is_not_lost(tmp_path):
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("record", ["made by me", "1", "[1]", 1, "[" * 100_000])
+def test_a_record_of_another_program_is_none(written, record):
+    """A step whose file says no more is run again."""
+    with h5py.File(written, "r+") as file:
+        file.attrs["provenance"] = record
+    assert recorded_provenance(written) is None

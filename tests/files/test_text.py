@@ -16,6 +16,12 @@ def test_missing_and_broken_json(tmp_path):
         read_json(tmp_path / "broken.json")
 
 
+def test_json_that_is_nested_too_deeply(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"deep\.json: not readable as JSON"):
+        read_json(tmp_path / "deep.json")
+
+
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 1}', '{"b": [{"a": 1, "a": 2}]}'])
 def test_a_key_of_json_that_stands_twice(tmp_path, text):
     (tmp_path / "twice.json").write_text(text)

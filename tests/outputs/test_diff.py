@@ -279,6 +279,49 @@ def test_rows_and_columns_of_tables(pair):
     assert told == ["column `more` is in the second alone", "the table has 3 rows against 2"]
 
 
+TABLES = {
+    "of a text": ("a.md", "a,b\n1,2", "a.csv", "a,b\n1,2\n", "the file is a text against a table"),
+    "of values": ("a.csv", "a,b\n1,2\n", "a.json", "[]", "the file is a table against values"),
+    "of a page": ("a.csv", "a,b\n1,2\n", "a.html", "<p>", "the file is a table against a text"),
+    "a cell more": ("a.csv", "a,b\n1,2\n", "b.csv", "a,b\n1,2,9\n", "in line 2"),
+    "a cell less": ("a.csv", "a,b\n1,\n", "b.csv", "a,b\n1\n", "in line 2"),
+    "a cell beyond": ("a.csv", "a\n1,2\n", "b.csv", "a\n1,3\n", "beyond its header"),
+    "a cell beyond in a row more": ("a.csv", "a\n1,2\n", "b.csv", "a\n1,2\n1\n", "1 rows against 2"),
+    "a repeated name": ("a.csv", "a,a\n1,2\n", "b.csv", "a,a\n1,5\n", "column `a` at 1 of 1 rows"),
+    "a name more often": (
+        "a.csv",
+        "a\n1\n",
+        "b.csv",
+        "a,a\n1,1\n",
+        "`a` stands more often in the second",
+    ),
+    "a name less often": ("a.csv", "a,b,a\n1,2,3\n", "b.csv", "a,b\n1,2\n", "more often in the first"),
+    "another order": ("a.csv", "a,b,a\n1,2,3\n", "b.csv", "a,a,b\n1,3,2\n", "in another order"),
+    "an empty file": ("a.csv", "", "b.csv", "a,b\n", "the header is in the second alone"),
+    "an empty line": ("a.csv", "\na\n", "b.csv", "\nb\n", "beyond its header"),
+    "an array": ("a.bin", "1", "a.csv", "2", "the file is values against a table"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_that_differ_only_in_their_form(tmp_path, name):
+    first, one, second, other, told = TABLES[name]
+    (tmp_path / first).write_text(one)
+    (tmp_path / second).write_text(other)
+    for paths in ((first, second), (second, first)):
+        status, found = compared(*(tmp_path / path for path in paths))
+        assert status == 1
+        if paths[0] == first:
+            assert told in found["files"][0]["told"]
+
+
+def test_measured_columns_do_not_hide_what_is_beyond_the_header(pair):
+    path = "models/phantom/low/unet/r0/training.csv"
+    for root, more in zip(pair, (",7", ",8"), strict=True):
+        (root / path).write_text(f"step,iterations_per_s\n1,1{more[1]}{more}\n")
+    assert compared(*pair)[0] == 1
+
+
 def test_shapes_types_and_arrays_of_one_side(pair):
     with h5py.File(pair[1] / SINOGRAMS, "r+") as file:
         values = file["prompts"][()]
@@ -324,7 +367,7 @@ def test_the_first_of_several_steps_is_told_first(pair, capsys):
     capsys.readouterr()
     assert main(["diff", *map(str, pair)]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert "3 of 18 files differ" in lines[0]
+    assert "3 of 19 files differ" in lines[0]
     assert "The first step that differs is `reconstruct`" in lines[0]
     assert lines[1].lstrip().startswith(f"{IMAGES} differs in `image` at 1 of 192 values")
     assert lines[2] == "Step `fit` differs, too:"
@@ -449,6 +492,41 @@ def test_workbooks_by_cells(pair):
     assert (status, found["first_step"]) == (1, "tables")
     assert "`psnr!B2` is 30.1 against 30.2" in found["files"][0]["told"]
     assert compared(*pair, "--tolerance", "0.01")[0] == 0
+
+
+def test_damaged_workbooks_are_told(tmp_path):
+    """Whichever byte is wrong, there is an answer: another cell, or one sentence."""
+    one, other = tmp_path / "one.xlsx", tmp_path / "other.xlsx"
+    sheet = Sheet(name="psnr", columns=(SheetColumn(heading="mean"),), rows=((30.1,),))
+    write_workbook(one, [sheet])
+    whole = one.read_bytes()
+    for place in range(0, len(whole), 41):
+        data = bytearray(whole)
+        data[place] ^= 16
+        other.write_bytes(data)
+        assert compared(one, other)[0] in (0, 1)
+
+
+@pytest.mark.parametrize("depth", [800, 100_000])
+def test_deeply_nested_json_is_compared_or_told(tmp_path, depth):
+    for name, value in (("one", 1), ("other", 2)):
+        (tmp_path / f"{name}.json").write_text(f"{'[' * depth}{value}{']' * depth}")
+    status, found = compared(tmp_path / "one.json", tmp_path / "other.json")
+    assert status == 1
+    (file,) = found["files"]
+    assert file["kind"] == ("content" if depth == 800 else "damaged")
+    assert depth == 800 or "one.json: not readable as JSON" in file["told"]
+
+
+def test_a_record_that_is_none_is_compared_as_a_value(tmp_path):
+    for name, value in (("one", "by me"), ("other", "by you")):
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file.attrs["provenance"] = f"made {value}"
+        (tmp_path / f"{name}.json").write_text(json.dumps({"provenance": [value]}))
+    for suffix, told in (("h5", "`provenance` is made by me"), ("json", "`provenance[0]` is by me")):
+        status, found = compared(tmp_path / f"one.{suffix}", tmp_path / f"other.{suffix}")
+        assert status == 1
+        assert told in found["files"][0]["told"]
 
 
 def test_a_voxel_of_one_frame(pair):

@@ -42,6 +42,32 @@ def test_records_are_outputs_of_the_same_step(rules):
             assert told <= made | {None}, (rule.rule, path)
 
 
+def test_what_makes_a_job_whole_are_outputs_of_its_step(rules):
+    """All of them, of the steps whose files no step with a record reads."""
+    shown = {"uncertainty", "truth", "recovery_table", "detection", "gallery", "fit"}
+    for rule in rules:
+        made = {filled(pattern) for patterns in rule.outputs.values() for pattern in patterns}
+        for path in made:
+            for place in [place for place in places_of(path) if place.step == rule.step]:
+                whole = set(place.whole_of(path))
+                assert whole <= made, (rule.rule, path)
+                if rule.step in shown:
+                    assert whole | {place.record_of(path)} == made
+
+
+def test_steps_that_show_something_say_how_it_was_made(rules):
+    """What reads arrays that may go has a record, by which they are known to be needed."""
+    reads = {"restored", "test", "dataset", "images", "sinograms", "slices", "phantom"}
+    for rule in rules:
+        inputs = {file.name for file in STEPS[rule.step].inputs}
+        for patterns in rule.outputs.values():
+            if not inputs & reads or rule.step == "counts":
+                continue
+            for path in map(filled, patterns):
+                told = [place.record_of(path) for place in places_of(path) if place.step == rule.step]
+                assert all(told), (rule.rule, path)
+
+
 def test_every_step_has_a_place_after_those_it_reads():
     assert set(ORDER) == set(STEPS)
     for first, then in (

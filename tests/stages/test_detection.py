@@ -21,6 +21,7 @@ from quietpet.files.restored import RestoredSlices
 from quietpet.files.sections import read_section
 from quietpet.files.text import read_json
 from quietpet.jobs.detection import DetectionJob, ObserveJob
+from quietpet.provenance import file_digest
 from quietpet.stages import detection, observe
 
 LINEAGE = {"data_source": "template", "projector": "embedded"}
@@ -66,6 +67,23 @@ def rated(path: Path, test_set: Path, method: str = "lpet") -> Path:
     return target
 
 
+def test_ratings_say_how_they_were_made(held, test_set, tmp_path) -> None:
+    path = restored(tmp_path / "lpet.h5", held, held.low)
+    job = ObserveJob(
+        dataset="phantom",
+        setting="low",
+        method="lpet",
+        replicate="r0",
+        learning="own",
+        channels=SETTINGS,
+    )
+    outputs = {name: [tmp_path / name] for name in ("ratings", "ratings_provenance")}
+    observe.run(job, Files({"restored": [path], "test": [test_set]}), Files(outputs))
+    record = read_json(tmp_path / "ratings_provenance")
+    assert record["stage"] == "observe"
+    assert record["inputs"] == {str(each): file_digest(each) for each in (path, test_set)}
+
+
 def test_ratings_of_all_methods_end_in_a_table_a_section_and_a_figure(held, test_set, tmp_path) -> None:
     blind = 100.0 + 0.3 * (held.low - held.truth)
     images = {"blind": blind, "lpet": held.low}
@@ -91,7 +109,7 @@ def test_ratings_of_all_methods_end_in_a_table_a_section_and_a_figure(held, test
     ]
     low, lost, standard = whole.auc
     assert lost < low <= standard == 1.0, "the standard dose of these files is the truth itself"
-    assert list(whole.verdict)[1] == "worse"
+    assert list(whole.verdict)[1] == "lower area here"
     assert set(table.sought) == {"lesion", "nothing"}
     assert read_section(made["section"][0]).figures[0].file == "detection.svg"
     assert made["png"][0].read_bytes().startswith(b"\x89PNG")

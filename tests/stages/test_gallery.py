@@ -11,7 +11,9 @@ from quietpet.evaluation.gallery import MEDIAN_ERROR, MOST_LESION
 from quietpet.files.hdf5 import open_hdf5, read_array, read_strings, write_hdf5
 from quietpet.files.named import Files
 from quietpet.files.sections import read_section
+from quietpet.files.text import read_json
 from quietpet.jobs.evaluation import GalleryJob
+from quietpet.provenance import file_digest
 from quietpet.stages import gallery
 
 LINEAGE = {"data_source": "brainweb", "projector": "embedded", "registration": "-"}
@@ -67,6 +69,17 @@ def test_the_slice_with_most_lesion_is_drawn_as_png_and_svg(tmp_path):
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     svg = (tmp_path / "out.svg").read_text()
     assert ">mfdiff<" in svg.replace("\n", "")
+
+
+def test_it_says_how_it_was_made(tmp_path):
+    test = write_test(tmp_path)
+    restored = [write_restored(tmp_path / "unet.h5", test, factors=[1.0, 1.1, 1.2, 1.3], method="unet")]
+    outputs = {name: [tmp_path / f"out.{name}"] for name in ("png", "svg", "section", "provenance")}
+    job = GalleryJob(dataset="phantom", setting="low")
+    gallery.run(job, Files({"test": [test], "restored": restored}), Files(outputs))
+    record = read_json(outputs["provenance"][0])
+    assert record["stage"] == "gallery"
+    assert record["inputs"] == {str(path): file_digest(path) for path in (*restored, test)}
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path):

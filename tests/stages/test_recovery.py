@@ -141,6 +141,16 @@ def test_another_method_leaves_the_rows_of_the_first_as_they_were(folder, tables
     assert [row for row in both if row["method"] != "empty"] == alone
 
 
+def test_maps_of_one_method_twice_are_refused(folder, tmp_path):
+    for method in METHODS:
+        for name in ("lesions.csv", "noise.csv", "maps.h5"):
+            (tmp_path / f"{method}.{name}").write_bytes((folder / f"{method}.{name}").read_bytes())
+    (tmp_path / "data.h5").write_bytes((folder / "data.h5").read_bytes())
+    (tmp_path / "empty.maps.h5").write_bytes((folder / "copied.maps.h5").read_bytes())
+    with pytest.raises(InputError, match=r"empty\.maps\.h5: maps of copied .* as in .*copied\.maps\.h5"):
+        make_tables(tmp_path, tmp_path / "out")
+
+
 def test_a_restoration_of_something_else_is_refused(folder, tmp_path):
     with pytest.raises(InputError, match=r"copied\.restored\.h5: holds learning '-', this job measures"):
         measure(folder, "copied", learning="external")

@@ -22,7 +22,8 @@ from quietpet.files.scores import read_scores
 from quietpet.files.sections import read_section
 from quietpet.files.text import read_json, write_json
 from quietpet.jobs.evaluation import ScoreJob, TablesJob
-from quietpet.stages import score, tables
+from quietpet.jobs.subjects import SubjectsJob
+from quietpet.stages import score, subjects, tables
 
 PIXELS = 32
 OF_SCANS = [metric for metric in METRICS if not metric.needs and not metric.variant.needs]
@@ -343,5 +344,39 @@ def test_whole_subjects_are_measured_beside_the_scores(tmp_path: Path) -> None:
     gained = found["04", "t1_only_hot_mean_percent"]
     assert (gained["method"], gained["learning"], gained["count"]) == ("copier", "external", "2")
     assert float(gained["value"]) == pytest.approx(100 / 1.5, rel=0.1)
-    assert float(found["05", "brain_within_15_percent"]["value"]) == 0.0
+    assert float(found["05", "brain_share_within_15_percent"]["value"]) == 0.0
     assert found["05", "brain_outlier_score"]["count"] == "16"
+
+
+def test_whole_subjects_of_phantoms_are_measured_against_the_truth_to_the_table(tmp_path: Path) -> None:
+    """The standard dose is named as itself in the file of every method, and stands in the table once."""
+    spot = np.zeros((3, PIXELS, PIXELS), dtype=np.uint8)
+    spot[:, 14:18, 14:18] = 1
+    truth = np.full((3, PIXELS, PIXELS), 1.5, np.float32)
+    test = write_test_set(
+        tmp_path / "test.h5", truth=truth, t1=images(3) + 5.0 * spot, t1_lesions=spot, labels=32 * spot
+    )
+    methods = {"lpet": images(1), "perfect": truth, "copier": truth + 9.0 * spot}
+    for method, single in methods.items():
+        restored = write_restored(tmp_path / "r.h5", method=method, arrays={"single": single})
+        names = {"dataset": "phantom", "setting": "low", "method": method, "replicate": "0"}
+        made = {"scores": [tmp_path / "scores.csv"], "subjects": [tmp_path / f"{method}.csv"]}
+        job = ScoreJob(**names, learning="external", evaluation=EVALUATION)
+        score.run(job, Files({"restored": [restored], "test": [test]}), Files(made))
+    files = {"subjects": [tmp_path / f"{method}.csv" for method in methods]}
+    made = {name: [tmp_path / name] for name in ("table", "section")}
+    plan = SubjectsJob(methods=tuple(methods), confidence=0.95, protocol="small")
+    subjects.run(plan, Files(files), Files(made))
+    with made["table"][0].open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["measure"] == "t1_only_all_rms_ratio"]
+    found = {(row["method"], row["against"]): row for row in rows}
+    assert len(found) == len(rows) == 7
+    to_truth = {method: float(row["mean"]) for (method, name), row in found.items() if name == "truth"}
+    assert list(to_truth) == ["standard dose", "lpet", "perfect", "copier"]
+    assert to_truth["perfect"] == 0.0
+    assert to_truth["lpet"] == pytest.approx(1.0)
+    assert to_truth["copier"] > 10
+    itself = found["standard dose", "truth"]
+    assert (itself["learning"], itself["estimate"], itself["count"]) == ("-", "reference", "3")
+    shown = read_section(made["section"][0]).tables[0].rows
+    assert [row["method"] for row in shown] == list(to_truth)

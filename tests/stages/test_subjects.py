@@ -21,7 +21,7 @@ JOB = SubjectsJob(methods=("lpet", "copier"), confidence=0.95, protocol="small")
 def write_subjects(path: Path, method: str, **changed: object) -> Path:
     row = {
         "dataset": "phantom", "setting": "low", "method": method, "learning": "own", "replicate": "r0",
-        "estimate": "single", "measure": "t1_only_hot_rms_ratio", "count": 4,
+        "estimate": "single", "against": "standard", "measure": "t1_only_hot_rms_ratio", "count": 4,
         **dict.fromkeys(SUBJECT_COLUMNS[-3:], "-"), **changed,
     }  # fmt: skip
     subject_values = {"04": 1.0, "05": ""}

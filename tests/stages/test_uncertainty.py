@@ -12,8 +12,8 @@ from packed import LINEAGE, write_packed
 
 from quietpet.config.uncertainty import UncertaintySettings
 from quietpet.errors import InputError
-from quietpet.evaluation.spread import spread_to_error
-from quietpet.evaluation.uncertainty import REGRESSION, UNCERTAINTY_COLUMNS
+from quietpet.evaluation.spread import LITTLE_SPREAD, spread_to_error
+from quietpet.evaluation.uncertainty import UNCERTAINTY_COLUMNS, mean_over_subjects
 from quietpet.files.named import Files
 from quietpet.files.packed import ReferenceSlices
 from quietpet.files.records import read_record, write_record
@@ -123,7 +123,7 @@ def test_a_true_sampler_has_the_ratio_1_and_holds_what_it_says(rows):
 
 def test_a_regression_has_the_ratio_0_and_no_factor(rows):
     assert value(rows, "regression", "spread_to_error") == 0.0
-    assert one(rows, "regression", "spread_to_error")["note"] == REGRESSION
+    assert one(rows, "regression", "spread_to_error")["note"] == LITTLE_SPREAD
     assert value(rows, "regression", "coverage", at="0.9") == 0.0
     assert value(rows, "regression", "relative_ause") == pytest.approx(1.0)
     missing = one(rows, "regression", "conformal_scale", at="0.9")
@@ -133,7 +133,7 @@ def test_a_regression_has_the_ratio_0_and_no_factor(rows):
 
 
 def test_a_narrow_sampler_is_named_and_mended_by_its_factor(rows):
-    assert one(rows, "narrow", "spread_to_error")["note"] == REGRESSION
+    assert one(rows, "narrow", "spread_to_error")["note"] == LITTLE_SPREAD
     assert one(rows, "sampler", "spread_to_error")["note"] == ""
     for level in LEVELS:
         at = str(level)
@@ -197,13 +197,75 @@ def test_every_slice_and_subject_has_its_rows(rows):
     assert {row["subject"] for row in rows if row["scope"] == "subject"} == {"45", "46"}
 
 
-def test_the_section_says_who_is_in_effect_a_regression(made):
+def test_the_section_says_whose_samples_spread_little(made):
     section = read_section(made["section.json"])
-    assert "narrow (phantom/low); regression (phantom/low)" in section.summary
+    assert section.summary.startswith(
+        "Of 3 restorations by methods that sample, 2 have samples that spread by less than 0.3 of their "
+        "error (in effect a regression, or a sampler that is off): narrow (phantom/low); regression "
+        "(phantom/low)."
+    )
     page = render_markdown(section)
-    assert "| narrow | external | phantom/low | 4 | 0.20 in effect a regression |" in page
+    assert (
+        "| narrow | external | phantom/low | 4 | 0.20 in effect a regression, or a sampler that is off |"
+        in page
+    )
     assert "3 slice positions of other test subjects, 4 are needed" in page
     assert {table.variant for table in section.tables} == {"", "level 50 %", "level 80 %", "level 90 %"}
+
+
+def test_the_section_promises_no_more_than_conformal_factors_hold(made):
+    """Positions of other subjects are not exchangeable with those of the one that is tried."""
+    section = read_section(made["section.json"])
+    (note,) = [note for note in section.notes if "conformal risk control" in note]
+    assert note.startswith("Such factors are usually found on validation data. These deviate:")
+    assert "of a new position of the same subjects; of another subject" in note
+    assert "it may hold less" in note
+    labels = {column.label for table in section.tables for column in table.columns}
+    assert "factor by positions" in labels
+    assert not any("promise" in label for label in labels)
+
+
+@pytest.mark.parametrize(
+    "quantity", ["coverage", "conformal_coverage", "promised_coverage", "rank_correlation"]
+)
+def test_intervals_of_shares_and_correlations_end_where_these_do(quantity):
+    """0.99 and 0.95: t of one degree of freedom reaches from 0.72 to 1.22."""
+    value, (low, high) = mean_over_subjects(quantity, [0.99, 0.95], confidence=0.95)
+    assert (value, low, high) == (pytest.approx(0.97), pytest.approx(0.97 - 12.7062 * 0.02, rel=1e-5), 1)
+    value, (low, high) = mean_over_subjects(quantity, [0.01, 0.05], confidence=0.95)
+    assert (value, high) == (pytest.approx(0.03), pytest.approx(0.03 + 12.7062 * 0.02, rel=1e-5))
+    assert low == pytest.approx(0.03 - 12.7062 * 0.02 if quantity == "rank_correlation" else 0.0)
+
+
+@pytest.mark.parametrize("quantity", ["remaining_error", "oracle_error"])
+def test_what_is_left_of_an_error_is_not_less_than_nothing(quantity):
+    _, (low, high) = mean_over_subjects(quantity, [0.1, 1.5], confidence=0.95)
+    assert (low, high > 1) == (0.0, True)
+
+
+@pytest.mark.parametrize(
+    "quantity", ["half_width_percent", "conformal_scale", "promised_scale", "ause", "relative_ause"]
+)
+def test_means_of_scales_and_ratios_are_geometric(quantity):
+    """0.3, 0.4 and 1.2, whose t interval starts below 0; t of two degrees of freedom is 4.3027."""
+    values = [0.3, 0.4, 1.2]
+    mean, (low, high) = mean_over_subjects(quantity, values, confidence=0.95)
+    reach = np.exp(4.302653 * np.std(np.log(values), ddof=1) / np.sqrt(3))
+    assert mean == pytest.approx((0.3 * 0.4 * 1.2) ** (1 / 3))
+    assert (low, high) == pytest.approx((mean / reach, mean * reach), rel=1e-5)
+    assert mean_over_subjects(quantity, [0.0, 0.4], confidence=0.95) == (0.0, None)
+    assert mean_over_subjects(quantity, [0.4], confidence=0.95) == (pytest.approx(0.4), None)
+
+
+def test_every_quantity_of_the_table_has_an_interval_within_what_it_can_be(rows):
+    kinds = {row["quantity"]: row for row in rows if row["scope"] == "data_set" and row["ci_low"]}
+    assert {"coverage", "promised_scale", "relative_ause", "oracle_error"} < set(kinds)
+    for row in (row for row in rows if row["scope"] == "data_set" and row["ci_low"]):
+        low, high = float(row["ci_low"]), float(row["ci_high"])
+        assert low <= float(row["value"]) <= high
+        assert low >= (-1.0 if row["quantity"] == "rank_correlation" else 0.0)
+        if "coverage" in row["quantity"] or "correlation" in row["quantity"]:
+            assert high <= 1.0
 
 
 def test_figures_are_the_same_when_they_are_drawn_again(made, test_set, tmp_path):

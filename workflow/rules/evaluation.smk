@@ -286,6 +286,7 @@ rule gallery:
         ),
         svg="results/gallery/{dataset}-{setting}.svg",
         section="results/gallery/{dataset}-{setting}.json",
+        provenance="results/gallery/{dataset}-{setting}.provenance.json",
     log:
         "logs/gallery/{dataset}-{setting}.log",
     threads: 1

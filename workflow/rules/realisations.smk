@@ -91,6 +91,7 @@ MEASURED = {
     "noise": "noise.csv",
     "maps": "maps.h5",
     "ratings": "ratings.csv",
+    "ratings_provenance": "ratings.json",
     "provenance": "json",
 }
 

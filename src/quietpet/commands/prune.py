@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from quietpet.errors import InputError, OutputError, remedy, why
+from quietpet.files.contents import is_record
 from quietpet.files.text import read_json, write_json
 from quietpet.outputs.causes import Record
-from quietpet.outputs.places import RESULTS, rank
+from quietpet.outputs.places import RESULTS, listed, places_of, rank
 from quietpet.outputs.pruning import MADE_AGAIN, Pruning, Removable, pruning
 
 LEDGER = ".pruned.json"
@@ -42,6 +44,7 @@ def prune(
         if step not in MADE_AGAIN:
             raise InputError(f"--steps {step}: its files stay. Those of {', '.join(MADE_AGAIN)} may go.")
     root = _results(root)
+    _require_results(root)
     gone = _ledger(root)
     found = pruning(root, code_now=code_now, gone=gone)
     if steps:
@@ -119,18 +122,63 @@ def _results(root: Path) -> Path:
     return root / RESULTS if (root / RESULTS).is_dir() else root
 
 
+def _require_results(root: Path) -> None:
+    """Before anything is read: a folder of something else, or a part of one, has nothing to prune."""
+    try:
+        files = listed(root)
+    except OSError as error:
+        raise InputError(f"{error.filename}: cannot be listed ({why(error)}).") from None
+    if not any(places_of(path) for path in files):
+        raise InputError(
+            f"{root}: no file in it lies where a step of the workflow writes; name a whole folder of "
+            "results, or that of a study."
+        )
+
+
 def _ledger(root: Path) -> dict[str, Record]:
-    return read_json(root / LEDGER) if (root / LEDGER).exists() else {}
+    path = root / LEDGER
+    held = read_json(path) if path.exists() else {}
+    if not isinstance(held, dict) or not all(is_record(each) for each in held.values()):
+        raise InputError(
+            f"{path}: holds no records of deleted files by their paths. Put back the one that `quietpet "
+            "prune` wrote, or move it away: what was made of deleted files then stays."
+        )
+    return held
 
 
 def _require_free(root: Path) -> None:
-    """Nothing is deleted under a Snakemake that reads it."""
-    locks = root.resolve().parent / _LOCKS
-    if locks.is_dir() and any(locks.iterdir()):
-        raise InputError(
-            f"{locks}: Snakemake is working in this folder; wait until it ends. After one that was "
-            "killed, run `snakemake --unlock` there."
-        )
+    """Nothing is deleted under a Snakemake that reads it, by whatever name."""
+    for folder in _studies(root):
+        locks = folder / _LOCKS
+        if locks.is_dir() and any(locks.iterdir()):
+            raise InputError(
+                f"{locks}: Snakemake is working in this folder; wait until it ends. After one that was "
+                "killed, run `snakemake --unlock` there."
+            )
+
+
+def _studies(root: Path) -> Iterator[Path]:
+    """Folders that Snakemake may call its own: that of ``root``, and that of each link to it.
+
+    The shell alone knows the links by which one came to the working directory; it keeps them in PWD.
+    """
+    named = [root.absolute()]
+    came_by = Path(os.environ.get("PWD", "."))
+    if came_by.is_absolute() and came_by.resolve() == Path.cwd():
+        named.append(Path(os.path.normpath(came_by / root)))
+    seen: set[Path] = set()
+    while named:
+        path = named.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        yield path.parent
+        named += [
+            Path(os.path.normpath(each.parent.resolve() / each.readlink() / path.relative_to(each)))
+            for each in (path, *path.parents)
+            if each.is_symlink()
+        ]
+        named.append(path.resolve())
 
 
 def _delete(root: Path, removable: Sequence[Removable], gone: dict[str, Record]) -> None:

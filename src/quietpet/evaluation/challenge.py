@@ -3,7 +3,8 @@
 Source: the evaluation code of the Big Cross-Modal Attenuation Correction challenge of 2026,
 github.com/bic-mac-challenge/challenge-codebase, read at commit 6e333d0 and in later versions: brain
 outlier score and organ bias. There the reference is PET with attenuation corrected by CT, here it is the
-standard dose; there the organs are eight of the whole body, here regions of the head.
+standard dose, and the truth where it is known; there the organs are eight of the whole body, here
+regions of the head.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def brain_outliers(restored: np.ndarray, standard: np.ndarray, brain: np.ndarray
     error = np.abs(restored[inside] - expected) / (np.abs(expected) + EPSILON)
     shares = [float(np.mean(error < within)) if error.size else np.nan for within in WITHIN]
     for within, share in zip(WITHIN, shares, strict=True):
-        yield Measure(name=f"brain_within_{round(100 * within)}_percent", value=share, count=error.size)
+        name = f"brain_share_within_{round(100 * within)}_percent"
+        yield Measure(name=name, value=share, count=error.size)
     yield Measure(name="brain_outlier_score", value=float(np.mean(shares)), count=error.size)
 
 

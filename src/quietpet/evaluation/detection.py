@@ -27,9 +27,10 @@ from quietpet.evaluation.auc import (
     weighted,
 )
 from quietpet.evaluation.effects import LEAST_SUBJECTS
-from quietpet.evaluation.paired import BETTER, UNCLEAR, WORSE, holm
+from quietpet.evaluation.one_training import require_one_training
+from quietpet.evaluation.paired import UNCLEAR, holm
 from quietpet.evaluation.ratings import LESION
-from quietpet.evaluation.statistics import t_interval
+from quietpet.evaluation.statistics import ends, t_interval
 from quietpet.files.text import csv_cell
 
 RESTORED, STANDARD = "restored", "standard"
@@ -38,7 +39,11 @@ RESTORED, STANDARD = "restored", "standard"
 SINGLE = "single"
 """The estimate of methods that draw one sample, and the first sample of others."""
 
+HIGHER, LOWER = "higher area here", "lower area here"
+"""Verdicts of one training of each method, in the slices that there are."""
+
 _IMAGES = ["subject", "slice_index", "lesion_set"]
+_RUN = ["dataset", "setting", "method", "learning", "replicate"]
 _LESION = ["lesion", "radius_mm", "contrast"]
 
 
@@ -59,8 +64,9 @@ class DetectionRow:
 
     ``radius_mm`` is None of all radii together, ``contrast`` where nothing was sought, as a check whose
     area is 0.5. ``standard_error``, ``ci_low`` and ``ci_high`` are of other noise in these slices, read
-    by the observers that there are; the interval over subjects is of other subjects. ``difference`` is
-    to ``compared_with``, read in the same images.
+    by the observers that there are; those over subjects, of three or more, are of other subjects.
+    ``difference`` is to ``compared_with``, read in the same images. No column holds what another
+    training of a method would change.
     """
 
     dataset: str
@@ -89,6 +95,8 @@ class DetectionRow:
     difference_standard_error: float | None = None
     difference_ci_low: float | None = None
     difference_ci_high: float | None = None
+    difference_subject_ci_low: float | None = None
+    difference_subject_ci_high: float | None = None
     p: float | None = None
     p_holm: float | None = None
     verdict: str = ""
@@ -157,8 +165,10 @@ def detection_rows(ratings: pd.DataFrame, plan: DetectionPlan) -> list[Detection
     """Rows of all data sets, observers, kinds of lesions and images, in this order.
 
     ``ratings`` has the columns RATING_COLUMNS. Raises InputError where methods were read in different
-    images.
+    images, or one of them comes with several trainings.
     """
+    runs = ratings[[*_RUN]].drop_duplicates()
+    require_one_training(runs.itertuples(index=False, name="Run"))
     rows: list[DetectionRow] = []
     for names, block in ratings.groupby([*Task._fields], sort=False):
         task = Task(*map(str, names))
@@ -252,7 +262,7 @@ def _row(
     seen = [read for read, each in zip(reads, weights, strict=True) if np.any(each)]
     area = _mean(reads, weights)
     low, high = _interval(area, seen, plan)
-    of_subjects = _by_subject(reads, weights, plan)
+    subject_low, subject_high = ends(_by_subject(reads, weights, plan, limits=(0.0, 1.0)))
     row = DetectionRow(
         **task._asdict(),
         **test._asdict(),
@@ -266,8 +276,8 @@ def _row(
         standard_error=area.standard_error,
         ci_low=low,
         ci_high=high,
-        subject_ci_low=of_subjects[0] if of_subjects else None,
-        subject_ci_high=of_subjects[1] if of_subjects else None,
+        subject_ci_low=subject_low,
+        subject_ci_high=subject_high,
         observers=plan.observers,
         protocol=plan.protocol,
     )
@@ -278,8 +288,12 @@ def _row(
     before = _mean(reads, usual)
     between = [one - other for one, other in zip(weights, usual, strict=True)]
     change = _mean(reads, between)
+    subject_low, subject_high = ends(_by_subject(reads, between, plan, limits=(-1.0, 1.0)))
     return replace(
-        row, **_compared(area, before, change, (low, high), _interval(before, seen, plan), reference)
+        row,
+        **_compared(area, before, change, (low, high), _interval(before, seen, plan), reference),
+        difference_subject_ci_low=subject_low,
+        difference_subject_ci_high=subject_high,
     )
 
 
@@ -310,9 +324,9 @@ def _interval(area: Estimate, seen: Sequence[_Read], plan: DetectionPlan) -> Int
 
 
 def _by_subject(
-    reads: Sequence[_Read], weights: Sequence[np.ndarray], plan: DetectionPlan
+    reads: Sequence[_Read], weights: Sequence[np.ndarray], plan: DetectionPlan, *, limits: Interval
 ) -> Interval | None:
-    """Student's interval of the mean of the subjects' areas, inside [0, 1]; None of fewer than three.
+    """Student's interval of the mean over subjects, inside ``limits``; None of fewer than three.
 
     Each subject has images, and observers' mean signals, of its own: what differs between subjects holds
     noise, training and anatomy.
@@ -328,7 +342,7 @@ def _by_subject(
     found = (
         t_interval(np.array(areas), confidence=plan.confidence) if len(areas) >= LEAST_SUBJECTS else None
     )
-    return (max(found[0], 0.0), min(found[1], 1.0)) if found else None
+    return (max(found[0], limits[0]), min(found[1], limits[1])) if found else None
 
 
 def _judged(rows: Sequence[DetectionRow], plan: DetectionPlan) -> list[DetectionRow]:
@@ -341,10 +355,10 @@ def _judged(rows: Sequence[DetectionRow], plan: DetectionPlan) -> list[Detection
 
 
 def _verdict(row: DetectionRow, p_holm: float | None, plan: DetectionPlan) -> str:
-    """Better or worse where the interval leaves 0 out and Holm's p is small."""
+    """Higher or lower where the interval leaves 0 out and Holm's p is small."""
     low, high = row.difference_ci_low, row.difference_ci_high
     if row.difference is None or low is None or high is None:
         return ""
     if p_holm is None or p_holm > 1 - plan.confidence or low <= 0 <= high:
         return UNCLEAR
-    return BETTER if row.difference > 0 else WORSE
+    return HIGHER if row.difference > 0 else LOWER

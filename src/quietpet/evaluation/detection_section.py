@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quietpet.evaluation.detection import RESTORED, STANDARD, DetectionRow
+from quietpet.evaluation.detection import HIGHER, LOWER, RESTORED, STANDARD, DetectionRow
 from quietpet.evaluation.detection_figure import kind_of
-from quietpet.evaluation.paired import BETTER, WORSE
+from quietpet.evaluation.one_training import (
+    ONE_TRAINING,
+    in_slices,
+    require_one_training,
+    run_name,
+)
 from quietpet.evaluation.ratings import LESION, NOTHING
 from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table
 
 FIGURE = "detection.svg"
 
-OBSERVER_NAMES = {"hotelling": "channelised Hotelling observer", "matched_filter": "matched filter"}
+OBSERVER_NAMES = {
+    "hotelling": "channelised Hotelling observer",
+    "matched_filter": "channelised matched filter",
+}
 
 Group = tuple[str, str, str]
 
 
 def detection_section(rows: Sequence[DetectionRow], *, confidence: float) -> Section:
-    """From all rows of the table; of methods that sample, their single samples."""
+    """From all rows of the table; of methods that sample, their single samples.
+
+    Raises InputError where a method comes with several trainings.
+    """
+    require_one_training(rows)
     shown = [row for row in rows if row.estimate == "single"]
     groups: dict[Group, list[DetectionRow]] = {}
     for row in shown:
@@ -38,6 +50,7 @@ def detection_section(rows: Sequence[DetectionRow], *, confidence: float) -> Sec
             for table in (
                 *(_areas(group, members) for group, members in groups.items()),
                 *(_differences(group, members) for group, members in groups.items()),
+                *(_over_subjects(group, members) for group, members in groups.items()),
             )
             if table.rows
         ),
@@ -48,8 +61,8 @@ def detection_section(rows: Sequence[DetectionRow], *, confidence: float) -> Sec
                 "ROC curve of the Hotelling observer for every method and radius of the lesion, with "
                 "its interval; beside it the area where no lesion is, which lies around 0.5.",
                 caption="Area under the ROC curve of the channelised Hotelling observer. Bars: "
-                f"{confidence:.0%} intervals of other noise in the same slices. The dotted line is "
-                "guessing.",
+                f"{confidence:.0%} intervals of other noise in the same slices; the first training "
+                "of each method. The dotted line is guessing.",
             ),
         ),
     )
@@ -62,23 +75,9 @@ def _summary(group: Group, rows: Sequence[DetectionRow], confidence: float) -> s
         whole = [
             row for row in rows if (row.contrast, row.radius_mm, row.image) == (contrast, None, RESTORED)
         ]
-        usual = next((row.compared_with for row in whole if row.compared_with), "")
-        kind = f"{kind_of(contrast)} lesions of all sizes"
-        if usual:
-            better, worse = (
-                [f"`{row.method}`" for row in whole if row.verdict == word] for word in (BETTER, WORSE)
-            )
-            words = [
-                f"{word} after {', '.join(names)}"
-                for word, names in ((BETTER, better), (WORSE, worse))
-                if names
-            ]
-            found = f"found {' and '.join(words)} than" if words else "not shown to be found other than"
-            said.append(f"{kind} are {found} in `{usual}`")
-        else:
-            best = max(whole, key=lambda row: row.auc)
-            said.append(f"{kind} are found best after `{best.method}` (AUC {best.auc:.3f})")
-    text = f"`{dataset}/{setting}`, {OBSERVER_NAMES[observer]}: {'; '.join(said)}."
+        said.append(f"{kind_of(contrast)} lesions of all sizes {_found(whole)}")
+    where = in_slices(max(row.n_slices for row in rows), max(row.n_subjects for row in rows))
+    text = f"`{dataset}/{setting}`, {OBSERVER_NAMES[observer]}. {where}: {'; '.join(said)}."
     nothing = [row for row in rows if row.sought == NOTHING]
     if nothing:
         held = sum(row.ci_low <= 0.5 <= row.ci_high for row in nothing)
@@ -88,6 +87,21 @@ def _summary(group: Group, rows: Sequence[DetectionRow], confidence: float) -> s
             f"{confidence:.0%} hold 0.5."
         )
     return text
+
+
+def _found(rows: Sequence[DetectionRow]) -> str:
+    """What is shown of lesions of one contrast; where nothing was compared, the range of the areas."""
+    usual = next((row.compared_with for row in rows if row.compared_with), "")
+    if not usual:
+        areas = [row.auc for row in rows]
+        return f"have areas of {min(areas):.3f} to {max(areas):.3f}; nothing was compared"
+    words = []
+    for verdict in (HIGHER, LOWER):
+        if names := [run_name(row, rows) for row in rows if row.verdict == verdict]:
+            words.append(f"a {verdict} after {', '.join(names)}")
+    if not words:
+        return f"are not shown to have another area than in `{usual}`"
+    return f"have {' and '.join(words)} than in `{usual}`"
 
 
 def _notes(rows: Sequence[DetectionRow], confidence: float) -> tuple[str, ...]:
@@ -101,17 +115,21 @@ def _notes(rows: Sequence[DetectionRow], confidence: float) -> tuple[str, ...]:
         "observers that so few images trained, a little lower than of an ideal one.",
         f"Observers: {settings}. The Hotelling observer's covariance is pooled over all lesions of a "
         "data set, each place's noise standardised, and its correlations are shrunk (Schaefer and "
-        "Strimmer 2005). The matched filter is the mean signal as the channels see it. Pixels nearer "
-        "to another lesion of the same set are not looked at; what a strong blur carries over from it "
-        "still is: lesions in sets of their own do not have that.",
+        "Strimmer 2005). The matched filter is channelised, too: the mean signal as the "
+        "channels see it. Pixels nearer to another lesion of the same set are not looked at; what a "
+        "strong blur carries over from it still is: lesions in sets of their own do not have that.",
         f"Intervals of {confidence:.0%} are of other noise in the same slices (DeLong et al. 1988; all "
         "methods and lesions are read in the same images), on the logit scale. Where few images are "
         "on the wrong side they are Newcombe's score interval. The errors of the two halves are added "
-        "as if they went together, so that intervals are rather too wide than too narrow. "
+        "as if they went together. What the training of the observers by so few images adds is not in "
+        "them: without the observer's training, and of one slice somewhat too narrow. "
         "`subject_ci_low` and `subject_ci_high` of `detection.csv` are of other subjects, of three or "
-        "more. It is no analysis of many readers and many cases: one observer is trained in each half.",
-        "Better or worse: the interval of the difference (Zou and Donner 2008, with DeLong's "
-        "covariance) leaves 0 out, and p with Holm's correction over the methods is small enough.",
+        "more, as are `difference_subject_ci_low` and `difference_subject_ci_high` of differences. "
+        "It is no analysis of many readers and many cases: one observer is trained in each half.",
+        f"{HIGHER[0].upper()}{HIGHER[1:]}, {LOWER}: the interval of the difference (Zou and Donner "
+        "2008, with DeLong's covariance) leaves 0 out, and p with Holm's correction over the methods is "
+        "small enough. That is of other noise in the same slices, not of other subjects.",
+        ONE_TRAINING,
     )
 
 
@@ -151,8 +169,8 @@ def _table(
             f"low_{place}": getattr(row, low),
             f"high_{place}": getattr(row, high),
         }
-        if mark and row.verdict in (BETTER, WORSE):
-            line[f"mark_{place}"] = row.verdict
+        if mark:
+            line[f"mark_{place}"] = row.verdict if row.verdict in (HIGHER, LOWER) else None
     return Table(
         caption=caption,
         variant=_variant(group),
@@ -197,4 +215,18 @@ def _differences(group: Group, rows: Sequence[DetectionRow]) -> Table:
         "difference_ci_low",
         "difference_ci_high",
         mark=True,
+    )
+
+
+def _over_subjects(group: Group, rows: Sequence[DetectionRow]) -> Table:
+    compared = [row for row in rows if row.difference_subject_ci_low is not None]
+    usual = compared[0].compared_with if compared else ""
+    return _table(
+        f"Difference of the area to that of {usual}, with its interval over subjects",
+        group,
+        compared,
+        "difference",
+        "difference_subject_ci_low",
+        "difference_subject_ci_high",
+        mark=False,
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from quietpet.evaluation.comparison import QUANTITATIVE
+from quietpet.evaluation.comparison import QUANTITATIVE, TRUTH
+from quietpet.evaluation.dose_equivalent import ABOVE, BELOW, NOT_MONOTONE
 from quietpet.evaluation.dose_response import (
     HEADLINES,
     OWN_DOSE,
@@ -20,7 +21,11 @@ from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table
 
 FIGURE = "dose_response.svg"
 _BY: Headline = ("psnr_db", QUANTITATIVE.name)
-"""The metric of the summary."""
+_TO_THE_TRUTH: Headline = ("psnr_db", TRUTH.name)
+_PARTS = ("thinned", "window of a scan")
+"""How ways begin whose doses are a part of the standard dose's events."""
+_NO_GAIN = 1.0 + 1e-9
+"""A factor of 1, and its rounding."""
 _RUN = (
     Column(key="method", label="method"),
     Column(key="learning", label="learning"),
@@ -74,7 +79,8 @@ _NOTES = (
     "of the method. The untreated metric is interpolated linearly in the logarithm of the dose, for "
     "each subject, between the doses that were measured; beyond them nothing is extrapolated, and a "
     "subject beyond them leaves the row without a mean. Means are geometric, intervals t intervals of "
-    "the logarithm.",
+    "the logarithm. Trainings are averaged before, so that intervals are of other subjects, not of "
+    "other trainings; none is corrected for the number of methods and doses.",
     "A curve of an untreated metric that does not improve with every step of dose has no equivalent: "
     "the row says for how many subjects it is not monotone.",
 )
@@ -87,28 +93,81 @@ def _summary(dataset: str, equivalents: Sequence[EquivalentRow], plan: DosePlan)
         f"{dataset} has {len(amounts)} doses, from {_percent(min(fractions))} to "
         f"{_percent(max(fractions))} of the standard dose."
     )
+    by = _headline(dataset, equivalents, plan)
     asked = [
         row
         for row in equivalents
-        if (row.dataset, row.headline, row.question, row.estimate)
-        == (dataset, _BY, EQUIVALENT, "single")
+        if (row.dataset, row.headline, row.question, row.estimate) == (dataset, by, EQUIVALENT, "single")
+        and amounts[row.setting].way == row.way
     ]
-    same_way = [row for row in asked if amounts[row.setting].way == row.way]
-    found = [row for row in same_way if row.value is not None and row.factor is not None]
-    if found:
-        best = max(found, key=lambda row: row.factor or 0.0)
-        interval = (
-            f" [{_percent(best.ci_low)}, {_percent(best.ci_high)}]"
-            if best.ci_low is not None and best.ci_high is not None
-            else ""
+    if asked:
+        to = " to the truth" if by == _TO_THE_TRUTH else ""
+        shares = not to and _shares_noise(reference_way(dataset, plan))
+        noise = " whose reference shares the noise of these doses," if shares else ""
+        yield f"By PSNR{to},{noise} {_gain(asked)}"
+
+
+def _headline(dataset: str, equivalents: Sequence[EquivalentRow], plan: DosePlan) -> Headline:
+    """The metric of the summary: to the truth where doses share the standard dose's noise."""
+    known = {row.headline for row in equivalents if row.dataset == dataset}
+    shares = _shares_noise(reference_way(dataset, plan))
+    return _TO_THE_TRUTH if shares and _TO_THE_TRUTH in known else _BY
+
+
+def _shares_noise(way: str | None) -> bool:
+    """Whether doses given in this way are a part of the standard dose's events."""
+    return way is not None and way.startswith(_PARTS)
+
+
+def _gain(asked: Sequence[EquivalentRow]) -> str:
+    """What the equivalents of methods at doses say, and no more."""
+    found = [row for row in asked if row.factor is not None]
+    if not found:
+        return (
+            "no method has an equivalent dose within those measured in every subject "
+            f"({_statuses(asked)})."
         )
-        yield (
-            f"By PSNR the largest gain within the doses measured is that of {best.method}: at "
-            f"{_percent(best.fraction)} it equals an untreated scan of "
-            f"{_percent(best.value)}{interval}, {best.factor:.2f} times the dose."
+    of = (
+        f"of {len(asked)} pairs of method and dose {len(found)} have an equivalent dose within those "
+        "measured in every subject"
+    )
+    gains = [row for row in found if (row.factor_ci_low or 0.0) > _NO_GAIN]
+    if not gains:
+        unknown = all(row.factor_ci_low is None for row in found)
+        return f"{of}; no gain is shown by these, because " + (
+            "one subject has no interval."
+            if unknown
+            else "no interval over subjects lies above 1 times the dose."
         )
-    elif same_way:
-        yield "By PSNR no method equals an untreated scan of a dose within those measured."
+    best = max(gains, key=lambda row: row.factor or 0.0)
+    return (
+        f"{of}, and {len(gains)} of them an interval over subjects above 1 times the dose. The largest "
+        f"factor of those (not tested against the next) is that of {_called(best, asked)}: at "
+        f"{_percent(best.fraction)} it equals an untreated scan of {_percent(best.value)} "
+        f"[{_percent(best.ci_low)}, {_percent(best.ci_high)}], {best.factor:.2f} "
+        f"[{best.factor_ci_low:.2f}, {best.factor_ci_high:.2f}] times the dose."
+    )
+
+
+def _statuses(rows: Sequence[EquivalentRow]) -> str:
+    """Why there is no mean: in the words of the rows, or counted where these differ."""
+    statuses = dict.fromkeys(row.status for row in rows)
+    if len(statuses) == 1:
+        return next(iter(statuses))
+    counts = {
+        "within": sum(row.within for row in rows),
+        ABOVE: sum(row.above for row in rows),
+        BELOW: sum(row.below for row in rows),
+        NOT_MONOTONE: sum(row.not_monotone for row in rows),
+    }
+    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    return f"subjects of all {len(rows)} pairs of method and dose put together: {said}"
+
+
+def _called(row: EquivalentRow, rows: Sequence[EquivalentRow]) -> str:
+    """The method, and how it learned where it did so in several ways."""
+    ways = {each.learning for each in rows if each.method == row.method}
+    return row.method if len(ways) == 1 else f"{row.method} ({row.learning})"
 
 
 def _one_subject(rows: Sequence[DoseRow]) -> Iterator[str]:
@@ -138,12 +197,12 @@ def _warnings(plan: DosePlan) -> Iterator[str]:
                 f"{', '.join(f'{each.setting} ({each.way})' for each in others)} differ in more than "
                 "their dose, as the rows of the low-dose image itself show."
             )
-        if way and way.startswith("thinned"):
+        if _shares_noise(way):
             yield (
                 f"Lower doses of {dataset} are a part of the standard dose's events and share its "
                 "noise: with rising dose untreated scans come nearer to the standard dose than scans of "
                 "their own would, which makes dose equivalents against it smaller. Those by the PSNR to "
-                "the truth are free of that."
+                "the truth, where it is known, are free of that."
             )
 
 

@@ -173,9 +173,9 @@ def _notes(
         yield "Subjects differ in their slices: intervals are about the mean in which each counts once."
     if any(cell.best for cell in cells):
         yield (
-            "Bold: better than every other row of the setting, paired by subject; neither other "
-            "subjects nor other seeds would undo it (Holm-corrected, level "
-            f"{1 - confidence:.2g})."
+            "Bold: better than every other row of the setting, paired by subject; shown over subjects, "
+            "and over subjects and trainings, each after Holm's correction, at level "
+            f"{1 - confidence:.2g}."
         )
     elif all(cell.n_subjects < LEAST_SUBJECTS for cell in cells):
         yield f"Nothing is bold: fewer than {LEAST_SUBJECTS} test subjects, no difference was tested."

@@ -3,7 +3,9 @@
 A method that copies T1 lifts PET in bright lesions of T1 and lowers it in dark ones, an inverse copy
 does the reverse, and a mean over both may be 0. So kinds are apart, and a root mean square lets nothing
 cancel. Noise does not cancel in it either: it is set against that of the input, the low dose, in the
-same lesions.
+same lesions. What it is measured against is ``standard`` of the lesions: the truth where it is known. A
+standard dose has noise of its own, and one that a low dose was thinned from shares the low dose's noise:
+against it the exact truth has the ratio sqrt(f / (1 - f)) at the part f of the dose.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ PET_KINDS: dict[str, Kind] = {
 def leakage(restored: Sequence[LoneLesion], low: Sequence[LoneLesion]) -> Iterator[Measure]:
     """Of a subject's T1-only lesions, ``restored`` and in the ``low`` dose, in one order.
 
-    Gains are PET contrasts that the standard dose has not, relative to the uptake around. For bright
+    Gains are PET contrasts that the reference has not, relative to the uptake around. For bright
     (hot), dark (cold) and all lesions of T1: the mean gain (not of all: they cancel), the root mean
     squares R of the restored and R0 of the low dose [%], the ratio R / R0, and what exceeds the input's
     noise, the root of R^2 - R0^2 with its sign [%], below 0 where there is less. The low dose itself
@@ -66,10 +68,10 @@ def leakage(restored: Sequence[LoneLesion], low: Sequence[LoneLesion]) -> Iterat
 
 
 def pet_only_loss(restored: Sequence[LoneLesion], low: Sequence[LoneLesion]) -> Iterator[Measure]:
-    """Of a subject's PET-only lesions: the part of the standard dose's contrast that is lost [%].
+    """Of a subject's PET-only lesions: the part of the reference's contrast that is lost [%].
 
-    0: as much as in the standard dose; 100: none is left; negative: more than there was. The same of the
-    input beside it. Pooled as
+    0: as much as in the reference; 100: none is left; negative: more than there was. The same of the
+    input beside it. Hot and cold are lesions by their contrast in the reference. Pooled as
     :func:`quietpet.evaluation.lesions.kept_percent`.
     """
     for kind, belongs in PET_KINDS.items():

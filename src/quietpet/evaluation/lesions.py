@@ -89,19 +89,29 @@ class LoneLesion:
         return 100.0 * (self.restored - self.standard) / self.uptake
 
 
-def pet_only(images: SliceImages) -> Iterator[LoneLesion]:
-    """The lesions of a slice that only PET has."""
-    return _measured(images, images.pet_lesions, images.t1_lesions)
+def pet_only(images: SliceImages, places: Iterable[Regions] | None = None) -> Iterator[LoneLesion]:
+    """The lesions of a slice that only PET has, at their ``places`` if those are known."""
+    return _measured(images, pet_only_places(images) if places is None else places)
 
 
-def t1_only(images: SliceImages) -> Iterator[LoneLesion]:
-    """The lesions of a slice that only T1 has, where there is activity around them."""
-    lesions = _measured(images, images.t1_lesions, images.pet_lesions)
+def t1_only(images: SliceImages, places: Iterable[Regions] | None = None) -> Iterator[LoneLesion]:
+    """The lesions of a slice that only T1 has, where there is activity around them; as before."""
+    lesions = _measured(images, t1_only_places(images) if places is None else places)
     return (lesion for lesion in lesions if lesion.uptake > 0)
 
 
-def _measured(images: SliceImages, lesions: np.ndarray, others: np.ndarray) -> Iterator[LoneLesion]:
-    for box, lesion, ring in _lone_lesions(lesions, others, images.head):
+def pet_only_places(images: SliceImages) -> Iterator[Regions]:
+    """Where a slice has lesions that only PET has: one (box, lesion, ring) each, masks in the box."""
+    return _lone_lesions(images.pet_lesions, images.t1_lesions, images.head)
+
+
+def t1_only_places(images: SliceImages) -> Iterator[Regions]:
+    """Where a slice has lesions that only T1 has."""
+    return _lone_lesions(images.t1_lesions, images.pet_lesions, images.head)
+
+
+def _measured(images: SliceImages, places: Iterable[Regions]) -> Iterator[LoneLesion]:
+    for box, lesion, ring in places:
         standard = images.standard[box]
         yield LoneLesion(
             restored=_contrast(images.restored[box], lesion, ring),

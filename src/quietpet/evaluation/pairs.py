@@ -14,13 +14,13 @@ from quietpet.evaluation.paired import (
     UNCLEAR,
     UNTESTED,
     WORSE,
+    Judged,
     Measured,
     PairedDifference,
     Verdict,
-    holm,
+    judge,
     paired_difference,
     pooled_between_trainings,
-    verdict,
     wilcoxon_reason,
 )
 from quietpet.evaluation.statistics import ends
@@ -56,9 +56,10 @@ class PairRow:
     The fields are the columns of ``paired.csv``, None an empty cell. ``difference`` is of the means
     over subjects; ``ci_low``, ``ci_high``, ``p`` are Student's over subjects; ``total_ci_low``,
     ``total_ci_high`` and ``total_p`` those over subjects and trainings. ``subjects_above`` are those
-    with a positive difference. ``p_holm`` and ``wilcoxon_p_holm`` are corrected for all ``n_compared``
-    methods of one setting of a table that are compared with the same one. ``wilcoxon`` says why that
-    test can show nothing, ``verdict`` what may be said, and ``reason`` why no more.
+    with a positive difference. ``p_holm``, ``total_p_holm`` and ``wilcoxon_p_holm`` are corrected for
+    all ``n_compared`` methods of one setting of a table that are compared with the same one.
+    ``wilcoxon`` says why that test can show nothing, ``verdict`` what may be said, and ``reason`` why
+    no more.
     """
 
     table: str
@@ -80,6 +81,7 @@ class PairRow:
     p: float | None
     p_holm: float | None
     total_p: float | None
+    total_p_holm: float | None
     cohens_dz: float | None
     hedges_gz: float | None
     wilcoxon_p: float | None
@@ -133,14 +135,6 @@ class Compared:
     best: frozenset[CellKey]
 
 
-class _Judged(NamedTuple):
-    cell: Cell
-    pair: PairedDifference
-    p_holm: float | None
-    wilcoxon_p_holm: float | None
-    verdict: Verdict
-
-
 def compare(cells: Sequence[Cell], layout: TableLayout, plan: TablePlan) -> Compared:
     """Compare the ``cells`` of one table, metric by metric within each setting."""
     columns: dict[tuple[str, ...], list[Cell]] = {}
@@ -157,9 +151,9 @@ def compare(cells: Sequence[Cell], layout: TableLayout, plan: TablePlan) -> Comp
             name = _called(reference, several_ways=several_ways)
             words.setdefault(key_of(reference), f"the others are compared with {name}")
             judged = _judge(_comparable(members, reference, plan), reference, plan, least)
-            for found in judged:
-                words.setdefault(key_of(found.cell), _in_words(found.verdict, name))
-                rows.append(_pair_row(found, reference, len(judged), layout, plan))
+            for cell, found in judged:
+                words.setdefault(key_of(cell), _in_words(found.verdict, name))
+                rows.append(_pair_row(cell, found, reference, len(judged), layout, plan))
         best.update(map(key_of, _best(members, plan, least)))
     return Compared(rows=tuple(rows), words=words, best=frozenset(best))
 
@@ -208,23 +202,18 @@ def _comparable(cells: Sequence[Cell], reference: Cell, plan: TablePlan) -> list
     return [cell for cell in ways if (cell.estimate == SINGLE) == (single or cell.run not in samples)]
 
 
-def _judge(cells: Sequence[Cell], reference: Cell, plan: TablePlan, least: float) -> list[_Judged]:
+def _judge(
+    cells: Sequence[Cell], reference: Cell, plan: TablePlan, least: float
+) -> list[tuple[Cell, Judged]]:
     """Each of ``cells`` minus ``reference``, one family of tests.
 
     The variance between trainings is no less than ``least``. What is defined in no slice of the
     reference is left out.
     """
-    confidence = plan.evaluation.confidence
     cells = [cell for cell in cells if len(cell.found.with_slices_of(reference.found)[0].keys)]
     pairs = [_paired(cell, reference, plan, least) for cell in cells]
-    corrected = holm([pair.p for pair in pairs])
-    signed_ranks = holm([pair.wilcoxon_p for pair in pairs])
-    family = sum(p is not None for p in corrected)
-    verdicts = [
-        verdict(pair, p_holm=p, family=family, better=reference.better, confidence=confidence)
-        for pair, p in zip(pairs, corrected, strict=True)
-    ]
-    return list(map(_Judged, cells, pairs, corrected, signed_ranks, verdicts))
+    judged = judge(pairs, better=reference.better, confidence=plan.evaluation.confidence)
+    return list(zip(cells, judged, strict=True))
 
 
 def _paired(found: Cell, reference: Cell, plan: TablePlan, least: float) -> PairedDifference:
@@ -257,14 +246,14 @@ def _best(cells: Sequence[Cell], plan: TablePlan, least: float) -> list[Cell]:
     others = [cell for cell in cells if cell is not best]
     against = _judge(others, best, plan, least)
     # The others minus the best: each must be worse, which is to say the best better than each.
-    shown = [found for found in against if found.verdict.word == WORSE]
+    shown = [found for _, found in against if found.verdict.word == WORSE]
     return [best] if len(shown) == len(others) else []
 
 
 def _pair_row(
-    found: _Judged, reference: Cell, compared: int, layout: TableLayout, plan: TablePlan
+    cell: Cell, found: Judged, reference: Cell, compared: int, layout: TableLayout, plan: TablePlan
 ) -> PairRow:
-    cell, pair = found.cell, found.pair
+    pair = found.pair
     low, high = ends(pair.interval)
     total_low, total_high = ends(pair.total_interval)
     subjects = cell.found.with_slices_of(reference.found)[0].names
@@ -283,6 +272,7 @@ def _pair_row(
         p=pair.p,
         p_holm=found.p_holm,
         total_p=pair.total_p,
+        total_p_holm=found.total_p_holm,
         cohens_dz=pair.cohens_dz,
         hedges_gz=pair.hedges_gz,
         wilcoxon_p=pair.wilcoxon_p,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from quietpet.evaluation.comparison import QUANTITATIVE, VARIANTS
+from quietpet.evaluation.effects import LEAST_SUBJECTS
 from quietpet.evaluation.layouts import layouts
 from quietpet.evaluation.metrics import Metric, metric_of
-from quietpet.evaluation.paired import BETTER, SAME, UNCLEAR, UNTESTED, WORSE
+from quietpet.evaluation.paired import BETTER, SAME, UNCLEAR, UNTESTED, WORSE, least_wilcoxon_subjects
 from quietpet.evaluation.pairs import FEW_SUBJECTS, SINGLE, BySubject, PairRow
 from quietpet.evaluation.table_plan import TablePlan
 from quietpet.evaluation.tables import TableRow
@@ -82,38 +83,79 @@ def _on_family(rows: Sequence[PairRow]) -> str:
 
 
 def _in_full(metric: Metric, rows: Sequence[PairRow]) -> str:
-    chosen, count = f"`{rows[0].compared_with}`", _count(len(rows), "method")
-    untested = _named(rows, UNTESTED)
-    if len(untested) == len(rows):
-        return f"{chosen} against {count}: not testable ({rows[0].reason})"
+    chosen, count = f"`{rows[0].compared_with}`", _count_results(rows)
+    if _all_untested(rows):
+        return f"{chosen} against {count}: not testable ({_reasons(rows)})"
     better, worse = _named(rows, WORSE), _named(rows, BETTER)
     parts = [f"by {metric.label} {chosen} is better than {len(better)} of {count}"]
     if worse:
         parts.append(f"worse than {_listed(worse)}")
     if unclear := [*_named(rows, UNCLEAR), *_named(rows, SAME)]:
         parts.append(f"no difference is shown to {_listed(unclear)}")
-    if untested:
-        reasons = dict.fromkeys(
-            row.reason.partition(" of ")[0] for row in rows if row.method in untested
-        )
-        parts.append(f"not testable: {_listed(untested)} ({', '.join(reasons)})")
+    if untested := _named(rows, UNTESTED):
+        parts.append(f"not testable: {_listed(untested)} ({_reasons(rows, short=True)})")
     return ", ".join(parts)
 
 
 def _in_numbers(metric: Metric, rows: Sequence[PairRow]) -> str:
+    if _all_untested(rows):
+        return f"by {metric.label} not testable"
     better, worse = len(_named(rows, WORSE)), len(_named(rows, BETTER))
     return f"by {metric.label} better than {better} and worse than {worse}"
 
 
+def _all_untested(rows: Sequence[PairRow]) -> bool:
+    return all(row.verdict == UNTESTED for row in rows)
+
+
+def _reasons(rows: Sequence[PairRow], *, short: bool = False) -> str:
+    """Why what is not testable is not; of several reasons their first words."""
+    reasons = dict.fromkeys(row.reason for row in rows if row.verdict == UNTESTED)
+    if short or len(reasons) > 1:
+        reasons = dict.fromkeys(reason.partition(" of ")[0] for reason in reasons)
+    return ", ".join(reasons)
+
+
+class _Result(NamedTuple):
+    """What is compared: a method that learned in one way, and which estimate of it."""
+
+    method: str
+    learning: str
+    estimate: str
+
+
+def _result(row: PairRow) -> _Result:
+    return _Result(row.method, row.learning, row.estimate)
+
+
+def _count_results(rows: Sequence[PairRow]) -> str:
+    """How many methods; how many results of them where one has several."""
+    results = {_result(row) for row in rows}
+    methods = _count(len({each.method for each in results}), "method")
+    several = len(results) > len({each.method for each in results})
+    return f"{len(results)} results of {methods}" if several else methods
+
+
 def _named(rows: Sequence[PairRow], word: str) -> list[str]:
-    """Methods with this verdict, which is theirs against the chosen one."""
-    return list(dict.fromkeys(row.method for row in rows if row.verdict == word))
+    """The results with this verdict, which is theirs against the chosen method."""
+    results = list(dict.fromkeys(map(_result, rows)))
+    found = dict.fromkeys(_result(row) for row in rows if row.verdict == word)
+    return [_name(each, [other for other in results if other.method == each.method]) for each in found]
+
+
+def _name(result: _Result, of_method: Sequence[_Result]) -> str:
+    """The method, and what tells the result from the others ``of_method``."""
+    apart = [
+        getattr(result, field)
+        for field in ("learning", "estimate")
+        if len({getattr(each, field) for each in of_method}) > 1
+    ]
+    return f"`{result.method}` ({', '.join(apart)})" if apart else f"`{result.method}`"
 
 
 def _listed(names: Sequence[str]) -> str:
     """How many, and a few of them by name."""
-    few = ", ".join(f"`{name}`" for name in names)
-    return few if len(names) <= _FEW_NAMES else str(len(names))
+    return ", ".join(names) if len(names) <= _FEW_NAMES else str(len(names))
 
 
 def paired_section(pairs: Sequence[PairRow], rows: Sequence[TableRow], *, plan: TablePlan) -> Section:
@@ -131,7 +173,7 @@ def paired_section(pairs: Sequence[PairRow], rows: Sequence[TableRow], *, plan: 
         part="Tables",
         summary=summary,
         warnings=warnings_of(row.data_source for row in rows),
-        notes=_notes(plan),
+        notes=_notes(pairs, plan),
         tables=(
             *_pair_tables(pairs, titles),
             *_subject_tables(rows, titles),
@@ -150,21 +192,30 @@ def _titles(rows: Sequence[TableRow], plan: TablePlan) -> dict[str, str]:
     }
 
 
-def _notes(plan: TablePlan) -> tuple[str, ...]:
+def _signed_rank_note(pairs: Sequence[PairRow], level: float) -> str:
+    least = least_wilcoxon_subjects(family=1, level=level)
+    note = f"of fewer than {least} subjects it can show nothing at {level:.2g}"
+    most = max((row.n_compared for row in pairs), default=1)
+    if most == 1:
+        return f"{note}."
+    needed = least_wilcoxon_subjects(family=most, level=level)
+    return f"{note}, and of {most} comparisons it needs {needed}."
+
+
+def _notes(pairs: Sequence[PairRow], plan: TablePlan) -> tuple[str, ...]:
     percent = f"{plan.evaluation.confidence:.0%}"
-    level = f"{1 - plan.evaluation.confidence:.2g}"
+    level = 1 - plan.evaluation.confidence
     return (
         f"Difference: a method minus `{plan.reference}` (`evaluation.compare_with`; where nobody names "
         "one, mfdiff, else the first network), mean over test subjects, whose slices and trainings are "
         f"averaged first, with Student's interval of {percent} over subjects.",
-        "It is called better or worse, higher or lower, where that interval leaves 0 out, after Holm's "
-        f"correction for all methods of the setting, too (p at most {level}), and where the interval "
-        "over subjects and trainings leaves 0 out. A network of one training is not testable against "
-        "any other: what another seed changes is not known. Fewer than three subjects are not tested.",
+        "It is called better or worse, higher or lower, where that interval leaves 0 out, and the one "
+        "over subjects and trainings, both after Holm's correction for all methods of the setting, too "
+        f"(p at most {level:.2g}). A network of one training is not testable against any other: what "
+        f"another seed changes is not known. Fewer than {LEAST_SUBJECTS} subjects are not tested.",
         "g: mean over standard deviation of the subjects' differences (Cohen's d_z), without its bias "
         "in few subjects (Hedges). `paired.csv` has all metrics, the intervals over subjects and "
-        "trainings, and Wilcoxon's signed-rank test: of fewer than six subjects it can show nothing at "
-        f"{level}, and of sixteen comparisons it needs ten.",
+        f"trainings, and Wilcoxon's signed-rank test: {_signed_rank_note(pairs, level)}",
         "What makes values vary: standard deviations between subjects, between trainings from other "
         "seeds, and of what is left, of a two-way analysis of variance; of methods with several "
         "trainings.",
@@ -196,9 +247,11 @@ def _caption(row: PairRow, *, several_ways: bool) -> str:
 
 
 def _pair_table(caption: str, variant: str, rows: Sequence[PairRow]) -> Table:
-    grouped = groupby(rows, key=lambda row: (row.method, row.learning, row.estimate))
-    cells = [_pair_cells(list(members)) for _, members in grouped]
-    columns = [Column(key="method", label="method"), Column(key="estimate", label="estimate")]
+    results = [list(members) for _, members in groupby(rows, key=_result)]
+    several = len({(row.method, row.learning) for row in rows}) > len({row.method for row in rows})
+    names = ("method", *(["learning"] if several else []), "estimate")
+    cells = [_pair_cells(members, names) for members in results]
+    columns = [Column(key=name, label=name) for name in names]
     for name in SHOWN:
         metric = metric_of(name, variant)
         columns += [
@@ -220,8 +273,8 @@ def _pair_table(caption: str, variant: str, rows: Sequence[PairRow]) -> Table:
     )
 
 
-def _pair_cells(rows: Sequence[PairRow]) -> dict[str, Cell]:
-    cells: dict[str, Any] = {"method": rows[0].method, "estimate": rows[0].estimate}
+def _pair_cells(rows: Sequence[PairRow], names: Sequence[str]) -> dict[str, Cell]:
+    cells: dict[str, Any] = {name: getattr(rows[0], name) for name in names}
     for row in rows:
         if _finite(row.difference):
             cells[row.metric] = row.difference

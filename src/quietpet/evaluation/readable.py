@@ -8,7 +8,7 @@ from itertools import groupby
 from quietpet.evaluation.comparison import JOINTLY_SCALED, PAPER, QUANTITATIVE, VARIANTS, Variant
 from quietpet.evaluation.layouts import layouts
 from quietpet.evaluation.metrics import METRICS, Metric, metric_of
-from quietpet.evaluation.spread import REGRESSION_BELOW, in_effect_a_regression
+from quietpet.evaluation.spread import LITTLE_SPREAD, LITTLE_SPREAD_BELOW, spreads_little
 from quietpet.evaluation.summaries import summary_of_setting
 from quietpet.evaluation.table_plan import TablePlan
 from quietpet.evaluation.tables import TableRow
@@ -390,8 +390,8 @@ def _notes(rows: Sequence[TableRow]) -> list[str]:
             f"`{method}`: samples spread by {_extremes(spreads, '.2f')} of their error, bias included "
             "(true samples of the posterior: 1); so one has "
             f"{_extremes([100 * spread**2 for spread in spreads], '.0f')} % more squared error than the "
-            "mean of endless ones. Where that is little, differences to regression networks show other "
-            f"losses, inputs and sizes, not what sampling does.{_regressions(rows, method)}"
+            "mean of endless ones. Where that is little, the noise of samples explains no difference to "
+            f"regression networks.{_little_spread(rows, method)}"
         )
     doubts = dict.fromkeys((row.paper_doubt, row.method) for row in rows if row.paper_doubt)
     for doubt in dict.fromkeys(doubt for doubt, _ in doubts):
@@ -400,17 +400,17 @@ def _notes(rows: Sequence[TableRow]) -> list[str]:
     return notes
 
 
-def _regressions(rows: Sequence[TableRow], method: str) -> str:
+def _little_spread(rows: Sequence[TableRow], method: str) -> str:
     """Where the samples of a method hardly differ, in a sentence; nothing where they do everywhere."""
     places = dict.fromkeys(
         f"{row.dataset}, setting `{row.setting}`"
         for row in rows
-        if row.method == method and in_effect_a_regression(row.spread_to_error)
+        if row.method == method and spreads_little(row.spread_to_error)
     )
     if not places:
         return ""
     return (
-        f" Below {REGRESSION_BELOW:g} it is in effect a regression, whatever the cause: "
+        f" Below {LITTLE_SPREAD_BELOW:g} it is {LITTLE_SPREAD}, which this does not tell apart: "
         f"{'; '.join(places)}."
     )
 

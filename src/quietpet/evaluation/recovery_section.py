@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from quietpet.evaluation.one_training import (
+    ONE_TRAINING,
+    in_slices,
+    require_one_training,
+    run_name,
+)
 from quietpet.evaluation.recovery_table import (
     FILTERS_MM,
     LOW,
@@ -27,7 +34,12 @@ def recovery_section(
     low_dose: Sequence[str],
     figures: Sequence[ShownFigure],
 ) -> Section:
-    """Of the rows of both tables; ``low_dose`` are methods that are the low-dose image itself."""
+    """Of the rows of both tables; ``low_dose`` are methods that are the low-dose image itself.
+
+    Raises InputError where a method comes with several trainings.
+    """
+    require_one_training(recovery)
+    require_one_training(noise)
     plain = [row for row in recovery if not row.post_fwhm_mm]
     realisations = min(row.realisations for row in noise)
     return Section(
@@ -44,9 +56,14 @@ def recovery_section(
             "around. ± is the standard error by noise.",
             "Background variability: standard deviation over realisations of the mean of the same "
             "pixels without the lesion, in percent of it. A point to the right of the dashed line, or "
-            "below it, does worse than a Gaussian filter of the low dose.",
+            "below it, lies beyond the filter line: a Gaussian filter of the low dose keeps more "
+            "contrast at that noise. That is no test: judge by the whisker, and remember that of one "
+            f"lesion the variability itself is uncertain by {_relative_sd_error(realisations):.0%}.",
             "Errors are those to the true activity, which the standard dose does not reach either: "
-            "RMSE² = bias² + SD², of slices without lesions, in percent of the region's true mean.",
+            "RMSE² = bias² + SD², of slices without lesions, in percent of the region's true mean. "
+            "± of RMSE is the standard error over subjects, of two or more. Methods are not tested "
+            "against each other.",
+            ONE_TRAINING,
         ),
         tables=(*_recovery_tables(plain), *_noise_tables(noise)),
         figures=tuple(figures),
@@ -63,16 +80,22 @@ def shown_figures(
             alt="Contrast recovery of each method against its background variability, a panel for each "
             "radius and contrast of lesions.",
             caption="Contrast recovery against background variability. Whiskers: standard error by "
-            f"noise. Dashed: the low dose under Gaussian filters, {FILTERS_MM[0]:g} to "
-            f"{FILTERS_MM[-1]:g} mm.",
+            f"noise, of the first training of each method. Dashed: the low dose under Gaussian "
+            f"filters, {FILTERS_MM[0]:g} to {FILTERS_MM[-1]:g} mm.",
         ),
         ShownFigure(
             file=maps,
             alt=f"Maps of bias and of the standard deviation over realisations: {', '.join(mapped)}.",
             caption=f"Bias and noise of each pixel in {place}: mean over realisations less the truth, "
-            "and standard deviation. The doses, and the methods nearest to the truth.",
+            "and standard deviation. The doses, and the methods of least RMSE here; the first "
+            "training of each.",
         ),
     )
+
+
+def _relative_sd_error(realisations: int) -> float:
+    """Relative standard error of a standard deviation of n Gaussian values, 1 / sqrt(2 (n - 1))."""
+    return 1 / math.sqrt(2 * (realisations - 1))
 
 
 def _warnings(realisations: int) -> tuple[str, ...]:
@@ -87,21 +110,26 @@ def _warnings(realisations: int) -> tuple[str, ...]:
 def _summary(
     recovery: Sequence[RecoveryRow], noise: Sequence[NoiseRow], low_dose: Sequence[str]
 ) -> Iterator[str]:
-    """Of the first data set: recovery of the smallest lesions, and who is nearest to the truth."""
+    """Of the first data set: recovery of the smallest lesions, and errors of the doses and the least."""
     doses = {STANDARD: STANDARD, **dict.fromkeys((LOW, *low_dose), LOW)}
     (dataset, setting), of_data = next(by_dataset(noise))
+    slices, subjects = (max(getattr(row, n) for row in of_data) for n in ("n_slices", "n_subjects"))
+    yield f"`{dataset}/{setting}`. {in_slices(slices, subjects)}:"
     shown = [row for row in recovery if (row.dataset, row.setting) == (dataset, setting)]
     for kind in ("hot", "cold"):
         yield from _kept([row for row in shown if row.kind == kind], doses)
     heads = [row for row in of_data if row.region == "head" and row.estimate == "single"]
     named = [(f"The {doses[row.method]}", row) for row in heads if row.method in doses]
     others = sorted((row for row in heads if row.method not in doses), key=lambda row: row.rmse_percent)
-    named += [(f"The nearest method, `{row.method}`,", row) for row in others[:1]]
+    named += [(f"The method of least RMSE here, {run_name(row, others)},", row) for row in others[:1]]
     for name, row in named:
+        error = "" if row.rmse_se_percent is None else f" ± {row.rmse_se_percent:.1f}"
         yield (
-            f"{name} is {row.rmse_percent:.1f} % from the truth in the head (bias "
+            f"{name} is {row.rmse_percent:.1f}{error} % from the truth in the head (bias "
             f"{row.bias_percent:.1f} %, noise {row.sd_percent:.1f} %)."
         )
+    if others:
+        yield "Methods are not tested against each other."
 
 
 def _kept(rows: Sequence[RecoveryRow], doses: Mapping[str, str]) -> Iterator[str]:
@@ -122,7 +150,8 @@ def _kept(rows: Sequence[RecoveryRow], doses: Mapping[str, str]) -> Iterator[str
     if methods:
         least, most = methods[0], methods[-1]
         words.append(
-            f"{least.crc:.2f} (`{least.method}`) to {most.crc:.2f} (`{most.method}`) with methods"
+            f"{least.crc:.2f} ({run_name(least, methods)}) to {most.crc:.2f} "
+            f"({run_name(most, methods)}) with methods"
         )
     if words:
         yield f"{chosen.kind.capitalize()} lesions of {chosen.radius_mm:g} mm keep {', '.join(words)}."
@@ -188,7 +217,7 @@ def _noise_tables(rows: Sequence[NoiseRow]) -> Iterator[Table]:
                 variant=region,
                 columns=(
                     *_names(),
-                    Column(key="rmse", label="RMSE", unit="%", digits=1),
+                    Column(key="rmse", label="RMSE", unit="%", digits=1, spread="rmse se"),
                     Column(key="bias", label="bias (RMS)", unit="%", digits=1),
                     Column(key="sd", label="noise (SD)", unit="%", digits=1),
                     Column(key="mean", label="mean bias", unit="%", digits=1),
@@ -199,6 +228,7 @@ def _noise_tables(rows: Sequence[NoiseRow]) -> Iterator[Table]:
                         "learning": row.learning,
                         "estimate": row.estimate,
                         "rmse": row.rmse_percent,
+                        "rmse se": row.rmse_se_percent,
                         "bias": row.bias_percent,
                         "sd": row.sd_percent,
                         "mean": row.mean_bias_percent,

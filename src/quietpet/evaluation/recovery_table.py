@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from quietpet.config.realisations import ABSENT
 from quietpet.errors import InputError
+from quietpet.evaluation.one_training import require_one_training
 from quietpet.evaluation.recovery import (
     LESION_COLUMNS,
     NAMED,
@@ -87,7 +88,8 @@ class NoiseRow:
 
     All in percent of the region's true mean: ``mean_bias_percent`` with its sign; the others are roots
     of means over pixels, and rmse^2 = bias^2 + sd^2 (but where the estimated bias^2 is below 0, and the
-    bias is 0). The squares are means over so many slices.
+    bias is 0). The squares are means over so many slices. ``rmse_se_percent`` is the standard error of
+    the RMSE over subjects (None of one alone); of its noise and of other trainings it holds nothing.
     """
 
     dataset: str
@@ -99,6 +101,7 @@ class NoiseRow:
     region: str
     mean_bias_percent: float
     rmse_percent: float
+    rmse_se_percent: float | None
     bias_percent: float
     sd_percent: float
     n_slices: int
@@ -160,11 +163,13 @@ def recovery_rows(lesions: pd.DataFrame, *, methods: Sequence[str]) -> tuple[Rec
     """One row per run, filter, lesion set, radius and contrast; the doses first, then ``methods``.
 
     Raises:
-        InputError: methods that the study lacks, or a lesion that is measured twice.
+        InputError: methods that the study lacks, or that come with several trainings, or a lesion
+            that is measured twice.
     """
     _require_known(lesions, methods)
     by = [*_RUN, _FILTER, "lesion_set", "radius_mm", "contrast"]
     _require_once(lesions, [*by, "subject", "slice_index", "lesion"])
+    require_one_training(lesions[list(_RUN)].drop_duplicates().itertuples(index=False, name="Run"))
     rows = [_recovery_row(group) for _, group in lesions.groupby(by, sort=False)]
     return tuple(sorted(rows, key=lambda row: (*_order(row, methods), row.post_fwhm_mm)))
 
@@ -194,6 +199,7 @@ def bias_rows(noise: pd.DataFrame, *, methods: Sequence[str]) -> tuple[NoiseRow,
     _require_known(noise, methods)
     plain = noise[noise["lesion_set"] == ABSENT]
     _require_once(plain, [*_RUN, "region", "subject", "slice_index"])
+    require_one_training(noise[list(_RUN)].drop_duplicates().itertuples(index=False, name="Run"))
     rows = [_noise_row(group) for _, group in plain.groupby([*_RUN, "region"], sort=False)]
     return tuple(sorted(rows, key=lambda row: (*_order(row, methods), list(REGIONS).index(row.region))))
 
@@ -208,12 +214,28 @@ def _noise_row(group: pd.DataFrame) -> NoiseRow:
         **{name: first[name] for name in (*_RUN, *LINEAGE, "region")},
         mean_bias_percent=100 * float(group["mean_bias"].mean()),
         rmse_percent=root_percent("mse"),
+        rmse_se_percent=_rmse_se_percent(group),
         bias_percent=root_percent("bias_squared"),
         sd_percent=root_percent("variance"),
         n_slices=len(group),
         n_subjects=group["subject"].nunique(),
         realisations=int(group["realisations"].min()),
     )
+
+
+def _rmse_se_percent(slices: pd.DataFrame) -> float | None:
+    """Standard error of the root of the mean of ``mse`` over slices; None of one subject.
+
+    The slices of a subject go together: the mean is a ratio of the subjects' totals (Cochran, Sampling
+    Techniques, 1977, chapter 6), of equal numbers of slices s / sqrt(n); then the delta method.
+    """
+    mean = float(slices["mse"].mean())
+    totals = (slices["mse"] - mean).groupby(slices["subject"]).sum()
+    subjects = len(totals)
+    if subjects < 2:
+        return None
+    variance = subjects / (subjects - 1) * float((totals**2).sum()) / len(slices) ** 2
+    return 100 * math.sqrt(variance) / (2 * math.sqrt(mean)) if mean > 0 else 0.0
 
 
 def _mean(values: pd.Series) -> float | None:

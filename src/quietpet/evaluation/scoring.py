@@ -33,6 +33,12 @@ want the truth or tissues have no rows where a data set has none. The id of each
 NAMED_BY = ("dataset", "setting", "method", "learning", "replicate")
 """What names one restoration, in files and in jobs."""
 
+STANDARD = "standard dose"
+"""The standard dose in the column ``method``; no method of a study has a space in its name."""
+
+REFERENCE = "reference"
+"""It in the column ``estimate``."""
+
 
 def score_rows(
     restored: RestoredSlices,

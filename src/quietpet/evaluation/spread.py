@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-REGRESSION_BELOW = 0.3
-"""A method whose samples spread by less of their error is in effect a regression.
+LITTLE_SPREAD_BELOW = 0.3
+"""Samples that spread by less of their error spread little.
 
-The variance of its samples is then less than a tenth of their mean's squared error (0.3^2 = 0.09), where
-that of true samples of the posterior is all of it.
+Their variance is then less than a tenth of their mean's squared error (0.3^2 = 0.09), where that of true
+samples of the posterior is all of it.
 """
+
+LITTLE_SPREAD = "in effect a regression, or a sampler that is off"
+"""What such a method is, in words: the ratio does not tell one from the other."""
 
 
 def spread_to_error(
@@ -35,6 +38,6 @@ def spread_to_error(
     return float(np.sqrt(variance / of_endless)) if of_endless > 0 else None
 
 
-def in_effect_a_regression(ratio: float | None) -> bool:
-    """Whether a method of this :func:`spread_to_error` hardly samples; None: it drew one sample."""
-    return ratio is not None and ratio < REGRESSION_BELOW
+def spreads_little(ratio: float | None) -> bool:
+    """Whether samples of this :func:`spread_to_error` spread little; None: there is one sample."""
+    return ratio is not None and ratio < LITTLE_SPREAD_BELOW

@@ -8,10 +8,12 @@ from dataclasses import dataclass, fields
 import pandas as pd
 
 from quietpet.errors import InputError
-from quietpet.evaluation.statistics import ends, t_interval
+from quietpet.evaluation.bounded import Scale, mean_and_interval
+from quietpet.evaluation.scoring import REFERENCE, STANDARD
+from quietpet.evaluation.statistics import ends
 from quietpet.files.text import csv_cell
 
-_CELL = ["dataset", "setting", "method", "learning", "estimate", "measure"]
+_CELL = ["dataset", "setting", "method", "learning", "estimate", "against", "measure"]
 
 FEW_SUBJECTS = 5
 """Of fewer subjects their own values are given, too."""
@@ -30,8 +32,10 @@ class SubjectsPlan:
 class SubjectsRow:
     """One row of ``subjects.csv``: the mean over subjects of the means over trainings.
 
-    None is an empty cell. ``count`` is the number of lesions, pixels or regions of all subjects;
-    ``by_subject`` their values where they are few.
+    Of ratios it is the geometric mean over subjects. ``against``: what images are compared with, the
+    "standard" dose or the "truth"; against the truth the standard dose has rows of its own, with
+    ``estimate`` "reference". None is an empty cell. ``count`` is the number of lesions, pixels or
+    regions of all subjects; ``by_subject`` their values where they are few.
     """
 
     dataset: str
@@ -39,6 +43,7 @@ class SubjectsRow:
     method: str
     learning: str
     estimate: str
+    against: str
     measure: str
     mean: float
     ci_low: float | None
@@ -63,7 +68,8 @@ def subjects_rows(measured: pd.DataFrame, plan: SubjectsPlan) -> list[SubjectsRo
     Raises:
         InputError: trainings of one method were measured in other subjects.
     """
-    order = {name: place for place, name in enumerate(plan.methods)}
+    order = {name: place for place, name in enumerate((STANDARD, *plan.methods))}
+    measured = _standard_once(measured)
     names = list(dict.fromkeys(measured["measure"]))
     rows = []
     for key, block in measured.dropna(subset="value").groupby(_CELL, sort=False):
@@ -72,15 +78,18 @@ def subjects_rows(measured: pd.DataFrame, plan: SubjectsPlan) -> list[SubjectsRo
             subject = values.index[values.isna().any(axis="columns")][0]
             raise InputError(
                 f"trainings of {key[2]!r} on {key[0]}/{key[1]} were measured in other subjects: "
-                f"{key[5]} of {subject!r} is missing in some. Make the older scores again."
+                f"{key[6]} of {subject!r} is missing in some. Make the older scores again."
             )
         of_subjects = values.mean(axis="columns")
-        low, high = ends(t_interval(of_subjects.to_numpy(), confidence=plan.confidence))
+        mean, interval = mean_and_interval(
+            of_subjects.to_numpy(), scale_of(str(key[6])), confidence=plan.confidence
+        )
+        low, high = ends(interval)
         few = len(of_subjects) < FEW_SUBJECTS
         rows.append(
             SubjectsRow(
                 **dict(zip(_CELL, map(str, key), strict=True)),
-                mean=float(of_subjects.mean()),
+                mean=mean,
                 ci_low=low,
                 ci_high=high,
                 n_subjects=len(of_subjects),
@@ -102,19 +111,40 @@ def subjects_rows(measured: pd.DataFrame, plan: SubjectsPlan) -> list[SubjectsRo
             row.learning,
             row.estimate != "single",
             row.estimate,
+            row.against,
             names.index(row.measure),
         ),
     )
+
+
+def scale_of(measure: str) -> Scale:
+    """What values a measure can have."""
+    if measure.startswith("brain_"):
+        return "share"
+    if measure.endswith("_ratio"):
+        return "ratio"
+    return "positive" if measure.endswith(("_rms_percent", "region_bias_percent")) else "real"
+
+
+def _standard_once(measured: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the standard dose once: every restoration's file has them."""
+    repeated = measured.duplicated(["dataset", "setting", "method", "against", "measure", "subject"])
+    return measured[~(repeated & (measured["method"] == STANDARD))]
 
 
 def _listed(of_subjects: pd.Series) -> str:
     return "; ".join(f"{subject}: {value:.4g}" for subject, value in of_subjects.items())
 
 
-def by_measure(rows: Sequence[SubjectsRow]) -> dict[tuple[str, str], dict[str, SubjectsRow]]:
-    """Rows of one data set by measure, for each method and learning; of single samples alone."""
+def by_measure(
+    rows: Sequence[SubjectsRow], *, against: str
+) -> dict[tuple[str, str], dict[str, SubjectsRow]]:
+    """Rows of one data set by measure, for each method and learning; of single samples alone.
+
+    The standard dose is first where there are rows of it.
+    """
     found: dict[tuple[str, str], dict[str, SubjectsRow]] = {}
     for row in rows:
-        if row.estimate == "single":
+        if row.against == against and row.estimate in ("single", REFERENCE):
             found.setdefault((row.method, row.learning), {})[row.measure] = row
     return found

@@ -24,7 +24,7 @@ from quietpet.evaluation.pairs import (
 )
 from quietpet.evaluation.published import PublishedKey, PublishedValue, published_values
 from quietpet.evaluation.scoring import LINEAGE
-from quietpet.evaluation.spread import REGRESSION_BELOW, in_effect_a_regression
+from quietpet.evaluation.spread import LITTLE_SPREAD, LITTLE_SPREAD_BELOW, spreads_little
 from quietpet.evaluation.statistics import Summary, summarise
 from quietpet.evaluation.table_plan import TablePlan, order_in_table
 from quietpet.files.lineage import UNREGISTERED
@@ -177,9 +177,7 @@ def _published(cell: Cell, layout: TableLayout, plan: TablePlan) -> PublishedVal
 def _spread_in_words(spread: float | None) -> str:
     if spread is None:
         return ""
-    verdict = (
-        f", in effect a regression: below {REGRESSION_BELOW:g}" if in_effect_a_regression(spread) else ""
-    )
+    verdict = f", below {LITTLE_SPREAD_BELOW:g}: {LITTLE_SPREAD}" if spreads_little(spread) else ""
     return f"; samples spread by {spread:.2f} of their error (true samples of the posterior: 1){verdict}"
 
 

@@ -20,17 +20,11 @@ from quietpet.evaluation.cells import Cell, cells_of
 from quietpet.evaluation.comparison import TRUTH
 from quietpet.evaluation.metrics import METRICS, metric_of
 from quietpet.evaluation.pairs import BySubject, by_subject, subjects_cell
-from quietpet.evaluation.scoring import reported, score_slices
+from quietpet.evaluation.scoring import REFERENCE, STANDARD, reported, score_slices
 from quietpet.evaluation.statistics import SliceValues, ends, summarise, t_interval
 from quietpet.evaluation.tables import require_one_lineage, require_same_slices
 from quietpet.files.packed import PackedName, ReferenceSlices
 from quietpet.files.text import csv_cell
-
-STANDARD = "standard dose"
-"""The standard dose in the column ``method``; no method of a study has a space in its name."""
-
-REFERENCE = "reference"
-"""It in the column ``estimate``."""
 
 _METRICS = tuple(metric for metric in METRICS if metric.variant is TRUTH)
 

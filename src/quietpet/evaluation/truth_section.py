@@ -8,7 +8,8 @@ from itertools import groupby
 
 from quietpet.evaluation.comparison import TRUTH
 from quietpet.evaluation.metrics import METRICS
-from quietpet.evaluation.truth import STANDARD, TruthRow
+from quietpet.evaluation.scoring import STANDARD
+from quietpet.evaluation.truth import TruthRow
 from quietpet.files.sections import Cell, Column, Section, Table
 
 NOTES = (

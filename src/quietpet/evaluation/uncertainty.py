@@ -30,8 +30,8 @@ from quietpet.evaluation.sparsification import (
     rank_correlation,
     sparsification,
 )
-from quietpet.evaluation.spread import in_effect_a_regression, spread_to_error
-from quietpet.evaluation.statistics import ends, t_interval
+from quietpet.evaluation.spread import LITTLE_SPREAD, spread_to_error, spreads_little
+from quietpet.evaluation.statistics import Interval, ends, t_interval
 from quietpet.files.packed import ReferenceSlices
 from quietpet.files.restored import RestoredSlices
 from quietpet.files.text import csv_cell
@@ -39,7 +39,15 @@ from quietpet.files.text import csv_cell
 Scope = Literal["slice", "subject", "data_set"]
 ALL = "-"
 """In the columns subject, key and replicate: all of them."""
-REGRESSION = "in effect a regression"
+
+_LOGARITHMIC = ("half_width_percent", "conformal_scale", "promised_scale", "ause", "relative_ause")
+"""Scales and ratios: means of them are geometric, intervals those of the logarithm."""
+_BOUNDS: Mapping[str, Interval] = {
+    **dict.fromkeys(("coverage", "conformal_coverage", "promised_coverage"), (0.0, 1.0)),
+    "rank_correlation": (-1.0, 1.0),
+    **dict.fromkeys(("remaining_error", "oracle_error"), (0.0, np.inf)),
+}
+"""What the others can be: their intervals end there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,8 +66,10 @@ class UncertaintyRow:
       ``remaining_error`` and ``oracle_error`` ``at`` a removed part: see
       :class:`quietpet.evaluation.sparsification.Sparsification`; of a subject, means over its slices.
 
-    A ``data_set`` is the mean over subjects, each the mean over trainings, with its t interval;
-    ``spread_to_error`` is that of all pixels, as in the tables. ``note`` says why a value is missing.
+    A ``data_set`` is the mean over subjects, each the mean over trainings, with its t interval, cut
+    where the quantity ends; of factors, half widths and AUSE the geometric mean with the t interval of
+    the logarithm, which there is not where one is 0. ``spread_to_error`` is that of all pixels, as in
+    the tables. ``note`` says why a value is missing.
     """
 
     dataset: str
@@ -188,7 +198,7 @@ def _over_trainings(members: Sequence[UncertaintyRow]) -> UncertaintyRow:
         value=value,
         n_subjects=members[0].n_subjects,
         n_replicates=len(members),
-        note=REGRESSION if in_effect_a_regression(value) else members[0].note,
+        note=LITTLE_SPREAD if spreads_little(value) else members[0].note,
     )
 
 
@@ -202,9 +212,11 @@ def _over_subjects(members: Sequence[UncertaintyRow], confidence: float) -> Unce
             f"{'/'.join(members[0].run)}: its trainings restored different subjects. Restore them again."
         )
     means = [_mean(values) for values in by_subject.values()]
-    value = _mean(means)
-    known = np.array([mean for mean in means if mean is not None])
-    low, high = ends(t_interval(known, confidence=confidence)) if value is not None else (None, None)
+    known = [mean for mean in means if mean is not None]
+    value, low, high = None, None, None
+    if len(known) == len(means):
+        value, interval = mean_over_subjects(members[0].quantity, known, confidence=confidence)
+        low, high = ends(interval)
     return _whole(
         members[0],
         value=value,
@@ -214,6 +226,23 @@ def _over_subjects(members: Sequence[UncertaintyRow], confidence: float) -> Unce
         n_replicates=len(trainings),
         note="" if value is not None else next(row.note for row in members if row.note),
     )
+
+
+def mean_over_subjects(
+    quantity: str, values: Sequence[float], *, confidence: float
+) -> tuple[float, Interval | None]:
+    """Mean of one value per subject, and its interval, of values that ``quantity`` can have."""
+    if quantity not in _LOGARITHMIC:
+        least, most = _BOUNDS[quantity]
+        interval = t_interval(np.array(values), confidence=confidence)
+        cut = interval and (max(interval[0], least), min(interval[1], most))
+        return float(np.mean(values)), cut
+    if min(values) <= 0:
+        return 0.0, None
+    logarithms = np.log(values)
+    interval = t_interval(logarithms, confidence=confidence)
+    ratios = interval and (float(np.exp(interval[0])), float(np.exp(interval[1])))
+    return float(np.exp(logarithms.mean())), ratios
 
 
 def _whole(first: UncertaintyRow, **values: Any) -> UncertaintyRow:

@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from quietpet.evaluation.calibration import units_needed
-from quietpet.evaluation.spread import REGRESSION_BELOW
-from quietpet.evaluation.uncertainty import REGRESSION, UncertaintyRow
+from quietpet.evaluation.spread import LITTLE_SPREAD, LITTLE_SPREAD_BELOW
+from quietpet.evaluation.uncertainty import UncertaintyRow
 from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table
 
 FIGURE = "uncertainty.svg"
@@ -54,12 +54,12 @@ def uncertainty_section(rows: Sequence[UncertaintyRow], *, levels: Sequence[floa
 
 def _summary(runs: Sequence[dict[Any, UncertaintyRow]], levels: Sequence[float]) -> list[str]:
     spreads = [run["spread_to_error", None] for run in runs]
-    regressions = [row for row in spreads if row.note == REGRESSION]
-    names = _listed((row.method, f"{row.dataset}/{row.setting}") for row in regressions)
+    little = [row for row in spreads if row.note == LITTLE_SPREAD]
+    names = _listed((row.method, f"{row.dataset}/{row.setting}") for row in little)
     said = [
-        f"Of {len(runs)} restorations by methods that sample, {len(regressions)} are in effect "
-        f"regressions, whose samples spread by less than {REGRESSION_BELOW:g} of their error"
-        f"{f': {names}' if regressions else ''}."
+        f"Of {len(runs)} restorations by methods that sample, {len(little)} have samples that spread by "
+        f"less than {LITTLE_SPREAD_BELOW:g} of their error"
+        f"{f' ({LITTLE_SPREAD}): {names}' if little else ''}."
     ]
     level = max(levels)
     held = [row.value for run in runs if (row := run["coverage", level]).value is not None]
@@ -78,22 +78,27 @@ def _notes(rows: Sequence[UncertaintyRow], levels: Sequence[float]) -> tuple[str
     ]
     found = [
         "Pixels inside the heads of test slices, against the standard dose. Values are means over "
-        "subjects with t intervals, each subject the mean over trainings; spread/error is that of all "
-        "pixels, as in the other tables.",
+        "subjects with t intervals, each subject the mean over trainings; intervals of shares end at 0 "
+        "and 100 %, those of correlations at -1 and 1. Means of factors, half widths and AUSE are "
+        "geometric, with t intervals of the logarithm. Spread/error is that of all pixels, as in the "
+        "other tables.",
         "Intervals are Student's: of K samples with mean m and standard deviation s, a further draw y "
         "has (y - m) / (s sqrt(1 + 1/K)) of K - 1 degrees of freedom if the posterior is Gaussian. With "
         "two samples, as short studies draw, that of 90 % reaches 7.7 s to either side: it may hold "
         "enough and still say little, so look at its half width.",
-        "The conformal factor is found on the other test subjects, one left out at a time, because "
-        "validation slices are not restored, and learning rates were chosen on them. It is that of all "
-        "their pixels, by split conformal prediction, which would hold the level of a new subject if "
-        "pixels were exchangeable between subjects; what it does hold stands beside it. The factor with "
-        "a promise takes slice positions, with all their rotations, as exchangeable in place of pixels "
-        "(conformal risk control), and holds the level of a new position on average. It needs level / "
-        f"(1 - level) of them ({_needed(levels)}), and few of them make it wide.",
-        f"A row is in effect a regression where the samples spread by less than {REGRESSION_BELOW:g} of "
-        "their error: the variance of the samples is then less than a tenth of the squared error. True "
-        "samples of the posterior have 1.",
+        "Such factors are usually found on validation data. These deviate: they are found on the "
+        "other test subjects, one left out at a time, because validation slices are not restored, and "
+        "learning rates were chosen on them. The conformal factor is that of all their pixels, by "
+        "split conformal prediction, which would hold the level of a new subject if pixels were "
+        "exchangeable between subjects; what it does hold stands beside it. The factor by positions "
+        "takes slice positions, with all their rotations, as exchangeable in place of pixels "
+        "(conformal risk control). It holds the level, on average, of a new position of the same "
+        "subjects; of another subject, on which it is tried here, it may hold less, the more so the "
+        "fewer the subjects and the more they differ. "
+        f"It needs level / (1 - level) positions ({_needed(levels)}), and few of them make it wide.",
+        f"Where samples spread by less than {LITTLE_SPREAD_BELOW:g} of their error, their variance is "
+        f"less than a tenth of the squared error: {LITTLE_SPREAD}. The ratio does not tell one from the "
+        "other. True samples of the posterior have 1.",
         "AUSE: area between the error that is left when the most uncertain pixels are removed and that "
         "of the oracle, relative to that of removal at random: 0 is the oracle, 1 no knowledge. With "
         "few samples the spread of a pixel is itself uncertain, which costs even a true sampler rank "
@@ -137,7 +142,7 @@ def _interval_table(runs: Sequence[dict[Any, UncertaintyRow]], level: float) -> 
         _with_interval("half", "half width", unit="% of the mean", digits=0),
         _with_interval("scale", "conformal factor", digits=2),
         _with_interval("after", "coverage with it", unit="%", digits=1),
-        _with_interval("promise", "factor with a promise", digits=2),
+        _with_interval("promise", "factor by positions", digits=2),
         _with_interval("kept", "coverage with that", unit="%", digits=1),
     )
     rows = [

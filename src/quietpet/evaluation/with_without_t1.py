@@ -13,13 +13,12 @@ from quietpet.config.inputs import WithoutT1
 from quietpet.evaluation.comparison import VARIANTS
 from quietpet.evaluation.metrics import metric_of
 from quietpet.evaluation.paired import (
+    Judged,
     Measured,
     PairedDifference,
-    Verdict,
-    holm,
+    judge,
     paired_difference,
     pooled_between_trainings,
-    verdict,
 )
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import SliceValues, ends
@@ -126,17 +125,16 @@ def _judged(members: Sequence[_Measured], plan: TablePlan) -> Iterator[T1Row]:
         if values is not None and name in plan.trained
     )
     pairs = [_paired(each, plan, least) for each in members]
-    corrected = holm([pair.p if pair else None for pair in pairs])
-    family = sum(p is not None for p in corrected)
-    for each, pair, p in zip(members, pairs, corrected, strict=True):
-        found = pair and verdict(
-            pair,
-            p_holm=p,
-            family=family,
-            better=metric_of(each.names["metric"], each.names["variant"]).better,
+    names = members[0].names
+    judged = iter(
+        judge(
+            [pair for pair in pairs if pair],
+            better=metric_of(names["metric"], names["variant"]).better,
             confidence=plan.evaluation.confidence,
         )
-        yield _row(each, pair, p, found or Verdict(word=""), plan)
+    )
+    for each, pair in zip(members, pairs, strict=True):
+        yield _row(each, next(judged) if pair else None, plan)
 
 
 def _paired(each: _Measured, plan: TablePlan, least: float) -> PairedDifference | None:
@@ -160,17 +158,11 @@ def _paired(each: _Measured, plan: TablePlan, least: float) -> PairedDifference 
     return paired_difference(*measured, confidence=plan.evaluation.confidence)
 
 
-def _row(
-    each: _Measured,
-    pair: PairedDifference | None,
-    p_holm: float | None,
-    found: Verdict,
-    plan: TablePlan,
-) -> T1Row:
+def _row(each: _Measured, found: Judged | None, plan: TablePlan) -> T1Row:
     with_t1, without, how = each.with_t1, each.without, each.pair.how
     if each.pair.variant and without is None:
         how = f"{how}, but {each.pair.variant} is not scored here"
-    low, high = ends(pair.interval if pair else None)
+    low, high = ends(found.pair.interval if found else None)
     return T1Row(
         method=each.pair.method,
         method_without=each.pair.variant,
@@ -180,9 +172,9 @@ def _row(
         difference=None if without is None else _difference(with_t1, without),
         difference_ci_low=low,
         difference_ci_high=high,
-        p_holm=p_holm,
-        verdict=found.word,
-        reason=found.reason,
+        p_holm=found.p_holm if found else None,
+        verdict=found.verdict.word if found else "",
+        reason=found.verdict.reason if found else "",
         n_subjects=len(with_t1.names),
         n_slices=len(with_t1.keys),
         n_replicates=with_t1.values.shape[1],

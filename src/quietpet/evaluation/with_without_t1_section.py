@@ -31,9 +31,9 @@ def t1_section(rows: Sequence[T1Row], *, rates_chosen: bool = False) -> Section 
             "Each method that uses T1, and its variant without: equal in all but the inputs, data and "
             f"budget the same{rates}. Only test slices that have a T1 count.",
             "Difference: with minus without, mean over slices [t interval over subjects of the paired "
-            "difference]. It is called better or worse where neither other subjects nor other seeds "
-            "would undo it, after Holm's correction for the pairs of a setting; `with_without_t1.csv` "
-            "says why not where it is not.",
+            "difference]. It is called better or worse where that is shown over subjects, and over "
+            "subjects and trainings, both after Holm's correction for the pairs of a setting; "
+            "`with_without_t1.csv` says why not where it is not.",
             "Methods without a variant stand here with the reason.",
         ),
         tables=tuple(

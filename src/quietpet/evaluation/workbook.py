@@ -28,9 +28,9 @@ def sheet_notes(plan: TablePlan) -> tuple[str, ...]:
     return (
         f"Mean and SD over test slices; interval of {confidence:.0%}, Student's t over the means of the "
         "test subjects.",
-        f"against: beside {plan.reference}, paired by subject, after Holm's correction; best, in bold: "
-        "better than every other row of the setting. Neither other subjects nor other seeds would undo "
-        "what is said.",
+        f"against: beside {plan.reference}, paired by subject; best, in bold: better than every other "
+        "row of the setting. What is said is shown over subjects, and over subjects and trainings, each "
+        f"after Holm's correction, at level {1 - confidence:.2g}.",
         *(f"{variant.name}: {variant.description}." for variant in VARIANTS),
         "published: the value of the published table; difference: ours minus that.",
     )

@@ -12,11 +12,12 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+from xml.etree.ElementTree import ParseError
 
 import h5py
 import matplotlib.image
@@ -33,6 +34,9 @@ _BLOCK_BYTES = 2**26
 _PROVENANCE = "provenance"
 _STAGE_KEYS = {"stage", "settings", "inputs"}
 """Keys of a JSON file that is nothing but a record of how others were made."""
+
+_RECORD_PARTS = ("settings", "inputs", "modules", "versions")
+"""What a record holds by name."""
 
 _TABLES = {".csv": ",", ".tsv": "\t"}
 _TEXTS = {".html", ".md", ".mat", ".rst", ".svg", ".tex", ".tfm", ".txt"}
@@ -89,17 +93,37 @@ def record_of(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def is_record(value: Any) -> bool:
+    """Whether ``value`` is built like what :func:`quietpet.provenance.provenance` gives.
+
+    Other programs may keep anything under that name, and a damaged file holds anything.
+    """
+    if not isinstance(value, Mapping) or not isinstance(value.get("stage", ""), str):
+        return False
+    parts = [value.get(name) or {} for name in _RECORD_PARTS]
+    if not all(isinstance(part, Mapping) for part in parts):
+        return False
+    seconds = value.get("wall_s", 0.0)
+    return isinstance(seconds, int | float) and all(
+        isinstance(digest, str) for digest in (value.get("inputs") or {}).values()
+    )
+
+
 def flat(value: Any, key: str = "") -> dict[str, Any]:
     """Values by their keys: ``{"a": {"b": [1, 2]}}`` is ``{"a.b[0]": 1, "a.b[1]": 2}``."""
-    if isinstance(value, Mapping) and value:
-        inner: Iterable[tuple[str, Any]] = (
-            (f"{key}.{name}" if key else str(name), each) for name, each in value.items()
-        )
-    elif isinstance(value, list | tuple) and value:
-        inner = ((f"{key}[{number}]", each) for number, each in enumerate(value))
-    else:
-        return {key: value}
-    return {name: leaf for path, each in inner for name, leaf in flat(each, path).items()}
+    found: dict[str, Any] = {}
+    waiting = [(key, value)]
+    while waiting:  # not by recursion: files of others may be nested more deeply than Python calls
+        key, value = waiting.pop()
+        if isinstance(value, Mapping) and value:
+            inner = [(f"{key}.{name}" if key else str(name), each) for name, each in value.items()]
+        elif isinstance(value, list | tuple) and value:
+            inner = [(f"{key}[{number}]", each) for number, each in enumerate(value)]
+        else:
+            found[key] = value
+            continue
+        waiting += reversed(inner)
+    return found
 
 
 def _reader(path: Path) -> Callable[[Path, ExitStack], Content]:
@@ -131,7 +155,7 @@ def _hdf5(path: Path, opened: ExitStack) -> Content:
 
         file.visititems(visit)
         values |= _attributes(file, "")
-    record = values.pop(_PROVENANCE, None)
+    record = _taken_record(values)
     arrays = {
         name: Array(
             shape=each.shape,
@@ -143,6 +167,11 @@ def _hdf5(path: Path, opened: ExitStack) -> Content:
     return Content(arrays=arrays, values=flat(values) if values else {}, record=record)
 
 
+def _taken_record(values: dict[str, Any]) -> dict[str, Any] | None:
+    """The record of how a file was made, taken out of its ``values``; what is none stays a value."""
+    return values.pop(_PROVENANCE) if is_record(values.get(_PROVENANCE)) else None
+
+
 def _attributes(of: h5py.Dataset | h5py.Group, prefix: str) -> dict[str, Any]:
     return {f"{prefix}{name}": _plain(value) for name, value in of.attrs.items()}
 
@@ -152,7 +181,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
 
@@ -185,7 +214,7 @@ def _tensors(path: Path, _: ExitStack) -> Content:
         }
     if len(metadata) == 1 and isinstance(own := next(iter(metadata.values())), dict):
         metadata = own
-    record = metadata.pop(_PROVENANCE, None)
+    record = _taken_record(metadata)
     return Content(arrays=arrays, values=flat(metadata) if metadata else {}, record=record)
 
 
@@ -233,9 +262,9 @@ def _pixels(path: Path, _: ExitStack) -> Content:
 
 def _json(path: Path, _: ExitStack) -> Content:
     held = read_json(path)
-    if isinstance(held, dict) and set(held) >= _STAGE_KEYS:
+    if isinstance(held, dict) and set(held) >= _STAGE_KEYS and is_record(held):
         return Content(record=held)
-    record = held.pop(_PROVENANCE, None) if isinstance(held, dict) else None
+    record = _taken_record(held) if isinstance(held, dict) else None
     return Content(values=flat(held), record=record)
 
 
@@ -247,7 +276,11 @@ def _table(path: Path, _: ExitStack) -> Content:
 
 def _sheets(path: Path, _: ExitStack) -> Content:
     """Cells of a workbook by sheet and place."""
-    with reading(path, "damaged or not a workbook", zipfile.BadZipFile, KeyError):
+    damage = (
+        zipfile.BadZipFile, zlib.error, ParseError, EOFError, KeyError, TypeError, AttributeError,
+        IndexError, NotImplementedError, RuntimeError,
+    )  # fmt: skip
+    with reading(path, "damaged or not a workbook", *damage):
         book = load_workbook(path, read_only=True)
         values = {
             f"{sheet.title}!{cell.coordinate}": cell.value

@@ -146,9 +146,10 @@ def recorded_provenance(path: Path) -> dict[str, Any] | None:
     try:
         with damage_explained(path), hdf5_for_reading(path) as file:
             whole = file.attrs.get(_COMPLETE, False) and "provenance" in file.attrs
-            return json.loads(file.attrs["provenance"]) if whole else None
-    except (InputError, ValueError):
+            found = json.loads(file.attrs["provenance"]) if whole else None
+    except (InputError, ValueError, TypeError, RecursionError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def _require_whole(file: h5py.File, kind: str) -> None:

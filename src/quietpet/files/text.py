@@ -34,7 +34,7 @@ def read_json(path: Path) -> Any:
 
     A key that stands twice in one object is an error: readers differ in which of the two they take.
     """
-    with reading(path, "not readable as JSON"):
+    with reading(path, "not readable as JSON", RecursionError):
         try:
             return parse_json(path.read_text(encoding="utf-8-sig"))
         except RepeatedKeyError as error:

@@ -64,13 +64,13 @@ def causes(one: Record, other: Record, *, compared: Callable[[str], bool]) -> li
 
 def inner_inputs(record: Record) -> list[str]:
     """The inputs of a record that lie in a folder of results, by their paths there."""
-    return [path for each in record.get("inputs", {}) if (path := in_results(each)) is not None]
+    return [path for each in record.get("inputs") or {} if (path := in_results(each)) is not None]
 
 
 def _of_settings(one: Record, other: Record) -> Iterator[Cause]:
     if one.get("stage") != other.get("stage"):
         yield Cause(kind="settings", key="the step", one=one.get("stage"), other=other.get("stage"))
-    a, b = (flat(each.get("settings", {})) for each in (one, other))
+    a, b = (flat(each.get("settings") or {}) for each in (one, other))
     for key in dict.fromkeys((*a, *b)):
         if key.rpartition(".")[2] in _FOLDER_KEYS:
             continue
@@ -90,7 +90,8 @@ def _of_code(one: Record, other: Record) -> Iterator[Cause]:
 
 def _of_versions(one: Record, other: Record) -> Iterator[Cause]:
     a, b = (
-        {**each.get("versions", {}), "Python": each.get("python", "unknown")} for each in (one, other)
+        {**(each.get("versions") or {}), "Python": each.get("python", "unknown")}
+        for each in (one, other)
     )
     for name in dict.fromkeys((*a, *b)):
         if a.get(name) != b.get(name):
@@ -103,7 +104,7 @@ def _of_versions(one: Record, other: Record) -> Iterator[Cause]:
 
 
 def _of_inputs(one: Record, other: Record, compared: Callable[[str], bool]) -> Iterator[Cause]:
-    a, b = (_by_place(each.get("inputs", {})) for each in (one, other))
+    a, b = (_by_place(each.get("inputs") or {}) for each in (one, other))
     for name in dict.fromkeys((*a, *b)):
         (inner, path), left, right = name, a.get(name), b.get(name)
         if left == right:

@@ -68,12 +68,20 @@ def differences(one: Content, other: Content, *, step: str, tolerance: float) ->
     Two numbers differ that are further apart than ``tolerance`` times the larger of their magnitudes;
     where that is 0, their bytes or digits must be the same.
     """
+    if (kind := _kind(one)) != (another := _kind(other)):
+        return [Difference(part="the file", how=f"is {kind} against {another}")]
     return [
         *_of_arrays(one.arrays, other.arrays, tolerance),
         *_of_values(_kept_values(one, step), _kept_values(other, step), tolerance),
         *_of_tables(_kept_columns(one, step), _kept_columns(other, step), tolerance),
         *_of_lines(_kept_lines(one, step), _kept_lines(other, step)),
     ]
+
+
+def _kind(content: Content) -> str:
+    if content.rows is not None:
+        return "a table"
+    return "values" if content.lines is None else "a text"
 
 
 def without_folders(value: Any) -> Any:
@@ -203,18 +211,53 @@ def _of_tables(
 ) -> Iterator[Difference]:
     if one is None or other is None:
         return
+    if bool(one) != bool(other):
+        yield Difference(part="the header", how=f"is in the {_only(bool(one))} alone")
     header, second = (rows[0] if rows else [] for rows in (one, other))
     for name in dict.fromkeys((*header, *second)):
         if name not in header or name not in second:
             yield Difference(part=f"column `{name}`", how=f"is in the {_only(name in header)} alone")
     if len(one) != len(other):
         yield Difference(part="the table", how=f"has {len(one) - 1} rows against {len(other) - 1}")
-    common = [name for name in header if name in second]
-    if [name for name in second if name in header] != common:
+    yield from _of_lengths(one, other)
+    places, others = (_places(names) for names in (header, second))
+    common = [place for place in places if place in others]
+    if [place for place in others if place in places] != common:
         yield Difference(part="the table", how="has its columns in another order")
-    for name in common:
-        left, right = (_cells(rows, rows[0].index(name)) for rows in (one, other))
-        yield from _of_column(name, left, right, tolerance)
+    for (name, which), column in places.items():
+        if (name, which) in others:
+            left, right = _cells(one, column), _cells(other, others[name, which])
+            yield from _of_column(name, left, right, tolerance)
+        elif name in second:
+            yield Difference(part=f"column `{name}`", how="stands more often in the first")
+    for name, _ in [place for place in others if place not in places and place[0] in header]:
+        yield Difference(part=f"column `{name}`", how="stands more often in the second")
+
+
+def _places(header: Sequence[str]) -> dict[tuple[str, int], int]:
+    """Number of each column by its name and by how many columns of this name come before it."""
+    return {(name, header[:column].count(name)): column for column, name in enumerate(header)}
+
+
+def _of_lengths(one: list[list[str]], other: list[list[str]]) -> Iterator[Difference]:
+    """Rows that lack cells or have more than the header: of both tables, how many they lack."""
+    pairs = [
+        (line, len(a) - len(one[0]), len(b) - len(other[0]))
+        for line, (a, b) in enumerate(zip(one, other, strict=False), 1)
+    ]
+    for line, more, others in pairs:
+        if more != others:
+            how = f"has {more:+d} cells beside its header against {others:+d}, in line {line}"
+            yield Difference(part="the table", how=how)
+            return
+    beyond = [
+        (line, one[line - 1][len(one[0]) :], other[line - 1][len(other[0]) :]) for line, *_ in pairs
+    ]
+    for line, left, right in beyond:
+        if left != right:
+            how = f"has beyond its header {shown(left)} against {shown(right)}, in line {line}"
+            yield Difference(part="the table", how=how)
+            return
 
 
 def _cells(rows: list[list[str]], column: int) -> list[str]:
@@ -296,7 +339,11 @@ def _kept_columns(content: Content, step: str) -> list[list[str]] | None:
         return content.rows
     measured = _MEASURED_COLUMNS.get(step, set())
     kept = [number for number, name in enumerate(content.rows[0]) if name not in measured]
-    return [[row[number] for number in kept if number < len(row)] for row in content.rows]
+    width = len(content.rows[0])
+    return [
+        [row[number] for number in (*kept, *range(width, len(row))) if number < len(row)]
+        for row in content.rows
+    ]
 
 
 def _kept_lines(content: Content, step: str) -> list[str] | None:

@@ -22,13 +22,15 @@ class Place:
 
     ``pattern`` is that of their paths in the folder of results. ``record`` is the file that says how
     they were made, with the groups of ``pattern`` in braces; without, each file says it itself.
-    ``reads`` begins the paths of what the step takes, of steps without a record.
+    ``reads`` begins the paths of what the step takes, of steps without a record. ``whole`` are
+    files that each of its jobs makes, written as ``record`` is: those that no step with a record reads.
     """
 
     step: str
     pattern: str
     record: str | None = None
     reads: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
 
     def record_of(self, path: str) -> str | None:
         """The file that says how ``path`` was made: itself, or the one beside it."""
@@ -37,18 +39,30 @@ class Place:
             return None
         return path if self.record is None else self.record.format(**found.groupdict())
 
+    def whole_of(self, path: str) -> tuple[str, ...]:
+        """The files of ``whole`` which the job makes that makes ``path``."""
+        found = re.fullmatch(self.pattern, path)
+        return tuple(each.format(**found.groupdict()) for each in self.whole) if found else ()
 
-def _tables(step: str, *names: str) -> Place:
+
+def _tables(step: str, *names: str, whole: tuple[str, ...] = ()) -> Place:
     """Tables, section and figures of one step; the first name is that of its record."""
     pattern = rf"((sections|figures)/)?({'|'.join(names)})\.\w+"
-    return Place(step=step, pattern=pattern, record=f"{names[0]}.json")
+    return Place(step=step, pattern=pattern, record=f"{names[0]}.json", whole=whole)
 
 
-def _sidecar(step: str, folder: str) -> Place:
-    """Tables of a job, whose names go on where that of its record ends."""
-    pattern = rf"{folder}/(?P<job>.+?/[^/.]+)(\.\w+)?\.(csv|json)"
+def _drawn(name: str) -> tuple[str, ...]:
+    return tuple(f"figures/{name}.{suffix}" for suffix in ("png", "svg"))
+
+
+def _sidecar(step: str, folder: str, *parts: str) -> Place:
+    """Tables of a job, whose names go on where that of its record ends: with ``parts``, or anything."""
+    part = "|".join(parts) or r"\w+"
+    pattern = rf"{folder}/(?P<job>.+?/[^/.]+)(\.({part}))?\.(csv|json)"
     return Place(step=step, pattern=pattern, record=f"{folder}/{{job}}.json")
 
+
+_REGISTERED = ("t1_to_pet.tfm", "t1_to_pet_ras_mm.txt", "pet_to_t1_flirt.mat", "qc.png")
 
 PLACES = (
     Place(step="fetch", pattern=r"phantoms/source\.json"),
@@ -78,6 +92,7 @@ PLACES = (
         step="register",
         pattern=r"invivo/(?P<scan>[^/]+)/registered/[^/]+",
         record="invivo/{scan}/registered/registration.json",
+        whole=tuple(f"invivo/{{scan}}/registered/{name}" for name in _REGISTERED),
     ),
     Place(step="pack", pattern=r"datasets/[^/]+/[^/]+/[^/]+\.h5"),
     Place(step="pack_scans", pattern=r"datasets/[^/]+/[^/]+/[^/]+\.h5"),
@@ -86,6 +101,7 @@ PLACES = (
         step="fit",
         pattern=r"models/(?P<training>.+)/[^/]+",
         record="models/{training}/weights.safetensors",
+        whole=("models/{training}/training.csv", "models/{training}/card.md"),
     ),
     Place(step="plan", pattern=r"sampling/.+\.json"),
     Place(step="sampling", pattern=r"((sections|figures)/)?sampling\.\w+", reads=("sampling/",)),
@@ -98,15 +114,40 @@ PLACES = (
     Place(step="restore", pattern=r"realisations/restored/.+\.h5"),
     Place(
         step="observe",
-        pattern=r"realisations/recovery/.+\.ratings\.csv",
-        reads=("realisations/restored/", "realisations/data/"),
+        pattern=r"realisations/recovery/(?P<job>.+)\.ratings\.(csv|json)",
+        record="realisations/recovery/{job}.ratings.json",
     ),
-    _sidecar("recovery", "realisations/recovery"),
+    _sidecar("recovery", "realisations/recovery", "lesions", "noise"),
     Place(step="recovery", pattern=r"realisations/recovery/.+\.h5"),
-    _tables("recovery_table", "recovery", "bias_variance", "bias_and_noise"),
-    _tables("detection", "detection"),
-    _tables("truth", "truth", "truth_standard"),
-    _tables("uncertainty", "uncertainty"),
+    _tables(
+        "recovery_table",
+        "recovery",
+        "bias_variance",
+        "bias_and_noise",
+        whole=(
+            "recovery.csv",
+            "bias_variance.csv",
+            "sections/recovery.json",
+            *_drawn("recovery"),
+            *_drawn("bias_and_noise"),
+        ),
+    ),
+    _tables(
+        "detection",
+        "detection",
+        whole=("detection.csv", "sections/detection.json", *_drawn("detection")),
+    ),
+    _tables(
+        "truth",
+        "truth",
+        "truth_standard",
+        whole=("truth.csv", "truth_standard.csv", "sections/truth.json"),
+    ),
+    _tables(
+        "uncertainty",
+        "uncertainty",
+        whole=("uncertainty.csv", "sections/uncertainty.json", *_drawn("uncertainty")),
+    ),
     _tables("dose_response", "dose_response", "dose_equivalent"),
     _tables("subjects", "subjects"),
     _tables("cohorts", "cohorts", "effects"),
@@ -114,7 +155,12 @@ PLACES = (
     _tables("robustness_table", "robustness"),
     _tables("tables", "tables", "with_without_t1", "paired", "claim"),
     Place(step="tables", pattern=r"(tables|figures)/table[^/]+", record="tables.json"),
-    Place(step="gallery", pattern=r"gallery/[^/]+", reads=("restored/", "datasets/")),
+    Place(
+        step="gallery",
+        pattern=r"gallery/(?P<shown>[^/.]+)(\.provenance)?\.\w+",
+        record="gallery/{shown}.provenance.json",
+        whole=("gallery/{shown}.json", "gallery/{shown}.png", "gallery/{shown}.svg"),
+    ),
     Place(
         step="report",
         pattern=r"report\.html",
@@ -169,10 +215,11 @@ def listed(root: Path) -> dict[str, Path]:
 
 
 def _walked(folder: Path, prefix: str) -> Iterator[tuple[str, Path]]:
+    """Files alone: reading a pipe or a device would wait for ever; a link that leads nowhere is one."""
     for path in folder.iterdir():
         if path.name.startswith(".") and path.name not in _HIDDEN_OUTPUTS:
             continue
         if path.is_dir():
             yield from _walked(path, f"{prefix}{path.name}/")
-        else:
+        elif path.is_file() or not path.exists():
             yield f"{prefix}{path.name}", path

@@ -1,8 +1,9 @@
 """Which files of a folder of results nothing needs any more: arrays that steps make again if asked.
 
 What a file was made of stands in its record. A file can go if the tables were made of it, directly or
-not, and everything that is there and was made of it is as it would be made now: of the same bytes, by
-the same code. What was deleted before keeps its record, so that the chain stays whole.
+not, and the report is there, so that all steps ran; if nothing is missing that would be made of it
+again; and if everything that is there and was made of it is as it would be made now: of the same bytes,
+by the same code. What was deleted before keeps its record, so that the chain stays whole.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ MADE_AGAIN = (
 
 _ARRAYS = (".h5", ".nii.gz")
 _TABLES = "tables.json"
+_REPORT = "report.html"
+"""The last file of a study: without it, steps may still have to run for the first time."""
+
 _BIDS = "dataset_description.json"
 
 
@@ -99,7 +103,22 @@ class _Results:
         for told in self._made_by:
             for read in _inner(self._record(told) or {}):
                 self._makers_from[read].append(told)
+        self._lost: dict[str, list[str]] = defaultdict(list)
+        for path in self._missing():
+            self._lost[self._told(path)].append(path)
         self._in_tables = self._reached(path for path in self._made_by if "/" not in path)
+
+    def _missing(self) -> Iterator[str]:
+        """Files that are gone without a trace, of steps whose files stay: to be made anew, perhaps."""
+        expected = {*self._makers_from, *self._made_by}
+        for told in self._made_by:
+            step = (self._record(told) or {}).get("stage")
+            expected.update(
+                each for place in places_of(told) if place.step == step for each in place.whole_of(told)
+            )
+        for path in sorted(expected - set(self._files) - set(self._gone)):
+            if not {place.step for place in places_of(path)} & {*MADE_AGAIN}:
+                yield path
 
     def candidates(self) -> Iterator[str]:
         """Arrays of steps that make them again, which lie in this folder and in no tree of BIDS."""
@@ -135,6 +154,12 @@ class _Results:
     def _why_kept(self, path: str) -> str | None:
         if _TABLES not in self._files:
             return "the tables are not made yet"
+        if _REPORT not in self._files:
+            return "the report is not made yet"
+        if untold := [
+            path for told, lost in self._lost.items() if not self._record(told) for path in lost
+        ]:
+            return f"{untold[0]} is missing, and to make it again may take this"
         if not self._makers_from[path]:
             return "no file that is there was made of it"
         if path not in self._in_tables:
@@ -148,6 +173,8 @@ class _Results:
             record = self._record(told) or {}
             if digest not in (None, _inner(record)[path]):
                 return f"{told} was made of another file of this name"
+            if lost := self._lost.get(told):
+                return f"{lost[0]} is missing, and is made of it"
             if not self._is_current(told):
                 return f"{told} was made by other code of `{record.get('stage')}`"
             for made in self._made_by[told]:
@@ -187,5 +214,5 @@ class _Results:
 
 def _inner(record: Mapping[str, Any]) -> dict[str, str]:
     """Digests of the inputs that lie in the folder of results, by their paths there."""
-    inputs = record.get("inputs", {})
+    inputs = record.get("inputs") or {}
     return {inner: digest for path, digest in inputs.items() if (inner := in_results(path)) is not None}

@@ -24,15 +24,26 @@ from quietpet.files.packed import LesionSlices, ShownSlices, T1Slices
 from quietpet.files.records import read_record
 from quietpet.files.restored import RestoredName, RestoredSingle
 from quietpet.files.sections import write_section
+from quietpet.files.text import write_json
 from quietpet.jobs.evaluation import GalleryJob
+from quietpet.provenance import Stopwatch, provenance
 
 
 def run(job: GalleryJob, inputs: Files, outputs: Files) -> None:
-    """Read ``restored`` of every method and ``test``; write ``png``, ``svg`` and ``section``."""
+    """Read ``restored`` of every method and ``test``; write ``png``, ``svg`` and ``section``.
+
+    ``provenance`` is written if asked for.
+    """
+    watch = Stopwatch()
     restored = _named(job, inputs.many("restored"))
     shown = _slice(job, inputs.one("test"), restored)
     save(draw_gallery(shown), png=outputs.one("png"), svg=outputs.get("svg"))
     write_section(outputs.one("section"), gallery_section(shown, figure=outputs.one("png").name))
+    if sidecar := outputs.get("provenance"):
+        write_json(
+            sidecar,
+            provenance("gallery", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
+        )
 
 
 def _named(job: GalleryJob, paths: Sequence[Path]) -> list[tuple[Path, str]]:

@@ -10,12 +10,17 @@ from quietpet.files.named import Files
 from quietpet.files.realisations import Realisations
 from quietpet.files.records import read_record
 from quietpet.files.restored import RestoredSlices
-from quietpet.files.text import write_csv
+from quietpet.files.text import write_csv, write_json
 from quietpet.jobs.detection import ObserveJob
+from quietpet.provenance import Stopwatch, provenance
 
 
 def run(job: ObserveJob, inputs: Files, outputs: Files) -> None:
-    """Read ``restored`` and ``test``, its realisations; write ``ratings`` (CSV)."""
+    """Read ``restored`` and ``test``, its realisations; write ``ratings`` (CSV).
+
+    ``ratings_provenance`` is written if asked for.
+    """
+    watch = Stopwatch()
     realisations = read_record(inputs.one("test"), Realisations)
     places = places_of(realisations, job.channels)
     restored = read_record(inputs.one("restored"), RestoredSlices)
@@ -26,3 +31,8 @@ def run(job: ObserveJob, inputs: Files, outputs: Files) -> None:
     names = {"image": RESTORED, **{name: getattr(restored, name) for name in NAMED_BY}}
     rows = rating_rows(estimates_of(restored, realisations), places)
     write_csv(outputs.one("ratings"), RATING_COLUMNS, ({**names, **row} for row in rows))
+    if sidecar := outputs.get("ratings_provenance"):
+        write_json(
+            sidecar,
+            provenance("observe", settings=job.model_dump(), inputs=inputs.all(), watch=watch),
+        )

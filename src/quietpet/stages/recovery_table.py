@@ -38,7 +38,7 @@ from quietpet.jobs.realisations import RecoveryTableJob
 from quietpet.provenance import Stopwatch, provenance
 
 SHOWN_METHODS = 4
-"""Of so many methods, the nearest to the truth, maps are drawn."""
+"""Of so many methods, those of least RMSE, maps are drawn."""
 
 
 def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
@@ -53,7 +53,9 @@ def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
     recovery, noise = _rows(job, data_sets, inputs)
     write_csv(outputs.one("recovery"), RECOVERY_COLUMNS, map(cells, recovery))
     write_csv(outputs.one("noise"), BIAS_COLUMNS, map(cells, noise))
-    maps, place = _shown(data_sets[0], inputs.many("maps"), _nearest(noise, data_sets[0], job.low_dose))
+    maps, place = _shown(
+        data_sets[0], inputs.many("maps"), _least_error(noise, data_sets[0], job.low_dose)
+    )
     points = draw_recovery(recovery, methods=job.methods)
     save(points, png=outputs.one("recovery_png"), svg=outputs.one("recovery_svg"))
     save(draw_maps(maps), png=outputs.one("maps_png"), svg=outputs.one("maps_svg"))
@@ -86,7 +88,7 @@ def _rows(
 
 
 def _shown(
-    data: Realisations, paths: Sequence[Path], nearest: Sequence[tuple[str, str]]
+    data: Realisations, paths: Sequence[Path], chosen: Sequence[tuple[str, str]]
 ) -> tuple[ShownMaps, str]:
     """Maps of the first slice with lesions of ``data``, and where it is."""
     twins = list(data.twins)
@@ -97,10 +99,10 @@ def _shown(
     for name, images in ((STANDARD, data.standard), (LOW, data.low)):
         maps = noise_maps(images, data)
         bias[name], deviation[name] = (each[row] for each in maps)
-    of_runs = {(each.method, each.learning): each for each in _maps_of(data, paths)}
-    for run in nearest:
+    of_runs = _by_run(_maps_of(data, paths))
+    for run in chosen:
         if run in of_runs:
-            several = sum(method == run[0] for method, _ in nearest) > 1
+            several = sum(method == run[0] for method, _ in chosen) > 1
             name = ", ".join(run) if several else run[0]
             bias[name], deviation[name] = of_runs[run].bias[row], of_runs[run].deviation[row]
     place = (
@@ -117,10 +119,10 @@ def _shown(
     return shown, place
 
 
-def _nearest(
+def _least_error(
     noise: Sequence[NoiseRow], data: Realisations, low_dose: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Methods nearest to the truth in the heads of ``data``, each with what it learned."""
+    """Methods of least RMSE in the heads of ``data``, each with what it learned."""
     of_heads = [
         row
         for row in noise
@@ -129,6 +131,19 @@ def _nearest(
     ]
     best = sorted(of_heads, key=lambda row: row.rmse_percent)[:SHOWN_METHODS]
     return [(row.method, row.learning) for row in best]
+
+
+def _by_run(several: Iterator[NoiseMaps]) -> dict[tuple[str, str], NoiseMaps]:
+    """Maps by method and what it learned; raises InputError where two files are of the same."""
+    found: dict[tuple[str, str], NoiseMaps] = {}
+    for maps in several:
+        first = found.setdefault((maps.method, maps.learning), maps)
+        if first is not maps:
+            raise InputError(
+                f"{maps.origin}: maps of {maps.method} (learning {maps.learning}), as in "
+                f"{first.origin}. Give the file of one training."
+            )
+    return found
 
 
 def _maps_of(data: Realisations, paths: Sequence[Path]) -> Iterator[NoiseMaps]:
