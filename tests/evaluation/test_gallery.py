@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
+
 import numpy as np
 import pytest
 
 from quietpet.evaluation.gallery import (
+    MEDIAN_ERROR,
+    MOST_LESION,
     GallerySlice,
     centre_of,
     gallery_section,
@@ -121,3 +126,70 @@ def test_the_section_says_which_slice_and_why():
     assert "`unet` is nearest" in section.summary
     assert section.figures[0].file == "low.png"
     assert [row["method"] for row in section.tables[0].rows] == ["unet", "mfdiff"]
+
+
+@pytest.mark.parametrize("t1", [False, True])
+@pytest.mark.parametrize("pet", [None, lesion(25, 40, 4)])
+@pytest.mark.parametrize("t1_only", [None, lesion(40, 20, 4)])
+def test_the_words_below_the_figure_name_what_is_in_it_and_nothing_else(t1, pet, t1_only):
+    (figure,) = gallery_section(shown(t1=t1, pet=pet, t1_only=t1_only), figure="low.png").figures
+    assert ("T1, low dose" in figure.alt) == t1
+    assert ("T1, low dose" in figure.caption) == t1
+    assert ("profiles through the middle of a lesion" in figure.alt) == (pet is not None)
+    assert ("Lesions in PET are outlined" in figure.caption) == (pet is not None)
+    assert ("in T1 alone" in figure.caption) == (t1_only is not None)
+    if pet is None and t1_only is None:
+        assert "lesion" not in (figure.alt + figure.caption).lower()
+    assert "2 restored images" in figure.alt
+
+
+def test_one_method_is_neither_nearest_nor_farthest():
+    section = gallery_section(shown(methods=("unet",)), figure="low.png")
+    (figure,) = section.figures
+    assert "In it `unet` has an NMSE of 0.0001" in section.summary
+    assert "farthest" not in section.summary
+    assert "1 restored image and" in figure.alt
+    assert "and of the restored image." in figure.caption
+
+
+def test_every_name_of_a_study_gives_an_anchor_of_its_own():
+    names = ("low", "low_", "Low", "a-b", "a__b", "a_b", "a.b", "4min", "b", "_")
+    places = list(product(names, names))
+    sections = [
+        gallery_section(replace(shown(), dataset=dataset, setting=setting), figure="low.png")
+        for dataset, setting in places
+    ]
+    assert len({section.id for section in sections}) == len(places)
+    assert sections[0].id == "gallery-low_low"
+
+
+@pytest.mark.parametrize("broken", [("unet",), ("unet", "mfdiff")])
+def test_an_image_that_is_no_number_is_told_and_ranks_last(broken):
+    restored = {
+        name: image * np.nan if name in broken else image for name, image in shown().restored.items()
+    }
+    found = replace(shown(), restored=restored)
+    assert found.profiled[-1] in broken
+    section = gallery_section(found, figure="low.png")
+    assert section.tables[0].rows[0] == {"method": "unet", "nmse": "nan"}
+    assert "nan" not in section.summary
+
+
+@pytest.mark.parametrize(("count", "t1"), [(1, False), (3, True), (3 * COLUMNS, True)])
+def test_the_title_is_within_the_figure(count, t1):
+    methods = [f"method{number}" for number in range(count)]
+    for rule in (MEDIAN_ERROR, MOST_LESION):
+        figure = draw_gallery(replace(shown(methods=methods, t1=t1), rule=rule))
+        figure.canvas.draw()
+        box = figure._suptitle.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+
+
+def test_colour_bars_point_beyond_the_values_that_they_cut():
+    figure = draw_gallery(shown())
+    bars = {axis.get_xlabel(): axis._colorbar for axis in figure.axes if hasattr(axis, "_colorbar")}
+    assert {label: bar.extend for label, bar in bars.items()} == {
+        "activity [kBq/ml]": "max",
+        "difference to SPET [kBq/ml]": "both",
+    }

@@ -563,6 +563,37 @@ def test_figure_shows_every_subject_beside_the_mean() -> None:
         assert len(set(subjects.get_ydata())) == 2
 
 
+def test_with_one_subject_no_interval_is_promised_and_its_value_is_seen() -> None:
+    for subjects, promised in ((("04",), False), (("04", "05"), True)):
+        rows = assemble(scores(subjects=subjects), plan=PLAN)
+        section = tables_section(rows, plan=PLAN, figures={"1": "table1.png"})
+        (figure,) = section.sections[0].figures
+        assert ("interval" in figure.caption) == ("interval" in figure.alt) == promised
+        assert any("[interval" in note for note in section.notes) == promised
+        assert any(note.startswith("Interval: ") for note in section.notes) == promised
+        assert ("% interval" in render(rows, plan=PLAN)) == promised
+        for axis in draw_table(pick(rows, table="1")).axes:
+            lines = {line.get_label(): line for line in axis.lines}
+            ring, mean = lines["one test subject"], lines["mean"]
+            assert ring.get_zorder() > mean.get_zorder()
+            assert ring.get_markersize() > mean.get_markersize()
+            assert ring.get_fillstyle() == "none"
+
+
+def test_the_caption_names_the_marks_of_published_values_that_are_there() -> None:
+    rows = assemble(scores(), plan=PLAN)
+    doubts = {"sure": "", "doubted": "contradicts itself"}
+    for name, doubt in doubts.items():
+        shown = [replace(row, paper_doubt=doubt) if row.paper_mean else row for row in rows]
+        section = tables_section(shown, plan=PLAN, figures={"1": "table1.png"})
+        caption = section.sections[0].figures[0].caption
+        assert ("(crosses)" in caption) == (name == "sure")
+        assert ("doubted (three-pointed stars)" in caption) == (name == "doubted")
+    shown = [replace(row, paper_mean=None) for row in rows]
+    section = tables_section(shown, plan=PLAN, figures={"1": "table1.png"})
+    assert "published" not in section.sections[0].figures[0].caption
+
+
 def test_the_short_page_has_common_units_beside_published_values_and_leads_to_the_report() -> None:
     rows = assemble(scores(estimates=("single", "mean_of_4")), plan=PLAN)
     page = render(rows, plan=PLAN)

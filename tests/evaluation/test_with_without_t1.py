@@ -180,6 +180,32 @@ def test_the_page_shows_both_and_the_difference_and_nothing_without_a_pair():
     assert t1_section(compare_t1(scores(methods=("hinet", "lpet")), plan=PLAN)) is None
 
 
+def test_the_summary_names_the_gain_its_variant_and_its_verdict():
+    summary = t1_section(compare_t1(scores(), plan=PLAN)).summary
+    assert summary == (
+        "phantom, `low`: most PSNR gains `munet` (external) by its T1 in the variant `quantitative`, "
+        "+2.000 dB, not testable."
+    )
+
+
+@pytest.mark.parametrize(("loss_db", "told"), [(0.0, "+0.000"), (0.004, "-0.004"), (2.0, "-2.000")])
+def test_a_loss_is_not_told_as_a_gain(loss_db, told):
+    rows = [
+        replace(row, difference=-loss_db) if row.difference is not None else row
+        for row in compare_t1(scores(), plan=PLAN)
+    ]
+    assert t1_section(rows).summary == (
+        "phantom, `low`: no method gains PSNR by its T1 in the variant `quantitative`; `munet` "
+        f"(external) loses least, {told} dB, not testable."
+    )
+
+
+def test_the_variant_of_the_summary_is_the_first_that_a_reader_sees():
+    both = pd.concat([scores().assign(variant=name) for name in ("paper", "quantitative")])
+    tables_of_pairs = t1_section(compare_t1(both, plan=PLAN)).tables
+    assert [table.variant for table in tables_of_pairs] == ["quantitative", "paper"]
+
+
 @pytest.mark.parametrize("chosen", [False, True])
 def test_the_page_says_what_intervals_leave_out_and_what_else_may_differ(chosen):
     page = render_markdown(t1_section(compare_t1(scores(), plan=PLAN), rates_chosen=chosen))

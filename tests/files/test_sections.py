@@ -13,6 +13,8 @@ from quietpet.files.sections import (
     Section,
     ShownFigure,
     Table,
+    anchor,
+    counted,
     read_section,
     render_markdown,
     switched,
@@ -193,3 +195,17 @@ def test_sections_below_a_section_are_read_back_and_rendered_one_level_lower(tmp
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         "## Table 1", "### Fidelity", "### Branch", "#### Fidelity", "#### Leaf",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 jobs"), (1, "1 job"), (2, "2 jobs")])
+def test_one_thing_is_told_as_one(number, text):
+    assert counted(number, "job") == text
+
+
+def test_every_name_of_a_study_has_an_anchor_of_its_own():
+    names = ("low", "low_", "Low", "a-b", "a__b", "a_b", "a.b", "4min", "b", "_", "ä")
+    anchors = [anchor(name) for name in names]
+    assert len(set(anchors)) == len(names)
+    assert anchors[0] == "low"
+    for each in anchors:
+        section(id=f"a-{each}_{each}")

@@ -6,8 +6,16 @@ import pytest
 from report_pages import Found, page, rendered, require_accessible, section, table
 
 from quietpet.errors import InputError
-from quietpet.files.sections import ShownFigure
-from quietpet.reporting.page import gathered, is_numeric, parts_of, prose, render_page, sort_value
+from quietpet.files.sections import Column, ShownFigure, Table
+from quietpet.reporting.page import (
+    gathered,
+    heading_classes,
+    is_numeric,
+    parts_of,
+    prose,
+    render_page,
+    sort_value,
+)
 
 
 def test_the_page_can_be_read_without_eyes_mouse_or_network():
@@ -99,6 +107,13 @@ def test_warnings_of_the_outermost_sections_stand_first_and_once():
     assert text.index("<main") < text.index("Nobody was scanned.") < text.index("<h2")
 
 
+def test_a_warning_that_stands_at_the_top_does_not_stand_below_again():
+    again = section("paired", part="Tables", warnings=("Nobody was scanned.", "Of pairs alone."))
+    text = rendered(section("tables", warnings=("Nobody was scanned.",)), again)
+    assert text.count("Nobody was scanned.") == 1
+    assert text.count("Of pairs alone.") == 1
+
+
 def test_variants_are_switched_and_all_are_there_without_scripts():
     found = Found.of(rendered())
     (group,) = (each for each in found.all("div") if each.get("class") == "variants")
@@ -109,13 +124,52 @@ def test_variants_are_switched_and_all_are_there_without_scripts():
 
 
 def test_two_sections_of_one_id_are_refused():
-    with pytest.raises(InputError, match=r"two sections of the report have the id 'b': 'B' and 'Other'"):
+    with pytest.raises(
+        InputError, match=r"section 'B' and the section 'Other' of the report have the id 'b'"
+    ):
         rendered(section("a", sections=(section("b"),)), section("b", title="Other"))
 
 
 def test_an_id_that_the_page_needs_itself_is_refused():
-    with pytest.raises(InputError, match="'content', which the page has itself"):
+    with pytest.raises(
+        InputError, match="the page itself and the section 'Content' of the report have the id 'content'"
+    ):
         rendered(section("content"))
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("t-table-1-1", "variant 1 of table 1 of 'T'"),
+        ("t-table-1-2", "variant 2 of table 1 of 'T'"),
+        ("t-table-2", "table 2 of 'T'"),
+        ("t-figure-1", "figure 1 of 'T'"),
+    ],
+)
+@pytest.mark.parametrize("first", [False, True])
+def test_an_id_that_the_page_gives_to_a_table_or_figure_is_refused(name, owner, first):
+    figure = ShownFigure(file="bars.png", alt="x", caption="x")
+    tables = (table(variant="a"), table(variant="b"), table("Other"))
+    sections = [section("t", tables=tables, figures=(figure,)), section(name, title="Same")]
+    with pytest.raises(InputError, match=f"have the id '{name}'") as raised:
+        rendered(*(sections[::-1] if first else sections))
+    assert owner in str(raised.value)
+    assert "'Same'" in str(raised.value)
+
+
+def test_the_ids_that_are_checked_are_those_of_the_page():
+    figure = ShownFigure(file="bars.png", alt="x", caption="x")
+    tables = (table(variant="a"), table(variant="b"), table("Other"))
+    found = Found.of(rendered(section("t", tables=tables, figures=(figure,))))
+    ids = {each["id"] for _, each in found.elements if str(each.get("id", "")).startswith("t")}
+    assert ids == {"t", "t-figure-1", "t-table-1-1", "t-table-1-2", "t-table-2"}
+
+
+def test_a_heading_above_narrow_cells_has_room_when_it_is_long():
+    wide = Column(key="a", label="Own uncertainty against squared error of the mean")
+    shown = Table(caption="x", columns=(Column(key="m", label="Method"), wide), rows=({"a": 1.0},))
+    assert heading_classes(shown, wide) == "number long"
+    assert heading_classes(shown, shown.columns[0]) == ""
 
 
 def test_a_figure_that_was_not_given_is_named():

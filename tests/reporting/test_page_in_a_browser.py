@@ -62,6 +62,54 @@ addEventListener("load", () => {
 </script>
 """
 
+_SAID = """
+  const said = document.createElement("pre");
+  said.id = "checked";
+  said.textContent = JSON.stringify(found);
+  document.body.append(said);
+});
+</script>
+"""
+PAPER_WIDTH = 980
+"""CSS pixels of US Letter on its side between the margins of the page; A4 is wider."""
+MOST_LINES = 4
+PAPER = (
+    """
+<script>
+addEventListener("load", () => {
+  const found = [...document.querySelectorAll("table")]
+    .filter((table) => table.getBoundingClientRect().right > innerWidth)
+    .map((table) => `${table.caption.textContent}: ${table.getBoundingClientRect().right}`);
+"""
+    + _SAID
+)
+STOPS = (
+    """
+<script>
+addEventListener("load", () => {
+  const boxes = [...document.querySelectorAll(".scroll")];
+  const found = {
+    wrong: boxes.filter((box) => (box.scrollWidth > box.clientWidth) !== (box.tabIndex === 0)).length,
+    scrolling: boxes.filter((box) => box.scrollWidth > box.clientWidth).length,
+    regions: document.querySelectorAll('[role="region"]').length,
+  };
+"""
+    + _SAID
+)
+HEADINGS = (
+    """
+<script>
+addEventListener("load", () => {
+  const lines = (row) => {
+    const { paddingTop, paddingBottom } = getComputedStyle(row.cells[0]);
+    const letters = row.offsetHeight - parseFloat(paddingTop) - parseFloat(paddingBottom);
+    return Math.round(letters / parseFloat(getComputedStyle(row).lineHeight));
+  };
+  const found = Math.max(...[...document.querySelectorAll("thead tr")].map(lines));
+"""
+    + _SAID
+)
+
 
 @pytest.fixture(scope="module")
 def text(request: pytest.FixtureRequest) -> str:
@@ -124,6 +172,28 @@ def test_it_opens_without_errors_or_requests_and_fits_its_window(tmp_path, text,
     assert layout["wide"] <= 0, "the page, not a table in it, is wider than its window"
     assert layout["sorted"], "tables are sorted by their headings"
     assert layout["hidden"] == document.count('class="variant" ') - document.count('class="switch"')
+
+
+def test_no_table_on_paper_is_wider_than_its_page(tmp_path, text):
+    """The style of paper as that of a window as wide as a page."""
+    printed = text.replace("@media print", "@media all").replace("</body>", f"{PAPER}</body>")
+    assert printed.count("@media all") == 1
+    document, _, _ = opened(tmp_path, printed, width=PAPER_WIDTH)
+    assert checked(document) == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_scrolls_and_nothing_else_is_a_stop_of_the_keyboard(tmp_path, text, width):
+    document, _, _ = opened(tmp_path, text.replace("</body>", f"{STOPS}</body>"), width=width)
+    stops = checked(document)
+    assert stops["wrong"] == 0
+    assert stops["regions"] == 0
+    assert stops["scrolling"] > 0
+
+
+def test_no_heading_of_a_table_is_many_lines_high(tmp_path, text):
+    document, _, _ = opened(tmp_path, text.replace("</body>", f"{HEADINGS}</body>"), width=WIDTHS[0])
+    assert checked(document) <= MOST_LINES
 
 
 @pytest.mark.parametrize("width", WIDTHS)

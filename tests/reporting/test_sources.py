@@ -6,14 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from matplotlib.figure import Figure
 from report_pages import SVG
+from safetensors.torch import save_file
 
 from quietpet.errors import InputError
+from quietpet.files.origins import read_origin
+from quietpet.files.text import write_json
+from quietpet.files.weights import Weights, write_weights
 from quietpet.reporting.citation import citation_section
 from quietpet.reporting.embedding import LARGEST_SVG_BYTES, embed_figures, smaller
-from quietpet.reporting.origin import provenance_section, steps_of, times_section
+from quietpet.reporting.origin import hardware_section, provenance_section, steps_of, times_section
 from quietpet.reporting.scans import registration_section, scans_section
 from quietpet.reporting.training import draw_curves, read_curve, training_section
 
@@ -128,6 +133,7 @@ def test_times_are_summed_by_the_steps_of_a_job():
     assert rows.keys() == {"fit", "restore, score"}
     assert (rows["fit"]["jobs"], rows["fit"]["core_s"], rows["fit"]["share"]) == (2, 40.0, 80.0)
     assert times_section({Path("d.log"): ["it was interrupted"]}) is None
+    assert times_section({Path("a.log"): log_of("fit", core_s=1)}).summary.startswith("1 job took")
     assert steps_of(["nothing"]) == "unknown"
 
 
@@ -147,7 +153,56 @@ def test_provenance_tells_code_versions_and_data():
     assert data.rows == ({"file": "results/datasets/a/b/test.h5", "digest": "00ff"},)
     other = record(versions={"numpy": "2.1"}, made="2026-01-01")
     section = provenance_section({Path("a"): record(), Path("b"): other})
-    assert "2 records, written 2026-01-01 to 2026-01-02. Different versions of numpy" in section.summary
+    assert (
+        "2 records of `score`, written 2026-01-01 to 2026-01-02. Different versions of numpy"
+        in section.summary
+    )
+
+
+def test_devices_are_told_by_the_step_that_ran_on_them():
+    records = [record(), record(stage="fit", device="cuda:0"), record(stage="fit", device="cpu")]
+    rows = {row["what"]: row["value"] for row in hardware_section(records).tables[0].rows}
+    assert rows["Device of `score`"] == "cpu"
+    assert rows["Device of `fit`"] == "cpu, cuda:0"
+    assert not any(name.startswith("Device of") for name in _names_of(hardware_section([])))
+
+
+def _names_of(section):
+    return [row["what"] for row in section.tables[0].rows]
+
+
+def test_records_are_read_from_tables_plans_and_weights(tmp_path):
+    write_json(tmp_path / "a.json", record())
+    write_json(tmp_path / "plan.json", {"steps": 3, "provenance": record(stage="plan")})
+    weights = Weights(settings={}, parameters=1, lineage={}, tensors={"a": torch.zeros(1)})
+    write_weights(tmp_path / "a.safetensors", weights, provenance=record(stage="fit", device="cuda:0"))
+    found = [read_origin(tmp_path / name) for name in ("a.json", "plan.json", "a.safetensors")]
+    assert [each["stage"] for each in found] == ["score", "plan", "fit"]
+    assert provenance_section(dict(zip("abc", found, strict=True))).tables[0].rows == (
+        {"step": "fit", "code": "abc", "device": "cuda:0"},
+        {"step": "plan", "code": "abc", "device": "cpu"},
+        {"step": "score", "code": "abc", "device": "cpu"},
+    )
+
+
+def test_weights_and_records_that_say_nothing_of_their_origin_are_refused(tmp_path):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(b"no weights")
+    with pytest.raises(InputError, match=r"a\.safetensors: not a file of weights"):
+        read_origin(path)
+    for metadata in (
+        None,
+        {"quietpet": "{}"},
+        {"quietpet": "[]"},
+        {"quietpet": "{"},
+        {"a": "1", "b": "2"},
+    ):
+        save_file({"a": torch.zeros(1)}, path, metadata=metadata)
+        with pytest.raises(InputError, match=r"a\.safetensors: "):
+            read_origin(path)
+    write_json(tmp_path / "a.json", record(versions=1))
+    with pytest.raises(InputError, match=r"a\.json: lacks versions"):
+        read_origin(tmp_path / "a.json")
 
 
 def test_scans_and_their_registration_have_a_row_each():

@@ -699,6 +699,8 @@ def test_the_report_of_a_finished_study_adds_its_jobs_and_changes_no_file(
         "Provenance", "Times", "Hardware", "How to cite", "Known deviations and protocol",
     } <= titles  # fmt: skip
     assert "ICBM152 template, not BrainWeb" in text
+    for step in ("fit", "score", "tables", "truth", "subjects", "uncertainty"):
+        assert f"Device of <code>{step}</code>" in text
     assert len(text) < 15_000_000
     assert core_seconds((study / "logs/report.log").read_text().splitlines()) < 15
     nothing = snakemake(repository, *tiny, "--dry-run", "results/report.html")

@@ -358,6 +358,12 @@ SECTIONS = [
     }.items()
     if shown
 ]
+# Records of how their tables were made; those of the pairs and the claim are in that of the tables.
+ORIGINS = [
+    path.replace("/sections/", "/")
+    for path in SECTIONS
+    if not path.endswith(("/paired.json", "/claim.json", "/sampling.json"))
+]
 GALLERY = [gallery_of(*place, "json") for place in STUDY.gallery]
 FIGURES = [
     f"{path}.{suffix}"
@@ -392,6 +398,13 @@ def trainings_scored():
     return [*found]
 
 
+def weights_scored():
+    """Weights of all trainings that led to a score, each once."""
+    return [
+        log.replace("training.csv", "weights.safetensors") for log in trainings_scored()
+    ]
+
+
 def scans_scored(name):
     """A file of each scan that is packed."""
     return [
@@ -415,7 +428,10 @@ rule report:
         scan=each_once(scans_scored("scan.json")),
         registration=each_once(scans_scored("registered/registration.json")),
         qc=each_once(scans_scored("registered/qc.png")),
-        provenance=[scores_of(run, "json") for run in STUDY.scored] + ["results/tables.json"],
+        provenance=weights_scored()
+        + REPORTED_PLANS
+        + [scores_of(run, "json") for run in STUDY.scored]
+        + ORIGINS,
         citation=os.path.relpath(Path(workflow.basedir) / "CITATION.cff"),
     output:
         report=report("results/report.html", caption="../report/report.rst", category="Report"),

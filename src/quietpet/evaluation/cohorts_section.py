@@ -25,7 +25,7 @@ from quietpet.evaluation.cohort_rows import (
     EffectRow,
 )
 from quietpet.evaluation.effects import AGREEMENT, LEAST_SUBJECTS, hedges_factor
-from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table
+from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, anchor
 
 MARKS = {
     SMALLER: "▼", LARGER: "▲", REVERSED: "⇅", UNCLEAR: "", NO_EFFECT: "○", NO_SPREAD: "", UNTESTED: "",
@@ -68,7 +68,7 @@ def _diseased(
     ]
     warnings = [text for _, members in settings for text in _lost(members)]
     return Section(
-        id=f"cohorts-{diseased}".lower(),
+        id=f"cohorts-{anchor(diseased)}",
         title=f"{diseased} against {plan.healthy}",
         summary=" ".join(
             f"Setting `{setting}`: {' '.join(_sentences(members))}" for setting, members in settings

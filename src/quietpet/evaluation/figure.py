@@ -90,10 +90,6 @@ def _panel(
         for row in rows
         for mean, offset in _beside([value for _, value in row.subject_values])
     ]
-    _plot(
-        axis, points, "o", color=GREY, label="one test subject", markersize=3.5, fillstyle="none",
-        markeredgewidth=0.8,
-    )  # fmt: skip
     intervals = [
         (heights[_run(row)], row.ci_low, row.ci_high)
         for row in rows
@@ -105,6 +101,11 @@ def _panel(
         )
     means = [(row.mean, heights[_run(row)]) for row in rows]
     _plot(axis, means, "D", color=BLUE, label="mean", markersize=4)
+    # Above the mean, and larger: with one subject they are in one place.
+    _plot(
+        axis, points, "o", color=GREY, label="one test subject", markersize=6.5, fillstyle="none",
+        markeredgewidth=1.0, zorder=3,
+    )  # fmt: skip
     for label_of, marker, doubted in (("published", "x", False), ("published, doubted", "1", True)):
         published = [
             (row.paper_mean, heights[_run(row)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from quietpet.data_source import is_standin
-from quietpet.files.sections import Column, Section, ShownFigure, Table
+from quietpet.files.sections import Column, Section, ShownFigure, Table, anchor, cell, counted
 
 MOST_LESION = "the test slice with most lesion area"
 MEDIAN_ERROR = "the test slice whose NMSE, the median of all methods, is the median of all slices"
@@ -58,9 +59,34 @@ class GallerySlice:
         return float((self.pet_lesions > 0).sum()) * (self.pixel_mm / 10) ** 2
 
     @property
+    def has_t1(self) -> bool:
+        """Whether a T1 is shown."""
+        return self.t1 is not None
+
+    @property
+    def has_pet_lesion(self) -> bool:
+        """Whether a lesion in PET is outlined."""
+        return bool((self.pet_lesions > 0).any())
+
+    @property
+    def t1_only(self) -> np.ndarray:
+        """Pixels of lesions in T1 that are none in PET (y, x)."""
+        return (self.t1_lesions > 0) & (self.pet_lesions == 0)
+
+    @property
+    def has_t1_only_lesion(self) -> bool:
+        """Whether a lesion in T1 alone is outlined."""
+        return bool(self.t1_only.any())
+
+    @property
     def profiled(self) -> tuple[str, ...]:
         """Methods of least NMSE in this slice, the best first."""
-        return tuple(sorted(self.nmse, key=self.nmse.__getitem__)[:PROFILED_METHODS])
+        return tuple(sorted(self.nmse, key=self._error)[:PROFILED_METHODS])
+
+    def _error(self, method: str) -> tuple[bool, float]:
+        """What methods are ordered by: NMSE, those without a finite one last."""
+        value = self.nmse[method]
+        return (False, value) if math.isfinite(value) else (True, 0.0)
 
 
 def most_lesion(pet_lesions: np.ndarray) -> int | None:
@@ -105,29 +131,15 @@ def centre_of(pet_lesions: np.ndarray, head: np.ndarray) -> tuple[int, int]:
 def gallery_section(shown: GallerySlice, *, figure: str) -> Section:
     """The slice in sentences, its errors as a table, and the ``figure`` (name of its file)."""
     simulated = " (simulated scans)" if is_standin(shown.data_source) else ""
-    place = f"{shown.dataset}, setting `{shown.setting}`{simulated}"
     lesions = f", {shown.lesion_cm2:.1f} cm² of it lesion" if shown.lesion_cm2 else ""
-    best, worst = (choose(shown.nmse, key=shown.nmse.__getitem__) for choose in (min, max))
     return Section(
-        id=f"gallery-{shown.dataset}-{shown.setting}".lower(),
+        id=f"gallery-{anchor(shown.dataset)}_{anchor(shown.setting)}",
         title=f"Images: {shown.dataset}, {shown.setting}{simulated}",
         part="Images",
-        summary=f"Slice `{shown.key}` of test subject {shown.subject}, {shown.rule}{lesions}. In it "
-        f"`{best}` is nearest to the standard dose (NMSE {shown.nmse[best]:.4f}), `{worst}` farthest "
-        f"({shown.nmse[worst]:.4f}); one slice does not rank methods, the tables do.",
+        summary=f"Slice `{shown.key}` of test subject {shown.subject}, {shown.rule}{lesions}. "
+        f"{_nearest_and_farthest(shown)}",
         figures=(
-            ShownFigure(
-                file=figure,
-                alt=f"{place}, slice {shown.key}: T1, low dose, {len(shown.restored)} restored images "
-                "and the standard dose, below each its difference to the standard dose, and profiles "
-                "through a lesion.",
-                caption=f"T1, low dose (LPET), restored images and standard dose (SPET) of {place}; "
-                "below each the difference to the standard dose. One scale of activity and one of "
-                "differences hold for all. Lesions in PET are outlined whole, those in T1 alone dashed; "
-                "the corner shows the framed square larger. At the bottom: activity along "
-                "the marked line, of the low and standard dose and of the "
-                f"{len(shown.profiled)} methods of least NMSE in this slice.",
-            ),
+            _shown_figure(shown, figure, f"{shown.dataset}, setting `{shown.setting}`{simulated}"),
         ),
         tables=(
             Table(
@@ -136,7 +148,50 @@ def gallery_section(shown: GallerySlice, *, figure: str) -> Section:
                     Column(key="method", label="Method"),
                     Column(key="nmse", label="NMSE", digits=4),
                 ),
-                rows=tuple({"method": name, "nmse": value} for name, value in shown.nmse.items()),
+                rows=tuple({"method": name, "nmse": cell(value)} for name, value in shown.nmse.items()),
             ),
         ),
     )
+
+
+def _nearest_and_farthest(shown: GallerySlice) -> str:
+    """Of one method how near it is, of several who is nearest and who farthest."""
+    finite = {name: value for name, value in shown.nmse.items() if math.isfinite(value)}
+    if not finite:
+        return "The NMSE of no method is finite in it."
+    best, worst = (choose(finite, key=finite.__getitem__) for choose in (min, max))
+    if len(finite) == 1:
+        return f"In it `{best}` has an NMSE of {finite[best]:.4f} to the standard dose."
+    return (
+        f"In it `{best}` is nearest to the standard dose (NMSE {finite[best]:.4f}), `{worst}` farthest "
+        f"({finite[worst]:.4f}); one slice does not rank methods, the tables do."
+    )
+
+
+def _shown_figure(shown: GallerySlice, file: str, place: str) -> ShownFigure:
+    """What the figure shows of this slice: nothing of a T1 or of lesions where there are none."""
+    restored = counted(len(shown.restored), "restored image")
+    closest = (
+        "the restored image"
+        if len(shown.restored) == 1
+        else f"the {len(shown.profiled)} methods of least NMSE in this slice"
+    )
+    return ShownFigure(
+        file=file,
+        alt=f"{place}, slice {shown.key}: {'T1, ' if shown.has_t1 else ''}low dose, {restored} and the "
+        "standard dose, below each its difference to the standard dose, and profiles through the middle "
+        f"of {'a lesion' if shown.has_pet_lesion else 'the head'}.",
+        caption=f"{'T1, low' if shown.has_t1 else 'Low'} dose (LPET), {restored} and standard dose "
+        f"(SPET) of {place}; below each the difference to the standard dose. One scale of activity and "
+        "one of differences hold for all; values beyond its ends, which are pointed, have the colour of "
+        f"the end. {_outlines(shown)}The corner shows the framed square larger. At the bottom: activity "
+        f"along the dotted line in SPET, of the low and standard dose and of {closest}.",
+    )
+
+
+def _outlines(shown: GallerySlice) -> str:
+    both: tuple[str, ...] = ("Lesions in PET are outlined whole",) if shown.has_pet_lesion else ()
+    both += ("those in T1 alone dashed" if both else "Lesions in T1 alone are outlined dashed",) * (
+        shown.has_t1_only_lesion
+    )
+    return f"{', '.join(both)}. " if both else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,8 @@ BAND_INCH = 2 * 1.12 * PANEL_INCH
 BARS_INCH = 0.55
 PROFILE_INCH = 2.4
 LEAST_INCH = 6.5
+LETTERS_PER_INCH = 13
+"""Of the title, at most: more of them would be cut at the edge of a narrow figure."""
 MARGIN_PIXELS = 3
 CLOSER_PIXELS = 9
 """Half the side of the square that is shown larger."""
@@ -71,9 +74,9 @@ def draw_gallery(shown: GallerySlice) -> Figure:
             _draw_difference(below, name, image, shown, scale)
     _colour_bars(figure, GridSpecFromSubplotSpec(1, 2, grid[-2]), shown, scale)
     _draw_profiles(figure.add_subplot(grid[-1]), shown)
-    figure.suptitle(
-        f"{shown.dataset}, {shown.setting}: slice {shown.key}, {shown.rule}", fontsize=NORMAL
-    )
+    title = (f"{shown.dataset}, {shown.setting}: slice {shown.key}", shown.rule)
+    wide = int(figure.get_figwidth() * LETTERS_PER_INCH)
+    figure.suptitle("\n".join(textwrap.fill(line, wide) for line in title), fontsize=NORMAL)
     return figure
 
 
@@ -131,8 +134,8 @@ def _draw_difference(
 ) -> None:
     if name in ("T1", "SPET"):
         axis.set_axis_off()
-        if name == "SPET":
-            axis.legend(handles=_lesion_marks(shown), fontsize=SMALL, loc="center", frameon=False)
+        if name == "SPET" and (marks := _lesion_marks(shown)):
+            axis.legend(handles=marks, fontsize=SMALL, loc="center", frameon=False)
         return
     axis.imshow(
         image - shown.standard, cmap=DIFFERENCE_COLOURS, vmin=-scale.difference, vmax=scale.difference,
@@ -153,10 +156,9 @@ def _window(axis: Axes, scale: _Scale) -> None:
 
 
 def _mark_lesions(axis: Axes, shown: GallerySlice, *, width: float) -> None:
-    only_t1 = (shown.t1_lesions > 0) & (shown.pet_lesions == 0)
     for mask, colour, style in (
         (shown.pet_lesions > 0, ORANGE, "solid"),
-        (only_t1, SKY_BLUE, "dashed"),
+        (shown.t1_only, SKY_BLUE, "dashed"),
     ):
         if mask.any():
             axis.contour(mask, levels=[0.5], colors=colour, linewidths=width, linestyles=style)
@@ -164,9 +166,9 @@ def _mark_lesions(axis: Axes, shown: GallerySlice, *, width: float) -> None:
 
 def _lesion_marks(shown: GallerySlice) -> list[Line2D]:
     marks = []
-    if (shown.pet_lesions > 0).any():
+    if shown.has_pet_lesion:
         marks.append(Line2D([], [], color=ORANGE, label="lesion in PET"))
-    if ((shown.t1_lesions > 0) & (shown.pet_lesions == 0)).any():
+    if shown.has_t1_only_lesion:
         marks.append(Line2D([], [], color=SKY_BLUE, linestyle="dashed", label="in T1 alone"))
     return marks
 
@@ -175,14 +177,18 @@ def _colour_bars(
     figure: Figure, cells: GridSpecFromSubplotSpec, shown: GallerySlice, scale: _Scale
 ) -> None:
     """Of activity and of differences, which hold for all panels."""
-    for cell, colours, ends, label in (
-        (cells[0], ACTIVITY_COLOURS, (0.0, scale.activity), "activity"),
-        (cells[1], DIFFERENCE_COLOURS, (-scale.difference, scale.difference), "difference to SPET"),
-    ):
+    for cell, colours, ends, beyond, label in (
+        (cells[0], ACTIVITY_COLOURS, (0.0, scale.activity), "max", "activity"),
+        (
+            cells[1], DIFFERENCE_COLOURS, (-scale.difference, scale.difference), "both",
+            "difference to SPET",
+        ),
+    ):  # fmt: skip
         bar = figure.colorbar(
             ScalarMappable(Normalize(*ends), colours),
             cax=figure.add_subplot(cell),
             orientation="horizontal",
+            extend=beyond,
         )
         bar.set_label(f"{label} [{shown.unit}]", fontsize=SMALL)
         bar.ax.tick_params(labelsize=SMALL)

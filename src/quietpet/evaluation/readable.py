@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
@@ -14,7 +13,16 @@ from quietpet.evaluation.summaries import summary_of_setting
 from quietpet.evaluation.table_plan import TablePlan
 from quietpet.evaluation.tables import TableRow
 from quietpet.evaluation.told import simulated, title_of, warnings_of
-from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, cell, render_markdown
+from quietpet.files.sections import (
+    Cell,
+    Column,
+    Section,
+    ShownFigure,
+    Table,
+    anchor,
+    cell,
+    render_markdown,
+)
 
 PUBLISHED_METRICS = ("psnr_db", "ssim", "nmse")
 
@@ -74,11 +82,11 @@ def render(
     shown = [row for row in rows if row.variant == QUANTITATIVE.name and row.metric in PUBLISHED_METRICS]
     published = {_place(row): row for row in rows if row.paper_mean is not None}
     titles = {layout.table: layout.title for layout in layouts(plan.datasets)}
+    interval = f"{100 * plan.evaluation.confidence:g} % interval of the mean over subjects"
     page = Section(
         id="results",
         title="Results",
-        summary="Each cell: mean ± standard deviation over test slices "
-        f"[{100 * plan.evaluation.confidence:g} % interval of the mean over subjects], variant "
+        summary=f"{_cell_in_words(shown, interval)}, variant "
         f"`{QUANTITATIVE.name}`: {QUANTITATIVE.description}. Published values are of images scaled and "
         "cut in a way that is not published; `tables.csv` and the report have the variant `paper`, "
         "which is nearest to it, and whose difference to the published value stands here. **All else "
@@ -87,7 +95,7 @@ def render(
         warnings=_warnings(rows),
         sections=tuple(
             Section(
-                id=_anchor(table),
+                id=f"table-{anchor(table)}",
                 title=f"Table {table}: {_title(titles[table], members)}",
                 summary=(sentences or {}).get(table) or " ".join(_summaries(members)),
                 tables=tuple(_short_table(of_setting, published) for of_setting in _settings(members)),
@@ -120,17 +128,9 @@ def _short_table(rows: Sequence[TableRow], published: Mapping[tuple[str, ...], T
 def _table_section(
     table: str, title: str, rows: Sequence[TableRow], *, figure: str | None, said: str
 ) -> Section:
-    shown = [] if figure is None else [
-        ShownFigure(
-            file=figure,
-            alt=f"PSNR and NMSE of every method of Table {table}, with intervals, values of each test "
-            "subject and published values.",
-            caption=f"Table {table}: mean with its interval over subjects (blue), means of each test "
-            "subject (grey rings), published values (crosses), in `quantitative` and `paper`.",
-        )
-    ]  # fmt: skip
+    shown = [] if figure is None else [_shown_figure(table, rows, figure)]
     return Section(
-        id=_anchor(table),
+        id=f"table-{anchor(table)}",
         title=f"Table {table}: {title}",
         summary=" ".join(filter(None, (said, *_summaries(rows)))),
         notes=tuple(_notes(rows)),
@@ -142,6 +142,41 @@ def _table_section(
             if (of_variant := [row for row in of_setting if row.variant == variant.name])
         ),
     )
+
+
+def _shown_figure(table: str, rows: Sequence[TableRow], figure: str) -> ShownFigure:
+    """The figure in words, of the marks that are in it: of single restorations alone."""
+    single = [row for row in rows if row.estimate == "single"]
+    published = [row for row in single if row.paper_mean is not None]
+    marks = {
+        "intervals": ("its interval over subjects (blue line)", _has_interval(single)),
+        "values of each test subject": ("means of each test subject (grey rings)", True),
+        "published values": (
+            "published values (crosses)", any(not row.paper_doubt for row in published)
+        ),
+        "published values that are doubted": (
+            "published values that are doubted (three-pointed stars)",
+            any(row.paper_doubt for row in published),
+        ),
+    }  # fmt: skip
+    found = {name: words for name, (words, is_there) in marks.items() if is_there}
+    return ShownFigure(
+        file=figure,
+        alt=f"PSNR and NMSE of every method of Table {table}, with {', '.join(found)}.",
+        caption=f"Table {table}: mean (blue diamond), {', '.join(found.values())}, in `quantitative` "
+        "and `paper`.",
+    )
+
+
+def _cell_in_words(rows: Iterable[TableRow], interval: str) -> str:
+    """What a cell holds; of an interval it says nothing where no cell has one."""
+    return "Each cell: mean ± standard deviation over test slices" + (
+        f" [{interval}]" if _has_interval(rows) else ""
+    )
+
+
+def _has_interval(rows: Iterable[TableRow]) -> bool:
+    return any(row.ci_low is not None for row in rows)
 
 
 def _grid(variant: Variant, rows: Sequence[TableRow]) -> Table:
@@ -258,13 +293,16 @@ def _legend(rows: Sequence[TableRow], plan: TablePlan) -> list[str]:
     percent = f"{100 * plan.evaluation.confidence:g} %"
     pixels = f" ({plan.evaluation.paper_window_pixels} pixels)"
     widths = {PAPER: pixels, JOINTLY_SCALED: pixels, QUANTITATIVE: ""}
+    intervals = [
+        f"Interval: {percent}, Student's t over the means of the test subjects; it is empty with one "
+        "subject, and wide with a handful, as it must be to hold the mean that often."
+    ]
     one_subject = [] if any(row.n_subjects > 1 for row in rows) else [
         "**One test subject: no interval can be given, and no difference between methods tested.**"
     ]  # fmt: skip
     return [
-        "Each cell: mean ± standard deviation over test slices [interval of the mean].",
-        f"Interval: {percent}, Student's t over the means of the test subjects; it is empty with one "
-        "subject, and wide with a handful, as it must be to hold the mean that often.",
+        f"{_cell_in_words(rows, 'interval of the mean')}.",
+        *(intervals if _has_interval(rows) else []),
         *one_subject,
         *(f"`{variant.name}`: {variant.description}{widths[variant]}." for variant in VARIANTS),
         "Published values stand beside the variant `paper` only, beside every estimate of a method; "
@@ -306,11 +344,6 @@ def _budget(plan: TablePlan) -> list[str]:
 
 def _title(title: str, rows: Sequence[TableRow]) -> str:
     return title_of(title, (row.data_source for row in rows))
-
-
-def _anchor(table: str) -> str:
-    """Id of the section of one table."""
-    return f"table-{re.sub('[^a-z0-9]+', '-', table.lower()).strip('-')}"
 
 
 def _settings(rows: Sequence[TableRow]) -> Iterator[list[TableRow]]:

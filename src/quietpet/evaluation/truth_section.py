@@ -32,13 +32,16 @@ RECOVERY = "grey_to_white_recovery_percent"
 _METRICS = tuple(metric for metric in METRICS if metric.variant is TRUTH)
 
 
-def truth_section(rows: Sequence[TruthRow]) -> Section:
-    """The rows of ``truth.csv``, a table for each setting of a data set."""
+def truth_section(rows: Sequence[TruthRow], *, low_dose: Sequence[str] = ()) -> Section:
+    """The rows of ``truth.csv``, a table for each setting of a data set.
+
+    ``low_dose`` are methods that are the low-dose image itself: they restore nothing.
+    """
     settings = [list(members) for _, members in groupby(rows, key=_place)]
     return Section(
         id="truth",
         title="Against the truth",
-        summary=" ".join(map(_summary, settings)),
+        summary=" ".join(_summary(members, low_dose) for members in settings),
         notes=NOTES,
         tables=tuple(map(_table, settings)),
     )
@@ -48,7 +51,7 @@ def _place(row: TruthRow) -> tuple[str, str]:
     return row.dataset, row.setting
 
 
-def _summary(rows: Sequence[TruthRow]) -> str:
+def _summary(rows: Sequence[TruthRow], low_dose: Sequence[str]) -> str:
     """What the standard dose has, and who is nearer to the truth in single restorations."""
     of_standard = {row.metric: row.mean for row in rows if row.method == STANDARD}
     own = f"an NMSE of {of_standard['nmse']:.3f} to the truth"
@@ -56,14 +59,22 @@ def _summary(rows: Sequence[TruthRow]) -> str:
     if recovered is not None:
         own += f", and {recovered:.0f} % of the contrast of grey to white matter"
     first = f"{'/'.join(_place(rows[0]))}: the standard dose itself has {own}"
-    methods = [row for row in rows if row.metric == "nmse" and row.estimate == "single"]
+    single = [row for row in rows if row.metric == "nmse" and row.estimate == "single"]
+    untreated = [row for row in single if row.method in low_dose]
+    if untreated:
+        first += f"; the low dose, untreated, has an NMSE of {untreated[0].mean:.3f}"
+    methods = [row for row in single if row.method not in (STANDARD, *low_dose)]
     if not methods:
         return f"{first}."
     nearer = [row for row in methods if row.mean < of_standard["nmse"]]
     best = min(methods, key=lambda row: row.mean)
+    least = f"`{best.method}`{_learned(best)}, {best.mean:.3f}"
+    what = "less NMSE on average than the standard dose"
+    if len(methods) == 1:
+        return f"{first}. The one restoration has {'' if nearer else 'not '}{what}: {least}."
     return (
-        f"{first}; {len(nearer)} of {len(methods)} restorations have less NMSE on average, the least "
-        f"{best.method}{_learned(best)} with {best.mean:.3f}."
+        f"{first}. Of {len(methods)} restorations {len(nearer) or 'none'} "
+        f"{'has' if len(nearer) < 2 else 'have'} {what}; the least has {least}."
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from quietpet.evaluation.comparison import QUANTITATIVE
 from quietpet.evaluation.metrics import metric_of
+from quietpet.evaluation.readable import SHOWN_VARIANTS
 from quietpet.evaluation.with_without_t1 import COMPARED, T1Row
 from quietpet.files.sections import Cell, Column, Section, Table, cell
 
@@ -35,9 +37,7 @@ def t1_section(rows: Sequence[T1Row], *, rates_chosen: bool = False) -> Section 
             "Methods without a variant stand here with the reason.",
         ),
         tables=tuple(
-            _grid(list(members))
-            for of_setting in _of_settings(rows)
-            for _, members in groupby(of_setting, key=lambda row: row.variant)
+            _grid(members) for of_setting in _of_settings(rows) for members in _of_variants(of_setting)
         ),
     )
 
@@ -47,19 +47,33 @@ def _of_settings(rows: Sequence[T1Row]) -> Iterator[list[T1Row]]:
         yield list(members)
 
 
+def _of_variants(rows: Sequence[T1Row]) -> Iterator[list[T1Row]]:
+    """The rows of each variant, in the order in which the tables show them."""
+    for variant in SHOWN_VARIANTS:
+        if members := [row for row in rows if row.variant == variant.name]:
+            yield members
+
+
 def _most_gained(rows: Sequence[T1Row]) -> str:
-    """The method that T1 helps most in one setting, by PSNR in common units."""
-    gained = [
+    """The method that T1 helps most in one setting, by PSNR in common units; or that none gains."""
+    compared = [
         row
         for row in rows
         if (row.metric, row.variant, row.estimate) == ("psnr_db", QUANTITATIVE.name, "single")
-        and row.difference is not None
+        and math.isfinite(row.difference if row.difference is not None else math.nan)
     ]
+    variant = f"variant `{QUANTITATIVE.name}`"
     place = f"{rows[0].dataset}, `{rows[0].setting}`"
-    if not gained:
-        return f"{place}: no pair in the variant `{QUANTITATIVE.name}`."
-    most = max(gained, key=lambda row: row.difference or 0.0)
-    return f"{place}: most PSNR gains `{most.method}` by its T1, {most.difference:+.2f} dB."
+    if not compared:
+        return f"{place}: no pair in the {variant}."
+    most = max(compared, key=lambda row: row.difference or 0.0)
+    named = f"`{most.method}`" + (f" ({most.learning})" if most.learning != "-" else "")
+    found = f"{most.difference or 0.0:+z.3f} dB"
+    if most.verdict:
+        found += f", {most.verdict}"
+    if (most.difference or 0.0) <= 0:
+        return f"{place}: no method gains PSNR by its T1 in the {variant}; {named} loses least, {found}."
+    return f"{place}: most PSNR gains {named} by its T1 in the {variant}, {found}."
 
 
 def _grid(rows: Sequence[T1Row]) -> Table:

@@ -6,6 +6,7 @@ computes nothing. Text may hold `code` and **strong** words in the manner of Mar
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,6 +83,22 @@ class Column:
 def cell(value: float | None) -> Cell:
     """A number, or the word for one that JSON cannot hold: the PSNR of an image without error."""
     return value if value is None or math.isfinite(value) else f"{value:g}"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, which takes an s: 1 job, 2 jobs."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def anchor(name: str) -> str:
+    """Part of the ``id`` of a :class:`Section`, after "-" or "_", for any name that a study may give.
+
+    It is of lower case letters, digits and "-". A name that has other signs gets a few letters of its
+    digest, so that no two names share an anchor.
+    """
+    plain = "-".join(re.findall("[a-z0-9]+", name.lower()))
+    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return plain if plain == name else "-".join(filter(None, (plain, digest)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,11 +32,15 @@ class CohortsJob(Job):
 
 
 class TruthJob(Job):
-    """Compare every method, and the standard dose itself, with the true activity of phantoms."""
+    """Compare every method, and the standard dose itself, with the true activity of phantoms.
+
+    ``low_dose`` are the methods that are the low-dose image itself.
+    """
 
     methods: tuple[str, ...]
     regimes: tuple[str, ...] = ()
     evaluation: EvaluationSettings
+    low_dose: tuple[str, ...] = ()
 
 
 class TablesJob(Job):

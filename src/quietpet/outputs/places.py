@@ -164,7 +164,24 @@ PLACES = (
     Place(
         step="report",
         pattern=r"report\.html",
-        reads=("sections/", "figures/", "gallery/", "models/", "invivo/", "scores/", "tables.json"),
+        reads=(
+            "sections/",
+            "figures/",
+            "gallery/",
+            "models/",
+            "invivo/",
+            "sampling/",
+            "scores/",
+            "tables.json",
+            "subjects.json",
+            "truth.json",
+            "uncertainty.json",
+            "dose_response.json",
+            "robustness.json",
+            "cohorts.json",
+            "recovery.json",
+            "detection.json",
+        ),
     ),
 )
 """In the order of the workflow; of several that fit a path, its record decides."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from quietpet.files.sections import Cell, Column, Section, Table
+from quietpet.files.sections import Cell, Column, Section, Table, counted
 from quietpet.provenance import processor
 from quietpet.usage import Usage, usage_of
 
@@ -22,7 +22,7 @@ _NEXT_STEP = re.compile(r" then (\w+) ")
 
 
 def provenance_section(records: Mapping[Path, Mapping[str, Any]]) -> Section:
-    """Code, versions and devices behind the files, of their sidecars ``records``; data by checksum."""
+    """Code, versions and devices of steps, of the ``records`` of their files; data by checksum."""
     codes = sorted(
         {(str(each["stage"]), str(each["code"]), str(each["device"])) for each in records.values()}
     )
@@ -37,12 +37,14 @@ def provenance_section(records: Mapping[Path, Mapping[str, Any]]) -> Section:
         for name, digest in each["inputs"].items()
         if "/datasets/" in f"/{name}"
     }
+    steps = sorted({f"`{step}`" for step, _, _ in codes})
     made = sorted(str(each["made"]) for each in records.values())
     return Section(
         id="provenance",
         title="Provenance",
         part=PART,
-        summary=f"{len(records)} records, written {made[0]} to {made[-1]}. "
+        summary=f"{counted(len(records), 'record')} of {', '.join(steps)}, written {made[0]} "
+        f"to {made[-1]}. "
         + (
             f"Different versions of {', '.join(mixed)} made them."
             if mixed
@@ -54,7 +56,7 @@ def provenance_section(records: Mapping[Path, Mapping[str, Any]]) -> Section:
         ),
         tables=(
             Table(
-                caption="Code of each step, and where it ran",
+                caption="Code of the steps that these records are of, and where they ran",
                 columns=(
                     Column(key="step", label="Step"),
                     Column(key="code", label="Fingerprint of the code"),
@@ -102,7 +104,7 @@ def times_section(logs: Mapping[Path, Sequence[str]]) -> Section | None:
         id="times",
         title="Times",
         part=PART,
-        summary=f"{sum(map(len, jobs.values()))} jobs took {total:,.0f} core seconds "
+        summary=f"{counted(sum(map(len, jobs.values())), 'job')} took {total:,.0f} core seconds "
         f"({total / 3600:.2f} core hours) in all, most of them `{most}`.",
         notes=(
             "Of the last run of each job, as its log ends; a job that found files as it would make them "
@@ -146,14 +148,17 @@ def steps_of(log: Iterable[str]) -> str:
     return "unknown"
 
 
-def hardware_section(devices: Iterable[str]) -> Section:
-    """The machine that made this page, and the devices that provenance names."""
+def hardware_section(records: Iterable[Mapping[str, Any]]) -> Section:
+    """The machine that made this page, and the devices of the steps that ``records`` are of."""
+    devices: dict[str, set[str]] = defaultdict(set)
+    for each in records:
+        devices[str(each["stage"])].add(str(each["device"]))
     found = {
         "Processor": processor(),
         "Cores": str(os.cpu_count()),
         "Memory": f"{psutil.virtual_memory().total / 2**30:.0f} GiB",
         "System": f"{platform.system()} {platform.machine()}",
-        "Devices that results were computed on": ", ".join(sorted(set(devices))) or "unknown",
+        **{f"Device of `{step}`": ", ".join(sorted(devices[step])) for step in sorted(devices)},
     }
     return Section(
         id="hardware",

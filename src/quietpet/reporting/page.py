@@ -7,7 +7,7 @@ other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -18,11 +18,12 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from quietpet.errors import InputError
-from quietpet.files.sections import Cell, Section, Table, switched
+from quietpet.files.sections import Cell, Column, Section, Table, switched
 from quietpet.reporting.embedding import Embedded
 
 _TEMPLATE, _STYLE, _SCRIPT = "report.html.jinja", "report.css", "report.js"
 _OWN_IDS = {"content", "said"}
+LONG_HEADING_LETTERS = 20
 _MARKS = re.compile(r"`([^`]+)`|\*\*(.+?)\*\*")
 
 
@@ -70,6 +71,7 @@ def render_page(page: Page) -> str:
         "switched": switched,
         "figure_of": lambda name: _figure(page.figures, name),
         "is_numeric": is_numeric,
+        "heading_classes": heading_classes,
     }
     return environment.from_string(_packaged(_TEMPLATE)).render(
         page=page,
@@ -136,6 +138,15 @@ def is_numeric(table: Table, key: str) -> bool:
     return bool(numbers) and all(numbers)
 
 
+def heading_classes(table: Table, column: Column) -> str:
+    """CSS classes of a heading: ``number`` above numbers, ``long`` where it needs room to wrap in."""
+    classes = {
+        "number": is_numeric(table, column.key),
+        "long": len(column.heading) > LONG_HEADING_LETTERS,
+    }
+    return " ".join(name for name, holds in classes.items() if holds)
+
+
 def _figure(figures: Mapping[str, Embedded], name: str) -> Embedded:
     stem = name.rpartition(".")[0] or name
     if stem not in figures:
@@ -146,20 +157,30 @@ def _figure(figures: Mapping[str, Embedded], name: str) -> Embedded:
 
 
 def _require_unique(sections: Sequence[Section]) -> None:
-    seen: dict[str, Section] = {}
+    """Refuse an id that stands twice: of sections, of parts, and of what the page names itself."""
     parts = {f"part-{_slug(section.part)}" for section in sections if section.part}
+    taken = dict.fromkeys(parts | _OWN_IDS, "the page itself")
     for section in (each for top in sections for each in top.walk()):
-        if section.id in parts | _OWN_IDS:
-            raise InputError(
-                f"a section of the report has the id {section.id!r}, which the page has itself; give "
-                f"{section.title!r} another."
-            )
-        if section.id in seen:
-            raise InputError(
-                f"two sections of the report have the id {section.id!r}: {seen[section.id].title!r} and "
-                f"{section.title!r}; give one of them."
-            )
-        seen[section.id] = section
+        for id_, owner in _ids_of(section):
+            if id_ in taken:
+                raise InputError(
+                    f"{taken[id_]} and {owner} of the report have the id {id_!r}; give one of them "
+                    f"another: the section {section.title!r} has the id {section.id!r}."
+                )
+            taken[id_] = owner
+
+
+def _ids_of(section: Section) -> Iterator[tuple[str, str]]:
+    """Each id that the page gives for a section, with what has it: as the template makes them."""
+    yield section.id, f"the section {section.title!r}"
+    for number, _ in enumerate(section.figures, start=1):
+        yield f"{section.id}-figure-{number}", f"figure {number} of {section.title!r}"
+    for number, (_, tables) in enumerate(switched(section.tables), start=1):
+        group = f"{section.id}-table-{number}"
+        if len(tables) == 1:
+            yield group, f"table {number} of {section.title!r}"
+        for place, _ in enumerate(tables if len(tables) > 1 else (), start=1):
+            yield f"{group}-{place}", f"variant {place} of table {number} of {section.title!r}"
 
 
 def _warnings(sections: Iterable[Section]) -> list[str]:

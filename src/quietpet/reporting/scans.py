@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quietpet.data_source import is_standin
-from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table
+from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, counted
 
 
 def scans_section(records: Sequence[Mapping[str, Any]]) -> Section:
@@ -17,8 +17,9 @@ def scans_section(records: Sequence[Mapping[str, Any]]) -> Section:
         id="scans",
         title="Scans and their audit",
         part="Scans",
-        summary=f"{len(records)} scans, {len(simulated)} of them simulated. Of {len(corrected)} the "
-        "side-cars contradicted themselves and were corrected as the table says.",
+        summary=f"{counted(len(records), 'scan')}, {len(simulated)} of them simulated. "
+        f"Of {len(corrected)} the side-cars contradicted themselves and were corrected as the table "
+        "says.",
         notes=(
             "`quietpet audit FOLDER --html FILE` reports all that contradicts itself in a data set, "
             "with the evidence; what would change a number is refused or corrected at the import.",
@@ -80,8 +81,8 @@ def registration_section(records: Sequence[Mapping[str, Any]], figures: Mapping[
         id="registration",
         title="Registration of PET to T1",
         part="Scans",
-        summary=f"{len(records)} scans, engine {', '.join(engines)}{reach}. Whether each is right is "
-        "seen in the figures: edges of T1 over PET.",
+        summary=f"{counted(len(records), 'scan')}, engine {', '.join(engines)}{reach}. Whether each is "
+        "right is seen in the figures: edges of T1 over PET.",
         notes=("The planes show the outline of the face: treat this page like an undefaced image.",)
         if figures
         else (),

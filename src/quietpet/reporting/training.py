@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from quietpet.errors import InputError, reading
 from quietpet.evaluation.drawing import CURVES, NORMAL, SMALL, STYLES, new_figure
-from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table
+from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, counted
 
 FIGURE = "training_curves"
 COLUMNS = 4
@@ -113,8 +113,9 @@ def training_section(curves: Sequence[Curve]) -> Section:
         id="training",
         title="Training curves",
         part="How it was made",
-        summary=f"{len(curves)} trainings of {len(methods)} networks. Of {len(rising)} the last "
-        "validation loss is above the least one before it, which may be chance, or too long a training.",
+        summary=f"{counted(len(curves), 'training')} of {counted(len(methods), 'network')}. Of "
+        f"{len(rising)} the last validation loss is above the least one before it, which may be chance, "
+        "or too long a training.",
         notes=(
             "Losses of different methods are different quantities: compare a curve with itself alone.",
             "A stage of learning that goes on from others counts its iterations from 0.",

@@ -13,6 +13,7 @@ import yaml
 
 from quietpet.errors import InputError, reading, replacing
 from quietpet.files.named import Files
+from quietpet.files.origins import read_origin
 from quietpet.files.sections import Section, read_section
 from quietpet.files.text import read_json, read_text, write_text
 from quietpet.jobs.evaluation import ReportJob
@@ -28,8 +29,8 @@ def run(job: ReportJob, inputs: Files, outputs: Files) -> None:
     """Read ``section`` and ``figure`` of other steps, and how they were made; write ``report``.
 
     ``training`` are logs of `fit`, ``scan`` and ``registration`` records of scans, ``qc`` the figures of
-    the latter in the same order, ``provenance`` sidecars, ``citation`` a file CITATION.cff. Logs of jobs
-    lie in the folder that the job names; those that are there count.
+    the latter in the same order, ``provenance`` sidecars of tables and weights, ``citation`` a file
+    CITATION.cff. Logs of jobs lie in the folder that the job names; those that are there count.
     """
     figures = embed_figures(inputs.any("figure"))
     sections = [
@@ -83,13 +84,12 @@ def _of_scans(inputs: Files, figures: dict[str, Embedded]) -> Iterator[Section]:
 
 
 def _of_origin(job: ReportJob, paths: Sequence[Path]) -> Iterator[Section]:
-    needed = ("stage", "code", "versions", "python", "device", "inputs", "made")
-    records = {path: _record(path, *needed) for path in paths}
+    records = {path: read_origin(path) for path in paths}
     if records:
         yield provenance_section(records)
     if times := times_section(_logs(job.logs)):
         yield times
-    yield hardware_section(str(record["device"]) for record in records.values())
+    yield hardware_section(records.values())
 
 
 def _logs(folder: str) -> dict[Path, list[str]]:

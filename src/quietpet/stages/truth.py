@@ -27,9 +27,10 @@ def run(job: TruthJob, inputs: Files, outputs: Files) -> None:
     scores = read_scores(inputs.many("scores"), SCORE_COLUMNS)
     write_csv(outputs.one("standard"), SCORE_COLUMNS, _of_standard(job, inputs))
     standard = read_scores([outputs.one("standard")], SCORE_COLUMNS)
-    rows = truth_rows(scores, standard, plan=TruthPlan(**dict(job)))
+    plan = TruthPlan(methods=job.methods, regimes=job.regimes, evaluation=job.evaluation)
+    rows = truth_rows(scores, standard, plan=plan)
     write_csv(outputs.one("table"), TRUTH_COLUMNS, (row.cells() for row in rows))
-    write_section(outputs.one("section"), truth_section(rows))
+    write_section(outputs.one("section"), truth_section(rows, low_dose=job.low_dose))
     if sidecar := outputs.get("provenance"):
         write_json(
             sidecar,

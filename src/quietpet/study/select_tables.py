@@ -41,6 +41,7 @@ def truth_job(study: Study) -> TruthJob:
         methods=tuple(study.methods),
         regimes=tuple(study.learning.regimes) if study.learning else (),
         evaluation=study.evaluation,
+        low_dose=study.low_dose_images,
     )
 
 
@@ -65,7 +66,7 @@ def _facts(study: Study) -> dict[str, str]:
         "Study": f"`{study.protocol}`, seed {study.study_seed}",
         "Data sets": "; ".join(_dataset_in_words(each) for each in study.data_sets.values()),
         "Methods": f"{len(study.methods)}: {', '.join(study.methods)}",
-        "Trainings of each network": f"{study.replicates}, {study.training.describe()}",
+        "Trainings of each network": f"{study.replicates}; each of {study.training.describe()}",
         "Acquisition": study.acquisition.describe(),
     }
     doses = {name: text for each in study.data_sets.values() for name, text in each.doses.items()}

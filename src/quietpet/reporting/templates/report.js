@@ -35,6 +35,17 @@
     });
   }
 
+  function letKeysScroll() {
+    for (const box of document.querySelectorAll(".scroll")) {
+      if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+      else box.removeAttribute("tabindex");
+    }
+  }
+
+  addEventListener("load", letKeysScroll);
+  addEventListener("resize", letKeysScroll);
+  document.addEventListener("toggle", letKeysScroll, true);
+
   addEventListener("beforeprint", () => {
     for (const details of document.querySelectorAll("details")) details.open = true;
   });
@@ -44,8 +55,8 @@
     const bar = document.createElement("div");
     bar.className = "switch";
     bar.setAttribute("role", "group");
-    bar.setAttribute("aria-label", `Variant of ${group.dataset.label}`);
-    bar.append("Variant:");
+    bar.setAttribute("aria-label", `Show of ${group.dataset.label}`);
+    bar.append("Show:");
     const buttons = variants.map((variant) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -60,6 +71,7 @@
         variant.hidden = variant !== chosen;
         buttons[place].setAttribute("aria-pressed", String(variant === chosen));
       });
+      letKeysScroll();
     }
     choose(variants[0]);
   }
