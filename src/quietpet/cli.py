@@ -189,8 +189,8 @@ def _add_prune(verbs: argparse._SubParsersAction) -> None:
         "prune",
         help="List results that nothing needs any more, and what they cost to make again.",
         description="List arrays of finished steps (phantoms, sinograms, images, packed and restored "
-        "slices) that nothing needs any more, because the tables and the report are made and all that was "
-        "made of them is up to date. Weights, tables, scores, figures, logs, trees of BIDS and files of "
+        "slices) that nothing needs any more, because tables and report are there and all that was made "
+        "of them is up to date. Weights, tables, scores, figures, logs, trees of BIDS and files of "
         "yours always stay.",
     )
     verb.add_argument(
