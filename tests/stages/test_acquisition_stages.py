@@ -49,6 +49,7 @@ LEVELS = {
 def study(repository):
     raw = read_yaml(repository / "workflow/configs/dose_ladder.yaml")
     standard = {**raw["doses"]["standard"], **LEVEL}
+    del raw["dose_response"]
     return load_study({**raw, "doses": {"standard": standard, "low": LEVELS}}, origin="dose_ladder.yaml")
 
 

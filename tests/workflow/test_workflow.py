@@ -168,6 +168,7 @@ def test_the_tables_are_complete(finished):
 def test_what_was_pruned_is_not_made_again(repository, finished, configuration, tmp_path):
     study = tmp_path / "study"
     shutil.copytree(finished, study)
+    (study / "results/report.html").write_text("<html></html>")
     assert main(["prune", str(study), "--delete"]) == 0
     for made in ("phantoms", "slices", "sinograms", "images", "datasets", "restored"):
         assert not list((study / "results" / made).rglob("*.h5"))
@@ -1019,7 +1020,7 @@ def test_regions_are_measured_in_compared_data_sets_alone(repository, tmp_path):
     study["phantoms"]["source"] = "template"
     study["methods"] = {"lpet": {}, "gaussian": {}}
     path = tmp_path / "study.yaml"
-    asked = ("--dry-run", "results/tables.csv", "--set-resources", "restore:runtime=77")
+    asked = ("--dry-run", "results/report.html", "--set-resources", "restore:runtime=77")
     restored = {}
     for compared in (True, False):
         path.write_text(yaml.safe_dump(study, sort_keys=False))
