@@ -18,6 +18,7 @@ from quietpet.jobs.detection import DetectionJob, ObserveJob
 from quietpet.jobs.dose_response import DoseResponseJob
 from quietpet.jobs.evaluation import (
     CohortsJob,
+    ExportJob,
     GalleryJob,
     ReportJob,
     ScoreJob,
@@ -148,6 +149,13 @@ _TO_RESTORE = (
     NamedFile("weights", "weights of `fit`; methods that fit nothing need none", optional=True),
     NamedFile("test", "HDF5 of `pack` or `pack_scans`"),
     NamedFile("sinograms", _SINOGRAMS_OF_SLICES.format("test"), optional=True, several=True),
+)
+
+_TO_TABULATE = (
+    NamedFile("scores", "CSV of `score`", several=True),
+    NamedFile(
+        "rate", "JSON of `learning_rate` of each method that has one", optional=True, several=True
+    ),
 )
 
 _STEPS = (
@@ -550,22 +558,12 @@ _STEPS = (
     Step(
         name="tables",
         job=TablesJob,
-        inputs=(
-            NamedFile("scores", "CSV of `score`", several=True),
-            NamedFile(
-                "rate",
-                "JSON of `learning_rate` of each method that has one",
-                optional=True,
-                several=True,
-            ),
-        ),
+        inputs=_TO_TABULATE,
         outputs=(
             NamedFile("tables", "CSV: every row of every table"),
             NamedFile("readable", "Markdown: the tables in common units, with published values"),
             NamedFile("tables_section", "JSON: all tables, for the report", optional=True),
             NamedFile("claim", "JSON: claim and deviations, for the report", optional=True),
-            NamedFile("figure", "PNG of one table, called table1.png, ...", optional=True, several=True),
-            NamedFile("svg", "SVG of one table, beside its PNG", optional=True, several=True),
             NamedFile(
                 "with_without_t1",
                 "CSV: each method that uses T1 beside its variant without",
@@ -575,6 +573,17 @@ _STEPS = (
                 "paired", "CSV: each method minus the chosen one, subject by subject", optional=True
             ),
             NamedFile("paired_section", "JSON: what the report shows of `paired`", optional=True),
+            NamedFile("workbook", "Excel: a sheet for each table", optional=True),
+            _PROVENANCE,
+        ),
+    ),
+    # A further table is further files of this step. They are no outputs of `tables`: Snakemake knows
+    # nothing of a job of whose files some were never made, and would take the tables for up to date.
+    Step(
+        name="export",
+        job=ExportJob,
+        inputs=_TO_TABULATE,
+        outputs=(
             NamedFile(
                 "csv",
                 "CSV of one table, a row for each method, called table1.csv for Table 1",
@@ -582,7 +591,8 @@ _STEPS = (
                 several=True,
             ),
             NamedFile("latex", "the same in LaTeX, called table1.tex", optional=True, several=True),
-            NamedFile("workbook", "Excel: a sheet for each table", optional=True),
+            NamedFile("figure", "PNG of one table, called table1.png", optional=True, several=True),
+            NamedFile("svg", "SVG of one table, beside its PNG", optional=True, several=True),
             _PROVENANCE,
         ),
     ),

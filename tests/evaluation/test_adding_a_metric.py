@@ -87,12 +87,15 @@ def test_one_entry_reaches_scores_tables_and_page(package: EditedPackage, tmp_pa
         "datasets": {"phantom": "simulated", "mine": "scanned"}, "published_settings": [],
         "doses": {}, "acquisition": "none", "rays": 1, "evaluation": EVALUATION,
     }  # fmt: skip
-    package.run(
-        "tables", "--settings", json.dumps(settings),
-        "--in", *(f"scores={tmp_path}/{dataset}.csv" for dataset in packed),
-        "--out", f"tables={tmp_path}/tables.csv", f"readable={tmp_path}/tables.md",
-        f"tables_section={tmp_path}/section.json", f"figure={tmp_path}/table1.png",
-    )  # fmt: skip
+    for step, *outputs in (
+        ("tables", "tables=tables.csv", "readable=tables.md", "tables_section=section.json"),
+        ("export", "csv=table1.csv", "figure=table1.png"),
+    ):
+        package.run(
+            step, "--settings", json.dumps(settings),
+            "--in", *(f"scores={tmp_path}/{dataset}.csv" for dataset in packed),
+            "--out", *(output.replace("=", f"={tmp_path}/") for output in outputs),
+        )  # fmt: skip
 
     with (tmp_path / "tables.csv").open(newline="") as stream:
         rows = [row for row in csv.DictReader(stream) if row["metric"] in NEW]

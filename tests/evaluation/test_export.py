@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import re
 import zipfile
@@ -22,7 +23,8 @@ from quietpet.evaluation.workbook import sheets
 from quietpet.files.named import Files
 from quietpet.files.text import write_csv
 from quietpet.files.workbook import Sheet, SheetColumn, write_workbook
-from quietpet.jobs.evaluation import TablesJob
+from quietpet.jobs.evaluation import ExportJob, TablesJob
+from quietpet.stages import export
 from quietpet.stages import tables as stage
 
 DOUBT = "identical to A & B_c: 100 % of it"
@@ -272,19 +274,33 @@ def write_scores(path: Path) -> Path:
     return path
 
 
-def test_the_stage_writes_each_table_that_it_is_asked_for(tmp_path: Path) -> None:
+def named(folder: Path, names: dict[str, list[str]]) -> Files:
+    return Files({name: [folder / each for each in files] for name, files in names.items()})
+
+
+def test_each_table_that_is_asked_for_is_printed_and_drawn(tmp_path: Path) -> None:
+    scores = Files({"scores": [write_scores(tmp_path / "scores.csv")]})
     names = {
-        "tables": ["tables.csv"], "readable": ["tables.md"], "figure": ["table1.png"],
-        "paired": ["paired.csv"], "paired_section": ["paired.json"], "csv": ["table1.csv", "table5.csv"],
-        "latex": ["table1.tex"], "workbook": ["tables.xlsx"],
+        "csv": ["table1.csv", "table5.csv"], "latex": ["table1.tex"], "figure": ["table1.png"],
+        "svg": ["table1.svg"], "provenance": ["export.json"],
     }  # fmt: skip
-    outputs = {name: [tmp_path / each for each in files] for name, files in names.items()}
-    scores = write_scores(tmp_path / "scores.csv")
-    stage.run(job(), Files({"scores": [scores]}), Files(outputs))
+    export.run(ExportJob(**dict(job())), scores, named(tmp_path, names))
+    assert (tmp_path / "table1.png").read_bytes().startswith(b"\x89PNG")
+    assert ">unet<" in (tmp_path / "table1.svg").read_text()
+    assert json.loads((tmp_path / "export.json").read_text())["stage"] == "export"
     require_well_formed((tmp_path / "table1.tex").read_text())
     assert r"unet & \textbf{" in (tmp_path / "table1.tex").read_text()
     with (tmp_path / "table5.csv").open(newline="") as stream:
         assert [each["method"] for each in csv.DictReader(stream)] == ["unet"]
+
+
+def test_pairs_and_a_workbook_of_all_tables_are_made_with_them(tmp_path: Path) -> None:
+    names = {
+        "tables": ["tables.csv"], "readable": ["tables.md"], "paired": ["paired.csv"],
+        "paired_section": ["paired.json"], "workbook": ["tables.xlsx"],
+    }  # fmt: skip
+    scores = Files({"scores": [write_scores(tmp_path / "scores.csv")]})
+    stage.run(job(), scores, named(tmp_path, names))
     with (tmp_path / "paired.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert {(each["method"], each["verdict"]) for each in rows if each["metric"] == "psnr_db"} == {
@@ -303,10 +319,7 @@ def test_a_job_that_names_no_reference_compares_with_the_first_network(tmp_path:
 
 
 def test_a_table_that_there_is_not_is_named_with_those_that_there_are(tmp_path: Path) -> None:
-    outputs = {
-        "tables": [tmp_path / "t"], "readable": [tmp_path / "r"],
-        "latex": [tmp_path / "table9.tex"],
-    }  # fmt: skip
-    scores = write_scores(tmp_path / "scores.csv")
+    scores = Files({"scores": [write_scores(tmp_path / "scores.csv")]})
+    outputs = named(tmp_path, {"latex": ["table9.tex"]})
     with pytest.raises(InputError, match=r"no table table9; the scores make table1, table5\."):
-        stage.run(job(), Files({"scores": [scores]}), Files(outputs))
+        export.run(ExportJob(**dict(job())), scores, outputs)

@@ -76,7 +76,7 @@ RECONSTRUCTING = {
     f"{step} {kind}" for step in (*TRAININGS, *RESTORATIONS) for kind in ("bowsher", "fbsem")
 }
 OF_SIRF = {f"{step} sirf" for step in OF_AN_ENGINE}
-OF_SCORES = {"score", "tables", "truth", "robustness_table", "dose_response"}
+OF_SCORES = {"score", "tables", "export", "truth", "robustness_table", "dose_response"}
 DRAWING_OF_DIFFUSION = {
     "plan mfdiff",
     *(f"{step} {kind}" for step in RESTORATIONS for kind in ("mfdiff", "m2diff")),
@@ -266,8 +266,8 @@ RERUN = [
     ("evaluation/sparsification.py", "0.95, 20", "0.95, 10", {"uncertainty"}),
     ("evaluation/dose_equivalent.py", "_ROUNDING = 1e-9", "_ROUNDING = 1e-8", {"dose_response"}),
     ("evaluation/robustness.py", '"nmse": -1', '"nmse": 1', {"robustness_table"}),
-    ("evaluation/published.csv", "21.13", "21.14", {"tables"}),
-    ("evaluation/doubts.csv", ",", ",perhaps ", {"tables"}),
+    ("evaluation/published.csv", "21.13", "21.14", {"tables", "export"}),
+    ("evaluation/doubts.csv", ",", ",perhaps ", {"tables", "export"}),
     ("invivo/pair_units.py", "G_PER_KG = 1000.0", "G_PER_KG = 1.0", {"import_pair"}),
     ("invivo/pair_values.py", "_POSSIBLE = (0.5", "_POSSIBLE = (0.4", {"import_pair"}),
     ("invivo/openneuro.csv", "ds002898", "ds002899", {"fetch_invivo"}),

@@ -21,9 +21,9 @@ from quietpet.files.named import Files
 from quietpet.files.scores import read_scores
 from quietpet.files.sections import read_section
 from quietpet.files.text import read_json, write_json
-from quietpet.jobs.evaluation import ScoreJob, TablesJob
+from quietpet.jobs.evaluation import ExportJob, ScoreJob, TablesJob
 from quietpet.jobs.subjects import SubjectsJob
-from quietpet.stages import score, subjects, tables
+from quietpet.stages import export, score, subjects, tables
 
 PIXELS = 32
 OF_SCANS = [metric for metric in METRICS if not metric.needs and not metric.variant.needs]
@@ -192,7 +192,7 @@ def tables_job() -> TablesJob:
     )
 
 
-def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
+def test_scores_become_tables_and_a_page(tmp_path: Path) -> None:
     test = write_test_set(tmp_path / "test.h5")
     for method, seed in (("lpet", 1), ("gaussian", 7)):
         restored = write_restored(
@@ -204,8 +204,6 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
         "readable": "tables.md",
         "tables_section": "tables.json",
         "claim": "claim.json",
-        "figure": "table1.png",
-        "svg": "table1.svg",
         "provenance": "p.json",
     }
     outputs = {name: [tmp_path / "results" / file] for name, file in names.items()}
@@ -223,8 +221,6 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
     assert [each.title for each in section.sections] == ["Table 1: phantoms, all methods"]
     assert section.sections[0].figures[0].file == "table1.png"
     assert read_section(outputs["claim"][0]).title.startswith("Claim")
-    assert outputs["figure"][0].read_bytes().startswith(b"\x89PNG")
-    assert ">gaussian<" in outputs["svg"][0].read_text()
     origin = read_json(outputs["provenance"][0])
     assert origin["stage"] == "tables"
     assert list(origin["inputs"]) == [str(path) for path in scores]
@@ -232,11 +228,11 @@ def test_scores_become_tables_page_and_figure(tmp_path: Path) -> None:
 
 def test_a_figure_of_a_table_without_rows_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     run_score(tmp_path, write_restored(tmp_path / "r.h5"), write_test_set(tmp_path / "test.h5"))
+    of_tables = ExportJob(**dict(tables_job()))
     for wrong in ({"figure": ["table6.png"]}, {"figure": ["table1.png"], "svg": ["other.svg"]}):
-        names = {"tables": ["t.csv"], "readable": ["t.md"], **wrong}
-        outputs = {name: [tmp_path / "out" / file for file in files] for name, files in names.items()}
+        outputs = {name: [tmp_path / "out" / file for file in files] for name, files in wrong.items()}
         with pytest.raises(InputError, match=r"no table (table6|other); the scores make table1"):
-            tables.run(tables_job(), Files({"scores": [tmp_path / "lpet.csv"]}), Files(outputs))
+            export.run(of_tables, Files({"scores": [tmp_path / "lpet.csv"]}), Files(outputs))
         assert not list(tmp_path.glob("out/*"))
 
 

@@ -300,9 +300,6 @@ rule gallery:
         command("gallery")
 
 
-EXPORTED = [file_stem(table) for table in exported_tables(STUDY)]
-
-
 rule tables:
     input:
         scores=ALL_SCORES,
@@ -312,17 +309,9 @@ rule tables:
         readable="results/tables.md",
         tables_section="results/sections/tables.json",
         claim="results/sections/claim.json",
-        figure=report(
-            [f"results/figures/{each}.png" for each in EXPORTED],
-            caption="../report/table_figures.rst",
-            category="Tables",
-        ),
-        svg=[f"results/figures/{each}.svg" for each in EXPORTED],
         with_without_t1="results/with_without_t1.csv",
         paired="results/paired.csv",
         paired_section="results/sections/paired.json",
-        csv=[f"results/tables/{each}.csv" for each in EXPORTED],
-        latex=[f"results/tables/{each}.tex" for each in EXPORTED],
         workbook="results/tables.xlsx",
         provenance="results/tables.json",
     log:
@@ -336,6 +325,36 @@ rule tables:
         **job("tables"),
     shell:
         command("tables")
+
+
+EXPORTED = [file_stem(table) for table in exported_tables(STUDY)]
+
+
+rule export:
+    input:
+        scores=ALL_SCORES,
+        rate=[path for method in STUDY.methods for path in rate_of(method)],
+    output:
+        csv=[f"results/tables/{each}.csv" for each in EXPORTED],
+        latex=[f"results/tables/{each}.tex" for each in EXPORTED],
+        figure=report(
+            [f"results/figures/{each}.png" for each in EXPORTED],
+            caption="../report/table_figures.rst",
+            category="Tables",
+        ),
+        svg=[f"results/figures/{each}.svg" for each in EXPORTED],
+        provenance="results/tables/export.json",
+    log:
+        "logs/export.log",
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+        gpu=0,
+    params:
+        **job("export"),
+    shell:
+        command("export")
 
 
 # What the report shows, in the order of the page: sections, and the figures that they name. A step that has something

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
+from quietpet.config.datasets import DatasetKind
+from quietpet.evaluation.layouts import file_stem, layouts
 from quietpet.evaluation.metrics import METRICS, Metric
 from quietpet.evaluation.tables import TableRow
 from quietpet.evaluation.told import title_of, warnings_of
@@ -96,6 +98,17 @@ def printed_table(table: str, title: str, rows: Sequence[TableRow]) -> PrintedTa
             for (dataset, setting, method, learning, estimate), members in grouped
         ),
     )  # fmt: skip
+
+
+def printed_tables(
+    rows: Sequence[TableRow], datasets: Mapping[str, DatasetKind]
+) -> dict[str, PrintedTable]:
+    """Each table of ``rows``, which are in table order, by the name of its files."""
+    titles = {layout.table: layout.title for layout in layouts(datasets)}
+    return {
+        file_stem(table): printed_table(table, titles[table], list(members))
+        for table, members in groupby(rows, key=lambda row: row.table)
+    }
 
 
 _NAMES = ("dataset", "setting", "method", "learning", "estimate")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.inputs import WithoutT1
-from quietpet.evaluation.layouts import ShownPlan, TableLayout
+from quietpet.errors import InputError
+from quietpet.evaluation.layouts import ShownPlan, TableLayout, default_reference
 from quietpet.evaluation.metrics import METRICS
+from quietpet.files.rates import RateTrials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,23 @@ class TablePlan(ShownPlan):
     physics: tuple[str, ...] = ()
     budget: str = ""
     without_t1: tuple[WithoutT1, ...] = ()
+
+
+def plan_of(settings: Mapping[str, Any], trials: Mapping[Path, RateTrials]) -> TablePlan:
+    """The plan of these ``settings``, with the learning rate that was chosen for each method.
+
+    ``trials`` are by the file that holds them. Raises InputError, which names it, for an unknown method.
+    """
+    methods = dict(settings["methods"])
+    for path, found in trials.items():
+        if found.method not in methods:
+            raise InputError(
+                f"{path}: is of the unknown method {found.method!r}; known: {', '.join(methods)}. "
+                "Leave this file out."
+            )
+        methods[found.method] += f"; {found.describe()}"
+    reference = settings["reference"] or default_reference(methods, settings["trained"])
+    return TablePlan(**{**settings, "methods": methods, "reference": reference})
 
 
 class InTable(Protocol):

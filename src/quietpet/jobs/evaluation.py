@@ -63,6 +63,10 @@ class TablesJob(Job):
     evaluation: EvaluationSettings
 
 
+class ExportJob(TablesJob):
+    """Print and draw each table by itself."""
+
+
 class GalleryJob(Job):
     """Show one test slice, restored by every method.
 

@@ -154,7 +154,11 @@ PLACES = (
     _sidecar("robustness", "robustness"),
     _tables("robustness_table", "robustness"),
     _tables("tables", "tables", "with_without_t1", "paired", "claim"),
-    Place(step="tables", pattern=r"(tables|figures)/table[^/]+", record="tables.json"),
+    Place(
+        step="export",
+        pattern=r"(tables|figures)/table[^/]+|tables/export\.json",
+        record="tables/export.json",
+    ),
     Place(
         step="gallery",
         pattern=r"gallery/(?P<shown>[^/.]+)(\.provenance)?\.\w+",

@@ -38,6 +38,7 @@ from quietpet.study.select_simulation import (
 from quietpet.study.select_subjects import subjects_job
 from quietpet.study.select_tables import (
     cohorts_job,
+    export_job,
     gallery_job,
     report_job,
     score_job,
@@ -80,6 +81,7 @@ _SELECT: dict[str, Callable[..., Job]] = {
     "cohorts": cohorts_job,
     "truth": truth_job,
     "tables": tables_job,
+    "export": export_job,
     "gallery": gallery_job,
     "report": report_job,
     "standin": standin_job,

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from quietpet.config.datasets import SPLITS
 from quietpet.evaluation.layouts import Run, ShownPlan, default_reference, layouts, shown
-from quietpet.jobs.evaluation import CohortsJob, GalleryJob, ReportJob, ScoreJob, TablesJob, TruthJob
+from quietpet.jobs.evaluation import (
+    CohortsJob,
+    ExportJob,
+    GalleryJob,
+    ReportJob,
+    ScoreJob,
+    TablesJob,
+    TruthJob,
+)
 from quietpet.study.data_sets import DataSet, Scored
 from quietpet.study.dose_amounts import learned_at
 from quietpet.study.physics import physics_notes
@@ -101,6 +109,11 @@ def tables_job(study: Study) -> TablesJob:
         reference=reference_method(study),
         without_t1=tuple(without_t1(study)),
     )
+
+
+def export_job(study: Study) -> ExportJob:
+    """The same of the tables that are printed and drawn."""
+    return ExportJob(**dict(tables_job(study)))
 
 
 def reference_method(study: Study) -> str:
