@@ -319,6 +319,7 @@ def test_every_job_gets_settings_it_can_read_back(raw, repository):
         "cohorts": {},
         "truth": {},
         "tables": {},
+        "export": {},
         "gallery": {"dataset": "phantom", "setting": "low"},
         "report": {},
         "standin": {"cohort": "rspetmr", "participant": "02"},

@@ -712,7 +712,9 @@ def test_snakemakes_own_report_has_captions_and_categories(repository, finished,
     study = tmp_path / "study"
     shutil.copytree(finished, study)
     tiny = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
-    snakemake(repository, *tiny, "results/tables.csv", "--report", study / "snakemake.zip")
+    snakemake(repository, *tiny, "results/tables/export.json")
+    wanted = ("results/tables.csv", "results/tables/export.json")
+    snakemake(repository, *tiny, *wanted, "--report", study / "snakemake.zip")
     with zipfile.ZipFile(study / "snakemake.zip") as packed:
         names = packed.namelist()
         page = next(name for name in names if name.endswith("report.html"))
@@ -887,7 +889,7 @@ def test_methods_of_the_same_training_share_weights_and_learning_rate(
     trials = {"learning_rate_trials": {"factors": [1, 3], "iterations": 2}}
     training = {**configuration["training"], **trials}
     study = {**configuration, "methods": methods, "training": training, "planner": {"report": True}}
-    output = dry_run(repository, tmp_path, study, tmp_path)
+    output = dry_run(repository, tmp_path, study, tmp_path, target="results/report.html")
     of_weights = (
         r"^rule (fit|learning_rate|restore|plan):\n +input: (.+)\n(?:.*\n)*? +wildcards: .*method=(\w+)"
     )
