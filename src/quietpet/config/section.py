@@ -42,7 +42,7 @@ class OneOf:
 class Section(BaseModel):
     """A frozen part of the configuration that refuses keys it does not know, and truth for numbers."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
