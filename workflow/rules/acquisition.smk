@@ -15,6 +15,8 @@ rule engine:
         gpu=0,
     params:
         **job("engine", rerun=False),
+    container:
+        SIRF_IMAGE
     shell:
         # On the terminal too: which engine computes the projections must not go unnoticed.
         command("engine", told=True)
@@ -47,6 +49,8 @@ rule simulate:
         gpu=0,
     params:
         **job("simulate", "reconstruct"),
+    container:
+        SIRF_IMAGE
     shell:
         command("simulate", "reconstruct")
 
@@ -77,6 +81,8 @@ rule thin:
         gpu=0,
     params:
         **job("thin", "reconstruct"),
+    container:
+        SIRF_IMAGE
     shell:
         command("thin", "reconstruct")
 

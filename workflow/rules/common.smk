@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from snakemake.logging import logger
+from snakemake.settings.types import DeploymentMethod
 
 from quietpet.chain import THEN
 from quietpet.config.datasets import SPLITS
@@ -29,6 +30,30 @@ from quietpet.study.storage import keeps_all
 SOURCES = os.path.relpath(Path(workflow.basedir) / "workflow" / "sources.tsv")
 
 
+def image_with_sirf():
+    """The image in which steps that project run, from QUIETPET_SIRF_IMAGE; None where they run like all others.
+
+    It is a file, or an address that Apptainer pulls. `envs/containers.md` says how to make one.
+    """
+    image = os.environ.get("QUIETPET_SIRF_IMAGE")
+    if not image:
+        return None
+    if DeploymentMethod.APPTAINER not in workflow.deployment_settings.deployment_method:
+        raise WorkflowError(
+            f"QUIETPET_SIRF_IMAGE={image!r}, but only Snakemake's --sdm apptainer runs steps in images. Add it to the "
+            "command, or unset the variable."
+        )
+    if "://" not in image and not Path(image).is_file():
+        raise WorkflowError(
+            f"QUIETPET_SIRF_IMAGE={image!r} is no file. Name an Apptainer image (envs/containers.md says how to make "
+            "one), or an address such as docker://..."
+        )
+    return image if "://" in image else os.path.abspath(image)
+
+
+SIRF_IMAGE = image_with_sirf()
+
+
 def checked_study():
     """The study of the configuration; a mistake ends Snakemake with one sentence per wrong key.
 
@@ -40,7 +65,8 @@ def checked_study():
             read_yaml(Path(path))
         study = load_study(config, origin=" + ".join(map(str, workflow.configfiles)))
         study = with_paths_from(Path(workflow.configfiles[-1]), study)
-        require_usable(study.scanner.projector)
+        if not SIRF_IMAGE:
+            require_usable(study.scanner.projector)
     except InputError as error:
         raise WorkflowError(str(error)) from None
     return study
@@ -79,6 +105,11 @@ def network_gpus(wildcards):
     """Resources function: GPUs of a job that computes with the wildcards' method."""
     method = STUDY.methods[wildcards.method]
     return NETWORK_GPUS if method.trained or method.reconstructs else 0
+
+
+def image_of_method(wildcards):
+    """Container function: where the wildcards' method runs, which may project."""
+    return SIRF_IMAGE if STUDY.methods[wildcards.method].reconstructs else None
 
 
 def network_threads(wildcards):

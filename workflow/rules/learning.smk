@@ -136,6 +136,8 @@ rule learning_rate:
         gpu=network_gpus,
     params:
         **job("learning_rate"),
+    container:
+        image_of_method
     shell:
         command("learning_rate")
 
@@ -162,6 +164,8 @@ rule fit:
         gpu=network_gpus,
     params:
         **job("fit"),
+    container:
+        image_of_method
     shell:
         command("fit")
 
@@ -181,6 +185,8 @@ rule plan:
         gpu=network_gpus,
     params:
         **job("plan"),
+    container:
+        image_of_method
     shell:
         command("plan")
 
@@ -209,6 +215,8 @@ rule restore:
         gpu=network_gpus,
     params:
         **job("restore", "score"),
+    container:
+        image_of_method
     shell:
         command("restore", "score")
 
@@ -281,6 +289,8 @@ rule robustness:
         gpu=network_gpus,
     params:
         **job("robustness"),
+    container:
+        image_of_method
     shell:
         command("robustness")
 

@@ -71,6 +71,8 @@ def define_realise(dataset):
             gpu=0,
         params:
             **job("realise", dataset=dataset),
+        container:
+            SIRF_IMAGE
         shell:
             command("realise")
 
@@ -137,6 +139,8 @@ def define_recovery(called, runs):
             gpu=NETWORK_GPUS,
         params:
             **job("restore", "recovery", "observe", of=steps),
+        container:
+            SIRF_IMAGE if any(STUDY.methods[run.method].reconstructs for run in runs) else None
         shell:
             command("restore", "recovery", "observe", of=steps)
 
