@@ -1,4 +1,4 @@
-"""Steps that project run in an image with SIRF, and no others; the image itself is replaced by a command."""
+"""Steps that project run in an image with SIRF, and no others. A command stands for Apptainer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if "--version" in sys.argv:
 else:
     shell = sys.argv.index("-c")
     with open(os.environ["ASKED"], "a") as notes:
-        notes.write(f"{{sys.argv[shell - 2]}}\\t{{sys.argv[shell + 1].split('quietpet ')[1].split()[0]}}\\n")
+        step = sys.argv[shell + 1].split("quietpet ")[1].split()[0]
+        notes.write(f"{{sys.argv[shell - 2]}}\\t{{step}}\\n")
     os.execvp(sys.argv[shell - 1], sys.argv[shell - 1:])
 """
 
