@@ -64,6 +64,21 @@ def require_unchanged_results():
 require_unchanged_results()
 
 
+def require_writable_folders():
+    """Refuse a working directory that cannot be written to, before Snakemake does it with a traceback."""
+    if not workflow.is_main_process or workflow.dryrun:
+        return
+    for folder in (".", ".snakemake", "results", "logs"):
+        if os.path.exists(folder) and not os.access(folder, os.W_OK):
+            raise WorkflowError(
+                f"{os.path.abspath(folder)}: cannot be written to. Make it writable, or name another working "
+                "directory with --directory."
+            )
+
+
+require_writable_folders()
+
+
 def gpus_of_a_network():
     """GPUs that a job asks for which trains or applies a network: one, if there is one.
 
