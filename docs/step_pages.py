@@ -33,6 +33,8 @@ names of data sets, sources, windows and settings. Paths are relative to the wor
 
 - Files appear whole: they are written beside their place and renamed, and HDF5 files without the
   attribute `complete` are refused.
+- `results/.sha256` has a digest of each, as `sha256sum` writes it. A step refuses what is not as it was
+  made, and Snakemake does so where a table was changed (docs/determinism.md).
 - HDF5, NIfTI, weights and JSON carry provenance: resolved settings, digests of the inputs, code
   fingerprint, versions, engines. Scores and tables have it in the JSON beside them.
 - Images are `(z, y, x)` or `(slice, y, x)`, sinograms `(plane, view, bin)`; lengths are in mm. The

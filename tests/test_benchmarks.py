@@ -6,8 +6,10 @@ import importlib
 from pathlib import Path
 
 import cost
+import determinism
 import networks
 import pytest
+import small_study
 import yaml
 
 from quietpet.methods.lpet.settings import Settings as LowDose
@@ -37,3 +39,25 @@ def test_costs_can_be_copied_into_a_configuration():
     assert filter_row == "| input | 0 | 0 | - | 0.12 | 500 |"
     assert row == "| ceiling | 29,158,849 | 10 | 310 | 26 | 700 |"
     assert yaml.safe_load(section) == {"training_costs": {"ceiling": 310}}
+
+
+def test_differences_of_tables_are_measured_number_by_number():
+    one = b"table,metric,mean,each,note\n1,psnr_db,20,04: 7,a\n1,nmse,0.5,04: 8e-3,a\n"
+    other = b"table,metric,mean,each,note\n1,psnr_db,20.5,04: 7,a\n1,nmse,0.5,04: 6.4e-3,a\n"
+    assert determinism.difference(one, one) == determinism.Difference()
+    found = determinism.difference(one, other)
+    assert found.relative == pytest.approx(0.2)
+    assert found.psnr_db == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="'a' and 'b' differ in more than numbers"):
+        determinism.difference(one, other.replace(b",a", b",b"))
+    assert determinism.row_of("x", {"tables.csv": one}, {"tables.csv": one}).count("the same bytes") == 1
+    assert "1 of 1 files differ | 2.0e-01 | 5.0e-01" in determinism.row_of(
+        "x", {"tables.csv": one}, {"tables.csv": other}
+    )
+
+
+def test_targets_in_reversed_order_are_those_of_the_study():
+    found = determinism.targets_reversed(small_study.TINY)
+    assert found[0] == "results/images/phantom/06/low.h5"
+    assert found[6] == "results/scores/phantom/low/mfdiff/r0.csv"
+    assert found[-1] == "results/tables.csv"

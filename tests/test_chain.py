@@ -13,6 +13,7 @@ from packed import write_splits
 from quietpet import provenance
 from quietpet.chain import Link, split_at_then
 from quietpet.cli import main
+from quietpet.outputs.digests import keep_digests, require_as_made
 from quietpet.stages import restore, score
 
 pytestmark = pytest.mark.usefixtures("_on_the_cpu")
@@ -165,6 +166,68 @@ def test_the_step_that_stops_is_named(test_slices, tmp_path, capsys, monkeypatch
         f"quietpet: error: score (scores={tmp_path}/s.csv provenance={tmp_path}/s.json) "
         "stopped: no luck (RuntimeError)."
     )
+
+
+@pytest.fixture
+def results(test_slices, tmp_path, monkeypatch):
+    """The working directory's results, in which the test slices are one that a step made."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("results")
+    folder.mkdir()
+    (folder / "test.h5").write_bytes(test_slices.read_bytes())
+    keep_digests([folder / "test.h5"])
+    return folder
+
+
+def test_a_result_that_was_changed_is_not_read(results, capsys, runs):
+    """An attribute, which HDF5 has no checksum of."""
+    words = restoring(results / "test.h5", results)
+    assert main([*words, "then", *scoring(results / "test.h5", results)]) == 0
+    assert runs == [restore, score]
+    with h5py.File(results / "test.h5", "a") as file:
+        file.attrs["dataset"] = json.dumps("another")
+    assert main(words) == 1
+    assert runs == [restore, score]
+    assert (
+        "quietpet: error: results/test.h5: was changed or damaged since it was made"
+        in capsys.readouterr().err
+    )
+
+
+def test_what_a_chain_would_keep_is_made_anew_where_it_was_changed(results, runs):
+    chain = [*restoring(results / "test.h5", results), "then", *scoring(results / "test.h5", results)]
+    assert main(chain) == main(chain) == 0
+    assert runs == [restore, score, score]
+    content = (results / "s.csv").read_bytes()
+    with h5py.File(results / "r.h5", "a") as file:
+        file.attrs["samples"] = json.dumps(7)
+    assert main(chain) == 0
+    assert runs[3:] == [restore, score]
+    assert (results / "s.csv").read_bytes() == content
+    require_as_made(results.glob("*.*"))
+
+
+def test_what_an_interrupted_step_leaves_has_no_digest(results, monkeypatch):
+    """Not even that of an earlier file in its place."""
+    words = restoring(results / "test.h5", results)
+    assert main(words) == 0
+    assert (results / ".sha256/r.h5").exists()
+    monkeypatch.setattr(restore, "run", lambda *_: (results / "r.h5").write_text("half") and 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        main(words)
+    assert not (results / ".sha256/r.h5").exists()
+
+
+@pytest.mark.parametrize("variable", ["LOCAL_RANK", "SLURM_PROCID"])
+def test_the_first_process_alone_keeps_digests(results, monkeypatch, variable):
+    """Others of a training write nothing, and may end while the first one writes."""
+    words = restoring(results / "test.h5", results)
+    monkeypatch.setenv(variable, "1")
+    assert main(words) == 0
+    assert not (results / ".sha256/r.h5").exists()
+    monkeypatch.setenv(variable, "0")
+    assert main(words) == 0
+    assert (results / ".sha256/r.h5").exists()
 
 
 def test_arguments_are_split_at_each_then():

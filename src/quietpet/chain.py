@@ -26,6 +26,12 @@ from quietpet.files.hdf5 import recorded_provenance
 from quietpet.files.named import Files
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.job import Job
+from quietpet.outputs.digests import (
+    forget_digests,
+    is_as_made,
+    keep_digests,
+    require_as_made,
+)
 from quietpet.provenance import tell_of
 from quietpet.steps import STEPS, Step
 from quietpet.study.mistakes import explain
@@ -34,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 THEN = "then"
 """The word between two steps."""
+
+_PROCESS_NUMBERS = ("LOCAL_RANK", "SLURM_PROCID")
+"""Variables that number the processes of one training, the first by 0: that one writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,19 +70,27 @@ class Link:
         return cls(step=step, job=job, inputs=read, outputs=made)
 
     def run(self) -> None:
-        """Read, compute, write."""
+        """Read, compute, write, and keep the digests of what was written."""
+        first = all(os.environ.get(name, "0") == "0" for name in _PROCESS_NUMBERS)
+        made = self.outputs.all() if first else []
+        forget_digests(made)
         _stage(self.step.name).run(self.job, self.inputs, self.outputs)
+        keep_digests(made)
 
     @property
     def is_made(self) -> bool:
         """Whether its files are there, whole, and made of these settings, inputs, code and packages."""
         records = [recorded_provenance(path) for path in self.outputs.all()]
-        return all(records) and tell_of(
-            [record for record in records if record],
-            self.step.name,
-            settings=self.job.model_dump(mode="json"),
-            inputs=self.inputs.all(),
-            also=self.job.named_code,
+        return (
+            all(records)
+            and tell_of(
+                [record for record in records if record],
+                self.step.name,
+                settings=self.job.model_dump(mode="json"),
+                inputs=self.inputs.all(),
+                also=self.job.named_code,
+            )
+            and all(is_as_made(path) for path in self.outputs.all())
         )
 
 
@@ -108,8 +125,9 @@ def require_usable(links: Sequence[Link]) -> None:
     """Find before any work what would make reading or writing fail after it.
 
     Raises:
-        InputError: an input that is no file and that no earlier link makes, an output that is read by
-            its own or an earlier link, is written by another, or cannot be written.
+        InputError: an input that is no file and that no earlier link makes, or that is a result which
+            was changed since it was made; an output that is read by its own or an earlier link, is
+            written by another, or cannot be written.
     """
     written: set[Path] = set()
     read: list[Path] = []
@@ -128,6 +146,7 @@ def _require_files(paths: Sequence[Path]) -> None:
             raise InputError(f"{path}: no such file; run the step that makes it first.")
         if path.is_dir():
             raise InputError(f"{path}: is a folder; name a file.")
+    require_as_made(paths)
 
 
 def _require_free(path: Path, read: Sequence[Path], written: set[Path]) -> None:

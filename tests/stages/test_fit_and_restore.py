@@ -410,6 +410,15 @@ def test_weights_of_another_data_source_are_refused(files, tmp_path):
             file.attrs["lineage"] = lineage
 
 
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_slices_of_another_split_are_refused(files, tmp_path, split):
+    """A network that is tested on what it learned from is better than it should be."""
+    other = {"train": "test", "validation": "train", "test": "train"}[split]
+    swapped = {**files, split: files[other]}
+    with pytest.raises(InputError, match=rf"{other}\.h5: holds the split '{other}', but '{split}'"):
+        restored(swapped, tmp_path, fitted(swapped, tmp_path, UNET)[0], UNET)
+
+
 def test_an_unknown_device_is_refused(files, tmp_path, monkeypatch):
     monkeypatch.setenv("QUIETPET_DEVICE", "abacus")
     with pytest.raises(InputError, match="QUIETPET_DEVICE='abacus'"):

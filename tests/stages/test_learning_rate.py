@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 from packed import write_splits
@@ -85,22 +86,41 @@ def test_trainings_take_the_chosen_rate_and_say_so(files, rate, tmp_path):
     assert record["provenance"]["learning_rate"] == chosen.chosen.learning_rate
 
 
-def test_an_interrupted_choice_goes_on_where_it_was(files, rate, tmp_path, monkeypatch):
-    begun = []
+@pytest.fixture
+def begun(monkeypatch):
+    """Learning rates of the trainings that began; the second is interrupted."""
+    found = []
 
     def counted(job, inputs, outputs, run=fit.run):
-        begun.append(job.training.learning_rate)
-        if len(begun) == 2:
+        found.append(job.training.learning_rate)
+        if len(found) == 2:
             raise KeyboardInterrupt
         run(job, inputs, outputs)
 
     monkeypatch.setattr(fit, "run", counted)
+    return found
+
+
+def test_an_interrupted_choice_goes_on_where_it_was(files, rate, tmp_path, begun):
     with pytest.raises(KeyboardInterrupt):
         tried(files, tmp_path)
     assert not (tmp_path / "rate.json").exists()
     again = tried(files, tmp_path)
     assert begun == pytest.approx([1e-6, 1e-2, 1e-2, 1e-3])
     assert read_rate_trials(again) == read_rate_trials(rate)
+
+
+def test_a_trial_whose_log_was_changed_is_made_anew(files, rate, tmp_path, monkeypatch, begun):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("results")
+    folder.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        tried(files, folder)
+    (log,) = folder.glob(".rate.json.trials-*/*/log.csv")
+    log.write_text(log.read_text().replace(",0.", ",0.0"))
+    assert read_rate_trials(tried(files, folder)) == read_rate_trials(rate)
+    assert begun == pytest.approx([1e-6, 1e-2, 1e-6, 1e-2, 1e-3])
+    assert not [path for path in folder.rglob("*") if path.is_file() and path.name != "rate.json"]
 
 
 def test_what_another_job_left_is_not_taken_and_is_cleared(files, tmp_path, monkeypatch):

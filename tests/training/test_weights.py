@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from quietpet.errors import InputError
 from quietpet.files.tensors import read_tensors, write_tensors
@@ -115,3 +117,41 @@ def test_a_truncated_file_is_refused(saved):
     saved.write_bytes(saved.read_bytes()[:-20])
     with pytest.raises(InputError, match="not a file of weights of this program"):
         load_weights(saved, UNET)
+
+
+def test_a_single_changed_bit_is_noticed(saved):
+    """Of the tensors, which safetensors has no checksum of, and of the record."""
+    whole = saved.read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    record = whole.index(b"template")
+    for place in (record, 8 + size, 8 + size + 1001, len(whole) - 1):
+        content = bytearray(whole)
+        content[place] ^= 1
+        saved.write_bytes(content)
+        with pytest.raises(
+            InputError, match=r"weights\.safetensors: damaged: its checksum is another\. "
+        ):
+            load_weights(saved, UNET)
+    saved.write_bytes(whole)
+    load_weights(saved, UNET)
+
+
+def test_a_file_of_before_there_were_checksums_is_read(saved):
+    with safe_open(saved, framework="pt") as file:
+        record = file.metadata()["quietpet"]
+    save_file(read_tensors(saved)[0], saved, metadata={"quietpet": record})
+    assert load_weights(saved, UNET)[1] == {"data_source": "template"}
+
+
+def test_tensors_of_all_kinds_have_a_checksum(tmp_path):
+    tensors = {
+        "none": torch.empty(0, 3),
+        "number": torch.tensor(7),
+        "mask": torch.tensor([True, False]),
+        "half": torch.arange(3, dtype=torch.bfloat16),
+        "last": torch.arange(12.0).reshape(1, 3, 2, 2).to(memory_format=torch.channels_last),
+    }
+    write_tensors(tmp_path / "some.safetensors", tensors, {"a": 1})
+    found, record = read_tensors(tmp_path / "some.safetensors")
+    assert record == {"a": 1}
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)

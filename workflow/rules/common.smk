@@ -15,6 +15,7 @@ from quietpet.gpus import asked_device, networks_run_on, usable_gpus
 from quietpet.study.trainings import Training, training_data
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
+from quietpet.outputs.digests import read_by_no_step, require_as_made
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.config.domains import PHANTOM
 from quietpet.steps import STEPS
@@ -73,6 +74,35 @@ def checked_study():
 
 
 STUDY = checked_study()
+
+
+def require_unchanged_results():
+    """Refuse tables that were changed since they were made: no job would read them. Each other file is looked at
+    by the step that reads it."""
+    if not workflow.is_main_process:
+        return
+    try:
+        require_as_made(read_by_no_step())
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+require_unchanged_results()
+
+
+def require_writable_folders():
+    """Refuse a working directory that cannot be written to, before Snakemake does it with a traceback."""
+    if not workflow.is_main_process or workflow.dryrun:
+        return
+    for folder in (".", ".snakemake", "results", "logs"):
+        if os.path.exists(folder) and not os.access(folder, os.W_OK):
+            raise WorkflowError(
+                f"{os.path.abspath(folder)}: cannot be written to. Make it writable, or name another working "
+                "directory with --directory."
+            )
+
+
+require_writable_folders()
 
 
 def gpus_of_a_network():

@@ -64,6 +64,18 @@ class PairDataset(Dataset[DosePair]):
             affine_ras_mm=self.affine_ras_mm,
         )
 
+    def require_split(self, split: str) -> None:
+        """Refuse slices of another split.
+
+        Raises:
+            InputError: names the file and its split.
+        """
+        if self.split != split:
+            raise InputError(
+                f"{self.path}: holds the split {self.split!r}, but {split!r} belongs in its place. Run "
+                "the step that makes it again."
+            )
+
     def any_head(self) -> np.ndarray:
         """Pixels (y, x) that lie in the head of any slice."""
         return np.any(self._images.whole("head"), axis=0)

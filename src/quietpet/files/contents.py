@@ -35,6 +35,9 @@ _PROVENANCE = "provenance"
 _STAGE_KEYS = {"stage", "settings", "inputs"}
 """Keys of a JSON file that is nothing but a record of how others were made."""
 
+_TENSORS_DIGEST = "sha256"
+"""Key of the checksum in files of `files.tensors`, which imports torch."""
+
 _RECORD_PARTS = ("settings", "inputs", "modules", "versions")
 """What a record holds by name."""
 
@@ -212,6 +215,7 @@ def _tensors(path: Path, _: ExitStack) -> Content:
             name: _held(_from_bytes(each), dtype=each["dtype"])
             for name, each in deserialize(path.read_bytes())
         }
+    metadata.pop(_TENSORS_DIGEST, None)
     if len(metadata) == 1 and isinstance(own := next(iter(metadata.values())), dict):
         metadata = own
     record = _taken_record(metadata)

@@ -1,7 +1,11 @@
-"""Named tensors on disk: safetensors with one JSON record, written whole, never pickled."""
+"""Named tensors on disk: safetensors with one JSON record, written whole, never pickled.
+
+The format has no checksum: a digest of all that a file holds goes with it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -17,6 +21,7 @@ from quietpet.errors import InputError, reading, replacing
 from quietpet.files.atomic import atomic_path
 
 _RECORD = "quietpet"
+_DIGEST = "sha256"
 
 Tensors = dict[str, torch.Tensor]
 
@@ -25,9 +30,11 @@ def write_tensors(target: Path, tensors: Mapping[str, torch.Tensor], record: Map
     """Write ``tensors`` and the JSON ``record`` atomically."""
     # Clones, because safetensors refuses tensors that share memory.
     stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    text = json.dumps(record)
+    metadata = {_RECORD: text, _DIGEST: _digest(stored, text)}
     with atomic_path(target) as partial:
         try:
-            save_file(stored, partial, metadata={_RECORD: json.dumps(record)})
+            save_file(stored, partial, metadata=metadata)
         except SafetensorError as error:
             if found := re.search(r"os error (\d+)", str(error)):
                 raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
@@ -35,13 +42,31 @@ def write_tensors(target: Path, tensors: Mapping[str, torch.Tensor], record: Map
 
 
 def read_tensors(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    """The tensors and the record of a file of :func:`write_tensors`, on the CPU."""
+    """The tensors and the record of a file of :func:`write_tensors`, on the CPU.
+
+    Raises:
+        InputError: it is no such file, or its content is not what was written.
+    """
     with (
         reading(path, "not a file of weights of this program", SafetensorError, KeyError),
         safe_open(path, framework="pt") as file,
     ):
-        record = json.loads((file.metadata() or {})[_RECORD])
-        return {name: file.get_tensor(name) for name in file.keys()}, record  # noqa: SIM118
+        metadata = file.metadata() or {}
+        text = metadata[_RECORD]
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # Files of before there were digests have none.
+        if metadata.get(_DIGEST, digest := _digest(tensors, text)) != digest:
+            raise InputError(f"{path}: damaged: its checksum is another. {replacing(path)}")
+        return tensors, json.loads(text)
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], record: str) -> str:
+    """Of the bytes of contiguous ``tensors``, with their names, types and shapes, and of the record."""
+    digest = hashlib.sha256(record.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\0{name}\0{tensor.dtype}\0{list(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def require_same_network(

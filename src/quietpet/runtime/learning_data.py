@@ -51,8 +51,8 @@ class LearningData:
         parts = [PairDataset(path) for path in inputs.many("train")]
         held_out = PairDataset(inputs.one("validation"))
         own = (job.dataset, job.setting)
-        _require_data(parts, job.trained_on or (own,))
-        _require_data([held_out], (own,))
+        _require_data(parts, job.trained_on or (own,), split="train")
+        _require_data([held_out], (own,), split="validation")
         require_t1(job, *parts, held_out)
         return cls(
             parts=parts,
@@ -131,8 +131,12 @@ def _restored_rows(held_out: PairDataset, settings: TrainingSettings) -> Sequenc
     return spread_rows(len(held_out), min(settings.validation_slices, len(held_out)))
 
 
-def _require_data(parts: Sequence[PairDataset], wanted: Sequence[tuple[str, str]]) -> None:
-    """Refuse files that hold other data sets or settings than the job names, or in another order."""
+def _require_data(
+    parts: Sequence[PairDataset], wanted: Sequence[tuple[str, str]], *, split: str
+) -> None:
+    """Refuse files of other data sets, settings or splits than the job names, or in another order."""
+    for part in parts:
+        part.require_split(split)
     found = [(part.dataset, part.setting) for part in parts]
     if found != list(wanted):
         named = [

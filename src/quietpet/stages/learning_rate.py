@@ -14,6 +14,7 @@ from quietpet.files.rates import RateTrial, RateTrials
 from quietpet.files.text import write_json
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.jobs.methods import LearningRateJob
+from quietpet.outputs.digests import forget_digests, is_as_made, keep_digests
 from quietpet.provenance import Stopwatch, file_digest, provenance, settings_digest
 from quietpet.runtime.device import PROCESSES_VARIABLE, process_count
 from quietpet.stages import fit
@@ -58,19 +59,21 @@ def run(job: LearningRateJob, inputs: Files, outputs: Files) -> None:
     )
     write_json(target, {**found.record(), "provenance": origin})
     for left in target.parent.glob(f".{target.name}.trials-*"):
+        forget_digests(left.glob("*/log.csv"))
         shutil.rmtree(left, ignore_errors=True)
 
 
 def _tried(job: LearningRateJob, factor: float, inputs: Files, scratch: Path) -> RateTrial:
-    """One trial, unless its log is there already."""
+    """One trial, unless its log is there already, and as it was made."""
     folder = scratch / f"{factor:g}"
     log, diverged = folder / "log.csv", folder / "diverged"
     settings = job.training.trial(factor)
-    if not log.is_file() and not diverged.is_file():
+    if not diverged.is_file() and not (log.is_file() and is_as_made(log)):
         folder.mkdir(parents=True, exist_ok=True)
         files = Files({"weights": [folder / "weights.safetensors"], "log": [log]})
         try:
             fit.run(job.model_copy(update={"training": settings}), inputs, files)
+            keep_digests([log])
         except Diverged as error:
             logger.info("%s: learning rate %g: %s", job.method, settings.learning_rate, error)
             diverged.touch()

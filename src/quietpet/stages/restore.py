@@ -24,6 +24,7 @@ def run(job: RestoreJob, inputs: Files, outputs: Files) -> None:
     keep_freed_memory()
     watch, device = Stopwatch(), compute_device()
     pairs = PairDataset(inputs.one("test"))
+    pairs.require_split("test")
     require_whole_heads(pairs, job.inference.pixels)
     require_t1(job, pairs)
     method, learned = learned_method(job, inputs.get("weights"))
