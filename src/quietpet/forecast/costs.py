@@ -22,7 +22,7 @@ INTERMEDIATE = ("simulate", "thin", "reconstruct")
 """Steps whose files go as soon as nothing waits for them, where QUIETPET_KEEP is needed."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Cost:
     """One row: what a step costs, ``of`` a kind of method or phantom, of so many measured ``jobs``.
 
@@ -158,6 +158,5 @@ def read_costs(path: Path = TABLE) -> Costs:
 
 
 def _row(row: Mapping[str, str]) -> Cost:
-    words = {name: row[name] for name in ("step", "of", "unit")}
-    numbers = {name: float(row[name]) for name in COLUMNS if name not in (*words, "jobs")}
-    return Cost(**words, jobs=int(row["jobs"]), **numbers)
+    step, of, unit, jobs, *numbers = (row[name] for name in COLUMNS)
+    return Cost(step, of, unit, int(jobs), *map(float, numbers))
