@@ -90,7 +90,8 @@ def dry_run(
         check=False,
     )
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        # A dry run tells what is wrong on standard output.
+        said = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         raise InputError(f"{configfile}: Snakemake cannot plan it: {' '.join(said[-3:])}")
     return (done.stdout + done.stderr).splitlines()
 
