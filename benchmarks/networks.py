@@ -17,18 +17,15 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import cost
 import torch
 from problem import conditions
-from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from quietpet.config.methods import MethodSettings
 from quietpet.data.pairs import Batch
+from quietpet.forecast.networks import NetworkPart
 from quietpet.methods.registry import build
 from quietpet.study.reading import load_study, read_yaml
 
@@ -37,41 +34,11 @@ COLUMNS = "| method | part | GFLOP per evaluation | evaluations per slice | GFLO
 COSTS = "| method | parameters | GFLOP / slice | core s / 1000 steps | core ms / slice | peak MiB |"
 
 
-@dataclass(kw_only=True)
-class Part:
-    """A part of a network, whose calls are counted and computed once."""
-
-    name: str
-    flop: int = 0
-    evaluations: int = 0
-
-    @property
-    def gflop(self) -> float:
-        """Of all evaluations."""
-        return self.flop * self.evaluations / 1e9
-
-    def count(self, module: nn.Module) -> None:
-        """Replace the forward pass of ``module`` by one that is computed at its first call only."""
-        forward, output = module.forward, None
-
-        def counted(*arguments: object, **options: object) -> torch.Tensor:
-            nonlocal output
-            self.evaluations += 1
-            if output is None:
-                # The counter does not know the fused attention of CPUs.
-                with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-                    output = forward(*arguments, **options)
-                self.flop = counter.get_total_flops()
-            return output
-
-        module.forward = counted
-
-
-def parts(settings: MethodSettings, *, pixels: int) -> list[Part]:
+def parts(settings: MethodSettings, *, pixels: int) -> list[NetworkPart]:
     """What restoring one slice of ``pixels`` x ``pixels`` costs, with all its samples."""
     method, found = build(settings), []
     for name, module in method.named_children():
-        part = Part(name=name)
+        part = NetworkPart(name=name)
         part.count(module)
         found.append(part)
     image = torch.rand(1, 1, pixels, pixels, generator=torch.Generator().manual_seed(0))
@@ -105,7 +72,7 @@ def counted(methods: Mapping[str, MethodSettings]) -> Iterator[str]:
             yield f"| {name} | {group} | {ours:,} | {beside} |"
 
 
-def evaluated(methods: Mapping[str, list[Part]]) -> Iterator[str]:
+def evaluated(methods: Mapping[str, list[NetworkPart]]) -> Iterator[str]:
     """The table of evaluations, one row per part of each trained network."""
     yield from _head(COLUMNS)
     for name, found in methods.items():
@@ -126,7 +93,7 @@ def measured(methods: Iterable[str], configfile: Path) -> dict[str, cost.Cost]:
 
 def costs(
     methods: Mapping[str, MethodSettings],
-    evaluations: Mapping[str, list[Part]],
+    evaluations: Mapping[str, list[NetworkPart]],
     found: Mapping[str, cost.Cost],
 ) -> Iterator[str]:
     """The table of what each method costs here, one row each, and a section of the configuration."""

@@ -12,6 +12,7 @@ import pytest
 import small_study
 import yaml
 
+from quietpet.forecast.networks import NetworkPart
 from quietpet.methods.lpet.settings import Settings as LowDose
 from quietpet.methods.nafnet.settings import Settings as NAFNet
 
@@ -34,7 +35,7 @@ def test_costs_can_be_copied_into_a_configuration():
         "input": cost.Cost(core_s_per_1000_iterations=None, core_ms_per_slice=0.12, peak_mib=500),
         "ceiling": cost.Cost(core_s_per_1000_iterations=310.4, core_ms_per_slice=26, peak_mib=700.4),
     }
-    evaluations = {"ceiling": [networks.Part(name="network", flop=5_000_000_000, evaluations=2)]}
+    evaluations = {"ceiling": [NetworkPart(name="network", flop=5_000_000_000, evaluations=2)]}
     _, _, filter_row, row, _, section = networks.costs(methods, evaluations, found)
     assert filter_row == "| input | 0 | 0 | - | 0.12 | 500 |"
     assert row == "| ceiling | 29,158,849 | 10 | 310 | 26 | 700 |"

@@ -8,6 +8,7 @@ Results depend on settings, inputs and code alone.
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import json
 import logging
@@ -26,6 +27,7 @@ from quietpet.chain import THEN, Link, code_now, require_usable, run_chain, spli
 from quietpet.config.scanner import PROJECTORS, StirProjector
 from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.files.atomic import require_writable
+from quietpet.forecast.jobs import Part, StudyJob
 from quietpet.geometry.scanner import SCANNERS
 from quietpet.gpus import DEVICE_VARIABLE, PROCESSES_VARIABLE
 from quietpet.projection.engines import require_usable as require_usable_engine
@@ -121,6 +123,21 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
+def job_of_command(arguments: Sequence[str]) -> StudyJob:
+    """The job that the arguments of a command of the workflow ask for; nothing is run.
+
+    Raises:
+        InputError: settings or files that a step does not take.
+    """
+    options = _parsed(arguments)
+    parts = tuple(
+        Part(step=link.step.name, job=link.job, inputs=link.inputs, outputs=link.outputs)
+        for link in _links(options)
+    )
+    return StudyJob(parts=parts, threads=options.threads, gpus=options.gpus or 0)
+
+
+@functools.cache
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="quietpet", description=__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=f"quietpet {__version__}")
@@ -151,6 +168,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.set_defaults(command=_audit)
     _add_diff(verbs)
     _add_prune(verbs)
+    _add_plan(verbs)
     verb = verbs.add_parser("schema", help="Print the JSON schema of the configuration.")
     verb.set_defaults(command=_print_schema)
     return parser
@@ -209,6 +227,41 @@ def _add_prune(verbs: argparse._SubParsersAction) -> None:
     verb.set_defaults(command=_prune)
 
 
+def _add_plan(verbs: argparse._SubParsersAction) -> None:
+    verb = verbs.add_parser(
+        "plan-study",
+        help="Say what a study will cost before it runs: jobs, core hours, memory, disk, network.",
+        description="Say what a study of any size will cost before it runs, from measured costs of its "
+        "steps: jobs, core hours and GPU hours, memory of a job, disk, network traffic, and the time it "
+        "takes on so many cores. The jobs are those of Snakemake's dry run of a study of which nothing "
+        "is made yet.",
+    )
+    verb.add_argument("configfile", type=Path)
+    verb.add_argument(
+        "targets",
+        nargs="*",
+        metavar="target",
+        help="files to be made (default: all that rule all asks for)",
+    )
+    verb.add_argument("--cores", type=_positive, default=1, help="CPU cores (default: 1)")
+    verb.add_argument("--gpus", type=_count, default=0, help="GPUs, one for each network (default: 0)")
+    verb.add_argument(
+        "--gpu-tflops",
+        type=_speed,
+        default=10.0,
+        metavar="X",
+        help="TFLOP that a GPU does of a network in a second, in the mean (default: 10, assumed and not "
+        "measured)",
+    )
+    verb.add_argument(
+        "--snakefile",
+        type=Path,
+        help="of the workflow (default: that of this folder, or of the checkout)",
+    )
+    verb.add_argument("--json", type=Path, metavar="FILE", help="write the plan as JSON")
+    verb.set_defaults(command=_plan_study)
+
+
 def _add_step(verbs: argparse._SubParsersAction, step: Step) -> None:
     verb = verbs.add_parser(
         step.name,
@@ -247,6 +300,16 @@ def _tolerance(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
     if not 0 <= number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return number
+
+
+def _speed(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
 
 
@@ -299,10 +362,7 @@ def _run_steps(options: argparse.Namespace) -> None:
         os.environ |= {"CUDA_VISIBLE_DEVICES": "", DEVICE_VARIABLE: "cpu"}
     elif options.gpus:
         os.environ[PROCESSES_VARIABLE] = str(options.gpus)
-    links = [
-        Link.of(each.stage, settings=each.settings, inputs=each.inputs, outputs=each.outputs)
-        for each in (options, *options.then)
-    ]
+    links = _links(options)
     require_usable(links)
     logger.info("quietpet %s", shlex.join(options.arguments))
     if options.gpus:  # before other imports, any of which may start CUDA
@@ -310,6 +370,13 @@ def _run_steps(options: argparse.Namespace) -> None:
     for link in run_chain(links):
         options.running = link
     logger.info(usage(wall_s=time.monotonic() - began))
+
+
+def _links(options: argparse.Namespace) -> list[Link]:
+    return [
+        Link.of(each.stage, settings=each.settings, inputs=each.inputs, outputs=each.outputs)
+        for each in (options, *options.then)
+    ]
 
 
 def _limit_threads(threads: int) -> None:
@@ -374,6 +441,23 @@ def _prune(options: argparse.Namespace) -> None:
         each_file=options.files,
         json=options.json,
         code_now=code_now,
+    )
+
+
+def _plan_study(options: argparse.Namespace) -> None:
+    if options.json:
+        require_writable(options.json)
+    module = importlib.import_module("quietpet.commands.plan_study")
+    machine = importlib.import_module("quietpet.forecast.plan").Machine(
+        cores=options.cores, gpus=options.gpus, gpu_tflop_per_s=options.gpu_tflops
+    )
+    module.plan_study(
+        options.configfile,
+        options.targets,
+        machine=machine,
+        snakefile=options.snakefile,
+        json=options.json,
+        job_of=job_of_command,
     )
 
 

@@ -1,1 +1,1 @@
-"""Verbs of the command line that are no steps: checks of engines, data sets and results."""
+"""Verbs of the command line that are no steps: checks of engines, data sets and results, and plans."""
