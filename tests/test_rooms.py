@@ -29,6 +29,8 @@ def test_settings_have_one_room():
         for module in pkgutil.walk_packages(room.__path__, f"{room.__name__}."):
             importlib.import_module(module.name)
     own = {f"quietpet.methods.{kind}.settings" for kind in method_kinds()}
+    for settings in own:
+        importlib.import_module(settings)
     places = {each.__module__ for each in sections() if each.__module__.startswith("quietpet.")}
     assert own <= places
     strangers = {place for place in places - own if place.split(".")[1] not in ("config", "jobs")}
