@@ -10,8 +10,8 @@ rule engine:
         "logs/engine.log",
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("engine", rerun=False),
@@ -40,10 +40,12 @@ rule simulate:
                 for level in each.study.doses.simulated
             }
         ),
+    group:
+        one_job("subject")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=50,
+        mem_mb=growing(2000, 10),
+        runtime=growing(30, 2),
         gpu=0,
     params:
         **job("simulate", "reconstruct"),
@@ -70,10 +72,12 @@ rule thin:
                 for level in each.study.doses.thinned
             }
         ),
+    group:
+        one_job("subject")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=50,
+        mem_mb=growing(2000, 10),
+        runtime=growing(30, 2),
         gpu=0,
     params:
         **job("thin", "reconstruct"),
@@ -96,10 +100,12 @@ rule counts:
         counts="results/counts.csv",
     log:
         "logs/counts.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("counts"),
@@ -133,8 +139,8 @@ rule pack:
         dataset=one_of(STUDY.simulated),
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(1000, 50),
+        runtime=growing(10, 1),
         gpu=0,
     params:
         **job("pack"),
