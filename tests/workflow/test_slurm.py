@@ -90,7 +90,7 @@ def scheduled(repository, configuration, cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scheduled")
     before = {job["JobID"] for job in cluster.jobs()}
     snakemake(repository, configuration, folder, *on_slurm(), *TARGETS)
-    ran = cluster.jobs("State", "tres-alloc")
+    ran = cluster.jobs("State", "tres-per-job")
     return folder, [job for job in ran if job["JobID"] not in before]
 
 
@@ -145,7 +145,7 @@ def test_small_steps_are_one_job(scheduled):
     assert {job["State"] for job in jobs} == {"COMPLETED"}
     names = Counter(re.sub(r"_.*", "", job["Comment"].removeprefix("rule_")) for job in jobs)
     assert names == {"subject": 3, "pack": 3, "training": 9, "tables": 1}
-    assert not [job for job in jobs if "gpu" in job["tres-alloc"]]
+    assert not [job for job in jobs if "gpu" in job["tres-per-job"]]
 
 
 @pytest.fixture
@@ -174,8 +174,8 @@ def test_networks_alone_ask_for_gpus(repository, configuration, cluster, unfinis
     )  # fmt: skip
     assert "on GPUs of the cluster, at most 4 at a time" in said
     found = {
-        (rule, method): "gpu:a100=1" in job["tres-alloc"]
-        for job in cluster.jobs("tres-alloc")[before:]
+        (rule, method): "gpu:a100:1" in job["tres-per-job"]
+        for job in cluster.jobs("tres-per-job")[before:]
         for rule in ("fit", "restore")
         for method in methods
         if rule in job["Comment"] and method in job["Comment"]
