@@ -59,11 +59,15 @@ def usable_gpus() -> int:
     return visible if asked_index(asked) is None else 1
 
 
-def networks_run_on(gpus: int) -> str:
-    """Where the networks of jobs run that share so many GPUs, in one sentence."""
+def networks_run_on(gpus: int, *, cluster: bool = False) -> str:
+    """Where the networks of jobs run that share so many GPUs, of this machine or of a ``cluster``."""
     asked = asked_device()
     if asked == "cpu":
         return f"Networks are trained on the CPU, as {DEVICE_VARIABLE}=cpu asks."
+    if cluster and not gpus:
+        return "Networks are trained on CPUs of the cluster; --resources gpu=4 lends them four GPUs."
+    if cluster:
+        return f"Networks are trained on GPUs of the cluster, at most {gpus} at a time."
     if not gpus:
         return "Networks are trained on the CPU: no GPU is there for them."
     if asked_index(asked) is not None:

@@ -117,10 +117,41 @@ def test_set_resources_give_a_training_two_gpus_of_two_and_not_three(snakemake):
     assert "--set-resources fit:gpu=3, but there are 2 GPUs." in refused
 
 
-def test_a_cluster_gives_gpus_by_its_profile_alone(snakemake):
-    output = snakemake("--dry-run", "results/tables.csv", "--workflow-profile", "slurm", gpus=4)
-    assert "Networks are trained" not in output
-    assert {rule for rule, count in gpus_of(output) if count} == {"fit", "restore"}
+def test_a_cluster_lends_the_gpus_that_its_profile_names_to_networks_alone(snakemake):
+    output = snakemake("--dry-run", "results/tables.csv", "--workflow-profile", "slurm", gpus=0)
+    assert output.count("Networks are trained") == 1
+    assert "on GPUs of the cluster, at most 4 at a time" in output
+    found = gpus_of(output)
+    assert (found["fit", 0], found["restore", 0]) == (1, 2)
+    assert found["fit", 1] == found["restore", 1] == 7
+    assert {rule for rule, count in found if count} == {"fit", "restore"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "variables", "sentence"),
+    [
+        ("slurm-cpu", {}, "on CPUs of the cluster; --resources gpu=4 lends them four GPUs"),
+        ("slurm", {"QUIETPET_DEVICE": "cpu"}, "on the CPU, as QUIETPET_DEVICE=cpu asks"),
+    ],
+)
+def test_without_them_nothing_on_a_cluster_asks_for_a_gpu(snakemake, profile, variables, sentence):
+    output = snakemake(
+        "--dry-run", "results/tables.csv", "--workflow-profile", profile, gpus=4, **variables
+    )
+    assert sentence in output
+    assert set(re.findall(r", gpu=(\d+)", output)) == {"0"}
+
+
+@pytest.mark.parametrize("decided", [0, 1])
+def test_a_job_of_a_cluster_takes_what_was_decided_for_it(snakemake, decided):
+    """It reads the rules again, on a node that may have other GPUs."""
+    weights = "results/models/phantom/low/unet/r0/weights.safetensors"
+    lent = {"QUIETPET_GPUS_OF_A_NETWORK": str(decided)}
+    output = snakemake("--dry-run", "--mode", "remote", weights, gpus=4, **lent)
+    assert gpus_of(output)["fit", decided] == 1
+    assert f"threads: {1 + decided}\n" in output or not decided
+    refused = snakemake("--dry-run", "--mode", "remote", weights, gpus=4, succeeds=False)
+    assert "QUIETPET_GPUS_OF_A_NETWORK" in refused
 
 
 def test_a_profile_rules_restorations_of_every_data_set(repository, snakemake):

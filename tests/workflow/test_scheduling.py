@@ -41,10 +41,5 @@ def test_a_finished_job_wakes_snakemake_up_seldom(repository):
     assert limit.max_jobs / limit.timespan >= 1000  # which is no limit
 
 
-def test_the_profile_of_a_cluster_says_all_that_the_default_says(repository):
-    default, slurm = (profile(repository, name) for name in ("default", "slurm"))
-    assert default.items() <= slurm.items()
-
-
 def profile(repository: Path, name: str) -> dict:
     return yaml.safe_load((repository / "profiles" / name / "config.yaml").read_text())

@@ -10,8 +10,8 @@ rule engine:
         "logs/engine.log",
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("engine", rerun=False),
@@ -42,10 +42,12 @@ rule simulate:
                 for level in each.study.doses.simulated
             }
         ),
+    group:
+        one_job("subject")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=50,
+        mem_mb=growing(2000, 10),
+        runtime=growing(30, 2),
         gpu=0,
     params:
         **job("simulate", "reconstruct"),
@@ -74,10 +76,12 @@ rule thin:
                 for level in each.study.doses.thinned
             }
         ),
+    group:
+        one_job("subject")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=50,
+        mem_mb=growing(2000, 10),
+        runtime=growing(30, 2),
         gpu=0,
     params:
         **job("thin", "reconstruct"),
@@ -102,10 +106,12 @@ rule counts:
         counts="results/counts.csv",
     log:
         "logs/counts.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("counts"),
@@ -139,8 +145,8 @@ rule pack:
         dataset=one_of(STUDY.simulated),
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=20,
+        mem_mb=growing(1000, 50),
+        runtime=growing(10, 1),
         gpu=0,
     params:
         **job("pack"),

@@ -1,5 +1,6 @@
 # The validated study, and the helpers that turn it into rule parameters.
 
+import math
 import os
 import shlex
 from pathlib import Path
@@ -12,6 +13,7 @@ from quietpet.chain import THEN
 from quietpet.config.datasets import SPLITS
 from quietpet.errors import InputError
 from quietpet.gpus import asked_device, networks_run_on, usable_gpus
+from quietpet.slurm import require_gpus, require_states
 from quietpet.study.trainings import Training, training_data
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
@@ -105,18 +107,26 @@ def require_writable_folders():
 require_writable_folders()
 
 
+# What jobs of a cluster are told: another Snakemake reads this file there, and must not decide anew.
+LENT_VARIABLE = "QUIETPET_GPUS_OF_A_NETWORK"
+ON_CLUSTER = workflow.nodes is not None
+
+
 def gpus_of_a_network():
     """GPUs that a job asks for which trains or applies a network: one, if there is one.
 
-    The GPUs of this machine, or the N of `--resources gpu=N`, are shared: as many such jobs run at a time.
-    On a cluster, and for more GPUs than one, `set-resources` says it instead.
+    The GPUs of this machine, or the N of `resources: [gpu=N]` of the command line or a profile, are shared: as many
+    such jobs run at a time. A cluster has those that are asked for in this way. For more GPUs than one `set-resources`
+    says it instead.
     """
-    if workflow.nodes is not None or not workflow.is_main_process:
-        return 0
+    if not workflow.is_main_process:
+        return int(os.environ.get(LENT_VARIABLE, 0))
     limits = workflow.global_resources
     try:
         if "gpu" in limits and asked_device() != "cpu":
             gpus = limits["gpu"].value
+        elif ON_CLUSTER:
+            gpus = 0
         elif gpus := usable_gpus():
             workflow.register_resource("gpu", gpus)
     except InputError as error:
@@ -124,11 +134,16 @@ def gpus_of_a_network():
     for rule, wanted in workflow.resource_settings.overwrite_resources.items():
         if gpus and "gpu" in wanted and wanted["gpu"].value > gpus:
             raise WorkflowError(f"--set-resources {rule}:gpu={wanted['gpu'].value}, but there are {gpus} GPUs.")
-    logger.info(networks_run_on(gpus))
+    logger.info(networks_run_on(gpus, cluster=ON_CLUSTER))
+    os.environ[LENT_VARIABLE] = str(min(1, gpus))
     return min(1, gpus)
 
 
 NETWORK_GPUS = gpus_of_a_network()
+
+
+envvars:
+    LENT_VARIABLE,
 
 
 def network_gpus(wildcards):
@@ -145,6 +160,87 @@ def image_of_method(wildcards):
 def network_threads(wildcards):
     """Threads function: one, and one more that prepares what a GPU computes."""
     return 1 + network_gpus(wildcards)
+
+
+def require_cluster():
+    """Refuse a Slurm cluster that would not say when jobs have ended, or that has no GPUs where some are asked for."""
+    if not ON_CLUSTER or workflow.executor_plugin.name != "slurm":
+        return
+    asked = workflow.executor_settings
+    try:
+        require_states(asked.status_command, seconds=asked.init_seconds_before_status_checks)
+        if NETWORK_GPUS:
+            require_gpus()
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onstart:
+    require_cluster()
+
+
+# Of the mMR, whose scans have the most.
+PLANES_OF_A_SCAN = 127
+
+
+def megapixels():
+    """Millions of pixels of the largest packed data set; of scans, whose planes are not known yet, at most."""
+    side = max(STUDY.scanner.image_pixels, STUDY.datasets.pixels or 0)
+    planes = {
+        name: len(each.study.slices.indices) * each.study.slices.rotations
+        for name, each in STUDY.simulated.items()
+    }
+    slices = [
+        planes.get(name, PLANES_OF_A_SCAN) * len(getattr(each.splits_of(setting), split))
+        for name, each in STUDY.data_sets.items()
+        for setting in each.settings
+        for split in SPLITS
+    ]
+    return max(slices) * side**2 / 1e6
+
+
+MEGAPIXELS = megapixels()
+
+
+def growing(fixed, per_megapixel=0):
+    """Resources function: megabytes, or minutes, of a job: ``fixed``, and more of larger data sets.
+
+    Each further attempt has as much again: one that was killed for its memory or its time comes further.
+    """
+    wanted = math.ceil(fixed + per_megapixel * MEGAPIXELS)
+    return lambda wildcards, attempt: attempt * wanted
+
+
+# Minutes.
+LONGEST_TRAINING = 2880
+
+
+def training_minutes(wildcards, attempt):
+    """Resources function: minutes of a training, five times what the slowest small network takes on one core.
+
+    Two days at most: a training that was stopped goes on from its last checkpoint when it is tried again.
+    """
+    if not STUDY.methods[wildcards.method].trained:
+        return 60 * attempt
+    training = job_of(STUDY, "fit", **names_of(wildcards)).training
+    side = training.patch_pixels or STUDY.inference.pixels
+    seconds = 1e-4 * training.iterations * training.batch_size * side**2
+    return min(LONGEST_TRAINING, attempt * math.ceil(30 + seconds / 60))
+
+
+def one_job(group):
+    """Group of jobs that a cluster runs as one, because each is about as long as the start of a job there."""
+    return group if ON_CLUSTER else None
+
+
+# Iterations.
+SHORT_TRAINING = 1000
+
+
+def with_its_training():
+    """Group of a training with what its weights restore, if it lasts minutes and wants no GPU; else None."""
+    short = STUDY.training.iterations <= SHORT_TRAINING
+    return one_job("training") if short and not NETWORK_GPUS else None
 
 
 def all_stays():

@@ -56,10 +56,12 @@ rule sampling:
         svg="results/figures/sampling.svg",
     log:
         "logs/sampling.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("sampling"),
@@ -93,10 +95,12 @@ rule uncertainty:
         provenance="results/uncertainty.json",
     log:
         "logs/uncertainty.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000, 10),
+        runtime=growing(60),
         gpu=0,
     params:
         **job("uncertainty"),
@@ -137,10 +141,12 @@ rule dose_response:
         provenance="results/dose_response.json",
     log:
         "logs/dose_response.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("dose_response"),
@@ -159,10 +165,12 @@ rule subjects:
         provenance="results/subjects.json",
     log:
         "logs/subjects.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("subjects"),
@@ -192,10 +200,12 @@ rule cohorts:
         provenance="results/cohorts.json",
     log:
         "logs/cohorts.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("cohorts"),
@@ -220,10 +230,12 @@ rule robustness_table:
         provenance="results/robustness.json",
     log:
         "logs/robustness.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("robustness_table"),
@@ -247,10 +259,12 @@ rule truth:
         provenance="results/truth.json",
     log:
         "logs/truth.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("truth"),
@@ -289,10 +303,12 @@ rule gallery:
         provenance="results/gallery/{dataset}-{setting}.provenance.json",
     log:
         "logs/gallery/{dataset}-{setting}.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("gallery"),
@@ -316,10 +332,12 @@ rule tables:
         provenance="results/tables.json",
     log:
         "logs/tables.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("tables"),
@@ -346,10 +364,12 @@ rule export:
         provenance="results/tables/export.json",
     log:
         "logs/export.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("export"),
@@ -456,10 +476,12 @@ rule report:
         report=report("results/report.html", caption="../report/report.rst", category="Report"),
     log:
         "logs/report.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000, 10),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("report"),

@@ -46,8 +46,8 @@ rule standin_cohort:
         "logs/standin/{cohort}.log",
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
         gpu=0,
     params:
         **job("standin_cohort"),
@@ -74,8 +74,8 @@ for cohort in STUDY.standin.cohorts if STUDY.standin else ():
             f"logs/standin/{cohort}-{{participant}}.log",
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime=120,
+            mem_mb=growing(4000),
+            runtime=growing(120),
             gpu=0,
         params:
             **job("standin", cohort=cohort),
@@ -203,8 +203,8 @@ rule registration_engine:
         "logs/registration_engine.log",
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
         gpu=0,
     params:
         **job("registration_engine", rerun=False),
@@ -296,8 +296,11 @@ def all_read(steps, source):
 
 
 # Rules for each source, because its windows, or doses, decide the names of the files. They are made in a function, because
-# Snakemake makes the command again when a job runs, and a loop's variables are then those of its last turn.
+# Snakemake makes the command again when a job runs, and a loop's variables are then those of its last turn. Downloads
+# run where Snakemake does: nodes of a cluster often see no network.
 def define_steps(steps, source):
+    downloads = steps == ("fetch_invivo",)
+
     rule:
         name:
             f"{steps[-1].partition('_')[0]}_{source}"
@@ -307,12 +310,15 @@ def define_steps(steps, source):
             **all_made(steps, source),
         log:
             f"logs/invivo/{source}-{{participant}}-{steps[-1].partition('_')[0]}.log",
+        localrule: downloads
+        group:
+            None if downloads else one_job("scan")
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime=720 if steps == ("fetch_invivo",) else 120,
+            mem_mb=growing(4000),
+            runtime=growing(720 if downloads else 120),
             gpu=0,
-            downloads=1 if steps == ("fetch_invivo",) else 0,
+            downloads=1 if downloads else 0,
         params:
             **job(*steps, source=source),
             **({"rows": rows_of_pairs(source)} if "import_pair" in steps else {}),
@@ -356,8 +362,8 @@ rule pack_scans:
         dataset=one_of(STUDY.scanned),
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000, 50),
+        runtime=growing(30, 1),
         gpu=0,
     params:
         **job("pack_scans"),

@@ -131,8 +131,8 @@ rule learning_rate:
         "logs/learning_rate/{dataset}-{setting}-{method}.log",
     threads: network_threads
     resources:
-        mem_mb=6000,
-        runtime=1440,
+        mem_mb=growing(3000, 100),
+        runtime=growing(120, 30),
         gpu=network_gpus,
     params:
         **job("learning_rate"),
@@ -157,10 +157,12 @@ rule fit:
     priority: length_of_training
     log:
         "logs/fit/{dataset}-{setting}-{method}-{stages}{replicate}.log",
+    group:
+        with_its_training()
     threads: network_threads
     resources:
-        mem_mb=6000,
-        runtime=2880,
+        mem_mb=growing(3000, 100),
+        runtime=training_minutes,
         gpu=network_gpus,
     params:
         **job("fit"),
@@ -180,8 +182,8 @@ rule plan:
         "logs/plan/{dataset}-{setting}-{method}.log",
     threads: network_threads
     resources:
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=growing(3000, 100),
+        runtime=growing(60, 60),
         gpu=network_gpus,
     params:
         **job("plan"),
@@ -208,10 +210,12 @@ rule restore:
         "logs/restore/{dataset}-{setting}-{method}-{regime}{replicate}.log",
     wildcard_constraints:
         dataset=one_of([name for name in STUDY.simulated if name not in STUDY.compared]),
+    group:
+        with_its_training()
     threads: network_threads
     resources:
-        mem_mb=6000,
-        runtime=720,
+        mem_mb=growing(3000, 100),
+        runtime=growing(60, 60),
         gpu=network_gpus,
     params:
         **job("restore", "score"),
@@ -282,10 +286,12 @@ rule robustness:
         provenance="results/robustness/{dataset}/{setting}/{method}/{regime}{replicate}.json",
     log:
         "logs/robustness/{dataset}-{setting}-{method}-{regime}{replicate}.log",
+    group:
+        with_its_training()
     threads: network_threads
     resources:
-        mem_mb=6000,
-        runtime=1440,
+        mem_mb=growing(3000, 100),
+        runtime=growing(120, 120),
         gpu=network_gpus,
     params:
         **job("robustness"),
@@ -331,10 +337,12 @@ def define_restore(called, dataset, restored):
             method=one_of(restored.methods),
             # In a group: Snakemake takes an empty constraint, of methods that learn nothing, for none.
             regime=f"(?:{'|'.join(f'{regime}/' if regime else '' for regime in restored.regimes)})",
+        group:
+            with_its_training()
         threads: network_threads
         resources:
-            mem_mb=6000,
-            runtime=720 * len(restored.settings),
+            mem_mb=growing(3000, 100),
+            runtime=growing(60 * len(restored.settings), 60),
             gpu=network_gpus,
         params:
             **job("restore", "score", of=restored.settings, dataset=dataset),

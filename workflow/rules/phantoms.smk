@@ -41,8 +41,10 @@ if DECIDED:
 
 
 # Decides between BrainWeb and the template once for all subjects, so that a study never mixes them. The
-# decision stands until the source or the folder changes, or its file is deleted.
+# decision stands until the source or the folder changes, or its file is deleted. It runs where Snakemake does: nodes
+# of a cluster often see no network.
 checkpoint fetch:
+    localrule: True
     input:
         sources=SOURCES,
     output:
@@ -51,8 +53,8 @@ checkpoint fetch:
         "logs/fetch.log",
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
         gpu=0,
     params:
         **(job("fetch") | {"fetch_settings": FETCH.model_dump_json()}),
@@ -83,10 +85,12 @@ rule phantom:
         "logs/phantom/{dataset}-{subject}.log",
     wildcard_constraints:
         dataset=one_of(STUDY.simulated),
+    group:
+        one_job("subject")
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=25,
+        mem_mb=growing(2000),
+        runtime=growing(20),
         gpu=0,
     params:
         **job("phantom", "slices"),

@@ -25,8 +25,8 @@ rule realised_slices:
         dataset=one_of(REALISED_DATASETS),
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=25,
+        mem_mb=growing(2000),
+        runtime=growing(20),
         gpu=0,
     params:
         **job("phantom", "slices", purpose=REALISATIONS),
@@ -66,8 +66,8 @@ def define_realise(dataset):
             setting=one_of([setting for name, setting in REALISED if name == dataset]),
         threads: 1
         resources:
-            mem_mb=4000,
-            runtime=240,
+            mem_mb=growing(4000),
+            runtime=growing(240),
             gpu=0,
         params:
             **job("realise", dataset=dataset),
@@ -134,8 +134,8 @@ def define_recovery(called, runs):
             f"logs/recovery/{called}.log",
         threads: 1 + NETWORK_GPUS
         resources:
-            mem_mb=6000,
-            runtime=720,
+            mem_mb=growing(3000, 100),
+            runtime=growing(720),
             gpu=NETWORK_GPUS,
         params:
             **job("restore", "recovery", "observe", of=steps),
@@ -183,10 +183,12 @@ rule recovery_table:
         provenance="results/recovery.json",
     log:
         "logs/recovery_table.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
         gpu=0,
     params:
         **job("recovery_table"),
@@ -210,10 +212,12 @@ rule detection:
         provenance="results/detection.json",
     log:
         "logs/detection.log",
+    group:
+        one_job("tables")
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
         gpu=0,
     params:
         **job("detection"),
