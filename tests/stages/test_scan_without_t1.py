@@ -126,12 +126,12 @@ def scans(tree):
     return found
 
 
-def packed(scans, folder, *participants):
+def packed(scans, folder, *participants, split="test"):
     slices = SlicePlaneSettings(
         indices=(33, 37), axis_slices=70, slice_mm=3.0, rotations=2, pixel_mm=4.5
     )
     job = PackScansJob(
-        study_seed=3, dataset="own", setting="16s", split="test", source="own",
+        study_seed=3, dataset="own", setting="16s", split=split, source="own",
         participants=participants, window="16s", slices=slices, pixels=64,
     )  # fmt: skip
     files = {
@@ -139,7 +139,8 @@ def packed(scans, folder, *participants):
         "standard": "standard.nii.gz", "low": "16s.nii.gz",
     }  # fmt: skip
     inputs = {name: [scans[who] / file for who in participants] for name, file in files.items()}
-    target = folder / f"{'-'.join(participants)}.h5"
+    target = folder / split / f"{'-'.join(participants)}.h5"
+    target.parent.mkdir(exist_ok=True)
     pack_scans.run(job, Files(inputs), Files({"dataset": [target]}))
     return target
 
@@ -293,14 +294,14 @@ def test_without_the_setting_a_participant_without_t1_is_refused_and_told_of_it(
     assert not (tmp_path / "located.json").exists()
 
 
-def learned(data, folder, model):
+def learned(train, validation, folder, model):
     job = FitJob(
         study_seed=1, dataset="own", setting="16s", method="m", replicate="r0", model=model,
         training=TrainingSettings(iterations=2, batch_size=2, patch_pixels=32, validate_every=2),
     )  # fmt: skip
     weights = folder / "weights.safetensors"
     outputs = Files({"weights": [weights], "log": [folder / "log.csv"]})
-    fit.run(job, Files({"train": [data], "validation": [data]}), outputs)
+    fit.run(job, Files({"train": [train], "validation": [validation]}), outputs)
     return weights
 
 
@@ -315,10 +316,13 @@ def restored(test, weights, folder, model):
 
 
 def test_methods_that_need_no_t1_learn_from_such_scans_and_restore_them(scans, tmp_path):
-    both, lacking = packed(scans, tmp_path, "01", "02"), packed(scans, tmp_path, "02")
+    both, held_out = (
+        packed(scans, tmp_path, "01", "02", split=split) for split in ("train", "validation")
+    )
+    lacking = packed(scans, tmp_path, "02")
     munet = TypeAdapter(AnyMethodSettings).validate_python(MUNET)
     on_pet_alone = munet.on_pet_alone()
-    weights = learned(both, tmp_path, on_pet_alone)
+    weights = learned(both, held_out, tmp_path, on_pet_alone)
     with open_hdf5(restored(lacking, weights, tmp_path, on_pet_alone), kind="restored") as file:
         images = read_array(file, "single")
         assert np.isfinite(images).all()
@@ -326,5 +330,5 @@ def test_methods_that_need_no_t1_learn_from_such_scans_and_restore_them(scans, t
         # Weights of registered scans restore those that are not: the slices are what is scored.
         assert read_attribute(file, "lineage")["registration"] == "none"
     with pytest.raises(InputError, match=r"01-02\.h5: 4 of 8 slices have no T1, the first is '02/z0"):
-        learned(both, tmp_path / "needed", munet)
+        learned(both, held_out, tmp_path / "needed", munet)
     assert not (tmp_path / "needed").exists()

@@ -83,6 +83,12 @@ def interrupted(repository, *arguments, when, by):
     running.wait()
 
 
+def files_of(results):
+    """What each result holds; not the digests of results, which follow them."""
+    paths = (path for path in results.rglob("*") if ".sha256" not in path.parts)
+    return {path: path.read_bytes() for path in paths if path.is_file()}
+
+
 def planned_jobs(output):
     """Jobs per rule in the table that a dry run prints last."""
     table = output.rsplit("Job stats:", 1)[-1].split("total")[0]
@@ -622,7 +628,7 @@ def test_another_metric_scores_again_what_was_restored(repository, finished, tmp
     restored, scores = (
         study / f"results/{name}/phantom/low/gaussian/r0" for name in ("restored", "scores")
     )
-    before = {path: path.read_bytes() for path in study.glob("results/*/**/*") if path.is_file()}
+    before = files_of(study / "results")
     code = read_json(scores.with_suffix(".json"))["code"]
     snakemake(
         repository,
@@ -688,7 +694,7 @@ def test_the_report_of_a_finished_study_adds_its_jobs_and_changes_no_file(
 ):
     study = tmp_path / "study"
     shutil.copytree(finished, study)
-    before = {path: path.read_bytes() for path in (study / "results").rglob("*") if path.is_file()}
+    before = files_of(study / "results")
     tiny = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
     snakemake(repository, *tiny, "--show-failed-logs", "results/report.html")
     assert [path for path, content in before.items() if path.read_bytes() != content] == []

@@ -161,9 +161,13 @@ def difference_interval(
     )
 
 
+_ROUNDING = 1e-15
+"""Variance of equal ratings at most; where one pair of 1000 x 1000 cases differs it is 1e-12."""
+
+
 def two_sided_p(difference: Estimate) -> float | None:
     """Probability of a difference this large without one; None without variance."""
-    if difference.variance == 0:
+    if difference.variance <= _ROUNDING:
         return None
     return float(2.0 * ndtr(-abs(difference.value) / difference.standard_error))
 
