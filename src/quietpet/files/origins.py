@@ -16,6 +16,10 @@ _NEEDED = ("stage", "code", "versions", "python", "device", "inputs", "made")
 _MAPPINGS = ("versions", "inputs")
 
 
+RECORD_OF_TENSORS = "quietpet"
+"""Name of the JSON record in the head of a safetensors file."""
+
+
 def read_origin(path: Path) -> Mapping[str, Any]:
     """The record that :func:`quietpet.provenance.provenance` made, of a JSON file or of weights.
 
@@ -45,5 +49,4 @@ def _of_weights(path: Path) -> Any:
         reading(path, "not a file of weights of this program", SafetensorError, KeyError, TypeError),
         safe_open(path, framework="np") as file,
     ):
-        (record,) = (file.metadata() or {"": "{}"}).values()
-        return json.loads(record)["provenance"]
+        return json.loads((file.metadata() or {})[RECORD_OF_TENSORS])["provenance"]

@@ -19,8 +19,8 @@ from safetensors.torch import save_file
 
 from quietpet.errors import InputError, reading, replacing
 from quietpet.files.atomic import atomic_path
+from quietpet.files.origins import RECORD_OF_TENSORS
 
-_RECORD = "quietpet"
 _DIGEST = "sha256"
 
 Tensors = dict[str, torch.Tensor]
@@ -31,7 +31,7 @@ def write_tensors(target: Path, tensors: Mapping[str, torch.Tensor], record: Map
     # Clones, because safetensors refuses tensors that share memory.
     stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     text = json.dumps(record)
-    metadata = {_RECORD: text, _DIGEST: _digest(stored, text)}
+    metadata = {RECORD_OF_TENSORS: text, _DIGEST: _digest(stored, text)}
     with atomic_path(target) as partial:
         try:
             save_file(stored, partial, metadata=metadata)
@@ -52,7 +52,7 @@ def read_tensors(path: Path) -> tuple[Tensors, dict[str, Any]]:
         safe_open(path, framework="pt") as file,
     ):
         metadata = file.metadata() or {}
-        text = metadata[_RECORD]
+        text = metadata[RECORD_OF_TENSORS]
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         # Files of before there were digests have none.
         if metadata.get(_DIGEST, digest := _digest(tensors, text)) != digest:
