@@ -95,11 +95,11 @@ def test_trainings_with_a_gpu_or_of_many_iterations_stand_alone(dry_run, reposit
 
 
 def asked(output: str, resource: str) -> dict[str, int]:
-    """What a job of each rule asks for, the last if they differ."""
+    """What a job of each rule asks for, the most if they differ."""
     found = re.findall(
         rf"^rule (\w+):\n(?: .+\n)*? +resources: .*\b{resource}=(\d+)", output, re.MULTILINE
     )
-    return {rule: int(value) for rule, value in found}
+    return {rule: max(int(value) for of, value in found if of == rule) for rule, _ in found}
 
 
 def test_an_attempt_more_asks_for_as_much_again(dry_run):
@@ -126,5 +126,5 @@ def test_larger_data_and_longer_trainings_ask_for_more(dry_run, repository, tmp_
     assert more["phantom"] == 0
     assert more["pack"] == pytest.approx(50 * megapixels, abs=2)
     assert more["fit"] == pytest.approx(100 * megapixels, abs=5)
-    # Two patches of 32 x 32 pixels in each iteration, a tenth of a second for a thousand pixels.
-    assert asked(large, "runtime")["fit"] - asked(small, "runtime")["fit"] == pytest.approx(341, abs=2)
+    # Half an hour; two patches of 32 x 32 pixels each time, a tenth of a second for a thousand pixels.
+    assert asked(large, "runtime")["fit"] == pytest.approx(30 + 341, abs=2)
