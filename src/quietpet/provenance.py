@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import time
 from collections.abc import Iterable, Mapping
@@ -27,6 +29,9 @@ _REPORTED_PACKAGES = (
     "nipype",
     "scikit-image",
 )
+
+_SETTLED_NS = 2 * 10**9
+"""Age from which another content of a file has another time, however coarse its file system's clock."""
 
 _ORIGIN = ("stage", "settings", "inputs", "code", "python")
 
@@ -97,7 +102,24 @@ def _origin(record: Mapping[str, Any]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
+    """SHA-256 of a file's bytes, which a process reads once as long as nobody writes to the file."""
+    found = path.stat()
+    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _SETTLED_NS:
+        return _content_digest(path)
+    return _digest_of_settled(path.absolute(), _identity(found))
+
+
+@functools.cache
+def _digest_of_settled(path: Path, _: tuple[int, ...]) -> str:
+    return _content_digest(path)
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    """What changes with the content of a file; nobody can set back its `ctime`."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _content_digest(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

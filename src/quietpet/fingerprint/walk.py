@@ -25,7 +25,7 @@ from quietpet.fingerprint.kept import kept
 from quietpet.fingerprint.sources import PACKAGE, Definition, Sources
 from quietpet.fingerprint.syntax import EFFECTS
 
-_WITHOUT_EFFECT = ("quietpet.fingerprint", "quietpet.provenance")
+_WITHOUT_EFFECT = ("quietpet.fingerprint", "quietpet.provenance", "quietpet.outputs.digests")
 """Modules that describe a result and do not make it."""
 
 
