@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import h5py
@@ -194,6 +196,18 @@ def test_a_result_that_was_changed_is_not_read(results, capsys, runs):
     )
 
 
+def test_each_file_is_read_for_its_digest_once(results, monkeypatch):
+    """However many steps of a process read it, and record it."""
+    found, digest = Counter(), provenance._content_digest
+    monkeypatch.setattr(
+        provenance, "_content_digest", lambda path: (found.update([path.name]), digest(path))[1]
+    )
+    monkeypatch.setattr(provenance, "_SETTLED_NS", -(10**18))
+    chain = [*restoring(results / "test.h5", results), "then", *scoring(results / "test.h5", results)]
+    assert main(chain) == 0
+    assert found == {"test.h5": 1, "r.h5": 1, "s.csv": 1, "s.json": 1}
+
+
 def test_what_a_chain_would_keep_is_made_anew_where_it_was_changed(results, runs):
     chain = [*restoring(results / "test.h5", results), "then", *scoring(results / "test.h5", results)]
     assert main(chain) == main(chain) == 0
@@ -216,6 +230,24 @@ def test_what_an_interrupted_step_leaves_has_no_digest(results, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         main(words)
     assert not (results / ".sha256/r.h5").exists()
+
+
+def test_what_a_chain_keeps_gets_the_digest_that_it_lacks(results, runs):
+    """As after a kill between a file and its digest, and in a study of before there were digests."""
+    chain = [*restoring(results / "test.h5", results), "then", *scoring(results / "test.h5", results)]
+    assert main(chain) == 0
+    (results / ".sha256/r.h5").unlink()
+    assert main(chain) == 0
+    assert runs == [restore, score, score]
+    assert (results / ".sha256/r.h5").exists()
+
+
+def test_a_digest_that_could_not_be_kept_is_told_before_the_work(results, capsys, runs):
+    shutil.rmtree(results / ".sha256")
+    (results / ".sha256").touch()
+    assert main(restoring(results / "test.h5", results)) == 1
+    assert "quietpet: error: results/.sha256/r.h5: cannot be written" in capsys.readouterr().err
+    assert not runs
 
 
 @pytest.mark.parametrize("variable", ["LOCAL_RANK", "SLURM_PROCID"])

@@ -30,7 +30,9 @@ from quietpet.outputs.digests import (
     forget_digests,
     is_as_made,
     keep_digests,
+    keep_missing_digests,
     require_as_made,
+    require_room_for_digests,
 )
 from quietpet.provenance import tell_of
 from quietpet.steps import STEPS, Step
@@ -155,6 +157,7 @@ def _require_free(path: Path, read: Sequence[Path], written: set[Path]) -> None:
     if path.resolve() in written:
         raise InputError(f"{path}: is named twice in --out; name another file for each output.")
     require_writable(path)
+    require_room_for_digests([path])
 
 
 def _same(one: Path, other: Path) -> bool:
@@ -171,6 +174,7 @@ def run_chain(links: Sequence[Link]) -> Iterator[Link]:
             )
             for path in link.outputs.all():
                 os.utime(path)  # no older than inputs that were written anew with the same content
+            keep_missing_digests(link.outputs.all())
             continue
         link.run()
 

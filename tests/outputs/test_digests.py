@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, OutputError
 from quietpet.outputs.digests import (
     FOLDER,
     forget_digests,
     is_as_made,
     keep_digests,
+    keep_missing_digests,
     read_by_no_step,
     require_as_made,
+    require_room_for_digests,
 )
 
 
@@ -35,7 +37,7 @@ def test_one_digit_is_noticed_and_the_file_named(scores):
     with pytest.raises(
         InputError,
         match=r"^results/scores/low/lpet/r0\.csv: was changed .* that in results/\.sha256/scores/low/"
-        r"lpet/r0\.csv\)\. Move it away and run the same command again\.$",
+        r"lpet/r0\.csv\)\. Put it back as it was, or move it away, and run the same command again\.$",
     ):
         require_as_made([scores])
     scores.write_text("psnr_db,23.5\n")
@@ -71,9 +73,38 @@ def test_without_a_digest_a_file_is_taken_as_it_is(scores, tmp_path):
     assert not [path for path in Path(FOLDER).rglob("*") if path.is_file()]
 
 
+def test_a_digest_that_cannot_be_read_is_named(scores):
+    place = Path(FOLDER, "scores/low/lpet/r0.csv")
+    place.unlink()
+    place.mkdir()
+    with pytest.raises(InputError, match=r"^results/\.sha256/scores/low/lpet/r0\.csv: cannot be read"):
+        require_as_made([scores])
+
+
+def test_a_digest_that_cannot_be_kept_is_told_before_the_work(scores):
+    shutil.rmtree(FOLDER)
+    Path(FOLDER).touch()
+    with pytest.raises(OutputError, match=r"^results/\.sha256/scores/.* cannot be written"):
+        require_room_for_digests([scores])
+
+
+def test_digests_that_are_there_stay_where_missing_ones_are_kept(scores):
+    other = scores.with_name("r1.csv")
+    other.write_text("as made")
+    scores.write_text("changed")
+    keep_missing_digests([scores, other])
+    assert not is_as_made(scores)
+    other.write_text("changed")
+    assert not is_as_made(other)
+
+
 def test_sha256sum_reads_the_digests(scores):
-    """An independent program finds the same."""
-    check = f"find {FOLDER} -type f -exec cat {{}} + | sha256sum --check --quiet"
+    """An independent program finds the same; what was pruned is no fault."""
+    check = f"find {FOLDER} -type f -exec cat {{}} + | sha256sum --check --quiet --ignore-missing"
+    other = scores.with_name("r1.csv")
+    other.write_text("")
+    keep_digests([other])
+    other.unlink()
     subprocess.run(["sh", "-c", check], check=True)
     scores.write_text("psnr_db,23.6\n")
     told = subprocess.run(["sh", "-c", check], check=False, capture_output=True, text=True)

@@ -1016,7 +1016,7 @@ def test_a_truncated_input_is_named_and_nothing_is_written(repository, finished,
         check=False,
     )
     assert re.search(
-        r"quietpet: error: results/slices/phantom/06\.h5: was changed or damaged .* Move it away and",
+        r"quietpet: error: results/slices/phantom/06\.h5: was changed or damaged .* move it away, and",
         output,
     )
     assert "Traceback" not in output

@@ -4,9 +4,9 @@ Disks and people change files. HDF5 notices a changed array; a digit of a table,
 of another subject it does not. ``results/.sha256`` mirrors the folder of results with a line for each
 file, as ``sha256sum`` writes it, so that in the working directory
 
-    find results/.sha256 -type f -exec cat {} + | sha256sum --check --quiet
+    find results/.sha256 -type f -exec cat {} + | sha256sum --check --quiet --ignore-missing
 
-names what is not as it was made. A result that has no digest is taken as it is.
+names what is not as it was made, of what is there. A result that has no digest is taken as it is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, reading
+from quietpet.files.atomic import require_writable
 from quietpet.files.text import write_text
 from quietpet.outputs.places import RESULTS
 from quietpet.provenance import file_digest
@@ -30,26 +31,39 @@ def require_as_made(paths: Iterable[Path]) -> None:
     """Refuse files of the working directory's results that are not what their steps wrote.
 
     Raises:
-        InputError: names the first, and what makes it anew.
+        InputError: names the first, and what makes it anew; a digest cannot be read.
     """
     for path in paths:
         if not is_as_made(path):
             raise InputError(
                 f"{path}: was changed or damaged since it was made (its SHA-256 is not that in "
-                f"{_place(path)}). Move it away and run the same command again."
+                f"{_place(path)}). Put it back as it was, or move it away, and run the same command "
+                "again."
             )
 
 
 def is_as_made(path: Path) -> bool:
-    """Whether a file is what its step wrote, as far as that is known."""
+    """Whether a file is what its step wrote, as far as that is known.
+
+    Raises:
+        InputError: its digest is there and cannot be read.
+    """
     place = _place(path)
-    if place is None or not path.is_file():
+    if place is None or not (path.is_file() and place.exists()):
         return True
-    try:
-        kept = place.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return True
-    return kept == _line(path)
+    with reading(place, "not readable as text"):
+        return place.read_text(encoding="utf-8", errors="replace") == _line(path)
+
+
+def require_room_for_digests(paths: Iterable[Path]) -> None:
+    """Before the work whose digests could not be kept after it.
+
+    Raises:
+        OutputError: names the digest.
+    """
+    for path in paths:
+        if place := _place(path):
+            require_writable(place)
 
 
 def forget_digests(paths: Iterable[Path]) -> None:
@@ -64,6 +78,11 @@ def keep_digests(paths: Iterable[Path]) -> None:
     for path in paths:
         if (place := _place(path)) and path.is_file():
             write_text(place, _line(path))
+
+
+def keep_missing_digests(paths: Iterable[Path]) -> None:
+    """Of files that are as their steps would make them: older ones, or those of a step that was killed."""
+    keep_digests(path for path in paths if (place := _place(path)) and not place.exists())
 
 
 def read_by_no_step(folder: Path = Path(RESULTS)) -> Iterator[Path]:
