@@ -31,7 +31,7 @@ def require_as_made(paths: Iterable[Path]) -> None:
     """Refuse files of the working directory's results that are not what their steps wrote.
 
     Raises:
-        InputError: names the first, and what makes it anew; a digest cannot be read.
+        InputError: names the first, and what makes it anew; a file or its digest cannot be read.
     """
     for path in paths:
         if not is_as_made(path):
@@ -46,13 +46,17 @@ def is_as_made(path: Path) -> bool:
     """Whether a file is what its step wrote, as far as that is known.
 
     Raises:
-        InputError: its digest is there and cannot be read.
+        InputError: it or its digest cannot be read.
     """
     place = _place(path)
-    if place is None or not (path.is_file() and place.exists()):
+    if place is None or not path.is_file():
         return True
     with reading(place, "not readable as text"):
-        return place.read_text(encoding="utf-8", errors="replace") == _line(path)
+        if not place.exists():
+            return True
+        kept = place.read_text(encoding="utf-8", errors="replace")
+    with reading(path, "not readable"):
+        return kept == _line(path)
 
 
 def require_room_for_digests(paths: Iterable[Path]) -> None:
@@ -81,7 +85,7 @@ def keep_digests(paths: Iterable[Path]) -> None:
 
 
 def keep_missing_digests(paths: Iterable[Path]) -> None:
-    """Of files that are as their steps would make them: older ones, or those of a step that was killed."""
+    """Of files as their steps would make them: older ones, or those of a step that was killed."""
     keep_digests(path for path in paths if (place := _place(path)) and not place.exists())
 
 
