@@ -13,12 +13,13 @@ import pytest
 import yaml
 
 from quietpet.cli import job_of_command, main
+from quietpet.commands import plan_study
 from quietpet.commands.plan_study import dry_run, found_snakefile, planned
 from quietpet.errors import InputError
 from quietpet.forecast.contents import Contents
 from quietpet.forecast.costs import MEASURED, TABLE, read_costs
 from quietpet.forecast.jobs import commands_in
-from quietpet.forecast.plan import Machine, plan
+from quietpet.forecast.plan import Machine, as_lines, plan
 from quietpet.forecast.traffic import Traffic, traffic
 from quietpet.forecast.work import projection_size, works
 from quietpet.invivo.openneuro import TABLE as TABLE_OF_OPENNEURO
@@ -247,6 +248,36 @@ def test_scans_of_openneuro_are_as_large_as_the_pinned_files(tmp_path, costs, re
     assert 0.3 * most < found <= most  # entities and runs leave some out
     once = traffic(jobs[:1] * 2, costs, folders=[tmp_path]).openneuro
     assert once == traffic(jobs[:1], costs, folders=[tmp_path]).openneuro
+
+
+def test_rules_of_another_project_are_told(repository, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(plan_study, "dry_run", lambda *_, **__: ["Shell command: touch x"])
+    tiny, other = str(repository / "workflow/configs/tiny.yaml"), str(tmp_path / "Snakefile")
+    assert main(["plan-study", tiny, "--snakefile", other]) == 1
+    assert f"quietpet: error: {other}: plans no job of quietpet; name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("gpus", "device"), [(0, "cpu"), (1, "")])
+def test_another_machine_is_planned_whatever_the_environment_says(tmp_path, monkeypatch, gpus, device):
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", "slurm")
+    monkeypatch.setenv("QUIETPET_DEVICE", "cuda:1" if device else "cpu")
+    seen = []
+
+    def run(_, *, env, **__):
+        seen.append(env)
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    monkeypatch.setattr(plan_study.subprocess, "run", run)
+    dry_run(tmp_path, (), machine=Machine(gpus=gpus), snakefile=tmp_path, folder=tmp_path)
+    assert seen[0]["QUIETPET_DEVICE"] == device
+    assert "SNAKEMAKE_PROFILE" not in seen[0]
+
+
+def test_long_plans_have_no_exponents(costs):
+    one = plan(jobs_of([5]), costs, replace(MACHINE, cores=1, gpus=1), NOTHING)
+    lines = [*as_lines(replace(one, wall_s=3600 * 12345.6, workflow_core_s=3600 * 999.4), costs)]
+    assert any("; 12,346 hours on 1 core and 1 GPU of 10 TFLOP/s." in line for line in lines)
+    assert lines[len(one.steps) + 1].split()[-1] == "999"
 
 
 @pytest.mark.parametrize("option", [["--cores", "0"], ["--gpu-tflops", "0"], ["--gpu-tflops", "fast"]])

@@ -25,6 +25,9 @@ from quietpet.study.reading import load_study, read_yaml
 SNAKEFILE = "Snakefile"
 _CHECKOUT = Path(__file__).parents[3]
 
+_PROFILE_VARIABLE = "SNAKEMAKE_PROFILE"
+"""Names a profile, which may group the jobs of a cluster; those of one machine are planned."""
+
 JobReader = Callable[[Sequence[str]], StudyJob]
 """From the arguments of a command of the workflow to its job."""
 
@@ -60,15 +63,12 @@ def planned(
     job_of: JobReader,
 ) -> Plan:
     """The plan of a study of which nothing is made yet."""
+    rules = snakefile or found_snakefile()
     with tempfile.TemporaryDirectory(prefix="quietpet-plan-") as folder:
-        lines = dry_run(
-            configfile,
-            targets,
-            machine=machine,
-            snakefile=snakefile or found_snakefile(),
-            folder=Path(folder),
-        )
+        lines = dry_run(configfile, targets, machine=machine, snakefile=rules, folder=Path(folder))
         jobs = [job_of(words) for words in commands_in(lines)]
+        if not jobs:
+            raise InputError(f"{rules}: plans no job of quietpet; name the Snakefile of the project.")
         fetched = traffic(jobs, costs := read_costs(), folders=(Path(folder), Path.cwd()))
     return plan(jobs, costs, machine, fetched)
 
@@ -76,15 +76,18 @@ def planned(
 def dry_run(
     configfile: Path, targets: Sequence[str], *, machine: Machine, snakefile: Path, folder: Path
 ) -> list[str]:
-    """What Snakemake prints of a study that would run in the empty ``folder``."""
+    """What Snakemake prints of a study that would run in the empty ``folder``.
+
+    It is that of ``machine``, whatever device or profile the environment names for this one.
+    """
     asked = [sys.executable, "-m", "snakemake", "--snakefile", snakefile.absolute()]
     asked += ["--configfile", configfile.absolute()]
     asked += ["--directory", folder, "--cores", machine.cores, "--dry-run", "--printshellcmds", *targets]
     gpus = ["--resources", f"gpu={machine.gpus}"] if machine.gpus else []
-    device = {} if machine.gpus else {DEVICE_VARIABLE: "cpu"}
+    own = {name: value for name, value in os.environ.items() if name != _PROFILE_VARIABLE}
     done = subprocess.run(
         [*map(str, asked), *gpus],
-        env={**os.environ, **device},
+        env={**own, DEVICE_VARIABLE: "" if machine.gpus else "cpu"},
         capture_output=True,
         text=True,
         check=False,

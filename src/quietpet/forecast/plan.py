@@ -150,10 +150,12 @@ def as_lines(found: Plan, costs: Costs) -> Iterator[str]:
             f"{step.mib:>7.0f} {step.bytes / _GIB:>12.3f}"
         )
     yield f"{'Snakemake itself':<{width}}  {'':>7} {_hours(found.workflow_core_s):>9}"
-    gpus = f" and {machine.gpus} GPUs of {machine.gpu_tflop_per_s:g} TFLOP/s" if machine.gpus else ""
+    on = [_many(machine.cores, "core")]
+    if machine.gpus:
+        on.append(f"{_many(machine.gpus, 'GPU')} of {machine.gpu_tflop_per_s:g} TFLOP/s")
     yield (
-        f"{found.jobs} jobs, {_hours(found.core_s)} core hours, {_hours(found.gpu_s)} GPU hours; "
-        f"{_hours(found.wall_s)} hours on {machine.cores} core{'s' * (machine.cores > 1)}{gpus}."
+        f"{_many(found.jobs, 'job')}, {_hours(found.core_s)} core hours, {_hours(found.gpu_s)} GPU "
+        f"hours; {_hours(found.wall_s)} hours on {' and '.join(on)}."
     )
     yield f"Memory: {found.mib:.0f} MiB of the largest job."
     yield (
@@ -173,4 +175,10 @@ def as_lines(found: Plan, costs: Costs) -> Iterator[str]:
 
 
 def _hours(seconds: float) -> str:
-    return f"{seconds / _HOUR_S:.3g}"
+    """To three digits, without an exponent for what is long."""
+    hours = seconds / _HOUR_S
+    return f"{hours:.3g}" if hours < 999.5 else f"{hours:,.0f}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
