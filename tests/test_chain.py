@@ -15,6 +15,7 @@ from packed import write_splits
 from quietpet import provenance
 from quietpet.chain import Link, split_at_then
 from quietpet.cli import main
+from quietpet.errors import OutputError
 from quietpet.outputs.digests import keep_digests, require_as_made
 from quietpet.stages import restore, score
 
@@ -248,6 +249,17 @@ def test_a_digest_that_could_not_be_kept_is_told_before_the_work(results, capsys
     assert main(restoring(results / "test.h5", results)) == 1
     assert "quietpet: error: results/.sha256/r.h5: cannot be written" in capsys.readouterr().err
     assert not runs
+
+
+def test_a_result_stays_where_the_disk_is_full_before_its_digest(results, caplog, monkeypatch):
+    def full(target, _):
+        raise OutputError(f"{target}: cannot be written (No space left on device).")
+
+    monkeypatch.setattr("quietpet.outputs.digests.write_text", full)
+    assert main(restoring(results / "test.h5", results)) == 0
+    assert "r.h5: cannot be written (No space left on device). Results are" in caplog.text
+    assert (results / "r.h5").exists()
+    require_as_made([results / "r.h5"])
 
 
 @pytest.mark.parametrize("variable", ["LOCAL_RANK", "SLURM_PROCID"])

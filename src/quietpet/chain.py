@@ -20,7 +20,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from quietpet.errors import InputError
+from quietpet.errors import InputError, OutputError
 from quietpet.files.atomic import require_writable
 from quietpet.files.hdf5 import recorded_provenance
 from quietpet.files.named import Files
@@ -77,7 +77,10 @@ class Link:
         made = self.outputs.all() if first else []
         forget_digests(made)
         _stage(self.step.name).run(self.job, self.inputs, self.outputs)
-        keep_digests(made)
+        try:
+            keep_digests(made)
+        except OutputError as error:  # the work of days is not lost for a digest
+            logger.warning("%s Results are whole; a change of theirs may go unnoticed.", error)
 
     @property
     def is_made(self) -> bool:
