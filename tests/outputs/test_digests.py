@@ -57,6 +57,20 @@ def test_a_file_that_was_moved_with_its_digest_is_another(scores):
     assert not is_as_made(other)
 
 
+def test_results_may_lie_elsewhere_and_a_study_may_move(scores, tmp_path, monkeypatch):
+    """A link to another disk; then the whole study in another folder."""
+    shutil.move("results", tmp_path / "disk")
+    Path("results").symlink_to(tmp_path / "disk")
+    assert is_as_made(scores)
+    scores.write_text("")
+    assert not is_as_made(scores)
+    shutil.copytree("results", tmp_path / "other/results")
+    monkeypatch.chdir(tmp_path / "other")
+    assert not is_as_made(scores)
+    scores.write_text("psnr_db,23.5\n")
+    assert is_as_made(scores)
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"0" * 64])
 def test_a_damaged_digest_vouches_for_nothing(scores, content):
     Path(FOLDER, "scores/low/lpet/r0.csv").write_bytes(content)
