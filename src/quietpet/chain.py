@@ -30,9 +30,9 @@ from quietpet.outputs.digests import (
     forget_digests,
     is_as_made,
     keep_digests,
-    keep_missing_digests,
     require_as_made,
     require_room_for_digests,
+    without_digest,
 )
 from quietpet.provenance import tell_of
 from quietpet.steps import STEPS, Step
@@ -77,10 +77,7 @@ class Link:
         made = self.outputs.all() if first else []
         forget_digests(made)
         _stage(self.step.name).run(self.job, self.inputs, self.outputs)
-        try:
-            keep_digests(made)
-        except OutputError as error:  # the work of days is not lost for a digest
-            logger.warning("%s Results are whole; a change of theirs may go unnoticed.", error)
+        _keep_digests(made)
 
     @property
     def is_made(self) -> bool:
@@ -177,9 +174,17 @@ def run_chain(links: Sequence[Link]) -> Iterator[Link]:
             )
             for path in link.outputs.all():
                 os.utime(path)  # no older than inputs that were written anew with the same content
-            keep_missing_digests(link.outputs.all())
+            _keep_digests(without_digest(link.outputs.all()))
             continue
         link.run()
+
+
+def _keep_digests(paths: Sequence[Path]) -> None:
+    """The work of days is not lost where the disk is full before the digest of a result."""
+    try:
+        keep_digests(paths)
+    except OutputError as error:
+        logger.warning("%s Results are whole; a change of theirs may go unnoticed.", error)
 
 
 def _stage(name: str) -> ModuleType:

@@ -14,10 +14,10 @@ from quietpet.outputs.digests import (
     forget_digests,
     is_as_made,
     keep_digests,
-    keep_missing_digests,
     read_by_no_step,
     require_as_made,
     require_room_for_digests,
+    without_digest,
 )
 
 
@@ -102,14 +102,10 @@ def test_a_digest_that_cannot_be_kept_is_told_before_the_work(scores):
         require_room_for_digests([scores])
 
 
-def test_digests_that_are_there_stay_where_missing_ones_are_kept(scores):
+def test_results_that_lack_a_digest_are_told(scores, tmp_path):
     other = scores.with_name("r1.csv")
-    other.write_text("as made")
-    scores.write_text("changed")
-    keep_missing_digests([scores, other])
-    assert not is_as_made(scores)
-    other.write_text("changed")
-    assert not is_as_made(other)
+    other.write_text("")
+    assert without_digest([scores, other, tmp_path / "mine.csv"]) == [other]
 
 
 def test_sha256sum_reads_the_digests(scores):

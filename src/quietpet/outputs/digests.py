@@ -52,9 +52,10 @@ def is_as_made(path: Path) -> bool:
     if place is None or not path.is_file():
         return True
     with reading(place, "not readable as text"):
-        if not place.exists():
+        try:
+            kept = place.read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
             return True
-        kept = place.read_text(encoding="utf-8", errors="replace")
     with reading(path, "not readable"):
         return kept == _line(path)
 
@@ -84,9 +85,9 @@ def keep_digests(paths: Iterable[Path]) -> None:
             write_text(place, _line(path))
 
 
-def keep_missing_digests(paths: Iterable[Path]) -> None:
-    """Of files as their steps would make them: older ones, or those of a step that was killed."""
-    keep_digests(path for path in paths if (place := _place(path)) and not place.exists())
+def without_digest(paths: Iterable[Path]) -> list[Path]:
+    """Results that have none: older ones, or those of a step that was killed."""
+    return [path for path in paths if (place := _place(path)) and not place.exists()]
 
 
 def read_by_no_step(folder: Path = Path(RESULTS)) -> Iterator[Path]:
