@@ -156,7 +156,7 @@ HARMLESS = [
     ("study/data_sets.py", "def learning_word", "def word_of"),
     ("study/select_simulation.py", "subject=subject", "subject=str(subject)"),
     ("cli.py", '"--threads"', '"--cores"'),
-    ("steps.py", "optional=True", "optional=False"),
+    ("steps/learning.py", "optional=True", "optional=False"),
     ("provenance.py", "[:12]", "[:11]"),
     ("commands/audit.py", "def audit_tree(", "def audit("),
     ("phantom/maps.py", "\n\n\ndef t1_map(", "\n\n\ndef unused():\n    return 1\n\n\ndef t1_map("),
