@@ -17,9 +17,9 @@ from quietpet.evaluation.comparison import (
     central_window,
     head_box,
 )
+from quietpet.evaluation.metric import Metric
 from quietpet.evaluation.metrics import (
     METRICS,
-    Metric,
     bias_percent,
     mae,
     mae_percent,

@@ -245,7 +245,8 @@ RERUN = [
     # another metric restores nothing again: neither with a wrong T1, nor to plan sampling
     (
         "evaluation/metrics.py", "METRICS = (\n",
-        'METRICS = (\n    replace(PAPER_PSNR, name="psnr_in_head_db", mask=HEAD),\n', OF_SCORES,
+        'METRICS = (\n    Metric(name="x", label="x", function=psnr_db, variant=PAPER, mask=HEAD),\n',
+        OF_SCORES,
     ),
     ("evaluation/metrics.py", "data_range**2 / ", "data_range / ",
         OF_SCORES | of("plan") | of("robustness")),

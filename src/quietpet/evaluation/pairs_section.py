@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from quietpet.evaluation.comparison import QUANTITATIVE, VARIANTS
 from quietpet.evaluation.effects import LEAST_SUBJECTS
 from quietpet.evaluation.layouts import layouts
-from quietpet.evaluation.metrics import Metric, metric_of
+from quietpet.evaluation.metric import Metric
+from quietpet.evaluation.metrics import metric_of
 from quietpet.evaluation.paired import BETTER, SAME, UNCLEAR, UNTESTED, WORSE, least_wilcoxon_subjects
 from quietpet.evaluation.pairs import FEW_SUBJECTS, SINGLE, BySubject, PairRow
 from quietpet.evaluation.table_plan import TablePlan

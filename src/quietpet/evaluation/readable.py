@@ -7,7 +7,8 @@ from itertools import groupby
 
 from quietpet.evaluation.comparison import JOINTLY_SCALED, PAPER, QUANTITATIVE, VARIANTS, Variant
 from quietpet.evaluation.layouts import layouts
-from quietpet.evaluation.metrics import METRICS, Metric, metric_of
+from quietpet.evaluation.metric import Metric
+from quietpet.evaluation.metrics import METRICS, metric_of
 from quietpet.evaluation.spread import LITTLE_SPREAD, LITTLE_SPREAD_BELOW, spreads_little
 from quietpet.evaluation.summaries import summary_of_setting
 from quietpet.evaluation.table_plan import TablePlan

@@ -10,7 +10,8 @@ import numpy as np
 
 from quietpet.data.pairs import DosePair
 from quietpet.evaluation.comparison import SliceImages
-from quietpet.evaluation.metrics import NMSE, PAPER_NMSE, PAPER_PSNR, PSNR, Metric
+from quietpet.evaluation.metric import Metric
+from quietpet.evaluation.metrics import NMSE, PAPER_NMSE, PAPER_PSNR, PSNR
 from quietpet.evaluation.spread import spread_to_error
 from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, cell
 from quietpet.files.text import csv_cell

@@ -43,7 +43,7 @@ class TableRow:
     column. ``spread_to_error`` as in :func:`quietpet.evaluation.spread.spread_to_error`, mean over
     trainings. ``paper_difference`` is ``mean`` minus the published one, and ``paper_doubt`` says what
     contradicts that. ``metric_id`` fixes what was measured: see
-    :meth:`quietpet.evaluation.metrics.Metric.id`.
+    :meth:`quietpet.evaluation.metric.Metric.id`.
     """
 
     table: str
