@@ -10,13 +10,7 @@ import pytest
 from scipy import ndimage
 
 from quietpet.errors import InputError
-from quietpet.evaluation.comparison import (
-    PAPER,
-    QUANTITATIVE,
-    SliceImages,
-    central_window,
-    head_box,
-)
+from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, SliceImages, central_window, head_box
 from quietpet.evaluation.metric import Metric
 from quietpet.evaluation.metrics import (
     METRICS,

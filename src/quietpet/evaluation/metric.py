@@ -8,15 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from quietpet.errors import InputError
-from quietpet.evaluation.comparison import (
-    NO_MASK,
-    Known,
-    Mask,
-    Rule,
-    SliceImages,
-    Variant,
-    View,
-)
+from quietpet.evaluation.comparison import NO_MASK, Known, Mask, Rule, SliceImages, Variant, View
 
 _AGGREGATION = "mean=slices"
 """How values of slices become one of a table: their mean."""
