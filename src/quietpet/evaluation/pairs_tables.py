@@ -9,8 +9,9 @@ from typing import Any
 from quietpet.evaluation.comparison import QUANTITATIVE, VARIANTS
 from quietpet.evaluation.metric import Metric
 from quietpet.evaluation.metrics import metric_of
-from quietpet.evaluation.pairs import FEW_SUBJECTS, SINGLE, BySubject, PairRow
+from quietpet.evaluation.pairs import SINGLE, PairRow
 from quietpet.evaluation.pairs_sentences import SHOWN, families, place_of_family, result_of, several_ways
+from quietpet.evaluation.rows import FEW_SUBJECTS, BySubject
 from quietpet.evaluation.tables import TableRow
 from quietpet.evaluation.told import simulated
 from quietpet.files.sections import Cell, Column, Table
