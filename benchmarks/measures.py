@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from quietpet.evaluation.comparison import Variant
-from quietpet.evaluation.metrics import METRICS, SliceImages
+from quietpet.evaluation.comparison import SliceImages, Variant
+from quietpet.evaluation.metrics import METRICS
 
 
 def measured(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from configuration import escaped
 
 from quietpet.evaluation.comparison import TRUTH, VARIANTS, Variant
-from quietpet.evaluation.metrics import Metric
+from quietpet.evaluation.metric import Metric
 
 INTRODUCTION = """\
 # Metrics

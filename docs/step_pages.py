@@ -14,7 +14,7 @@ from quietpet.steps import NamedFile, Step
 STEPS_INTRODUCTION = """\
 # Steps
 
-Made from the table of steps (`src/quietpet/steps.py`). A step is a verb of the command line, a module of
+Made from the table of steps (`src/quietpet/steps`). A step is a verb of the command line, a module of
 `quietpet.stages` and one or more rules of the workflow:
 
     quietpet <step> --settings '<json>' --in NAME=PATH ... --out NAME=PATH ...

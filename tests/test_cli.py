@@ -43,11 +43,12 @@ def test_a_terminated_writer_removes_its_temporary_file(tmp_path):
     """SIGTERM is what a scheduler sends when a job is cancelled or out of time."""
     script = (
         "import signal, sys, os; from pathlib import Path; from quietpet import cli\n"
+        "from quietpet.commands import configuration_verbs\n"
         "from quietpet.files.atomic import atomic_path\n"
         "def command(options):\n"
         f"    with atomic_path(Path({str(tmp_path / 'out.h5')!r})):\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n"
-        "cli._validate = command\n"
+        "configuration_verbs._validate = command\n"
         "sys.exit(cli.main(['validate', 'x']))"
     )
     done = subprocess.run([sys.executable, "-c", script], check=False)

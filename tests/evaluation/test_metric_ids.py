@@ -9,7 +9,8 @@ import pytest
 from scipy import ndimage
 
 from quietpet.evaluation.comparison import HEAD, SliceImages
-from quietpet.evaluation.metrics import METRICS, Metric, metric_of
+from quietpet.evaluation.metric import Metric
+from quietpet.evaluation.metrics import METRICS, metric_of
 from quietpet.phantom.tissues import Tissue
 
 PIXELS = 72

@@ -12,7 +12,8 @@ from scipy import ndimage
 from skimage import metrics as peers
 
 from quietpet.evaluation.comparison import HEAD, VARIANTS, SliceImages, Variant
-from quietpet.evaluation.metrics import Metric, mae, metric_of
+from quietpet.evaluation.metric import Metric
+from quietpet.evaluation.metrics import mae, metric_of
 
 SIDE = 48
 

@@ -10,16 +10,10 @@ import pytest
 from scipy import ndimage
 
 from quietpet.errors import InputError
-from quietpet.evaluation.comparison import (
-    PAPER,
-    QUANTITATIVE,
-    SliceImages,
-    central_window,
-    head_box,
-)
+from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, SliceImages, central_window, head_box
+from quietpet.evaluation.metric import Metric
 from quietpet.evaluation.metrics import (
     METRICS,
-    Metric,
     bias_percent,
     mae,
     mae_percent,

@@ -11,7 +11,8 @@ from statsmodels.stats.multitest import multipletests
 
 from quietpet.config.evaluation import EvaluationSettings
 from quietpet.evaluation.pairs import PAIR_COLUMNS, PairRow
-from quietpet.evaluation.pairs_section import paired_section, summary_sentences
+from quietpet.evaluation.pairs_section import paired_section
+from quietpet.evaluation.pairs_sentences import summary_sentences
 from quietpet.evaluation.scoring import SCORE_COLUMNS
 from quietpet.evaluation.table_plan import TablePlan
 from quietpet.evaluation.tables import TableRow, tabulate

@@ -32,7 +32,6 @@ from quietpet.evaluation.recovery_table import (
     NOISE_TABLE,
     STANDARD,
     bias_rows,
-    cells,
     measured_doses,
     recovery_rows,
     smoothed,
@@ -352,7 +351,7 @@ def test_unknown_methods_and_slices_measured_twice_are_refused(data):
 
 def test_cells_are_plain_numbers(tables):
     for row in (*tables[0], *tables[1]):
-        assert all(value != "nan" for value in cells(row).values())
+        assert all(value != "nan" for value in row.cells().values())
 
 
 # What is shown

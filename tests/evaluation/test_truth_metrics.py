@@ -9,7 +9,8 @@ import pytest
 from scipy import ndimage
 
 from quietpet.evaluation.comparison import TRUTH, SliceImages
-from quietpet.evaluation.metrics import METRICS, measured, metric_of
+from quietpet.evaluation.metric import measured
+from quietpet.evaluation.metrics import METRICS, metric_of
 from quietpet.phantom.tissues import Tissue
 
 GREY, WHITE = 96.0, 32.0

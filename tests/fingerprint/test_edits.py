@@ -156,7 +156,7 @@ HARMLESS = [
     ("study/data_sets.py", "def learning_word", "def word_of"),
     ("study/select_simulation.py", "subject=subject", "subject=str(subject)"),
     ("cli.py", '"--threads"', '"--cores"'),
-    ("steps.py", "optional=True", "optional=False"),
+    ("steps/learning.py", "optional=True", "optional=False"),
     ("provenance.py", "[:12]", "[:11]"),
     ("outputs/digests.py", "return kept == ", "return not kept or kept == "),
     ("commands/audit.py", "def audit_tree(", "def audit("),
@@ -246,7 +246,8 @@ RERUN = [
     # another metric restores nothing again: neither with a wrong T1, nor to plan sampling
     (
         "evaluation/metrics.py", "METRICS = (\n",
-        'METRICS = (\n    replace(PAPER_PSNR, name="psnr_in_head_db", mask=HEAD),\n', OF_SCORES,
+        'METRICS = (\n    Metric(name="x", label="x", function=psnr_db, variant=PAPER, mask=HEAD),\n',
+        OF_SCORES,
     ),
     ("evaluation/metrics.py", "data_range**2 / ", "data_range / ",
         OF_SCORES | of("plan") | of("robustness")),

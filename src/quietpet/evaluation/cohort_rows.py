@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from quietpet.files.text import csv_cell
+from quietpet.evaluation.rows import Row, columns_of
 
 ACTIVITY, RATIO = "activity", "ratio"
 """A region's mean, and the same over that of the reference region of the same image."""
@@ -42,7 +42,7 @@ class CohortPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BiasRow:
+class BiasRow(Row):
     """One row of ``cohorts.csv``: errors of a region's mean, in percent of ``against``, over subjects.
 
     The fields are its columns, None is an empty cell. ``loa_low`` and ``loa_high`` are the limits of
@@ -75,13 +75,9 @@ class BiasRow:
     projector: str
     registration: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        return {column: csv_cell(getattr(self, column)) for column in BIAS_COLUMNS}
-
 
 @dataclass(frozen=True, kw_only=True)
-class EffectRow:
+class EffectRow(Row):
     """One row of ``effects.csv``: the diseased against the healthy in one region of one kind of image.
 
     Of the region's ratio to ``reference``. ``difference_percent`` is of the healthy mean;
@@ -128,10 +124,6 @@ class EffectRow:
     projector: str
     registration: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        return {column: csv_cell(getattr(self, column)) for column in EFFECT_COLUMNS}
 
-
-BIAS_COLUMNS = tuple(field.name for field in fields(BiasRow))
-EFFECT_COLUMNS = tuple(field.name for field in fields(EffectRow))
+BIAS_COLUMNS = columns_of(BiasRow)
+EFFECT_COLUMNS = columns_of(EffectRow)

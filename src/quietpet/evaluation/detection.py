@@ -7,7 +7,7 @@ covariance holds for both. Slices have noise of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,8 +30,8 @@ from quietpet.evaluation.effects import LEAST_SUBJECTS
 from quietpet.evaluation.one_training import require_one_training
 from quietpet.evaluation.paired import UNCLEAR, holm
 from quietpet.evaluation.ratings import LESION
+from quietpet.evaluation.rows import Row, columns_of
 from quietpet.evaluation.statistics import ends, t_interval
-from quietpet.files.text import csv_cell
 
 RESTORED, STANDARD = "restored", "standard"
 """What images were rated: those of a method, or the standard dose."""
@@ -59,7 +59,7 @@ class DetectionPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectionRow:
+class DetectionRow(Row):
     """One row of ``detection.csv``: the mean area over slices and lesions; None is an empty cell.
 
     ``radius_mm`` is None of all radii together, ``contrast`` where nothing was sought, as a check whose
@@ -103,12 +103,8 @@ class DetectionRow:
     observers: str
     protocol: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text."""
-        return {name: csv_cell(getattr(self, name)) for name in DETECTION_COLUMNS}
 
-
-DETECTION_COLUMNS = tuple(field.name for field in fields(DetectionRow))
+DETECTION_COLUMNS = columns_of(DetectionRow)
 
 
 class Task(NamedTuple):

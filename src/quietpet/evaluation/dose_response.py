@@ -7,7 +7,7 @@ over subjects.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +17,10 @@ from quietpet.config.dose_response import TRAINED_AT
 from quietpet.errors import InputError
 from quietpet.evaluation.comparison import QUANTITATIVE, TRUTH
 from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.rows import Row, columns_of
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import ends, t_interval
 from quietpet.evaluation.tables import require_one_lineage, require_same_slices
-from quietpet.files.text import csv_cell
 
 Headline = tuple[str, str]
 """A metric, by its name and variant."""
@@ -83,7 +83,7 @@ class DosePlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DoseRow:
+class DoseRow(Row):
     """One metric at one dose; the fields are the columns of ``dose_response.csv``, None an empty cell.
 
     ``trained_on``: the dose at which the method learned, of its first training alone; "-": the dose
@@ -113,16 +113,12 @@ class DoseRow:
     projector: str
     registration: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        return {column: csv_cell(getattr(self, column)) for column in DOSE_COLUMNS}
-
     @property
     def headline(self) -> Headline:
         return self.metric, self.variant
 
 
-DOSE_COLUMNS = tuple(field.name for field in fields(DoseRow))
+DOSE_COLUMNS = columns_of(DoseRow)
 
 
 _PLACE = ("dataset", "setting")

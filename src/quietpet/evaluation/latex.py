@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE, Variant
 from quietpet.evaluation.effects import LEAST_SUBJECTS
 from quietpet.evaluation.layouts import file_stem
-from quietpet.evaluation.metrics import Metric
+from quietpet.evaluation.metric import Metric
 from quietpet.evaluation.printed import MetricKey, PrintedRow, PrintedTable, doubt_notes
 from quietpet.evaluation.tables import TableRow
 from quietpet.evaluation.told import simulated

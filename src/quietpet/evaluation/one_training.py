@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from quietpet.errors import InputError
+from quietpet.evaluation.rows import OfRun
 
 ONE_TRAINING = (
     "Each method that learns restored the realisations with its first training alone. What another "
@@ -14,17 +15,9 @@ ONE_TRAINING = (
 )
 
 
-class Run(Protocol):
+class Run(OfRun, Protocol):
     """A row of what one training of a method made of one data set."""
 
-    @property
-    def dataset(self) -> str: ...
-    @property
-    def setting(self) -> str: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def learning(self) -> str: ...
     @property
     def replicate(self) -> str: ...
 

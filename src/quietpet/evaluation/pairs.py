@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from quietpet.evaluation.cells import Cell
@@ -23,34 +23,15 @@ from quietpet.evaluation.paired import (
     pooled_between_trainings,
     wilcoxon_reason,
 )
+from quietpet.evaluation.rows import BySubject, Row, by_subject, columns_of
 from quietpet.evaluation.statistics import ends
 from quietpet.evaluation.table_plan import TablePlan
-from quietpet.files.text import csv_cell
-
-FEW_SUBJECTS = 5
-"""With fewer, what each subject has is printed."""
 
 SINGLE = "single"
 
 
-BySubject = tuple[tuple[str, float], ...]
-"""What each subject has."""
-
-
-def by_subject(subjects: Iterable[str], values: Iterable[float]) -> BySubject:
-    """Each subject with its value."""
-    return tuple((str(name), float(value)) for name, value in zip(subjects, values, strict=True))
-
-
-def subjects_cell(values: BySubject) -> str:
-    """What each subject has, in one cell; empty of many, who are summarised."""
-    if len(values) >= FEW_SUBJECTS:
-        return ""
-    return "; ".join(f"{subject}: {csv_cell(value)}" for subject, value in values)
-
-
 @dataclass(frozen=True, kw_only=True)
-class PairRow:
+class PairRow(Row):
     """One metric of a method minus that of the chosen one, ``compared_with``, in the same subjects.
 
     The fields are the columns of ``paired.csv``, None an empty cell. ``difference`` is of the means
@@ -100,13 +81,8 @@ class PairRow:
     projector: str
     registration: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        of_subjects = {"subject_differences": subjects_cell(self.subject_differences)}
-        return {name: csv_cell(of_subjects.get(name, getattr(self, name))) for name in PAIR_COLUMNS}
 
-
-PAIR_COLUMNS = tuple(field.name for field in fields(PairRow))
+PAIR_COLUMNS = columns_of(PairRow)
 
 
 class CellKey(NamedTuple):

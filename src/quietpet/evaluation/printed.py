@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from quietpet.config.datasets import DatasetKind
 from quietpet.evaluation.layouts import file_stem, layouts
-from quietpet.evaluation.metrics import METRICS, Metric
+from quietpet.evaluation.metric import Metric
+from quietpet.evaluation.metrics import METRICS
 from quietpet.evaluation.tables import TableRow
 from quietpet.evaluation.told import title_of, warnings_of
 from quietpet.files.text import csv_cell

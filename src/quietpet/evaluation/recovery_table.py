@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,9 @@ from quietpet.evaluation.recovery import (
     lesion_rows,
     noise_rows,
 )
+from quietpet.evaluation.rows import Row, columns_of
 from quietpet.evaluation.scoring import LINEAGE, reported
 from quietpet.files.realisations import Realisations
-from quietpet.files.text import csv_cell
 from quietpet.units import sigma_from_fwhm
 
 STANDARD, LOW = "standard dose", "low dose"
@@ -50,7 +50,7 @@ _FILTER = "post_fwhm_mm"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecoveryRow:
+class RecoveryRow(Row):
     """Lesions of one size and contrast, restored by one method; the fields are the columns of the CSV.
 
     ``crc`` and ``background_variability_percent`` are means over so many lesions. ``crc_se`` is the
@@ -83,7 +83,7 @@ class RecoveryRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoiseRow:
+class NoiseRow(Row):
     """Error of one method in one region of slices without lesions; the fields are columns of the CSV.
 
     All in percent of the region's true mean: ``mean_bias_percent`` with its sign; the others are roots
@@ -112,13 +112,8 @@ class NoiseRow:
     registration: str
 
 
-RECOVERY_COLUMNS = tuple(field.name for field in fields(RecoveryRow))
-BIAS_COLUMNS = tuple(field.name for field in fields(NoiseRow))
-
-
-def cells(row: RecoveryRow | NoiseRow) -> dict[str, str]:
-    """The row as text, numbers to six significant digits."""
-    return {name: csv_cell(value) for name, value in vars(row).items()}
+RECOVERY_COLUMNS = columns_of(RecoveryRow)
+BIAS_COLUMNS = columns_of(NoiseRow)
 
 
 def typed(rows: pd.DataFrame | list[dict[str, object]], columns: Sequence[str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ never looks at T1, no MRI would have been better than this one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -18,10 +18,10 @@ from quietpet.config.evaluation import EvaluationSettings
 from quietpet.config.robustness import OWN, T1_CONDITIONS
 from quietpet.errors import InputError
 from quietpet.evaluation.comparison import PAPER, QUANTITATIVE
+from quietpet.evaluation.rows import Row, columns_of
 from quietpet.evaluation.scoring import LINEAGE, SCORE_COLUMNS
 from quietpet.evaluation.statistics import SliceValues, Summary, summarise
 from quietpet.evaluation.tables import require_one_lineage, require_same_slices
-from quietpet.files.text import csv_cell
 
 ROBUSTNESS_SCORE_COLUMNS = ("t1", *SCORE_COLUMNS)
 """Columns of a score file of the step ``robustness``: ``t1`` says which T1 the method was given."""
@@ -49,7 +49,7 @@ class RobustnessPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RobustnessRow:
+class RobustnessRow(Row):
     """One method with one T1; the fields are the columns of ``robustness.csv``, None an empty cell.
 
     ``difference``: mean over slices of the metric with this T1 minus that with the subject's own, and
@@ -90,12 +90,8 @@ class RobustnessRow:
         """Whether the best method that never looks at T1 is as good, or better."""
         return BETTER[self.metric] * (self.mean - self.best_without_t1_mean) <= 0
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        return {column: csv_cell(getattr(self, column)) for column in ROBUSTNESS_COLUMNS}
 
-
-ROBUSTNESS_COLUMNS = tuple(field.name for field in fields(RobustnessRow))
+ROBUSTNESS_COLUMNS = columns_of(RobustnessRow)
 
 
 def robustness_rows(

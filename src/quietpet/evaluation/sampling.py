@@ -10,10 +10,11 @@ import numpy as np
 
 from quietpet.data.pairs import DosePair
 from quietpet.evaluation.comparison import SliceImages
-from quietpet.evaluation.metrics import NMSE, PAPER_NMSE, PAPER_PSNR, PSNR, Metric
+from quietpet.evaluation.metric import Metric
+from quietpet.evaluation.metrics import NMSE, PAPER_NMSE, PAPER_PSNR, PSNR
+from quietpet.evaluation.rows import Row
 from quietpet.evaluation.spread import spread_to_error
 from quietpet.files.sections import Cell, Column, Section, ShownFigure, Table, cell
-from quietpet.files.text import csv_cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Quality:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SamplingRow(Quality):
+class SamplingRow(Quality, Row):
     """One sampler of one method; the fields are the columns of ``sampling.csv``."""
 
     dataset: str
@@ -46,10 +47,6 @@ class SamplingRow(Quality):
     steps: int
     evaluations: int
     seconds_per_sample: float
-
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        return {name: csv_cell(value) for name, value in asdict(self).items()}
 
 
 SAMPLING_COLUMNS = (

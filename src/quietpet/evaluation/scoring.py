@@ -10,7 +10,7 @@ import numpy as np
 
 from quietpet.errors import InputError, replacing
 from quietpet.evaluation.comparison import SliceImages
-from quietpet.evaluation.metrics import Metric, measured
+from quietpet.evaluation.metric import Metric, measured
 from quietpet.evaluation.spread import spread_to_error
 from quietpet.files.lineage import Lineage
 from quietpet.files.packed import ReferenceSlices

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import pandas as pd
 
 from quietpet.errors import InputError
 from quietpet.evaluation.bounded import Scale, mean_and_interval
+from quietpet.evaluation.rows import Row, columns_of
 from quietpet.evaluation.scoring import REFERENCE, STANDARD
 from quietpet.evaluation.statistics import ends
-from quietpet.files.text import csv_cell
 
 _CELL = ["dataset", "setting", "method", "learning", "estimate", "against", "measure"]
 
@@ -29,7 +29,7 @@ class SubjectsPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SubjectsRow:
+class SubjectsRow(Row):
     """One row of ``subjects.csv``: the mean over subjects of the means over trainings.
 
     Of ratios it is the geometric mean over subjects. ``against``: what images are compared with, the
@@ -54,12 +54,8 @@ class SubjectsRow:
     by_subject: str
     protocol: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text."""
-        return {name: csv_cell(getattr(self, name)) for name in SUBJECTS_TABLE_COLUMNS}
 
-
-SUBJECTS_TABLE_COLUMNS = tuple(field.name for field in fields(SubjectsRow))
+SUBJECTS_TABLE_COLUMNS = columns_of(SubjectsRow)
 
 
 def subjects_rows(measured: pd.DataFrame, plan: SubjectsPlan) -> list[SubjectsRow]:

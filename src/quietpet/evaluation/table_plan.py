@@ -12,6 +12,7 @@ from quietpet.config.inputs import WithoutT1
 from quietpet.errors import InputError
 from quietpet.evaluation.layouts import ShownPlan, TableLayout, default_reference
 from quietpet.evaluation.metrics import METRICS
+from quietpet.evaluation.rows import OfRun
 from quietpet.files.rates import RateTrials
 
 
@@ -57,17 +58,9 @@ def plan_of(settings: Mapping[str, Any], trials: Mapping[Path, RateTrials]) -> T
     return TablePlan(**{**settings, "methods": methods, "reference": reference})
 
 
-class InTable(Protocol):
+class InTable(OfRun, Protocol):
     """What has a place in a table."""
 
-    @property
-    def dataset(self) -> str: ...
-    @property
-    def setting(self) -> str: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def learning(self) -> str: ...
     @property
     def estimate(self) -> str: ...
     @property

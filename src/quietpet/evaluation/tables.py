@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -13,26 +13,18 @@ from quietpet.evaluation.cells import Cell, cells_of, runs_of
 from quietpet.evaluation.comparison import PAPER, VARIANTS
 from quietpet.evaluation.layouts import PUBLISHED_DATASETS, TableLayout, layouts, shown
 from quietpet.evaluation.metrics import METRICS, metric_of
-from quietpet.evaluation.pairs import (
-    BySubject,
-    Compared,
-    PairRow,
-    by_subject,
-    compare,
-    key_of,
-    subjects_cell,
-)
+from quietpet.evaluation.pairs import Compared, PairRow, compare, key_of
 from quietpet.evaluation.published import PublishedKey, PublishedValue, published_values
+from quietpet.evaluation.rows import BySubject, Row, by_subject, columns_of
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.spread import LITTLE_SPREAD, LITTLE_SPREAD_BELOW, spreads_little
 from quietpet.evaluation.statistics import Summary, summarise
 from quietpet.evaluation.table_plan import TablePlan, order_in_table
 from quietpet.files.lineage import UNREGISTERED
-from quietpet.files.text import csv_cell
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableRow:
+class TableRow(Row):
     """One row of ``tables.csv``: the fields are its columns, None is an empty cell.
 
     ``mean`` to ``n_replicates`` are those of :class:`quietpet.evaluation.statistics.Summary`;
@@ -43,7 +35,7 @@ class TableRow:
     column. ``spread_to_error`` as in :func:`quietpet.evaluation.spread.spread_to_error`, mean over
     trainings. ``paper_difference`` is ``mean`` minus the published one, and ``paper_doubt`` says what
     contradicts that. ``metric_id`` fixes what was measured: see
-    :meth:`quietpet.evaluation.metrics.Metric.id`.
+    :meth:`quietpet.evaluation.metric.Metric.id`.
     """
 
     table: str
@@ -81,13 +73,8 @@ class TableRow:
     projector: str
     registration: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        of_subjects = {"subject_values": subjects_cell(self.subject_values)}
-        return {name: csv_cell(of_subjects.get(name, getattr(self, name))) for name in TABLE_COLUMNS}
 
-
-TABLE_COLUMNS = tuple(field.name for field in fields(TableRow))
+TABLE_COLUMNS = columns_of(TableRow)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ elsewhere, is an estimate, too: a method that restores it perfectly has its erro
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,11 @@ from quietpet.errors import InputError
 from quietpet.evaluation.cells import Cell, cells_of
 from quietpet.evaluation.comparison import TRUTH
 from quietpet.evaluation.metrics import METRICS, metric_of
-from quietpet.evaluation.pairs import BySubject, by_subject, subjects_cell
+from quietpet.evaluation.rows import BySubject, Row, by_subject, columns_of
 from quietpet.evaluation.scoring import REFERENCE, STANDARD, reported, score_slices
 from quietpet.evaluation.statistics import SliceValues, ends, summarise, t_interval
 from quietpet.evaluation.tables import require_one_lineage, require_same_slices
 from quietpet.files.packed import PackedName, ReferenceSlices
-from quietpet.files.text import csv_cell
 
 _METRICS = tuple(metric for metric in METRICS if metric.variant is TRUTH)
 
@@ -42,7 +41,7 @@ class TruthPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TruthRow:
+class TruthRow(Row):
     """One metric of one method; the fields are the columns of ``truth.csv``, None an empty cell.
 
     ``mean`` to ``seed_std`` and the numbers are those of
@@ -76,13 +75,8 @@ class TruthRow:
     projector: str
     registration: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        of_subjects = {"subject_values": subjects_cell(self.subject_values)}
-        return {name: csv_cell(of_subjects.get(name, getattr(self, name))) for name in TRUTH_COLUMNS}
 
-
-TRUTH_COLUMNS = tuple(field.name for field in fields(TruthRow))
+TRUTH_COLUMNS = columns_of(TruthRow)
 
 
 def standard_scores(

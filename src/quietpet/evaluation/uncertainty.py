@@ -23,6 +23,7 @@ from quietpet.evaluation.calibration import (
     standardised_errors,
     units_needed,
 )
+from quietpet.evaluation.rows import Row, columns_of
 from quietpet.evaluation.scoring import estimates_of, names_of, require_images
 from quietpet.evaluation.sparsification import (
     REMOVED,
@@ -34,7 +35,6 @@ from quietpet.evaluation.spread import LITTLE_SPREAD, spread_to_error, spreads_l
 from quietpet.evaluation.statistics import Interval, ends, t_interval
 from quietpet.files.packed import ReferenceSlices
 from quietpet.files.restored import RestoredSlices
-from quietpet.files.text import csv_cell
 
 Scope = Literal["slice", "subject", "data_set"]
 ALL = "-"
@@ -51,7 +51,7 @@ _BOUNDS: Mapping[str, Interval] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class UncertaintyRow:
+class UncertaintyRow(Row):
     """One number; the fields are the columns of ``uncertainty.csv``, None an empty cell.
 
     ``quantity``, over the pixels inside the heads of a ``scope``:
@@ -93,10 +93,6 @@ class UncertaintyRow:
     projector: str
     registration: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        return {column: csv_cell(getattr(self, column)) for column in UNCERTAINTY_COLUMNS}
-
     @property
     def measured(self) -> tuple[str, float | None]:
         """What it is of: quantity and level."""
@@ -108,7 +104,7 @@ class UncertaintyRow:
         return self.dataset, self.setting, self.method, self.learning
 
 
-UNCERTAINTY_COLUMNS = tuple(field.name for field in fields(UncertaintyRow))
+UNCERTAINTY_COLUMNS = columns_of(UncertaintyRow)
 
 Value = tuple[str, float | None, float | None, str]
 """Quantity, level, value and note."""

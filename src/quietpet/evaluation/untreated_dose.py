@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from quietpet.evaluation.dose_equivalent import NOT_MONOTONE, TOO_FEW, Found, over_subjects, where
 from quietpet.evaluation.dose_response import HEADLINES, OWN_DOSE, DosePlan, DoseScores, Headline
-from quietpet.files.text import csv_cell
+from quietpet.evaluation.rows import Row, columns_of
 
 EQUIVALENT = "equivalent dose"
 """The question of a row: which untreated dose equals the method at this one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EquivalentRow:
+class EquivalentRow(Row):
     """One answer; the fields are the columns of ``dose_equivalent.csv``, None an empty cell.
 
     ``question`` is "equivalent dose": ``value`` is the untreated fraction of the standard dose that is
@@ -52,16 +52,12 @@ class EquivalentRow:
     too_few: int
     subjects: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        return {column: csv_cell(getattr(self, column)) for column in EQUIVALENT_COLUMNS}
-
     @property
     def headline(self) -> Headline:
         return self.metric, self.variant
 
 
-EQUIVALENT_COLUMNS = tuple(field.name for field in fields(EquivalentRow))
+EQUIVALENT_COLUMNS = columns_of(EquivalentRow)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,11 +20,11 @@ from quietpet.evaluation.paired import (
     paired_difference,
     pooled_between_trainings,
 )
+from quietpet.evaluation.rows import Row, columns_of
 from quietpet.evaluation.scoring import LINEAGE
 from quietpet.evaluation.statistics import SliceValues, ends
 from quietpet.evaluation.table_plan import TablePlan
 from quietpet.evaluation.tables import against_standard
-from quietpet.files.text import csv_cell
 
 COMPARED = ("psnr_db", "ssim", "nmse")
 """Metrics of the table."""
@@ -33,7 +33,7 @@ _PLACE = ["dataset", "setting", "learning", "estimate", "metric", "variant", *LI
 
 
 @dataclass(frozen=True, kw_only=True)
-class T1Row:
+class T1Row(Row):
     """One metric of a method with T1 and without; the fields are the columns, None an empty cell.
 
     ``method_without`` is the variant without, and ``without`` says how it does without; where there is
@@ -69,12 +69,8 @@ class T1Row:
     projector: str
     registration: str
 
-    def cells(self) -> dict[str, str]:
-        """The row as text, numbers to six significant digits."""
-        return {column: csv_cell(getattr(self, column)) for column in T1_COLUMNS}
 
-
-T1_COLUMNS = tuple(field.name for field in fields(T1Row))
+T1_COLUMNS = columns_of(T1Row)
 
 
 def compare_t1(scores: pd.DataFrame, *, plan: TablePlan) -> tuple[T1Row, ...]:

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from quietpet.evaluation.comparison import QUANTITATIVE
 from quietpet.evaluation.metrics import metric_of
-from quietpet.evaluation.readable import SHOWN_VARIANTS
+from quietpet.evaluation.table_grids import SHOWN_VARIANTS
 from quietpet.evaluation.with_without_t1 import COMPARED, T1Row
 from quietpet.files.sections import Cell, Column, Section, Table, cell
 

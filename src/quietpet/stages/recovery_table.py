@@ -23,7 +23,6 @@ from quietpet.evaluation.recovery_table import (
     NoiseRow,
     RecoveryRow,
     bias_rows,
-    cells,
     measured_doses,
     recovery_rows,
     typed,
@@ -51,8 +50,8 @@ def run(job: RecoveryTableJob, inputs: Files, outputs: Files) -> None:
     for data in data_sets:
         require_realisations(data)
     recovery, noise = _rows(job, data_sets, inputs)
-    write_csv(outputs.one("recovery"), RECOVERY_COLUMNS, map(cells, recovery))
-    write_csv(outputs.one("noise"), BIAS_COLUMNS, map(cells, noise))
+    write_csv(outputs.one("recovery"), RECOVERY_COLUMNS, (row.cells() for row in recovery))
+    write_csv(outputs.one("noise"), BIAS_COLUMNS, (row.cells() for row in noise))
     maps, place = _shown(
         data_sets[0], inputs.many("maps"), _least_error(noise, data_sets[0], job.low_dose)
     )

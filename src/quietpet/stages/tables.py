@@ -5,7 +5,8 @@ from __future__ import annotations
 from quietpet.evaluation.claims import claims_section
 from quietpet.evaluation.layouts import file_stem
 from quietpet.evaluation.pairs import PAIR_COLUMNS
-from quietpet.evaluation.pairs_section import paired_section, summary_sentences
+from quietpet.evaluation.pairs_section import paired_section
+from quietpet.evaluation.pairs_sentences import summary_sentences
 from quietpet.evaluation.printed import printed_tables
 from quietpet.evaluation.readable import render, tables_section
 from quietpet.evaluation.scoring import SCORE_COLUMNS
