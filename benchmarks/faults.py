@@ -530,7 +530,7 @@ def lost_mount(bench: Bench, fault: Fault) -> tuple[str, Said]:
         time.sleep(3 + fault.at * 10)
         _called("umount", "-l", str(results))
         first = ended(running)
-        shutil.rmtree(results)
+        shutil.rmtree(results, ignore_errors=True)  # Snakemake removes folders that it finds empty
         results.mkdir()
         _called("mount", "--bind", str(store), str(results))
         said = _told_first(first, bench.run())
