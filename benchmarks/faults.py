@@ -6,8 +6,8 @@ Each fault is done to a copy of a finished or half-finished study. Then the same
 after `snakemake --unlock` where Snakemake itself was killed, as `docs/running.md` says. It must end in
 the undisturbed tables, byte by byte, or stop with one sentence that names a file. Some of these
 sentences are followed: the file is moved away, and the command run once more. Mounts want root;
-without, faults that need one are skipped. Writes ``faults.csv`` into the folder; an interrupted campaign
-goes on with the same command.
+without, faults that need one are skipped. Writes ``faults.csv`` into the folder, and all that was said
+where a fault ended in another way; an interrupted campaign goes on with the same command.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ def tried(bench: Bench, fault: Fault, *, mounts: bool) -> Outcome:
     began = time.monotonic()
     where, said = DOERS[fault.kind](bench, fault)
     outcome = judged(said, tables_of(bench.copy), bench.tables)
+    if outcome not in GOOD:
+        (bench.folder / f"{fault.number}.txt").write_text(said.text)
     named = bench.copy / said.file
     if outcome == "refused" and fault.followed and named.is_file():
         named.rename(bench.folder / "moved away")

@@ -19,8 +19,8 @@ from fault_campaign.judging import Said
 from fault_campaign.plan import FILES, INTERRUPTED, STEPS
 from quietpet.outputs.digests import FOLDER as DIGESTS
 
-LIMIT_S = 300.0
-"""A command that takes longer than this hangs."""
+LIMIT_S = 900.0
+"""A command that takes longer than this hangs; a busy machine needs minutes for one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ def ended(running: subprocess.Popen[str]) -> Said:
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
         text, _ = running.communicate()
-        return Said(status=124, text=text)
+        return Said(status=124, text=text, hangs=True)
     except KeyboardInterrupt:
         os.killpg(running.pid, signal.SIGKILL)
         raise
@@ -120,12 +120,13 @@ def missing(folder: Path, patterns: Sequence[str]) -> None:
 
 
 def worse(first: Said, last: Said) -> Said:
-    """The end is that of the last command; a traceback of the first is not forgotten."""
+    """The end is that of the last command; that the first hung, or a traceback, is not forgotten."""
     text = f"{first.text}\n{last.text}" if first.traceback else last.text
-    return Said(status=last.status, text=text)
+    return Said(status=last.status, text=text, hangs=first.hangs or last.hangs)
 
 
 def told_first(first: Said, last: Said) -> Said:
     """What stopped the first command, which must say it in a sentence, with the end of the last one."""
     text = f"{first.text}\n{last.text}" if first.status else last.text
-    return Said(status=last.status, text=text, mute=bool(first.status) and not first.clear)
+    mute = bool(first.status) and not first.clear
+    return Said(status=last.status, text=text, mute=mute, hangs=first.hangs or last.hangs)

@@ -20,6 +20,8 @@ class Said:
     text: str
     mute: bool = False
     """Whether a command before this one stopped without a sentence."""
+    hangs: bool = False
+    """Whether it, or a command before it, did not end by itself."""
 
     @property
     def sentence(self) -> str:
@@ -51,7 +53,7 @@ class Said:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How one fault ended: "resumed", "refused", "wrong tables", "silent", "traceback" or "skipped"."""
+    """How one fault ended: as one of `COLUMNS`."""
 
     fault: Fault
     outcome: str
@@ -62,6 +64,8 @@ class Outcome:
 
 def judged(said: Said, found: dict[str, bytes], expected: dict[str, bytes]) -> str:
     """How a command ended."""
+    if said.hangs:
+        return "hangs"
     if said.traceback:
         return "traceback"
     if said.status == 0 and found != expected:
@@ -78,6 +82,7 @@ COLUMNS = (
     "refused, then resumed",
     "wrong tables",
     "silent",
+    "hangs",
     "traceback",
     "skipped",
 )

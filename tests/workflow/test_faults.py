@@ -54,6 +54,7 @@ def test_tables_that_differ_are_wrong_whatever_was_said():
     assert judged(refused, {}, right) == "refused"
     assert judged(Said(status=1, text="Exiting"), {}, right) == "silent"
     assert judged(Said(status=0, text="", mute=True), right, right) == "silent"
+    assert judged(Said(status=0, text="", hangs=True), right, right) == "hangs"
     traced = Said(status=0, text="Traceback (most recent call last):")
     assert judged(traced, right, right) == "traceback"
 

@@ -122,7 +122,9 @@ def train(
                 if due:
                     progress = validated(progress)
         except Terminated:
-            _keep(checkpoint, learner, progress, fabric)
+            if not fabric.is_global_zero:  # where one of the others fails, Fabric kills the first one
+                raise SystemExit(0) from None
+            _keep(checkpoint, learner, progress)
             raise
 
     method.load_state_dict(progress.best)
@@ -134,13 +136,11 @@ def _is_validated(step: int, settings: TrainingSettings) -> bool:
     return step % settings.validate_every == 0 or step == settings.iterations
 
 
-def _keep(checkpoint: Checkpoint, learner: Learner, progress: Progress, fabric: Fabric) -> None:
+def _keep(checkpoint: Checkpoint, learner: Learner, progress: Progress) -> None:
     """Save the state of a training that is terminated between validations."""
-    # A network that is about to diverge is not gone on from.
-    if fabric.is_global_zero and learner.finite:
+    if learner.finite:  # one that is about to diverge is not gone on from
         checkpoint.save(learner, progress)
         logger.info("training: terminated; kept its state after step %d", progress.step)
-    fabric.barrier()  # when another process ends, Fabric kills the first one
 
 
 def _learner(
