@@ -7,7 +7,8 @@ after `snakemake --unlock` where Snakemake itself was killed, as `docs/running.m
 the undisturbed tables, byte by byte, or stop with one sentence that names a file. Some of these
 sentences are followed: the file is moved away, and the command run once more. Mounts want root;
 without, faults that need one are skipped. Writes ``faults.csv`` into the folder, and all that was said
-where a fault ended in another way; an interrupted campaign goes on with the same command.
+where a fault ended in another way; the same command goes on with an interrupted campaign, and does such
+faults again.
 """
 
 from __future__ import annotations
@@ -69,15 +70,17 @@ def main() -> int:
     folder = options.folder.absolute()
     bench, mounts = Bench.prepared(folder, small_study()), can_mount(folder)
     plan, path = planned(options.faults, options.seed, options.only), folder / "faults.csv"
-    outcomes = read_outcomes(path, plan)
+    ended = {each.fault.number: each for each in read_outcomes(path, plan) if each.outcome in GOOD}
     with contextlib.suppress(KeyboardInterrupt):
-        for fault in plan[len(outcomes) :]:
-            outcomes.append(done := tried(bench, fault, mounts=mounts))
+        for fault in plan:
+            if fault.number in ended:
+                continue
+            ended[fault.number] = done = tried(bench, fault, mounts=mounts)
             place = f"{fault.number} {fault.kind}, {done.where}"
             print(f"{place}: {done.outcome} ({done.seconds} s) {done.said}", flush=True)
-            write_outcomes(path, outcomes)
-    print("\n".join(["", *as_table(outcomes)]))
-    return 0 if all(each.outcome in GOOD for each in outcomes) else 1
+            write_outcomes(path, [ended[number] for number in sorted(ended)])
+    print("\n".join(["", *as_table(list(ended.values()))]))
+    return 0 if all(each.outcome in GOOD for each in ended.values()) else 1
 
 
 if __name__ == "__main__":
