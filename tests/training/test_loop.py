@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from quietpet.config.networks import EmaSettings, OptimiserSettings, TrainingSet
 from quietpet.data.batches import StepBatches, central_batches, central_window
 from quietpet.data.dataset import PairDataset
 from quietpet.errors import InputError
+from quietpet.files.tensors import read_tensors
 from quietpet.methods.base import Restorer
 from quietpet.methods.cncl.settings import Settings as CNCLSettings
 from quietpet.methods.eagan.settings import Settings as EaGANSettings
@@ -27,6 +30,7 @@ from quietpet.training.ema import share_of_newest
 from quietpet.training.loop import train
 from quietpet.training.optimiser import adam, learning_rate
 from quietpet.training.processes import start
+from quietpet.training.validation import HeldOut
 
 UNET = UNetSettings(inputs=("low", "t1"), features=(4, 4, 8, 8, 8, 4), normalisation="batch")
 MFDIFF = DiffusionSettings(
@@ -175,6 +179,124 @@ def test_resuming_gives_bit_identical_weights(files, tmp_path, model, measure, i
     resumed, resumed_rows = run(files, tmp_path / "cut.safetensors", **chosen)
     assert_same_weights(whole, resumed)
     assert without_speed(resumed_rows) == without_speed(whole_rows)
+
+
+def terminate_at(*steps):
+    """SIGTERM while the batch of each of ``steps`` is loaded, as often as a scheduler likes."""
+
+    class Terminating(StepBatches):
+        def __getitem__(self, wanted):
+            if wanted in steps:
+                signal.raise_signal(signal.SIGTERM)
+                signal.raise_signal(signal.SIGTERM)
+            return super().__getitem__(wanted)
+
+    return Terminating
+
+
+def state_of(weights):
+    """What the checkpoint beside ``weights`` records: validations, and steps since the last one."""
+    _, record = read_tensors(Checkpoint(weights, digest="abc").path)
+    return [row["step"] for row in record["rows"]], record["since"]["span"]["steps"]
+
+
+@pytest.mark.parametrize(
+    ("model", "measure"),
+    [
+        (UNET, "plain"),
+        (UNET, "exponential-average"),
+        (MFDIFF, "power-average"),
+        (EAGAN, "float16"),
+        (CNCL, "power-average"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else each.kind,
+)
+def test_sigterm_ends_a_training_after_the_step_under_way(files, tmp_path, model, measure):
+    """It goes on from there: the means of the log are of all steps, too."""
+    chosen = {"model": model, "settings": MEASURES[measure], "slices": 2}
+    whole, whole_rows = run(files, tmp_path / "whole.safetensors", **chosen)
+    cut, handler = tmp_path / "cut.safetensors", signal.getsignal(signal.SIGTERM)
+    for step, state in ((2, ([], 2)), (4, ([3], 1)), (6, ([3], 3)), (9, ([3, 6], 3))):
+        with pytest.raises(SystemExit) as ended:
+            run(files, cut, **chosen, batches=terminate_at(step))
+        assert ended.value.code == 128 + signal.SIGTERM
+        assert signal.getsignal(signal.SIGTERM) is handler
+        assert state_of(cut) == state
+    resumed, resumed_rows = run(files, cut, **chosen)
+    assert_same_weights(whole, resumed)
+    assert without_speed(resumed_rows) == without_speed(whole_rows)
+    for row in resumed_rows:
+        assert row.slices_per_s == pytest.approx(row.iterations_per_s * SETTINGS.batch_size)
+
+
+@pytest.mark.parametrize("ema", [{}, POWER], ids=["plain", "averaged"])
+def test_sigterm_breaks_off_a_validation(files, tmp_path, monkeypatch, ema):
+    """Samples of a diffusion model may take longer than a scheduler waits."""
+    settings = with_settings(ema=ema)
+    whole, whole_rows = run(files, tmp_path / "whole.safetensors", settings=settings)
+    cut = tmp_path / "cut.safetensors"
+    with monkeypatch.context() as patched:
+
+        def interrupted(*_):
+            signal.raise_signal(signal.SIGTERM)
+            raise AssertionError("the validation went on")
+
+        patched.setattr(HeldOut, "measure", interrupted)
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                run(files, cut, settings=settings)
+            assert state_of(cut) == ([], 3)
+    resumed, resumed_rows = run(files, cut, settings=settings)
+    assert_same_weights(whole, resumed)
+    assert without_speed(resumed_rows) == without_speed(whole_rows)
+
+
+def test_sigterm_while_the_last_validation_is_saved_is_not_forgotten(files, tmp_path, monkeypatch):
+    whole, _ = run(files, tmp_path / "whole.safetensors")
+    save = Checkpoint.save
+
+    def terminated(self, learner, progress):
+        save(self, learner, progress)
+        if progress.step == SETTINGS.iterations:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoint, "save", terminated)
+        with pytest.raises(SystemExit):
+            run(files, tmp_path / "cut.safetensors")
+    assert state_of(tmp_path / "cut.safetensors") == ([3, 6, 9], 0)
+    resumed, _ = run(files, tmp_path / "cut.safetensors")
+    assert_same_weights(whole, resumed)
+
+
+def test_sigterm_to_all_processes_leaves_those_that_prepare_batches(files, tmp_path):
+    class ToAll(StepBatches):
+        def __getitem__(self, wanted):
+            if wanted == 5:
+                for process in (os.getpid(), os.getppid()):
+                    os.kill(process, signal.SIGTERM)
+            return super().__getitem__(wanted)
+
+    with pytest.raises(SystemExit):
+        run(files, tmp_path / "cut.safetensors", batches=ToAll, workers=2)
+    rows, since = state_of(tmp_path / "cut.safetensors")
+    assert max(rows, default=0) + since < 9
+    whole, _ = run(files, tmp_path / "whole.safetensors")
+    resumed, _ = run(files, tmp_path / "cut.safetensors", workers=2)
+    assert_same_weights(whole, resumed)
+
+
+def test_a_network_that_is_about_to_diverge_is_not_gone_on_from(files, tmp_path, monkeypatch):
+    """The loss of a step is finite, the weights after it are not."""
+
+    class Steep(Biased):
+        def loss(self, batch, group, generator):
+            return 1 + (0 * self.factor).sqrt()
+
+    monkeypatch.setattr(sys.modules[__name__], "build", lambda _: Steep())
+    with pytest.raises(SystemExit):
+        run(files, tmp_path / "a", batches=terminate_at(1))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("model", [UNET, MFDIFF], ids=["unet", "mfdiff"])

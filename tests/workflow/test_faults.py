@@ -6,24 +6,28 @@ from collections import Counter
 
 import faults
 import pytest
+from fault_campaign.bench import Bench
+from fault_campaign.disks import can_mount
+from fault_campaign.judging import Outcome, Said, as_table, judged, read_outcomes, write_outcomes
+from fault_campaign.plan import ANY, FILES, KINDS, STEPS, Fault, planned
 from small_study import small_study
 
 
 def test_a_plan_is_its_seed_and_has_all_kinds():
-    plan = faults.planned(200, 1)
-    assert plan == faults.planned(200, 1)
-    assert plan != faults.planned(200, 2)
+    plan = planned(200, 1)
+    assert plan == planned(200, 1)
+    assert plan != planned(200, 2)
     assert len(plan) == 200
-    assert {fault.kind for fault in plan} == set(faults.KINDS)
-    assert {fault.kind for fault in plan[: len(faults.KINDS)]} == set(faults.KINDS)
-    assert len(faults.planned(9, 1)) == 9
-    assert {fault.kind for fault in faults.planned(5, 1, "truncated")} == {"truncated"}
-    numbers = Counter(fault.kind for fault in faults.planned(400, 1))
+    assert {fault.kind for fault in plan} == set(KINDS)
+    assert {fault.kind for fault in plan[: len(KINDS)]} == set(KINDS)
+    assert len(planned(9, 1)) == 9
+    assert {fault.kind for fault in planned(5, 1, "truncated")} == {"truncated"}
+    numbers = Counter(fault.kind for fault in planned(400, 1))
     assert numbers["killed"] == 2 * Counter(fault.kind for fault in plan)["killed"]
     for kind in ("truncated", "bit flipped"):
-        assert {fault.what for fault in plan if fault.kind == kind} == set(faults.FILES)
+        assert {fault.what for fault in plan if fault.kind == kind} == set(FILES)
     for kind in ("killed", "terminated"):
-        assert {fault.what for fault in plan if fault.kind == kind} == {*faults.STEPS, faults.ANY}
+        assert {fault.what for fault in plan if fault.kind == kind} == {*STEPS, ANY}
 
 
 @pytest.mark.parametrize(
@@ -37,30 +41,31 @@ def test_a_plan_is_its_seed_and_has_all_kinds():
     ],
 )  # fmt: skip
 def test_the_sentence_that_stopped_a_command_is_found(text, sentence, clear):
-    said = faults.Said(status=1, text=text)
+    said = Said(status=1, text=text)
     assert (said.sentence, said.clear) == (sentence, clear)
 
 
 def test_tables_that_differ_are_wrong_whatever_was_said():
     right, wrong = {"tables.csv": b"1"}, {"tables.csv": b"2"}
-    fine = faults.Said(status=0, text="done")
-    assert faults.judged(fine, right, right) == "resumed"
-    assert faults.judged(fine, wrong, right) == faults.judged(fine, {}, right) == "wrong tables"
-    refused = faults.Said(status=1, text="quietpet: error: a.h5: is damaged.")
-    assert faults.judged(refused, {}, right) == "refused"
-    assert faults.judged(faults.Said(status=1, text="Exiting"), {}, right) == "silent"
-    assert faults.judged(faults.Said(status=0, text="", mute=True), right, right) == "silent"
-    traced = faults.Said(status=0, text="Traceback (most recent call last):")
-    assert faults.judged(traced, right, right) == "traceback"
+    fine = Said(status=0, text="done")
+    assert judged(fine, right, right) == "resumed"
+    assert judged(fine, wrong, right) == judged(fine, {}, right) == "wrong tables"
+    refused = Said(status=1, text="quietpet: error: a.h5: is damaged.")
+    assert judged(refused, {}, right) == "refused"
+    assert judged(Said(status=1, text="Exiting"), {}, right) == "silent"
+    assert judged(Said(status=0, text="", mute=True), right, right) == "silent"
+    assert judged(Said(status=0, text="", hangs=True), right, right) == "hangs"
+    traced = Said(status=0, text="Traceback (most recent call last):")
+    assert judged(traced, right, right) == "traceback"
 
 
 def test_an_interrupted_campaign_goes_on(tmp_path):
-    plan = faults.planned(6, 1)
-    done = [faults.Outcome(fault=each, outcome="resumed", where="a", said="b, c") for each in plan[:4]]
-    faults.write_outcomes(tmp_path / "faults.csv", done)
-    assert faults.read_outcomes(tmp_path / "faults.csv", plan) == done
-    assert faults.read_outcomes(tmp_path / "none.csv", plan) == []
-    table = list(faults.as_table(done))
+    plan = planned(6, 1)
+    done = [Outcome(fault=each, outcome="resumed", where="a", said="b, c") for each in plan[:4]]
+    write_outcomes(tmp_path / "faults.csv", done)
+    assert read_outcomes(tmp_path / "faults.csv", plan) == done
+    assert read_outcomes(tmp_path / "none.csv", plan) == []
+    table = list(as_table(done))
     assert table[-1].startswith("| all | 4 | 4 | 0 |")
 
 
@@ -69,12 +74,12 @@ def bench(tmp_path_factory):
     study = small_study()
     del study["training"]["learning_rate_trials"]
     folder = tmp_path_factory.mktemp("faults")
-    return faults.Bench.prepared(folder, {**study, "methods": {"lpet": {}}})
+    return Bench.prepared(folder, {**study, "methods": {"lpet": {}}})
 
 
 def fault(kind, what, **changes):
     plain = {"half": True, "newer": False, "at": 0.3, "choice": 0.5, "bit": 0, "followed": True}
-    return faults.Fault(number=0, kind=kind, what=what, **{**plain, **changes})
+    return Fault(number=0, kind=kind, what=what, **{**plain, **changes})
 
 
 @pytest.mark.workflow
@@ -105,7 +110,7 @@ def test_a_study_survives(bench, done, outcome, said):
 
 @pytest.mark.workflow
 def test_a_folder_that_cannot_be_written_to_is_named(bench):
-    if not faults.can_mount(bench.folder):
+    if not can_mount(bench.folder):
         pytest.skip("mounting wants root")
     found = faults.tried(bench, fault("read-only", "."), mounts=True)
     assert found.outcome == "resumed"

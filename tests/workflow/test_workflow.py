@@ -214,7 +214,10 @@ def test_nothing_half_written_is_left(finished):
 def test_an_interrupted_training_goes_on_with_the_same_command(
     repository, finished, configuration, tmp_path
 ):
-    """Ctrl-C, SIGTERM, then a kill: each time from the last checkpoint, never from an output."""
+    """Ctrl-C, SIGTERM, then a kill: each time from the last checkpoint, never from an output.
+
+    Snakemake waits for the checkpoint that follows SIGTERM.
+    """
     study = tmp_path / "study"
     shutil.copytree(finished, study)
     training = {**configuration["training"], "iterations": 200, "validate_every": 10}
@@ -235,6 +238,7 @@ def test_an_interrupted_training_goes_on_with_the_same_command(
         interrupted(repository, *options, weights.relative_to(study), when=steps, by=by)
         assert steps()[0] > reached
         reached = steps()[-1]
+        assert ("kept its state after step" in log.read_text()) == (by == signal.SIGTERM)
         assert not list(weights.parent.glob("[!.]*"))
     snakemake(repository, *options, "--unlock")
     snakemake(repository, *options, weights.relative_to(study))

@@ -29,6 +29,10 @@ from quietpet.study.select import job_of, settings_for
 from quietpet.study.select_learning import PLANNED_REPLICATE
 from quietpet.study.storage import keeps_all
 
+# Commands stand in place of their shell, which SIGTERM to all processes would end at once: Snakemake waits until a
+# training has kept its state.
+shell.prefix("set -euo pipefail; exec ")
+
 # As seen from the working directory, so that a project that is moved with its checkout runs nothing again.
 SOURCES = os.path.relpath(Path(workflow.basedir) / "workflow" / "sources.tsv")
 

@@ -197,7 +197,8 @@ def require_same_slices(scores: pd.DataFrame, *, also: Sequence[str] = ()) -> No
     repeated = scores.duplicated([*run, "subject", "key"])
     if repeated.any():
         raise InputError(
-            f"a slice was scored twice: {dict(scores.loc[repeated, [*run, 'key']].iloc[0])}."
+            f"a slice was scored twice: {dict(scores.loc[repeated, [*run, 'key']].iloc[0])}. "
+            "Two files of scores hold it: delete both and run again."
         )
     for (dataset, setting), block in scores.groupby(["dataset", "setting"]):
         slices = block.groupby(["method", "learning", "replicate", "estimate", *also])["key"].agg(

@@ -1,14 +1,14 @@
 """The state of an unfinished training, so that an interrupted one goes on where it was.
 
-Random draws and the order of the slices are seeded by step, so networks, optimisers, loss scale, step
-and log are the whole state.
+Random draws and the order of the slices are seeded by step, so networks, optimisers, loss scale, step,
+log and the losses that it does not have yet are the whole state.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,6 +22,7 @@ from quietpet.files.tensors import (
     write_tensors,
 )
 from quietpet.methods.base import Restorer
+from quietpet.training.throughput import Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,17 +66,39 @@ class Learner:
         """The methods by their name in a checkpoint."""
         return {"model": self.method, **({"average": self.average} if self.average else {})}
 
+    @property
+    def finite(self) -> bool:
+        """Whether all values of the methods are."""
+        return all(
+            bool(torch.isfinite(tensor).all())
+            for method in self.methods().values()
+            for tensor in method.state_dict().values()
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Since:
+    """The steps since the last validation: their losses, one for each group, and what they took."""
+
+    losses: tuple[float, ...] = ()
+    span: Span = field(default_factory=Span)
+
+    @property
+    def mean_loss(self) -> float:
+        return sum(self.losses) / len(self.losses)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a training stands: its log, and the tensors of the best validation so far."""
+    """Where a training stands: its log, the tensors of the best validation so far, the steps since."""
 
     rows: tuple[LogRow, ...]
     best: Tensors
+    since: Since = field(default_factory=Since)
 
     @property
     def step(self) -> int:
-        return self.rows[-1].step if self.rows else 0
+        return (self.rows[-1].step if self.rows else 0) + self.since.span.steps
 
     def followed_by(self, row: LogRow, method: Restorer) -> Progress:
         """Progress with one more validation, that of ``method``."""
@@ -113,6 +136,7 @@ class Checkpoint:
         record = {
             "digest": self._digest,
             "rows": [asdict(row) for row in progress.rows],
+            "since": asdict(progress.since),
             "scaler": learner.scaler.state_dict() if learner.scaler else None,
         }
         write_tensors(self.path, tensors, record)
@@ -140,8 +164,11 @@ class Checkpoint:
             _load_moments(_below(f"optimiser.{group}", tensors), optimiser)
         if learner.scaler:
             learner.scaler.load_state_dict(record["scaler"])
+        losses, span = record["since"]["losses"], record["since"]["span"]
         return Progress(
-            rows=tuple(LogRow(**row) for row in record["rows"]), best=_below("best", tensors)
+            rows=tuple(LogRow(**row) for row in record["rows"]),
+            best=_below("best", tensors),
+            since=Since(losses=tuple(losses), span=Span(**span)),
         )
 
     def remove(self) -> None:

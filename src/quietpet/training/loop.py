@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,16 +18,19 @@ from quietpet.data.pairs import Batch
 from quietpet.methods.base import Restorer
 from quietpet.progress import track
 from quietpet.seeds import Name
-from quietpet.training.checkpoint import Checkpoint, Learner, LogRow
+from quietpet.training.checkpoint import Checkpoint, Learner, LogRow, Progress, Since
 from quietpet.training.ema import Average
 from quietpet.training.optimiser import adam, learning_rate
 from quietpet.training.processes import loss_scaler
 from quietpet.training.steps import Steps, require_finite
+from quietpet.training.termination import Terminated, Termination, leave_to_the_trainer
 from quietpet.training.throughput import Meter
 from quietpet.training.validation import HeldOut
 
 if TYPE_CHECKING:
     from quietpet.data.measured import MeasuredBatches
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -60,6 +64,7 @@ def train(
     ``report`` is given the log so far at each validation, by the first process.
 
     Raises:
+        Terminated: SIGTERM came; the checkpoint has all steps up to there.
         Diverged: the loss stopped being finite.
         InputError: the checkpoint does not fit.
     """
@@ -70,23 +75,24 @@ def train(
     progress = checkpoint.resume(learner)
     if settings.compile:
         _compile(method)
-    steps = Steps(learner, settings, fabric, study_seed=study_seed, names=names)
+    steps = Steps(
+        learner, settings, fabric, study_seed=study_seed, names=names, losses=progress.since.losses
+    )
     held_out = HeldOut.on(
         fabric.device, validation=validation, restored=restored, study_seed=study_seed, names=names
     )
-    meter = Meter(fabric.device)
-    for step, batch in _loaded(batches, settings, fabric, meter, done=progress.step, workers=workers):
-        steps.take(step, batch)
-        if average:
-            average.update(step)
-        if step % settings.validate_every and step != settings.iterations:
-            continue
-        loss, speed = steps.mean_loss(), meter.read()
-        validation_loss, nmse = _validated(learner.result, held_out, settings, fabric, step=step)
+    meter = Meter(progress.since.span)
+
+    def validated(progress: Progress) -> Progress:
+        step, since = progress.step, progress.since
+        steps.require_taken(step)
+        speed = since.span.throughput(fabric.device)
+        with termination.at_once():
+            loss, nmse = _validated(learner.result, held_out, settings, fabric, step=step)
         row = LogRow(
             step=step,
-            loss=loss,
-            validation=validation_loss,
+            loss=since.mean_loss,
+            validation=loss,
             nmse=nmse,
             learning_rate=learning_rate(step, settings),
             **asdict(speed),
@@ -95,10 +101,46 @@ def train(
         if fabric.is_global_zero:
             checkpoint.save(learner, progress)
             report(progress.rows)
+        steps.forget()
         meter.restart()
+        return progress
+
+    with Termination(fabric) as termination:
+        try:
+            if progress.since.losses and _is_validated(progress.step, settings):
+                progress = validated(progress)
+            loaded = _loaded(batches, settings, fabric, meter, done=progress.step, workers=workers)
+            for step, batch in loaded:
+                steps.take(step, batch)
+                if average:
+                    average.update(step)
+                ends, due = termination.asked(step), _is_validated(step, settings)
+                if ends or due:
+                    progress = replace(progress, since=Since(losses=steps.losses(), span=meter.read()))
+                if ends:
+                    raise Terminated
+                if due:
+                    progress = validated(progress)
+        except Terminated:
+            if not fabric.is_global_zero:  # where one of the others fails, Fabric kills the first one
+                raise SystemExit(0) from None
+            _keep(checkpoint, learner, progress)
+            raise
 
     method.load_state_dict(progress.best)
     return progress.rows
+
+
+def _is_validated(step: int, settings: TrainingSettings) -> bool:
+    """Whether a validation follows ``step``."""
+    return step % settings.validate_every == 0 or step == settings.iterations
+
+
+def _keep(checkpoint: Checkpoint, learner: Learner, progress: Progress) -> None:
+    """Save the state of a training that is terminated between validations."""
+    if learner.finite:  # one that is about to diverge is not gone on from
+        checkpoint.save(learner, progress)
+        logger.info("training: terminated; kept its state after step %d", progress.step)
 
 
 def _learner(
@@ -129,8 +171,14 @@ def _loaded(
 ) -> Iterator[tuple[int, Batch]]:
     """Each step that is not yet ``done``, with its batch."""
     steps = range(done + 1, settings.iterations + 1)
-    pinned = fabric.device.type == "cuda" and workers > 0
-    loader = DataLoader(batches, batch_size=None, sampler=steps, num_workers=workers, pin_memory=pinned)
+    loader = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        pin_memory=fabric.device.type == "cuda" and workers > 0,
+        worker_init_fn=leave_to_the_trainer,
+    )
     yield from track(
         zip(steps, meter.watch(loader), strict=True),
         label="training", total=settings.iterations, unit="it", start=done,

@@ -26,7 +26,9 @@ _LEAST_SCALE = 2.0**-10
 
 
 class Steps:
-    """Takes the steps of ``learner`` in this process, and keeps their losses until they are asked for.
+    """Takes the steps of ``learner`` in this process, and keeps their losses until they are forgotten.
+
+    ``losses``: those of steps that were taken before.
 
     Where ``fabric`` has several processes, each takes its part of every batch and draws by that part's
     name; gradients and losses are averaged.
@@ -40,6 +42,7 @@ class Steps:
         *,
         study_seed: int,
         names: Sequence[Name],
+        losses: Sequence[float] = (),
     ) -> None:
         self._learner, self._settings, self._fabric = learner, settings, fabric
         self._study_seed, self._names = study_seed, tuple(names)
@@ -48,7 +51,7 @@ class Steps:
         self._wrapped, *self._optimisers = fabric.setup(
             _Losses(learner.method), *learner.optimisers.values()
         )
-        self._losses: list[float] = []
+        self._losses = list(losses)
         self._unread: list[tuple[int, torch.Tensor]] = []
 
     def take(self, step: int, loaded: Batch) -> None:
@@ -72,14 +75,14 @@ class Steps:
         if len(self._unread) >= _READ_EVERY:
             self._read()
 
-    def mean_loss(self) -> float:
-        """Mean over the steps since it was asked for before."""
-        last, _ = self._unread[-1] if self._unread else (0, None)
+    def losses(self) -> tuple[float, ...]:
+        """Of each step and group, in order."""
         self._read()
-        self._require_steps(last)
-        mean = sum(self._losses) / len(self._losses)
+        return tuple(self._losses)
+
+    def forget(self) -> None:
+        """Losses up to here."""
         self._losses.clear()
-        return mean
 
     def _seed(self, *names: Name) -> int:
         return named_seed(self._study_seed, *self._names, *names, *self._part)
@@ -95,8 +98,12 @@ class Steps:
         self._losses += means
         self._unread.clear()
 
-    def _require_steps(self, step: int) -> None:
-        """With a scaled loss, gradients that overflow are only skipped: the scale tells of them."""
+    def require_taken(self, step: int) -> None:
+        """With a scaled loss, gradients that overflow are only skipped: the scale tells of them.
+
+        Raises:
+            Diverged: at ``step`` they overflow whatever the scale.
+        """
         scaler = self._learner.scaler
         if scaler and scaler.get_scale() < _LEAST_SCALE:
             raise Diverged(

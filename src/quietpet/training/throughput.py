@@ -27,18 +27,40 @@ class Throughput:
     """Time in which the GPU worked, of the last second (NVML); None without GPU or nvidia-ml-py."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A part of a training: its seconds, those of waiting for batches, its steps and slices."""
+
+    elapsed_s: float = 0.0
+    waited_s: float = 0.0
+    steps: int = 0
+    slices: int = 0
+
+    def throughput(self, device: torch.device) -> Throughput:
+        """At its end, when the result of the last step has arrived on the CPU."""
+        return Throughput(
+            iterations_per_s=self.steps / self.elapsed_s,
+            slices_per_s=self.slices / self.elapsed_s,
+            waiting=self.waited_s / self.elapsed_s,
+            memory_mib=peak_memory_mib(device),
+            gpu_percent=gpu_percent(device),
+        )
+
+
+NOTHING_YET = Span()
+
+
 class Meter:
-    """Counts steps and slices since it was made, and times the waits for them."""
+    """Counts steps and slices, and times the waits for them, on top of what ``before`` has counted."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self.restart()
+    def __init__(self, before: Span = NOTHING_YET) -> None:
+        self.restart(before)
 
-    def restart(self) -> None:
+    def restart(self, before: Span = NOTHING_YET) -> None:
         """Count from here on."""
-        self._began = time.monotonic()
-        self._waited_s = 0.0
-        self._steps = self._slices = 0
+        self._began = time.monotonic() - before.elapsed_s
+        self._waited_s = before.waited_s
+        self._steps, self._slices = before.steps, before.slices
 
     def watch(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Pass ``batches`` through, one per step."""
@@ -54,15 +76,13 @@ class Meter:
             self._slices += len(batch.keys)
             yield batch
 
-    def read(self) -> Throughput:
-        """At the end of a step whose result has arrived on the CPU."""
-        elapsed_s = time.monotonic() - self._began
-        return Throughput(
-            iterations_per_s=self._steps / elapsed_s,
-            slices_per_s=self._slices / elapsed_s,
-            waiting=self._waited_s / elapsed_s,
-            memory_mib=peak_memory_mib(self._device),
-            gpu_percent=gpu_percent(self._device),
+    def read(self) -> Span:
+        """What was counted so far."""
+        return Span(
+            elapsed_s=time.monotonic() - self._began,
+            waited_s=self._waited_s,
+            steps=self._steps,
+            slices=self._slices,
         )
 
 

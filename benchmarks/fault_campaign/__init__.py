@@ -1,0 +1,1 @@
+"""What `benchmarks/faults.py` plans, does and judges."""
