@@ -72,10 +72,12 @@ def observed(step, job, inputs, outputs):
 
 
 def _is_apart(frame):
-    """Whether a module is being imported, or a fingerprint found and kept."""
+    """Whether a module is imported, a record is built when it is first used, or a fingerprint found."""
     while frame:
         code = frame.f_code
         if code.co_name == "<module>" and code.co_filename.startswith(str(FOLDER)):
+            return True
+        if code.co_name == "__get_pydantic_core_schema__":
             return True
         if code.co_filename.startswith(str(FOLDER / "fingerprint")):
             return True

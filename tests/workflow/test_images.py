@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from workflow_runs import snakemake
 
 pytestmark = pytest.mark.workflow
 
@@ -27,53 +27,48 @@ else:
 
 
 @pytest.fixture
-def study(repository, tmp_path) -> Path:
-    small = yaml.safe_load((repository / "workflow/configs/tiny.yaml").read_text())
-    names = ("lpet", "bowsher")
-    small["methods"] = {name: small["methods"][name] for name in names}
-    path = tmp_path / "study.yaml"
-    path.write_text(yaml.safe_dump(small))
+def small(configuration, tmp_path) -> Path:
+    """The tiny study with two methods, of which one reconstructs."""
+    methods = {name: configuration["methods"][name] for name in ("lpet", "bowsher")}
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump({**configuration, "methods": methods}))
     return path
 
 
-def run(repository, study: Path, *arguments: str, **variables: str):
-    command = [
-        sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile"), "--cores", "2",
-        "--configfile", str(study), "--directory", str(study.parent), "results/tables.csv", *arguments,
-    ]  # fmt: skip
-    path = f"{study.parent}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, **variables}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_steps_that_project_run_in_the_image_and_no_others(repository, study, tmp_path):
+def test_steps_that_project_run_in_the_image_and_no_others(repository, small, study, tmp_path):
+    """Where a study was made without an image, they all run again; phantoms stay."""
+    phantoms = {path: path.stat().st_mtime_ns for path in study.glob("results/phantoms/*/*.h5")}
     (tmp_path / "apptainer").write_text(COMMAND)
     (tmp_path / "apptainer").chmod(0o755)
     (tmp_path / "sirf.sif").touch()
     asked = tmp_path / "asked.tsv"
-    done = run(
-        repository, study, "--sdm", "apptainer",
+    snakemake(
+        repository, *options(small, study), "--sdm", "apptainer",
         QUIETPET_SIRF_IMAGE=str(tmp_path / "sirf.sif"), ASKED=str(asked),
+        PATH=f"{tmp_path}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
     notes = [line.split("\t") for line in asked.read_text().splitlines()]
     assert {image for image, _ in notes} == {str(tmp_path / "sirf.sif")}
     # Two doses of three heads; bowsher, which alone reconstructs, is tuned and restores.
     assert sorted(step for _, step in notes) == ["fit", "restore", *["simulate"] * 6]
+    assert phantoms
+    assert all(path.stat().st_mtime_ns == then for path, then in phantoms.items())
 
 
-def test_an_image_that_nothing_would_run_in_is_refused(repository, study):
-    done = run(repository, study, "--dry-run", QUIETPET_SIRF_IMAGE="sirf.sif")
-    assert done.returncode
-    assert (
-        "QUIETPET_SIRF_IMAGE='sirf.sif', but only Snakemake's --sdm apptainer"
-        in done.stdout + done.stderr
+def options(configuration: Path, folder: Path):
+    return ("--configfile", configuration, "--directory", folder, "results/tables.csv")
+
+
+def test_an_image_that_nothing_would_run_in_is_refused(repository, small, tmp_path):
+    said = snakemake(
+        repository, *options(small, tmp_path), "--dry-run", check=False, QUIETPET_SIRF_IMAGE="sirf.sif"
     )
+    assert "QUIETPET_SIRF_IMAGE='sirf.sif', but only Snakemake's --sdm apptainer" in said
 
 
-def test_an_image_that_is_not_there_is_refused(repository, study):
-    done = run(
-        repository, study, "--dry-run", "--sdm", "apptainer", QUIETPET_SIRF_IMAGE="elsewhere/sirf.sif"
-    )
-    assert done.returncode
-    assert "QUIETPET_SIRF_IMAGE='elsewhere/sirf.sif' is no file" in done.stdout + done.stderr
+def test_an_image_that_is_not_there_is_refused(repository, small, tmp_path):
+    said = snakemake(
+        repository, *options(small, tmp_path), "--dry-run", "--sdm", "apptainer",
+        check=False, QUIETPET_SIRF_IMAGE="elsewhere/sirf.sif",
+    )  # fmt: skip
+    assert "QUIETPET_SIRF_IMAGE='elsewhere/sirf.sif' is no file" in said

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 import shutil
-import subprocess
-import sys
-from collections import Counter
-from pathlib import Path
 
 import pair_folder as folder
 import pytest
 import yaml
+from workflow_runs import planned_jobs, snakemake
 
 from quietpet.files.text import read_json
 
@@ -22,24 +18,9 @@ pytestmark = pytest.mark.workflow
 SCANS = [f"results/invivo/adni_sub-0{number}" for number in (1, 2, 3)]
 
 
-def snakemake(repository, project, *arguments, check=True):
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile")]
-    paths = ("--cores", "2", "--configfile", project / "study.yaml", "--directory", project / "run")
-    done = subprocess.run(
-        [*command, *map(str, (*paths, "--show-failed-logs", *arguments))],
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def planned(output):
-    table = output.rsplit("Job stats:", 1)[-1].split("total")[0]
-    counts = re.findall(r"^([\w-]+) +(\d+)$", table, re.MULTILINE)
-    return Counter({rule: int(count) for rule, count in counts})
+def run(repository, project, *arguments, check=True):
+    paths = ("--configfile", project / "study.yaml", "--directory", project / "run")
+    return snakemake(repository, *paths, "--show-failed-logs", *arguments, check=check)
 
 
 @pytest.fixture
@@ -73,44 +54,44 @@ def table(root, **of_02):
 
 
 def test_pairs_go_from_their_table_to_scores(repository, project):
-    dry = snakemake(repository, project, "--dry-run", "results/tables.csv")
-    jobs = planned(dry)
+    dry = run(repository, project, "--dry-run", "results/tables.csv")
+    jobs = planned_jobs(dry)
     # `lpet` learns nothing, so that it needs the test split alone.
     assert (jobs["import_adni"], jobs["register_adni"], jobs["pack_scans"]) == (1, 1, 1)
     assert not [name for name in jobs if name.startswith("fetch_")]
     scans = [f"{scan}/registered/registration.json" for scan in SCANS]
-    output = snakemake(repository, project, "--keep-going", *scans, check=False)
+    output = run(repository, project, "--keep-going", *scans, check=False)
     assert "adni_sub-02: pairs.tsv: unit (standard) is 'SUVlbm', but should be Bq/mL" in output
     assert [(project / "run" / scan).exists() for scan in scans] == [True, False, True]
     engines = [read_json(project / "run" / scan)["engine"] for scan in (scans[0], scans[2])]
     assert engines == ["identity", "none"]
     # The row of one is corrected; nobody else is imported again.
     table(project / "my pairs")
-    assert planned(snakemake(repository, project, "--dry-run", *scans)) == {
+    assert planned_jobs(run(repository, project, "--dry-run", *scans)) == {
         "import_adni": 1, "register_adni": 1,
     }  # fmt: skip
     scores = "results/scores/own/faint/lpet/r0.csv"
-    snakemake(repository, project, *scans, scores)
+    run(repository, project, *scans, scores)
     with (project / "run" / scores).open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert {row["subject"] for row in rows if row["subject"]} == {"03"}
     assert {row["data_source"] for row in rows} <= {"adni"}
-    assert "Nothing to be done" in snakemake(repository, project, "--dry-run", *scans, scores)
+    assert "Nothing to be done" in run(repository, project, "--dry-run", *scans, scores)
     # An image that is there anew imports its own participant again.
     image = project / "my pairs/03/ld.nii.gz"
     folder.altered(image, lambda seen: 1.01 * seen)
-    again = planned(snakemake(repository, project, "--dry-run", *scans))
+    again = planned_jobs(run(repository, project, "--dry-run", *scans))
     assert again == {"import_adni": 1, "register_adni": 1}
-    snakemake(repository, project, *scans)
+    run(repository, project, *scans)
     # So does an older one put in its place, and a copy of another time does not.
     os.utime(image, (1e9, 1e9))
-    assert "Nothing to be done" in snakemake(repository, project, "--dry-run", *scans)
+    assert "Nothing to be done" in run(repository, project, "--dry-run", *scans)
     folder.altered(image, lambda seen: 0.99 * seen)
     os.utime(image, (1e9, 1e9))
-    again = planned(snakemake(repository, project, "--dry-run", *scans))
+    again = planned_jobs(run(repository, project, "--dry-run", *scans))
     assert again == {"import_adni": 1, "register_adni": 1}
     (project / "my pairs/pairs.tsv").unlink()
-    output = snakemake(repository, project, "--dry-run", *scans, check=False)
+    output = run(repository, project, "--dry-run", *scans, check=False)
     assert "invivo.sources.adni.root: ../my pairs/pairs.tsv: no such file" in output
 
 
@@ -123,7 +104,7 @@ def test_names_that_no_workflow_can_hold_stop_their_own_participant(repository, 
     rows[5]["pet"] = f"{'a' * 300}.nii"
     folder.write_table(root, rows)
     scans = [f"{scan}/scan.json" for scan in SCANS]
-    output = snakemake(repository, project, "--keep-going", *scans, check=False)
+    output = run(repository, project, "--keep-going", *scans, check=False)
     assert [(project / "run" / scan).exists() for scan in scans] == [True, False, False]
     assert "adni_sub-02: pairs.tsv: pet (x20) is '02/ld{x}.nii.gz', but should be a name" in output
     assert "cannot be looked for (File name too long)" in output

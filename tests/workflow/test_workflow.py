@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
-import time
 import zipfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +18,7 @@ import pytest
 import yaml
 from packed import write_packed
 from report_pages import require_accessible
+from workflow_runs import interrupted, planned_jobs, snakemake
 
 from quietpet.chain import split_at_then
 from quietpet.cli import main
@@ -41,65 +37,10 @@ pytestmark = pytest.mark.workflow
 LEVEL = {"counts": 2.5e9, "psf_fwhm_mm": 2.5, "iterations": 4, "subsets": 14}
 
 
-def snakemake_command(repository, *arguments):
-    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile")]
-    return [*snakemake, "--cores", "2", *map(str, arguments)]
-
-
-def environment(repository, **changes):
-    """The rules call `quietpet`, which lies beside the interpreter that runs the tests."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    kept = {name: value for name, value in os.environ.items() if name != "QUIETPET_BRAINWEB"}
-    return {**kept, "PATH": path, **changes}
-
-
-def snakemake(repository, *arguments, check=True, **changes):
-    done = subprocess.run(
-        snakemake_command(repository, *arguments),
-        env=environment(repository, **changes),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = done.stdout + done.stderr
-    assert not check or done.returncode == 0, output
-    return output
-
-
-def interrupted(repository, *arguments, when, by):
-    """Run Snakemake and its jobs until ``when()``, then send all of them the signal ``by``."""
-    running = subprocess.Popen(
-        snakemake_command(repository, *arguments),
-        env=environment(repository),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + 300
-    while not when() and running.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert running.poll() is None, "it ended before it could be interrupted"
-    os.killpg(running.pid, by)
-    running.wait()
-
-
 def files_of(results):
     """What each result holds; not the digests of results, which follow them."""
     paths = (path for path in results.rglob("*") if ".sha256" not in path.parts)
     return {path: path.read_bytes() for path in paths if path.is_file()}
-
-
-def planned_jobs(output):
-    """Jobs per rule in the table that a dry run prints last."""
-    table = output.rsplit("Job stats:", 1)[-1].split("total")[0]
-    return Counter(
-        {rule: int(count) for rule, count in re.findall(r"^([\w-]+) +(\d+)$", table, re.MULTILINE)}
-    )
-
-
-@pytest.fixture(scope="module")
-def configuration(repository):
-    return yaml.safe_load((repository / "workflow/configs/tiny.yaml").read_text())
 
 
 def methods_of(configuration, *names):
@@ -108,36 +49,6 @@ def methods_of(configuration, *names):
     for settings in chosen.values():
         settings.pop("pet_only_of", None)
     return chosen
-
-
-@pytest.fixture(scope="module")
-def finished(repository, tmp_path_factory):
-    """A tiny study that was killed without warning half way, and then run to its end."""
-    folder = tmp_path_factory.mktemp("study")
-    arguments = (
-        "--directory", folder, "--configfile", repository / "workflow/configs/tiny.yaml",
-        "--show-failed-logs", "results/tables.csv",
-    )  # fmt: skip
-    interrupted(
-        repository,
-        *arguments,
-        when=lambda: list(folder.glob("results/images/*/*/*.h5")),
-        by=signal.SIGKILL,
-    )
-    assert not (folder / "results/tables.csv").exists()
-    measured = {path.parent.name for path in folder.glob("results/images/*/*/*.h5")}
-    done = {
-        path: path.stat().st_mtime_ns
-        for path in folder.glob("results/slices/*/*.h5")
-        if path.stem in measured
-    }
-
-    study = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", folder)
-    snakemake(repository, *study, "--unlock")
-    snakemake(repository, *arguments)
-    assert done
-    assert all(path.stat().st_mtime_ns == then for path, then in done.items()), "finished work ran again"
-    return folder
 
 
 def dry_run(repository, folder, configuration, tmp_path, *, target="results/tables.csv", **changes):
@@ -171,9 +82,7 @@ def test_the_tables_are_complete(finished):
     assert "residual" in next(row["protocol"] for row in rows if row["method"] == "mfdiff")
 
 
-def test_what_was_pruned_is_not_made_again(repository, finished, configuration, tmp_path):
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
+def test_what_was_pruned_is_not_made_again(repository, finished, study, configuration, tmp_path):
     (study / "results/report.html").write_text("<html></html>")
     assert main(["prune", str(study), "--delete"]) == 0
     for made in ("phantoms", "slices", "sinograms", "images", "datasets", "restored"):
@@ -185,11 +94,7 @@ def test_what_was_pruned_is_not_made_again(repository, finished, configuration, 
     assert {file["kind"] for file in differing} == {"missing"}
 
 
-def test_sinograms_go_on_request_when_nothing_waits_for_them(
-    repository, finished, configuration, tmp_path
-):
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
+def test_sinograms_go_on_request_when_nothing_waits_for_them(repository, study, configuration, tmp_path):
     options = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
     snakemake(repository, *options, "results/counts.csv", QUIETPET_KEEP="needed")
     assert (study / "results/counts.csv").exists()
@@ -212,14 +117,12 @@ def test_nothing_half_written_is_left(finished):
 
 
 def test_an_interrupted_training_goes_on_with_the_same_command(
-    repository, finished, configuration, tmp_path
+    repository, study, configuration, tmp_path
 ):
     """Ctrl-C, SIGTERM, then a kill: each time from the last checkpoint, never from an output.
 
     Snakemake waits for the checkpoint that follows SIGTERM.
     """
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
     training = {**configuration["training"], "iterations": 200, "validate_every": 10}
     methods = methods_of(configuration, "unet")
     path = tmp_path / "long.yaml"
@@ -350,10 +253,8 @@ def test_a_second_data_set_adds_its_jobs_and_runs_no_other(
     }  # fmt: skip
 
 
-def test_learning_in_stages_ends_in_table_6(repository, finished, configuration, tmp_path):
+def test_learning_in_stages_ends_in_table_6(repository, finished, study, configuration, tmp_path):
     """On the networks of the finished study: all regimes of a U-Net, and what is not trained."""
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
     methods = methods_of(configuration, "lpet", "bowsher", "unet")
     regimes = {**LEARNING["regimes"], "internal": ["internal"], "mixed": ["mixed"]}
     staged = {
@@ -419,13 +320,11 @@ INVIVO = {
 }
 
 
-def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, configuration, tmp_path):
+def test_simulated_scans_end_in_the_in_vivo_tables(repository, finished, study, configuration, tmp_path):
     """On the networks of the finished study: scans, windows, registration, two stages, mixed data.
 
     And a data set that nobody published, which a network restores as it is.
     """
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
     methods = methods_of(configuration, "lpet", "bowsher", "unet")
     learning = {
         "stages": {**LEARNING["stages"], "mixed": {"data": ["phantom/low", "own"], "iterations": 6}},
@@ -622,10 +521,9 @@ METRICS = (
 """
 
 
-def test_another_metric_scores_again_what_was_restored(repository, finished, tmp_path):
+def test_another_metric_scores_again_what_was_restored(repository, study, tmp_path):
     """A restoration may take hours: the job that scores does not repeat it, nor lose it."""
-    study, package = tmp_path / "study", tmp_path / "src/quietpet"
-    shutil.copytree(finished, study)
+    package = tmp_path / "src/quietpet"
     shutil.copytree(repository / "src/quietpet", package)
     metrics = package / "evaluation/metrics.py"
     metrics.write_text(metrics.read_text() + ANOTHER_METRIC)
@@ -651,9 +549,7 @@ def test_another_metric_scores_again_what_was_restored(repository, finished, tmp
     assert "kept" in (study / "logs/restore/phantom-low-gaussian-r0.log").read_text()
 
 
-def test_the_truth_is_one_job_of_a_finished_study(repository, finished, tmp_path):
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
+def test_the_truth_is_one_job_of_a_finished_study(repository, study):
     arguments = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
     output = snakemake(repository, *arguments, "results/truth.csv")
     assert planned_jobs(output) == {"truth": 1}
@@ -666,9 +562,7 @@ def test_the_truth_is_one_job_of_a_finished_study(repository, finished, tmp_path
         assert "standard dose" not in {row["method"] for row in csv.DictReader(stream)}
 
 
-def test_sampling_is_planned_for_the_report(repository, finished, configuration, tmp_path):
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
+def test_sampling_is_planned_for_the_report(repository, study, configuration, tmp_path):
     mfdiff = {**configuration["methods"]["mfdiff"], "timesteps": 20}
     planner = {"report": True, "slices": 1, "evaluations": [2]}
     changed = {
@@ -693,11 +587,7 @@ def test_sampling_is_planned_for_the_report(repository, finished, configuration,
     assert plan["provenance"]["settings"]["planner"]["slices"] == 1
 
 
-def test_the_report_of_a_finished_study_adds_its_jobs_and_changes_no_file(
-    repository, finished, tmp_path
-):
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
+def test_the_report_of_a_finished_study_adds_its_jobs_and_changes_no_file(repository, study):
     before = files_of(study / "results")
     tiny = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
     snakemake(repository, *tiny, "--show-failed-logs", "results/report.html")
@@ -718,9 +608,7 @@ def test_the_report_of_a_finished_study_adds_its_jobs_and_changes_no_file(
     assert "Nothing to be done" in nothing
 
 
-def test_snakemakes_own_report_has_captions_and_categories(repository, finished, tmp_path):
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
+def test_snakemakes_own_report_has_captions_and_categories(repository, study):
     tiny = ("--configfile", repository / "workflow/configs/tiny.yaml", "--directory", study)
     snakemake(repository, *tiny, "results/tables/export.json")
     wanted = ("results/tables.csv", "results/tables/export.json")
@@ -987,13 +875,11 @@ def test_sirf_where_it_is_absent_ends_at_once(repository, configuration, tmp_pat
     assert not (tmp_path / "results").exists()
 
 
-def test_auto_decides_once_and_records_the_engine(repository, finished, configuration, tmp_path):
+def test_auto_decides_once_and_records_the_engine(repository, study, configuration, tmp_path):
     """A decision that says `embedded` is kept, and only what depends on it runs."""
     changed = {**configuration, "scanner": {**configuration["scanner"], "projector": "auto"}}
     path = tmp_path / "auto.yaml"
     path.write_text(yaml.safe_dump(changed, sort_keys=False))
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
     options = ("--configfile", path, "--directory", study)
     target = "results/images/phantom/06/low.h5"
     jobs = planned_jobs(snakemake(repository, *options, "--dry-run", target))
@@ -1006,10 +892,8 @@ def test_auto_decides_once_and_records_the_engine(repository, finished, configur
     assert "Nothing to be done" in snakemake(repository, *options, "--dry-run", target)
 
 
-def test_a_truncated_input_is_named_and_nothing_is_written(repository, finished, tmp_path):
+def test_a_truncated_input_is_named_and_nothing_is_written(repository, study):
     """Half the slices: the job fails with one sentence in its log, and makes no images."""
-    study = tmp_path / "study"
-    shutil.copytree(finished, study)
     slices = study / "results/slices/phantom/06.h5"
     content = slices.read_bytes()
     slices.write_bytes(content[: len(content) // 2])
