@@ -230,6 +230,13 @@ def test_the_first_process_alone_keeps_digests(results, monkeypatch, variable):
     assert (results / ".sha256/r.h5").exists()
 
 
+def test_a_step_of_one_process_refuses_several_tasks(results, monkeypatch, capsys):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "2")
+    assert main(restoring(results / "test.h5", results)) == 1
+    assert "srun started 2 tasks of restore, which runs in one process" in capsys.readouterr().err
+
+
 def test_arguments_are_split_at_each_then():
     assert list(split_at_then(["a", "x", "then", "b"])) == [["a", "x"], ["b"]]
     assert list(split_at_then(["a"])) == [["a"]]

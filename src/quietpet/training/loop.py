@@ -20,7 +20,7 @@ from quietpet.seeds import Name
 from quietpet.training.checkpoint import Checkpoint, Learner, LogRow
 from quietpet.training.ema import Average
 from quietpet.training.optimiser import adam, learning_rate
-from quietpet.training.processes import loss_scaler
+from quietpet.training.processes import loss_scaler, require_same_training
 from quietpet.training.steps import Steps, require_finite
 from quietpet.training.throughput import Meter
 from quietpet.training.validation import HeldOut
@@ -68,6 +68,7 @@ def train(
         return ()
     learner, average = _learner(method, settings, fabric)
     progress = checkpoint.resume(learner)
+    require_same_training(fabric, checkpoint.digest, step=progress.step)
     if settings.compile:
         _compile(method)
     steps = Steps(learner, settings, fabric, study_seed=study_seed, names=names)
