@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -218,16 +219,30 @@ def test_what_an_interrupted_step_leaves_has_no_digest(results, monkeypatch):
     assert not (results / ".sha256/r.h5").exists()
 
 
+@pytest.fixture
+def numbered(monkeypatch):
+    """Makes this process one of several, which silence their logs but for the first."""
+    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
+    return monkeypatch.setenv
+
+
 @pytest.mark.parametrize("variable", ["LOCAL_RANK", "SLURM_PROCID"])
-def test_the_first_process_alone_keeps_digests(results, monkeypatch, variable):
+def test_the_first_process_alone_keeps_digests(results, numbered, variable):
     """Others of a training write nothing, and may end while the first one writes."""
     words = restoring(results / "test.h5", results)
-    monkeypatch.setenv(variable, "1")
+    numbered(variable, "1")
     assert main(words) == 0
     assert not (results / ".sha256/r.h5").exists()
-    monkeypatch.setenv(variable, "0")
+    numbered(variable, "0")
     assert main(words) == 0
     assert (results / ".sha256/r.h5").exists()
+
+
+def test_the_first_process_alone_does_what_follows_the_step_that_they_share(results, numbered, runs):
+    numbered("LOCAL_RANK", "1")
+    chain = [*restoring(results / "test.h5", results), "then", *scoring(results / "test.h5", results)]
+    assert main(chain) == 0
+    assert runs == [restore]
 
 
 def test_a_step_of_one_process_refuses_several_tasks(results, monkeypatch, capsys):
