@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from snakemake.api import SnakemakeApi
 from snakemake.io import strip_wildcard_constraints
@@ -31,6 +33,7 @@ class RuleFiles:
 def rules_of_the_small_study() -> list[RuleFiles]:
     """In the order of the workflow. Other studies have other names of data sets and windows."""
     with (
+        mock.patch.dict(os.environ),  # the rules set what jobs of a cluster are told
         tempfile.TemporaryDirectory() as folder,
         SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as snakemake,
     ):
@@ -46,7 +49,8 @@ def rules_of_the_small_study() -> list[RuleFiles]:
 def _of_steps(rules) -> Iterator[RuleFiles]:
     for rule in rules:
         links = re.findall(
-            rf"(?:^\s*quietpet| {THEN}) (\w+).*?\{{params\.\1_?(\w*)_settings", rule.shellcmd or ""
+            rf"(?:^\s*(?:\{{params\.srun\}})?quietpet| {THEN}) (\w+).*?\{{params\.\1_?(\w*)_settings",
+            rule.shellcmd or "",
         )
         for step, setting in links:
             outputs = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections import Counter
@@ -262,16 +263,37 @@ def test_a_result_stays_where_the_disk_is_full_before_its_digest(results, caplog
     require_as_made([results / "r.h5"])
 
 
+@pytest.fixture
+def numbered(monkeypatch):
+    """Makes this process one of several, which silence their logs but for the first."""
+    monkeypatch.setattr(logging.root.manager, "disable", logging.NOTSET)
+    return monkeypatch.setenv
+
+
 @pytest.mark.parametrize("variable", ["LOCAL_RANK", "SLURM_PROCID"])
-def test_the_first_process_alone_keeps_digests(results, monkeypatch, variable):
+def test_the_first_process_alone_keeps_digests(results, numbered, variable):
     """Others of a training write nothing, and may end while the first one writes."""
     words = restoring(results / "test.h5", results)
-    monkeypatch.setenv(variable, "1")
+    numbered(variable, "1")
     assert main(words) == 0
     assert not (results / ".sha256/r.h5").exists()
-    monkeypatch.setenv(variable, "0")
+    numbered(variable, "0")
     assert main(words) == 0
     assert (results / ".sha256/r.h5").exists()
+
+
+def test_the_first_process_alone_does_what_follows_the_step_that_they_share(results, numbered, runs):
+    numbered("LOCAL_RANK", "1")
+    chain = [*restoring(results / "test.h5", results), "then", *scoring(results / "test.h5", results)]
+    assert main(chain) == 0
+    assert runs == [restore]
+
+
+def test_a_step_of_one_process_refuses_several_tasks(results, monkeypatch, capsys):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_STEP_TASKS_PER_NODE", "2")
+    assert main(restoring(results / "test.h5", results)) == 1
+    assert "srun started 2 tasks of restore, which runs in one process" in capsys.readouterr().err
 
 
 def test_arguments_are_split_at_each_then():

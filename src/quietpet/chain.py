@@ -37,14 +37,15 @@ from quietpet.outputs.digests import (
 from quietpet.provenance import tell_of
 from quietpet.steps import STEPS, Step
 from quietpet.study.mistakes import explain
+from quietpet.tasks import is_first, step_tasks
 
 logger = logging.getLogger(__name__)
 
 THEN = "then"
 """The word between two steps."""
 
-_PROCESS_NUMBERS = ("LOCAL_RANK", "SLURM_PROCID")
-"""Variables that number the processes of one training, the first by 0: that one writes."""
+_SHARED = "fit"
+"""The step that several processes share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +74,7 @@ class Link:
 
     def run(self) -> None:
         """Read, compute, write, and keep the digests of what was written."""
-        first = all(os.environ.get(name, "0") == "0" for name in _PROCESS_NUMBERS)
-        made = self.outputs.all() if first else []
+        made = self.outputs.all() if is_first() else []
         forget_digests(made)
         _stage(self.step.name).run(self.job, self.inputs, self.outputs)
         _keep_digests(made)
@@ -129,8 +129,9 @@ def require_usable(links: Sequence[Link]) -> None:
     Raises:
         InputError: an input that is no file and that no earlier link makes, or that is a result which
             was changed since it was made; an output that is read by its own or an earlier link, is
-            written by another, or cannot be written.
+            written by another, or cannot be written; several tasks of Slurm for what one process does.
     """
+    _require_shared(links[0].step)
     written: set[Path] = set()
     read: list[Path] = []
     for link in links:
@@ -140,6 +141,15 @@ def require_usable(links: Sequence[Link]) -> None:
         for path in link.outputs.all():
             _require_free(path, (*read, *link.inputs.all()), written)
             written.add(path.resolve())
+
+
+def _require_shared(step: Step) -> None:
+    tasks = step_tasks()
+    if tasks and step.name != _SHARED:
+        raise InputError(
+            f"srun started {tasks.count} tasks of {step.name}, which runs in one process; give "
+            f"srun -n 1. Tasks share a training (`quietpet {_SHARED}`) alone."
+        )
 
 
 def _require_files(paths: Sequence[Path]) -> None:
@@ -177,6 +187,8 @@ def run_chain(links: Sequence[Link]) -> Iterator[Link]:
             _keep_digests(without_digest(link.outputs.all()))
             continue
         link.run()
+        if not is_first():
+            return  # what follows a training is for one process
 
 
 def _keep_digests(paths: Sequence[Path]) -> None:

@@ -17,6 +17,7 @@ import signal
 import stat
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 
 from quietpet import __version__
@@ -32,6 +33,7 @@ from quietpet.errors import FULL, InputError, remedy, why
 from quietpet.forecast.jobs import Part, StudyJob
 from quietpet.gpus import DEVICE_VARIABLE, PROCESSES_VARIABLE
 from quietpet.steps import STEPS, NamedFile, Step
+from quietpet.tasks import is_first, is_first_here
 from quietpet.usage import usage
 
 logger = logging.getLogger(__name__)
@@ -45,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parsed(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # Of processes that share a training one tells of it, and one on each node what stops it.
+    shared = "stage" in options
+    if shared and not is_first():
+        logging.disable(logging.INFO)
+        warnings.simplefilter("ignore")
     # A scheduler's SIGTERM ends the command as an exception, so that half-written files are removed.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
@@ -52,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except InputError as error:
-        return _failed(str(error), options)
+        return _failed("" if shared and not is_first_here() else str(error), options)
     except BrokenPipeError:  # who read the output has had enough, as `head` has
         _drop_output()
         return 128 + signal.SIGPIPE
@@ -65,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _failed(sentence: str, options: argparse.Namespace) -> int:
-    print(f"quietpet: error: {sentence}", file=sys.stderr)
+    if sentence:
+        print(f"quietpet: error: {sentence}", file=sys.stderr)
     return options.trouble if "trouble" in options else 1
 
 

@@ -1,8 +1,9 @@
-"""A Slurm cluster of one node on this machine: Debian's `slurm-wlm` and `munge`, files in one folder.
+"""A Slurm cluster of two nodes on this machine: Debian's `slurm-wlm` and `munge`, files in one folder.
 
-Nothing is installed, and all that is started is stopped. The node pretends to have four GPUs; nothing
-limits what a job uses. The configuration also lies at the default place while the cluster runs, because
-jobs of Snakemake's plugin start with a clean environment.
+Nothing is installed, and all that is started is stopped. Each node pretends to have two GPUs. Steps
+that use more memory than their job asked for are killed within a second; nothing else limits them. The
+configuration also lies at the default place while the cluster runs, because Snakemake's plugin starts
+steps without the variables of Slurm.
 """
 
 from __future__ import annotations
@@ -19,30 +20,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_PLACE = Path("/etc/slurm/slurm.conf")
+NODES = ("n1", "n2")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
 
 CONFIGURATION = """\
 ClusterName=tests
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
-SlurmdPort={node_port}
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 CryptoType=crypto/munge
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,defer_batch
 AccountingStorageType=accounting_storage/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 JobCompType=jobcomp/none
 MpiDefault=none
 ReturnToService=2
@@ -50,10 +53,13 @@ KillWait=5
 MinJobAge=3600
 SlurmdParameters=config_overrides
 GresTypes=gpu
-NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=100000 Gres=gpu:a100:4 State=UNKNOWN
-PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP
+PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-GPUS = "Name=gpu Type=a100 File={folder}/gpu[0-3]\n"
+NODE = (
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} "
+    "CPUs=2 RealMemory=100000 Gres=gpu:a100:2 State=UNKNOWN\n"
+)
+GPUS = "Name=gpu Type=a100 File={folder}/gpu[0-1]\n"
 
 
 def missing() -> str:
@@ -110,8 +116,9 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         stopped.enter_context(_daemon(folder, *munged, *places))
         _wait(munge.exists, "munged does not start", folder)
         stopped.enter_context(_daemon(folder, "slurmctld", "-D"))
-        stopped.enter_context(_daemon(folder, "slurmd", "-D"))
-        _wait(_is_idle, "the node does not become idle", folder)
+        for name in NODES:
+            stopped.enter_context(_daemon(folder, "slurmd", "-D", "-N", name))
+        _wait(_is_idle, "the nodes do not become idle", folder)
         running = Cluster(folder)
         stopped.callback(_cancel_all, running)
         yield running
@@ -119,18 +126,17 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 def _write(folder: Path) -> None:
     """Configuration and key."""
-    for name in ("state", "spool"):
+    for name in ("state", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir(parents=True)
-    ports = _free_ports(2)
-    text = CONFIGURATION.format(
-        folder=folder,
-        host=socket.gethostname().split(".", 1)[0],
-        controller_port=ports[0],
-        node_port=ports[1],
-    )
-    (folder / "slurm.conf").write_text(text)
+    host = socket.gethostname().split(".", 1)[0]
+    controller_port, *ports = _free_ports(1 + len(NODES))
+    text = CONFIGURATION.format(folder=folder, host=host, controller_port=controller_port)
+    nodes = [
+        NODE.format(name=name, host=host, port=port) for name, port in zip(NODES, ports, strict=True)
+    ]
+    (folder / "slurm.conf").write_text(text + "".join(nodes))
     (folder / "gres.conf").write_text(GPUS.format(folder=folder))
-    for number in range(4):
+    for number in range(2):
         (folder / f"gpu{number}").touch()
     key = folder / "munge.key"
     key.write_bytes(secrets.token_bytes(128))
@@ -148,7 +154,7 @@ def _free_ports(count: int) -> list[int]:
 @contextlib.contextmanager
 def _daemon(folder: Path, *command: str) -> Iterator[None]:
     """One that runs while the context lasts."""
-    with (folder / f"{command[0]}.said").open("w") as said:
+    with (folder / f"{command[0]}.said").open("a") as said:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -170,7 +176,7 @@ def _daemon(folder: Path, *command: str) -> Iterator[None]:
 
 def _is_idle() -> bool:
     told = subprocess.run(["sinfo", "-h", "-o", "%T"], capture_output=True, text=True, check=False)
-    return told.stdout.strip() == "idle"
+    return told.stdout.split() == ["idle"]
 
 
 def _cancel_all(running: Cluster) -> None:

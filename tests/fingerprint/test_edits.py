@@ -203,6 +203,7 @@ RERUN = [
     ),
     ("config/networks.py", "round(self.iterations", "int(self.iterations", TRAINING),
     ("config/methods.py", "slices // processes <", "slices // processes <=", TRAINING),
+    ("tasks.py", "int(alike[2] or 1)", "int(alike[2] or 2)", TRAINING),
     (
         "config/diffusion.py", '"sampler": "dpmpp_2m"', '"sampler": "ddim"',
         LEARNING_OF_DIFFUSION,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
@@ -20,6 +21,13 @@ def filled(pattern: str) -> str:
     """A path that ``pattern`` stands for; folders that may be empty are there once."""
     text = re.sub(r"\{(stages|regime)\}", "internal/", pattern)
     return re.sub(r"\{(\w+)\}", r"\1", text).removeprefix("results/")
+
+
+def test_reading_the_rules_leaves_the_environment_as_it_was():
+    """What they tell jobs of a cluster would else be told to whatever this process starts later."""
+    before = dict(os.environ)
+    rules_of_the_small_study()
+    assert dict(os.environ) == before
 
 
 def test_every_output_of_the_rules_has_the_place_of_its_step(rules):

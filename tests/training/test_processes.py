@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import os
+import socket
 import subprocess
 import sys
 
@@ -30,6 +31,8 @@ TRAINING = TrainingSettings(
 EAGAN = {
     "kind": "eagan", "widths": (4, 8), "discriminator_widths": (4, 8), "sobel_ramp_iterations": 0
 }  # fmt: skip
+LAYOUTS = {"2": (2,), "1(x2)": (1, 1), "2,1": (2, 1)}
+"""How Slurm writes them -> tasks of each node."""
 PLAIN_UNET = {**UNET, "normalisation": "none"}
 
 
@@ -45,25 +48,64 @@ def job_of(model, whole_share):
     return FitJob(study_seed=1, **names, model=model, training=training)
 
 
+def command(files, folder, model, *, whole_share=0.0):
+    """What a user types."""
+    return [
+        sys.executable, "-m", "quietpet.cli", "fit", "--settings",
+        job_of(model, whole_share).model_dump_json(),
+        "--in", *(f"{name}={path}" for name, path in files.items()),
+        "--out", *(f"{name}={folder / name}" for name in ("weights", "log", "card")),
+    ]  # fmt: skip
+
+
 def fitted(files, folder, model, *, processes, whole_share=0.0):
     """Weights and log of the command, as a user runs it."""
     folder.mkdir()
-    targets = {name: folder / name for name in ("weights", "log", "card")}
     done = subprocess.run(
-        [
-            sys.executable, "-m", "quietpet.cli", "fit", "--settings",
-            job_of(model, whole_share).model_dump_json(),
-            "--in", *(f"{name}={path}" for name, path in files.items()),
-            "--out", *(f"{name}={path}" for name, path in targets.items()),
-        ],
+        command(files, folder, model, whole_share=whole_share),
         env={**os.environ, "QUIETPET_DEVICE": "cpu", "QUIETPET_PROCESSES": str(processes)},
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    return written(folder)
+
+
+def written(folder):
+    """Weights, their record and the log, beside which nothing is left."""
     assert sorted(path.name for path in folder.iterdir()) == ["card", "log", "weights"]
-    with targets["log"].open(newline="") as stream:
+    with (folder / "log").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    return *read_tensors(targets["weights"]), rows
+    return *read_tensors(folder / "weights"), rows
+
+
+def as_tasks(commands, *, layout, **variables):
+    """Statuses and messages of ``commands`` that run at a time, as tasks of a step of Slurm.
+
+    ``layout`` is how Slurm says how many of them each node has.
+    """
+    per_node = LAYOUTS[layout]
+    places = [(node, local) for node, count in enumerate(per_node) for local in range(count)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    step = {
+        "SLURM_STEP_ID": "0", "SLURM_STEP_TASKS_PER_NODE": layout,
+        "SLURM_STEP_NUM_TASKS": str(len(places)), "SLURM_NTASKS": str(len(places)),
+        "SLURM_NNODES": str(len(per_node)), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+        "QUIETPET_DEVICE": "cpu", "QUIETPET_PROCESSES": "",
+    }  # fmt: skip
+    tasks = [
+        subprocess.Popen(
+            words, text=True, stderr=subprocess.PIPE,
+            env={
+                **os.environ, **step, "SLURM_PROCID": str(number), "SLURM_NODEID": str(node),
+                "SLURM_LOCALID": str(local), **variables,
+            },
+        )
+        for number, ((node, local), words) in enumerate(zip(places, commands, strict=True))
+    ]  # fmt: skip
+    said = [task.communicate(timeout=300)[1] for task in tasks]
+    return [task.returncode for task in tasks], said
 
 
 def by_hand(files, model, *, processes, whole_share, rounding):
@@ -139,6 +181,57 @@ def test_without_draws_in_the_loss_the_number_of_processes_does_not_matter(files
     two, _, _ = fitted(files, tmp_path / "two", PLAIN_UNET, processes=2)
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
+
+
+def test_tasks_of_slurm_share_a_training_as_processes_of_one_command_do(files, tmp_path):
+    """On two nodes; with a loss that draws. Its values, and the weights, are the same to the bit."""
+    alone, record, rows = fitted(files, tmp_path / "alone", RESIDUAL_MFDIFF, processes=2)
+    folder = tmp_path / "tasks"
+    folder.mkdir()
+    words = command(files, folder, RESIDUAL_MFDIFF)
+    statuses, (first, second) = as_tasks([words] * 2, layout="1(x2)")
+    assert statuses == [0, 0], first + second
+    shared, shared_record, shared_rows = written(folder)
+    for name, tensor in alone.items():
+        assert torch.equal(shared[name], tensor), name
+    assert shared_record["provenance"]["device"] == record["provenance"]["device"] == "2 x cpu"
+    assert [row["loss"] for row in shared_rows] == [row["loss"] for row in rows]
+    assert "INFO step 3, loss" in first
+    assert second == ""
+
+
+@pytest.mark.parametrize(
+    ("layout", "variables", "sentence"),
+    [
+        (
+            "2",
+            {"QUIETPET_PROCESSES": "4"},
+            "QUIETPET_PROCESSES=4 (or --gpus 4), but srun started 2 tasks",
+        ),
+        ("2,1", {}, "different numbers of tasks per node (2,1); give it --ntasks-per-node"),
+    ],
+    ids=["another number", "unequal nodes"],
+)
+def test_tasks_that_cannot_share_a_training_are_refused(files, tmp_path, layout, variables, sentence):
+    words = command(files, tmp_path, PLAIN_UNET)
+    statuses, said = as_tasks([words] * sum(LAYOUTS[layout]), layout=layout, **variables)
+    assert set(statuses) == {1}
+    assert sentence in said[0]
+    assert said[0].count("quietpet: error: ") == 1
+    assert said[1] == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_tasks_of_different_trainings_are_refused(files, tmp_path):
+    """Such as those of a farm, where each task has another seed."""
+    words = command(files, tmp_path, PLAIN_UNET)
+    others = [word.replace('"study_seed":1', '"study_seed":2') for word in words]
+    assert others != words
+    statuses, (first, second) = as_tasks([words, others], layout="2")
+    assert statuses == [1, 1]
+    assert "differ in settings, code, inputs or checkpoint" in first
+    assert second == ""
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_parts_of_a_batch_are_the_batch(files):

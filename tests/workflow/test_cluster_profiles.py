@@ -26,7 +26,11 @@ def profile(repository: Path, name: str) -> dict:
 def dry_run(repository, tmp_path):
     """Prints what Snakemake would do of the tiny study, or of another configuration."""
 
-    def run(*arguments: object, configuration: Path = repository / "workflow/configs/tiny.yaml") -> str:
+    def run(
+        *arguments: object,
+        configuration: Path = repository / "workflow/configs/tiny.yaml",
+        succeeds: bool = True,
+    ) -> str:
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "snakemake", "--snakefile", repository / "Snakefile"),
@@ -37,7 +41,7 @@ def dry_run(repository, tmp_path):
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     return run
@@ -92,6 +96,20 @@ def test_trainings_with_a_gpu_or_of_many_iterations_stand_alone(dry_run, reposit
     longer.write_text(yaml.safe_dump(study))
     output = dry_run("--workflow-profile", "slurm-cpu", *TARGETS, configuration=longer)
     assert groups_of(output) == of_gpus
+
+
+def test_a_training_on_several_nodes_is_started_by_srun(dry_run):
+    """Only that of a network, and as a job of its own."""
+    cluster = ("--workflow-profile", "slurm-cpu", "--printshellcmds")
+    nodes = ("--set-resources", "fit:nodes=2", "fit:tasks=4")
+    output = dry_run(*cluster, *TARGETS, *nodes, "fit:mpi=srun")
+    assert not any("fit" in rules for rules in groups_of(output))
+    started = re.findall(r"^ *(?:Shell command: )?(\w[^'\n]*)quietpet fit ", output, re.MULTILINE)
+    srun = "srun --nodes=2 --ntasks=4 --cpus-per-task=1 --kill-on-bad-exit=1 "
+    assert Counter(started)[srun] == 6
+    assert not re.search(r"srun [^\n]*quietpet (?!fit)", output)
+    refused = dry_run(*cluster, *TARGETS, *nodes, "fit:mpi=mpirun", succeeds=False)
+    assert "fit:mpi=mpirun, but srun starts the tasks of a training; give mpi=srun" in refused
 
 
 def asked(output: str, resource: str) -> dict[str, int]:

@@ -40,7 +40,6 @@ def snakemake(repository, tmp_path):
 
     def run(*arguments: object, gpus: int, succeeds: bool = True, **variables: str) -> str:
         (fakes / "torch.py").write_text(FAKED_TORCH.format(gpus=gpus))
-        # Reading the rules in this process, as the documentation does, sets some of them.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("QUIETPET_")}
         paths = [str(fakes), *filter(None, [kept.get("PYTHONPATH")])]
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The tiny study on a real Slurm of one node: opt in with ``-m slurm``.
+"""The tiny study on a real Slurm of two nodes: opt in with ``-m slurm``.
 
 It needs Debian's `slurm-wlm` and `munge` (or the like) and root, to start daemons; see `slurm_cluster`.
 """
@@ -24,6 +24,7 @@ import slurm_cluster
 import yaml
 
 from quietpet.cli import main
+from quietpet.files.tensors import read_tensors
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(1800)]
 
@@ -166,7 +167,7 @@ def unfinished(local, tmp_path):
 
 
 def test_networks_alone_ask_for_gpus(repository, configuration, cluster, unfinished):
-    """The node counts four GPUs and has none, so that the network is trained on its CPU."""
+    """The nodes count four GPUs and have none, so that the network is trained on its CPU."""
     methods = ("lpet", "gaussian", "unet")
     folder, before = unfinished(*methods), len(cluster.jobs())
     scores = [f"results/scores/phantom/low/{method}/r0.csv" for method in methods]
@@ -188,6 +189,53 @@ def test_networks_alone_ask_for_gpus(repository, configuration, cluster, unfinis
     }  # fmt: skip
     log = (folder / "logs/fit/phantom-low-unet-r0.log").read_text()
     assert "--threads 2 --gpus 1" in log
+
+
+def test_tasks_on_two_nodes_train_as_one_process_does(repository, configuration, cluster, unfinished):
+    """Without normalisation and whole heads, which see the parts of a batch."""
+    folder, before = unfinished("unet"), len(cluster.jobs())
+    study = yaml.safe_load(configuration.read_text())
+    study["training"] |= {"batch_size": 4, "whole_share": 0}
+    study["methods"] = {"unet": {**study["methods"]["unet"], "normalisation": "none"}}
+    study["methods"]["unet"].pop("pet_only_of")
+    plain = folder / "plain.yaml"
+    plain.write_text(yaml.safe_dump(study))
+    weights = folder / "results/models/phantom/low/unet/r0/weights.safetensors"
+    target = weights.relative_to(folder)
+
+    def losses():
+        return [float(row["loss"]) for row in learned(weights.with_name("training.csv"))]
+
+    snakemake(repository, plain, folder, "--cores", 1, target)
+    alone = losses()
+    shutil.rmtree(weights.parent)
+    asked = ("--set-resources", "fit:mpi=srun", "fit:nodes=2", "fit:tasks=2", "--", target)
+    # Nodes of other clusters have names that stand for an address.
+    snakemake(repository, plain, folder, *on_slurm(), *asked, MASTER_ADDR="127.0.0.1")
+    (job,) = cluster.jobs("State", "NumNodes", "NumTasks")[before:]
+    assert (job["State"], job["NumNodes"], job["NumTasks"]) == ("COMPLETED", "2", "2")
+    assert read_tensors(weights)[1]["provenance"]["device"] == "2 x cpu"
+    assert losses() == pytest.approx(alone, rel=1e-5)
+    log = (folder / "logs/fit/phantom-low-unet-r0.log").read_text()
+    assert log.count(" INFO quietpet fit ") == 1
+    # Other resources train nothing again.
+    assert "Nothing to be done" in snakemake(repository, plain, folder, "--cores", 1, target)
+
+
+def test_a_job_over_its_memory_is_killed_and_gets_twice_as_much(
+    repository, configuration, cluster, unfinished
+):
+    folder, before = unfinished("unet"), len(cluster.jobs())
+    weights = "results/models/phantom/low/unet/r0/weights.safetensors"
+    # A training and the Snakemake beside it take about 600 MiB.
+    little = ("--set-resources", "fit:mem_mb=450 * attempt", "--", weights)
+    snakemake(repository, configuration, folder, *on_slurm(), *little)
+    first, second = cluster.jobs("State", "MinMemory")[before:]
+    assert (first["State"], first["MinMemory"]) == ("FAILED", "450M")
+    assert (second["State"], second["MinMemory"]) == ("COMPLETED", "900M")
+    assert (folder / weights).is_file()
+    killed = "".join(path.read_text() for path in folder.glob(".snakemake/slurm_logs/**/*.log"))
+    assert "exceeded memory limit" in killed
 
 
 def test_a_cluster_without_accounting_says_what_to_set(repository, configuration, cluster, tmp_path):

@@ -237,14 +237,42 @@ def one_job(group):
     return group if ON_CLUSTER else None
 
 
+# Whether several tasks of Slurm share each training: `set-resources` give `fit` mpi=srun, as Snakemake calls it.
+TRAINS_IN_TASKS = "mpi" in workflow.resource_settings.overwrite_resources.get("fit", {})
+
+
+def srun_of_training(wildcards, resources, threads):
+    """Params function: what starts a training as several tasks; nothing where one process trains.
+
+    It depends on resources, so that Snakemake does not train again when they change.
+    """
+    if not TRAINS_IN_TASKS or not STUDY.methods[wildcards.method].trained:
+        return ""
+    asked = dict(resources.items())
+    if str(asked["mpi"]).split()[:1] != ["srun"]:
+        raise WorkflowError(
+            f"--set-resources fit:mpi={asked['mpi']}, but srun starts the tasks of a training; give mpi=srun."
+        )
+    layout = {
+        "nodes": asked.get("nodes"),
+        "ntasks": asked.get("tasks"),
+        "ntasks-per-node": asked.get("tasks_per_node"),
+        "cpus-per-task": threads,
+        "kill-on-bad-exit": 1,
+    }
+    options = [f"--{name}={number}" for name, number in layout.items() if number]
+    return " ".join([asked["mpi"], *options, ""])
+
+
 # Iterations.
 SHORT_TRAINING = 1000
 
 
 def with_its_training():
-    """Group of a training with what its weights restore, if it lasts minutes and wants no GPU; else None."""
+    """Group of a training with what its weights restore, if it lasts minutes and wants no GPU and no tasks; else
+    None."""
     short = STUDY.training.iterations <= SHORT_TRAINING
-    return one_job("training") if short and not NETWORK_GPUS else None
+    return one_job("training") if short and not NETWORK_GPUS and not TRAINS_IN_TASKS else None
 
 
 def all_stays():
@@ -403,8 +431,10 @@ def job(*steps, of=("",), rerun=True, **names):
     }
 
 
-def command(*steps, of=("",), told=False):
-    """Shell command of a rule with the params :func:`job`; if ``told``, its log is on the terminal too."""
+def command(*steps, of=("",), told=False, start=""):
+    """Shell command of a rule with the params :func:`job`; if ``told``, its log is on the terminal too.
+
+    ``start`` is what comes before it."""
     limits = " --threads {threads} --gpus {resources.gpu}"
     words = [
         f"{link.step}{'' if number else limits} --settings {{params.{link.label}_settings:q}}"
@@ -413,7 +443,7 @@ def command(*steps, of=("",), told=False):
         for number, link in enumerate(links_of(steps, of))
     ]
     log = "2>&1 | tee {log} >&2" if told else "2> {log}"
-    return f"quietpet {f' {THEN} '.join(words)} {log}"
+    return f"{start}quietpet {f' {THEN} '.join(words)} {log}"
 
 
 def settings(step, **names):

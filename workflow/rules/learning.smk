@@ -166,10 +166,11 @@ rule fit:
         gpu=network_gpus,
     params:
         **job("fit"),
+        srun=srun_of_training,
     container:
         image_of_method
     shell:
-        command("fit")
+        command("fit", start="{params.srun}")
 
 
 rule plan:

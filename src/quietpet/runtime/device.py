@@ -17,6 +17,7 @@ import torch
 from quietpet.errors import InputError
 from quietpet.gpus import PROCESSES_VARIABLE, asked_device, asked_index, require_visible
 from quietpet.methods.base import Restorer
+from quietpet.tasks import step_tasks
 
 logger = logging.getLogger(__name__)
 
@@ -77,10 +78,21 @@ def _locked(gpu: str) -> bool:
 
 
 def process_count() -> int:
-    """Processes that share one training, from the variable QUIETPET_PROCESSES; 1 without."""
-    text = os.environ.get(PROCESSES_VARIABLE) or "1"
+    """Processes that share one training: the tasks that `srun` started of this command, or as many as
+    the variable QUIETPET_PROCESSES says; 1 without either.
+
+    Raises:
+        InputError: the variable is no such number, or not that of the tasks.
+    """
+    tasks = step_tasks()
+    text = os.environ.get(PROCESSES_VARIABLE) or str(tasks.count if tasks else 1)
     if not text.isdecimal() or int(text) < 1:
         raise InputError(f"{PROCESSES_VARIABLE}={text!r}: a number of processes is wanted, 1 or more.")
+    if tasks and int(text) != tasks.count:
+        raise InputError(
+            f"{PROCESSES_VARIABLE}={text} (or --gpus {text}), but srun started {tasks.count} tasks of "
+            "this command; make the numbers equal, or start one task."
+        )
     return int(text)
 
 

@@ -15,6 +15,7 @@ from quietpet.methods.base import Restorer
 from quietpet.runtime.device import compute_device, free_bytes, process_count, require_precision
 from quietpet.runtime.learning_data import LearningData
 from quietpet.runtime.measuring import with_measurements
+from quietpet.tasks import step_tasks
 from quietpet.training.checkpoint import Checkpoint, LogRow
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def fabric_of(job: FitJob, *, groups: int) -> Fabric:
         require_batch(job.model, job.training.batch_size, f"methods.{job.method}", processes=processes)
     except ValueError as error:
         raise InputError(f"{error}.") from None
-    return start(job.training, device, processes=processes, groups=groups)
+    return start(job.training, device, processes=processes, tasks=step_tasks(), groups=groups)
 
 
 def trained(

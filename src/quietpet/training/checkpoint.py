@@ -123,7 +123,7 @@ class Checkpoint:
 
     def __init__(self, weights: Path, *, digest: str) -> None:
         self._prefix = f".{weights.name}{CHECKPOINT}"
-        self._digest = digest
+        self.digest = digest
         self.path = weights.with_name(f"{self._prefix}{digest}.safetensors")
 
     def save(self, learner: Learner, progress: Progress) -> None:
@@ -134,7 +134,7 @@ class Checkpoint:
         for group, optimiser in learner.optimisers.items():
             tensors |= _moments(group, optimiser)
         record = {
-            "digest": self._digest,
+            "digest": self.digest,
             "rows": [asdict(row) for row in progress.rows],
             "since": asdict(progress.since),
             "scaler": learner.scaler.state_dict() if learner.scaler else None,
@@ -151,7 +151,7 @@ class Checkpoint:
         if not self.path.is_file():
             return Progress(rows=(), best={})
         tensors, record = read_tensors(self.path)
-        if record.get("digest") != self._digest:
+        if record.get("digest") != self.digest:
             raise InputError(
                 f"{self.path}: made with other settings, code or data. "
                 "Delete this checkpoint and run again."

@@ -21,7 +21,7 @@ from quietpet.seeds import Name
 from quietpet.training.checkpoint import Checkpoint, Learner, LogRow, Progress, Since
 from quietpet.training.ema import Average
 from quietpet.training.optimiser import adam, learning_rate
-from quietpet.training.processes import loss_scaler
+from quietpet.training.processes import loss_scaler, require_same_training
 from quietpet.training.steps import Steps, require_finite
 from quietpet.training.termination import Terminated, Termination, leave_to_the_trainer
 from quietpet.training.throughput import Meter
@@ -73,6 +73,7 @@ def train(
         return ()
     learner, average = _learner(method, settings, fabric)
     progress = checkpoint.resume(learner)
+    require_same_training(fabric, checkpoint.digest, step=progress.step)
     if settings.compile:
         _compile(method)
     steps = Steps(
