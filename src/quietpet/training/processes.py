@@ -88,7 +88,8 @@ def require_same_training(fabric: Fabric, digest: str, *, step: int) -> None:
     Raises:
         InputError: in every process.
     """
-    differs = torch.tensor(float(fabric.broadcast((digest, step)) != (digest, step)))
+    other = fabric.broadcast((digest, step)) != (digest, step)
+    differs = torch.tensor(float(other), device=fabric.device)
     if torch.as_tensor(fabric.all_reduce(differs, reduce_op="sum")).item():
         raise InputError(
             "the processes that were to share a training differ in settings, code, inputs or "
