@@ -36,6 +36,17 @@ def test_a_plan_is_its_seed_and_has_all_kinds():
         ("Error in rule fit:\nquietpet: error: a.h5: is bad. Go.\n", "a.h5: is bad. Go.", True),
         ('WorkflowError in file "x.smk":\na.csv: is bad.\nGo.\n\n', "a.csv: is bad. Go.", True),
         ("LockException:\nError: Directory is locked.\n", "Error: Directory is locked.", True),
+        (
+            "MissingOutputException in rule fit:\nFiles are missing:\na.h5\n\nWorkflowError:\n"
+            "At least one job did not complete successfully.\n",
+            "Files are missing: a.h5",
+            True,
+        ),
+        (
+            "Error in rule fit:\n\nWorkflowError:\nAt least one job did not complete successfully.\n",
+            "Error in rule fit",
+            False,
+        ),
         ("Error in rule fit:\n", "Error in rule fit", False),
         ("done", "", False),
     ],
