@@ -28,7 +28,7 @@ class Said:
         """The one that says what stopped it, or the rule that failed without one; else nothing."""
         patterns = (
             r"^quietpet: error: (.+)$",
-            r"^(?:WorkflowError|LockException)[^\n]*:\n((?:.+\n?)+)",
+            r"^(?:WorkflowError|LockException|Missing\w+Exception).*:\n(?!At least one job)((?:.+\n?)+)",
             r"^Error: (.+)$",
             r"^((?:OS|Permission|FileNotFound|FileExists)\w*Error.*)$",
             r"^(Error in rule \w+)",

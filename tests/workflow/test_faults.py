@@ -36,6 +36,17 @@ def test_a_plan_is_its_seed_and_has_all_kinds():
         ("Error in rule fit:\nquietpet: error: a.h5: is bad. Go.\n", "a.h5: is bad. Go.", True),
         ('WorkflowError in file "x.smk":\na.csv: is bad.\nGo.\n\n', "a.csv: is bad. Go.", True),
         ("LockException:\nError: Directory is locked.\n", "Error: Directory is locked.", True),
+        (
+            "MissingOutputException in rule fit:\nFiles are missing:\na.h5\n\nWorkflowError:\n"
+            "At least one job did not complete successfully.\n",
+            "Files are missing: a.h5",
+            True,
+        ),
+        (
+            "Error in rule fit:\n\nWorkflowError:\nAt least one job did not complete successfully.\n",
+            "Error in rule fit",
+            False,
+        ),
         ("Error in rule fit:\n", "Error in rule fit", False),
         ("done", "", False),
     ],
@@ -110,11 +121,12 @@ def test_a_study_survives(bench, done, outcome, said):
 
 
 @pytest.mark.workflow
-def test_a_folder_that_cannot_be_written_to_is_named(bench):
+@pytest.mark.parametrize("folder", [".", "results/scores"])
+def test_a_folder_that_cannot_be_written_to_is_named(bench, folder):
     if not can_mount(bench.folder):
         pytest.skip("mounting wants root")
-    found = faults.tried(bench, fault("read-only", "."), mounts=True)
+    found = faults.tried(bench, fault("read-only", folder), mounts=True)
     assert found.outcome == "resumed"
     assert found.said.startswith(
-        f"{bench.copy}: cannot be written to. Make it writable, or name another"
+        f"{bench.copy / folder}: cannot be written to. Make it writable, or name another"
     )
