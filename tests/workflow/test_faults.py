@@ -120,11 +120,12 @@ def test_a_study_survives(bench, done, outcome, said):
 
 
 @pytest.mark.workflow
-def test_a_folder_that_cannot_be_written_to_is_named(bench):
+@pytest.mark.parametrize("folder", [".", "results/scores"])
+def test_a_folder_that_cannot_be_written_to_is_named(bench, folder):
     if not can_mount(bench.folder):
         pytest.skip("mounting wants root")
-    found = faults.tried(bench, fault("read-only", "."), mounts=True)
+    found = faults.tried(bench, fault("read-only", folder), mounts=True)
     assert found.outcome == "resumed"
     assert found.said.startswith(
-        f"{bench.copy}: cannot be written to. Make it writable, or name another"
+        f"{bench.copy / folder}: cannot be written to. Make it writable, or name another"
     )
