@@ -98,10 +98,12 @@ require_unchanged_results()
 
 
 def require_writable_folders():
-    """Refuse a working directory that cannot be written to, before Snakemake does it with a traceback."""
+    """Refuse a working directory that cannot be written to, or a folder of a step in it, before Snakemake does it
+    with a traceback."""
     if not workflow.is_main_process or workflow.dryrun:
         return
-    for folder in (".", ".snakemake", "logs", "results", *sorted(glob.glob("results/*/"))):
+    of_steps = glob.glob("results/*/", include_hidden=True) + glob.glob("logs/*/")
+    for folder in (".", ".snakemake", "results", "logs", *of_steps):
         if os.path.exists(folder) and not os.access(folder, os.W_OK):
             raise WorkflowError(
                 f"{os.path.abspath(folder)}: cannot be written to. Make it writable, or name another working "
