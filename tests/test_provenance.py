@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from quietpet import provenance
+from quietpet.errors import InputError
 from quietpet.provenance import file_digest
 
 
@@ -58,3 +59,9 @@ def test_what_was_written_just_now_is_read_each_time(tmp_path, read):
     os.utime(file, (1, 1))
     assert file_digest(file) == file_digest(file)
     assert read[file] == 2
+
+
+def test_a_file_that_has_gone_is_named(tmp_path):
+    """As an input whose disk went after the job had begun."""
+    with pytest.raises(InputError, match=r"gone\.h5: no such file; run the step that makes it first"):
+        file_digest(tmp_path / "gone.h5")

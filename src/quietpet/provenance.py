@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from quietpet.errors import reading
 from quietpet.fingerprint.walk import fingerprint, module_fingerprints
 
 _REPORTED_PACKAGES = (
@@ -102,11 +103,16 @@ def _origin(record: Mapping[str, Any]) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, which a process reads once as long as nobody writes to the file."""
-    found = path.stat()
-    if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _SETTLED_NS:
-        return _content_digest(path)
-    return _digest_of_settled(path.absolute(), _identity(found))
+    """SHA-256 of a file's bytes, which a process reads once as long as nobody writes to the file.
+
+    Raises:
+        InputError: it cannot be read, as where its disk has gone.
+    """
+    with reading(path, "not readable"):
+        found = path.stat()
+        if time.time_ns() - max(found.st_mtime_ns, found.st_ctime_ns) < _SETTLED_NS:
+            return _content_digest(path)
+        return _digest_of_settled(path.absolute(), _identity(found))
 
 
 @functools.cache

@@ -154,7 +154,7 @@ class Checkpoint:
         if record.get("digest") != self.digest:
             raise InputError(
                 f"{self.path}: made with other settings, code or data. "
-                "Delete this checkpoint and run again."
+                "Move it away and run the same command again."
             )
         for name, method in learner.methods().items():
             require_same_network(_below(name, tensors), method.state_dict(), path=self.path)
