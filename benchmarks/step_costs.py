@@ -27,10 +27,11 @@ from quietpet.files.contents import record_of
 from quietpet.files.text import csv_cell, read_json
 from quietpet.forecast.contents import Contents
 from quietpet.forecast.costs import COLUMNS, MEASURED, TABLE, Cost, Study
-from quietpet.forecast.jobs import Part, StudyJob, commands_in
+from quietpet.forecast.jobs import Part, StudyJob
+from quietpet.forecast.pace import logged
 from quietpet.forecast.work import ANY, GFLOP, Work, works
 from quietpet.provenance import processor
-from quietpet.usage import Usage, usage_of
+from quietpet.usage import Usage
 
 BATCH = 8
 """Slices that are restored together."""
@@ -65,15 +66,6 @@ class Measured:
     def own(self) -> tuple[str, str]:
         """The row of its memory and files."""
         return self.part.step, self.works[0].of if self.works[0].step == self.part.step else ANY
-
-
-def logged(folder: Path) -> Iterator[tuple[StudyJob, Usage]]:
-    """Every finished job that has a log below ``folder``/logs."""
-    for path in sorted((folder / "logs").rglob("*.log")):
-        lines = path.read_text().splitlines()
-        command, used = next(commands_in(lines), None), usage_of(lines)
-        if command and used:
-            yield job_of_command(command), used
 
 
 def measured(folder: Path, found: Sequence[tuple[StudyJob, Usage]]) -> Iterator[Measured]:
@@ -213,7 +205,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, required=True, help="cores of the first study")
     parser.add_argument("--output", type=Path, default=TABLE)
     options = parser.parse_args()
-    logs = [list(logged(folder)) for folder in options.folders]
+    logs = [list(logged(folder, job_of_command)) for folder in options.folders]
     steps = [
         each
         for folder, found in zip(options.folders, logs, strict=True)

@@ -311,7 +311,7 @@ def counted_by_snakemake(repository, configfile, folder, targets=()):
 def test_jobs_are_those_of_snakemake(repository, tmp_path, name):
     counted = counted_by_snakemake(repository, repository / name, tmp_path)
     assert counted.pop("all") == 1  # which asks for files, and runs nothing
-    found = planned(repository / name, machine=MACHINE, job_of=job_of_command)
+    found = planned(repository / name, (), read_costs(), machine=MACHINE, job_of=job_of_command)
     assert found.jobs == sum(counted.values())
 
 
@@ -321,7 +321,9 @@ def test_the_small_study_takes_what_was_measured_of_it(repository, costs):
     targets = ["results/tables.csv", "results/report.html"]
     assert costs.study.configuration == "config.yaml"
     machine = Machine(cores=costs.study.cores)
-    found = planned(repository / "config.yaml", targets, machine=machine, job_of=job_of_command)
+    found = planned(
+        repository / "config.yaml", targets, read_costs(), machine=machine, job_of=job_of_command
+    )
     assert found.jobs == costs.study.jobs
     assert found.core_s == pytest.approx(costs.study.core_s, rel=0.3)
     assert found.wall_s == pytest.approx(costs.study.wall_s, rel=0.3)

@@ -10,13 +10,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from quietpet.errors import InputError
 from quietpet.files.text import write_json
-from quietpet.forecast.costs import read_costs
-from quietpet.forecast.jobs import StudyJob, commands_in
+from quietpet.forecast.costs import Costs, read_costs
+from quietpet.forecast.jobs import commands_in
+from quietpet.forecast.pace import JobReader, pace_of
 from quietpet.forecast.plan import Machine, Plan, as_json, as_lines, plan
 from quietpet.forecast.traffic import traffic
 from quietpet.gpus import DEVICE_VARIABLE
@@ -28,35 +29,40 @@ _CHECKOUT = Path(__file__).parents[3]
 _PROFILE_VARIABLE = "SNAKEMAKE_PROFILE"
 """Names a profile, which may group the jobs of a cluster; those of one machine are planned."""
 
-JobReader = Callable[[Sequence[str]], StudyJob]
-"""From the arguments of a command of the workflow to its job."""
-
 
 def plan_study(
     configfile: Path,
     targets: Sequence[str],
     *,
     machine: Machine,
+    like: Path | None,
     snakefile: Path | None,
     json: Path | None,
     job_of: JobReader,
 ) -> None:
     """Print what the study of ``configfile`` takes; a table as JSON, if asked for, has all of it.
 
+    Where a study ran in the folder ``like``, costs are those of the machine that it ran on.
+
     Raises:
-        InputError: the configuration or the Snakefile cannot be used, or Snakemake refuses them.
+        InputError: the configuration or the Snakefile cannot be used, Snakemake refuses them, or
+            ``like`` holds no logs.
     """
     load_study(read_yaml(configfile), origin=str(configfile))
-    found = planned(configfile, targets, machine=machine, snakefile=snakefile, job_of=job_of)
-    for line in as_lines(found, read_costs()):
+    costs = read_costs()
+    pace = pace_of(like, costs, job_of) if like else None
+    here = costs.scaled(pace.ratio) if pace else costs
+    found = planned(configfile, targets, here, machine=machine, snakefile=snakefile, job_of=job_of)
+    for line in as_lines(found, costs, pace):
         print(line)
     if json:
-        write_json(json, as_json(found))
+        write_json(json, as_json(found, pace))
 
 
 def planned(
     configfile: Path,
-    targets: Sequence[str] = (),
+    targets: Sequence[str],
+    costs: Costs,
     *,
     machine: Machine,
     snakefile: Path | None = None,
@@ -69,7 +75,7 @@ def planned(
         jobs = [job_of(words) for words in commands_in(lines)]
         if not jobs:
             raise InputError(f"{rules}: plans no job of quietpet; name the Snakefile of the project.")
-        fetched = traffic(jobs, costs := read_costs(), folders=(Path(folder), Path.cwd()))
+        fetched = traffic(jobs, costs, folders=(Path(folder), Path.cwd()))
     return plan(jobs, costs, machine, fetched)
 
 

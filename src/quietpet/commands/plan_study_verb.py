@@ -12,7 +12,7 @@ from quietpet.commands.arguments import count, number, positive
 from quietpet.files.atomic import require_writable
 
 if TYPE_CHECKING:
-    from quietpet.commands.plan_study import JobReader
+    from quietpet.forecast.pace import JobReader
 
 
 def add_plan_study(verbs: argparse._SubParsersAction, *, job_of: JobReader) -> None:
@@ -43,6 +43,13 @@ def add_plan_study(verbs: argparse._SubParsersAction, *, job_of: JobReader) -> N
         "measured)",
     )
     verb.add_argument(
+        "--like",
+        type=Path,
+        metavar="FOLDER",
+        help="working directory of a study that ran on this machine, such as a tiny one: costs are "
+        "scaled by what its jobs took (default: those of the machine that they were measured on)",
+    )
+    verb.add_argument(
         "--snakefile",
         type=Path,
         help="of the workflow (default: that of this folder, or of the checkout)",
@@ -69,6 +76,7 @@ def _plan_study(options: argparse.Namespace, *, job_of: JobReader) -> None:
         options.configfile,
         options.targets,
         machine=machine,
+        like=options.like,
         snakefile=options.snakefile,
         json=options.json,
         job_of=job_of,

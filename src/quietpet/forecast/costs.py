@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from quietpet.errors import InputError, reading
@@ -99,6 +99,20 @@ class Costs:
     def workflow_core_s_per_job(self) -> float:
         """Of Snakemake itself."""
         return self.study.workflow_core_s / self.study.jobs
+
+    def scaled(self, ratio: float) -> Costs:
+        """Those of a machine on which all takes ``ratio`` times as many core seconds."""
+        rows = {
+            key: replace(
+                row,
+                start_core_s=ratio * row.start_core_s,
+                fixed_core_s=ratio * row.fixed_core_s,
+                core_s_per_unit=ratio * row.core_s_per_unit,
+            )
+            for key, row in self.rows.items()
+        }
+        study = replace(self.study, workflow_core_s=ratio * self.study.workflow_core_s)
+        return Costs(study=study, rows=rows)
 
     def job(self, job: StudyJob, contents: Contents) -> JobCost:
         """What ``job`` takes; on a GPU networks take no core seconds."""

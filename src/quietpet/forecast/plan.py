@@ -10,6 +10,7 @@ from typing import Any
 from quietpet.forecast.contents import Contents
 from quietpet.forecast.costs import Costs, JobCost
 from quietpet.forecast.jobs import StudyJob
+from quietpet.forecast.pace import Pace
 from quietpet.forecast.schedule import Task, run
 from quietpet.forecast.traffic import Traffic
 
@@ -132,14 +133,15 @@ def _by_step(found: Sequence[tuple[StudyJob, JobCost]], machine: Machine) -> Ite
         )
 
 
-def as_json(found: Plan) -> dict[str, Any]:
-    """All of it, for programs."""
+def as_json(found: Plan, pace: Pace | None = None) -> dict[str, Any]:
+    """All of it, for programs; ``pace`` is what costs were scaled by."""
     own = {name: getattr(found, name) for name in ("jobs", "core_s", "gpu_s", "mib")}
-    return {**own, **asdict(found), "network_bytes": found.traffic.bytes}
+    scaled = {"pace": {**asdict(pace), "ratio": pace.ratio}} if pace else {}
+    return {**own, **asdict(found), "network_bytes": found.traffic.bytes, **scaled}
 
 
-def as_lines(found: Plan, costs: Costs) -> Iterator[str]:
-    """For readers: a table of steps, then the whole."""
+def as_lines(found: Plan, costs: Costs, pace: Pace | None = None) -> Iterator[str]:
+    """For readers: a table of steps, then the whole; ``pace`` is what ``costs`` were scaled by."""
     machine, study = found.machine, costs.study
     width = max(len(step.steps) for step in found.steps)
     columns = f"{'jobs':>7} {'core h':>9} {'GPU h':>8} {'MiB':>7} {'GiB on disk':>12}"
@@ -172,6 +174,11 @@ def as_lines(found: Plan, costs: Costs) -> Iterator[str]:
         f"Costs were measured on {study.processor}, of {study.configuration}: {study.jobs} jobs, "
         f"{study.core_s:.0f} core seconds. What a GPU does in a second was not."
     )
+    if pace:
+        yield (
+            f"All were multiplied by {pace.ratio:.2f}: {_many(pace.jobs, 'job')} of {pace.folder} took "
+            f"{pace.core_s:.0f} core seconds, where they say {pace.planned_core_s:.0f}."
+        )
 
 
 def _hours(seconds: float) -> str:
