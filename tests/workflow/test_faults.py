@@ -61,6 +61,10 @@ def test_tables_that_differ_are_wrong_whatever_was_said():
     fine = Said(status=0, text="done")
     assert judged(fine, right, right) == "resumed"
     assert judged(fine, wrong, right) == judged(fine, {}, right) == "wrong tables"
+    scored = {**right, "scores/r0.csv": b"1"}
+    assert judged(fine, right, scored) == "resumed"
+    assert judged(fine, {"scores/r0.csv": b"1"}, scored) == "wrong tables"
+    assert judged(fine, {**right, "scores/r0.csv": b"2"}, scored) == "wrong tables"
     refused = Said(status=1, text="quietpet: error: a.h5: is damaged.")
     assert judged(refused, {}, right) == "refused"
     assert judged(Said(status=1, text="Exiting"), {}, right) == "silent"
