@@ -14,7 +14,7 @@ from quietpet.outputs.digests import (
     forget_digests,
     is_as_made,
     keep_digests,
-    read_by_no_step,
+    read_by_people,
     require_as_made,
     require_room_for_digests,
     without_digest,
@@ -122,13 +122,14 @@ def test_sha256sum_reads_the_digests(scores):
     assert f"{scores}: FAILED" in told.stdout
 
 
-def test_final_files_are_those_that_no_step_reads(scores):
+def test_files_that_people_read_are_tables_and_scores(scores):
     for name in ("tables.csv", "report.html", "tables/table1.csv", "phantoms/source.json"):
         Path("results", name).parent.mkdir(exist_ok=True)
         Path("results", name).touch()
-    assert [path.name for path in read_by_no_step()] == [
+    assert [path.name for path in read_by_people()] == [
         "report.html",
         "tables.csv",
         "table1.csv",
+        scores.name,
         "source.json",
     ]

@@ -18,7 +18,7 @@ from quietpet.slurm import require_gpus, require_states
 from quietpet.study.trainings import Training, training_data
 from quietpet.projection.engines import require_usable
 from quietpet.files.text import read_json
-from quietpet.outputs.digests import read_by_no_step, require_as_made
+from quietpet.outputs.digests import read_by_people, require_as_made
 from quietpet.fingerprint.walk import fingerprint
 from quietpet.config.domains import PHANTOM
 from quietpet.steps import STEPS
@@ -84,12 +84,12 @@ STUDY = checked_study()
 
 
 def require_unchanged_results():
-    """Refuse tables that were changed since they were made: no job would read them. Each other file is looked at
-    by the step that reads it."""
+    """Refuse tables and scores that were changed since they were made: people read them, and where all is up to date no
+    job does. Each other file is looked at by the step that reads it."""
     if not workflow.is_main_process:
         return
     try:
-        require_as_made(read_by_no_step())
+        require_as_made(read_by_people())
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

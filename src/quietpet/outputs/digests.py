@@ -23,8 +23,8 @@ from quietpet.provenance import file_digest
 
 FOLDER = f"{RESULTS}/.sha256"
 
-_READ_BY_NO_STEP = ("*.*", "tables/*", "phantoms/source.json")
-"""Of the folder of results: final files, and what the rules read themselves."""
+_READ_BY_PEOPLE = ("*.*", "tables/*", "scores/**/*.csv", "phantoms/source.json")
+"""Of the folder of results: tables, scores of slices, and what the rules read themselves."""
 
 
 def require_as_made(paths: Iterable[Path]) -> None:
@@ -89,9 +89,9 @@ def without_digest(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if (place := _place(path)) and not place.exists()]
 
 
-def read_by_no_step(folder: Path = Path(RESULTS)) -> Iterator[Path]:
-    """Results that no step would find changed: tables, report, and the source of the phantoms."""
-    for pattern in _READ_BY_NO_STEP:
+def read_by_people(folder: Path = Path(RESULTS)) -> Iterator[Path]:
+    """Results of a finished study that no step would find changed, or none before it is run again."""
+    for pattern in _READ_BY_PEOPLE:
         yield from (path for path in sorted(folder.glob(pattern)) if path.is_file())
 
 
