@@ -8,10 +8,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import yaml
 
 from quietpet.errors import InputError, reading, replacing
+from quietpet.evaluation.drawing import lay_out, save_svg
 from quietpet.files.named import Files
 from quietpet.files.origins import read_origin
 from quietpet.files.sections import Section, read_section
@@ -60,8 +60,8 @@ def _of_training(
     if not curves:
         return
     drawn = StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "quietpet"}):
-        draw_curves(curves).savefig(drawn, format="svg", metadata={"Date": None})
+    lay_out(figure := draw_curves(curves))
+    save_svg(figure, drawn)
     figures[FIGURE] = svg_data(drawn.getvalue())
     yield training_section(curves)
 
