@@ -24,7 +24,7 @@ from quietpet.provenance import file_digest
 FOLDER = f"{RESULTS}/.sha256"
 
 _READ_BY_PEOPLE = ("*.*", "tables/*", "scores/**/*.csv", "phantoms/source.json")
-"""Of the folder of results: tables, scores of slices, and what the rules read themselves."""
+"""Of the folder of results: tables, report and scores; and the source of the phantoms, for the rules."""
 
 
 def require_as_made(paths: Iterable[Path]) -> None:
@@ -90,7 +90,7 @@ def without_digest(paths: Iterable[Path]) -> list[Path]:
 
 
 def read_by_people(folder: Path = Path(RESULTS)) -> Iterator[Path]:
-    """Results of a finished study that no step would find changed, or none before it is run again."""
+    """Results whose change no step would find in a finished study, of which nothing is run again."""
     for pattern in _READ_BY_PEOPLE:
         yield from (path for path in sorted(folder.glob(pattern)) if path.is_file())
 
